@@ -1,0 +1,1 @@
+"""The hospital's side: takes pages in, gives recordings out, loses nothing."""

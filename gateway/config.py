@@ -1,0 +1,193 @@
+"""TOML -> frozen models, once, at start. An unknown key is an error that names the nearest known one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class Section(BaseModel):
+    """A table of the configuration: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSection(Section):
+    """Where bytes are kept, and when to stop taking more."""
+
+    folder: Path = Path("data")
+    database_url: SecretStr = SecretStr("")  # "" = SQLite in the folder
+    reserve_mb: int = Field(512, ge=0)  # below this much free space every door answers "out of resources"
+    queue_max: int = Field(10_000, ge=1)  # jobs in RECEIVED before a door answers "out of resources"
+
+
+class DicomScpSection(Section):
+    """The C-STORE door."""
+
+    enabled: bool = True
+    ae_title: str = "CARDIOSCAN"
+    host: str = "127.0.0.1"
+    port: int = Field(11112, ge=0, le=65535)  # 0 = any free port
+    calling_ae_titles: tuple[str, ...] = ()  # () = any
+    addresses: tuple[str, ...] = ()  # CIDR networks, () = any
+    require_called_ae_title: bool = True
+    associations_max: int = Field(20, ge=1)
+    object_max_mb: int = Field(200, ge=1)
+    network_timeout_s: float = Field(30.0, gt=0)
+
+
+class FaxInboxSection(Section):
+    """A polled folder."""
+
+    name: str
+    folder: Path
+    poll_s: float = Field(5.0, gt=0)
+    settle_s: float = Field(3.0, ge=0)  # a file must not have grown for this long
+    file_name_pattern: str = ""  # regular expression with named groups: patient_id, accession_number, ...
+    file_max_mb: int = Field(100, ge=1)
+
+
+class LimitsSection(Section):
+    """Caps checked before anything is decoded."""
+
+    pixels_max_megapixels: float = Field(120.0, gt=0)  # one page, decoded
+    pages_max: int = Field(50, ge=1)  # one document
+
+
+class PipelineSection(Section):
+    """When a digitized page is good enough to leave without a person."""
+
+    confidence_min: float = Field(0.5, ge=0, le=1)
+    threads: int = Field(0, ge=0)  # torch threads, 0 = all cores
+
+
+class IdentitySection(Section):
+    """How a page gets its patient and its acquisition time."""
+
+    require: tuple[str, ...] = ("patient_id",)
+    acquired_at_from: tuple[str, ...] = ("AcquisitionDateTime", "AcquisitionDate", "StudyDate")
+
+
+class WorkerSection(Section):
+    """The digitizing processes."""
+
+    processes: int = Field(1, ge=1)
+    lease_s: float = Field(120.0, gt=0)
+    poll_s: float = Field(0.5, gt=0)
+    attempts_max: int = Field(2, ge=1)  # a job whose worker died this often is held as ours
+
+
+class Backoff(Section):
+    """Exponential back-off with full jitter, bounded; then the delivery is parked."""
+
+    first_s: float = Field(2.0, gt=0)
+    factor: float = Field(2.0, ge=1)
+    ceiling_s: float = Field(900.0, gt=0)
+    attempts_max: int = Field(30, ge=1)
+
+
+class DicomDestination(Section):
+    """A PACS that takes C-STORE."""
+
+    kind: Literal["dicom"]
+    name: str
+    host: str
+    port: int = Field(ge=1, le=65535)
+    called_ae_title: str
+    calling_ae_title: str = "CARDIOSCAN"
+    timeout_s: float = Field(30.0, gt=0)
+    encoding: Literal["padded", "groups", "general"] = "padded"
+    waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
+    backoff: Backoff = Backoff()
+
+
+class MllpDestination(Section):
+    """An EHR or interface engine that takes HL7 v2 over MLLP."""
+
+    kind: Literal["mllp"]
+    name: str
+    host: str
+    port: int = Field(ge=1, le=65535)
+    timeout_s: float = Field(30.0, gt=0)
+    version: Literal["2.3", "2.3.1", "2.4", "2.5", "2.5.1"] = "2.5.1"
+    sending_application: str = "CARDIOSCAN"
+    sending_facility: str = ""
+    receiving_application: str = ""
+    receiving_facility: str = ""
+    character_set: Literal["UNICODE UTF-8", "8859/1", "ASCII"] = "UNICODE UTF-8"
+    aecg_layout: Literal["strips", "single_set", "none"] = "strips"
+    message_max_bytes: int = Field(4_000_000, ge=1000)
+    error_attempts_max: int = Field(3, ge=1)  # tries after AE or CE before the message is parked
+    backoff: Backoff = Backoff()
+
+
+class FolderDestination(Section):
+    """A folder that receives files."""
+
+    kind: Literal["folder"]
+    name: str
+    folder: Path
+    documents: tuple[Literal["dicom_waveform", "aecg", "hl7v2"], ...] = ("aecg",)
+    aecg_layout: Literal["strips", "single_set"] = "strips"
+    encoding: Literal["padded", "groups", "general"] = "padded"
+    waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
+    backoff: Backoff = Backoff()
+
+
+Destination = Annotated[DicomDestination | MllpDestination | FolderDestination, Field(discriminator="kind")]
+
+
+class Condition(Section):
+    """One test on one field. Exactly one operator is set."""
+
+    field: str  # door, sender, called_ae, dicom.Keyword, order.key, quality.confidence, finding, layout, source ...
+    equals: str | None = None
+    glob: str | None = None
+    regex: str | None = None
+    one_of: tuple[str, ...] | None = None
+    less_than: float | None = None
+    at_most: float | None = None
+    greater_than: float | None = None
+    at_least: float | None = None
+    negate: bool = False
+
+
+class Rule(Section):
+    """If all conditions hold, do one thing: send, hold or refuse."""
+
+    name: str
+    when: tuple[Condition, ...] = ()
+    send: tuple[str, ...] = ()
+    hold: str = ""  # the reason shown to a person
+    refuse: str = ""  # the reason told to the sender
+
+
+class RoutingSection(Section):
+    """How rules combine. With no rules every recording goes to every destination."""
+
+    match: Literal["first", "all"] = "first"
+    otherwise: Literal["hold", "send_all"] = "hold"  # when no rule matches
+
+
+class LoggingSection(Section):
+    """Log lines carry job ids and hashes only."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    data: DataSection = DataSection()
+    dicom_scp: DicomScpSection = DicomScpSection()
+    fax_inbox: tuple[FaxInboxSection, ...] = ()
+    limits: LimitsSection = LimitsSection()
+    pipeline: PipelineSection = PipelineSection()
+    identity: IdentitySection = IdentitySection()
+    worker: WorkerSection = WorkerSection()
+    destination: tuple[Destination, ...] = ()
+    routing: RoutingSection = RoutingSection()
+    rule: tuple[Rule, ...] = ()
+    logging: LoggingSection = LoggingSection()

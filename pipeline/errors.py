@@ -1,0 +1,27 @@
+"""What the pipeline raises. One tree, drawn here.
+
+PipelineError
+├── Unreadable      the page is at fault: a code from mappings/findings.toml and a reason a person can act on
+└── WeightsError    our installation is at fault: weights missing, or not the ones the manifest names
+"""
+
+
+class PipelineError(Exception):
+    """Anything the pipeline raises on purpose."""
+
+
+class Unreadable(PipelineError):
+    """The page cannot be digitized honestly.
+
+    code: a short stable word, such as ``not_an_ecg``, ``no_grid``, ``no_traces``, ``low_confidence``.
+    why: one sentence for a person.
+    """
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(f"{code}: {why}")
+        self.code = code
+        self.why = why
+
+
+class WeightsError(PipelineError):
+    """A network's weights are missing or their SHA-256 is not the one in weights/manifest.toml."""

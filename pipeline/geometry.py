@@ -1,0 +1,116 @@
+"""Where things are on the page: the types the stages hand to one another.
+
+Image pixels: x right, y down, pixel centres at integers. Paper millimetres: x right, y down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import RectBivariateSpline
+
+from pipeline.recording import Known, Lead
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PaperMap:
+    """The smooth map from paper millimetres to image pixels, given by a lattice of nodes.
+
+    x_mm: float64 (C,) ascending; y_mm: float64 (R,) ascending, R and C at least 2.
+    nodes_px: float64 (R, C, 2), the image pixel (x, y) of every node.
+    known: where the millimetres come from; ASSUMED when only their ratio is sure.
+    Outside the lattice the map goes on linearly.
+    """
+
+    x_mm: Float64
+    y_mm: Float64
+    nodes_px: Float64
+    known: Known
+
+    def __post_init__(self) -> None:
+        if self.nodes_px.shape != (len(self.y_mm), len(self.x_mm), 2):
+            raise ValueError(f"nodes {self.nodes_px.shape} for {len(self.y_mm)} rows and {len(self.x_mm)} columns")
+
+    @classmethod
+    def affine(cls, matrix: Float64, extent_mm: tuple[float, float, float, float], known: Known) -> PaperMap:
+        """From a float64 (2, 3) matrix millimetres -> pixels, over (x0, y0, x1, y1) millimetres."""
+        x0, y0, x1, y1 = extent_mm
+        x_mm, y_mm = np.array([x0, x1]), np.array([y0, y1])
+        grid = np.stack([*np.meshgrid(x_mm, y_mm), np.ones((2, 2))], axis=-1)
+        return cls(x_mm, y_mm, grid @ matrix.T, known)
+
+    def to_px(self, points_mm: Float64) -> Float64:
+        """float64 (..., 2) millimetres -> float64 (..., 2) pixels."""
+        points = np.asarray(points_mm, np.float64)
+        x, y = points[..., 0].ravel(), points[..., 1].ravel()
+        cx = np.clip(x, self.x_mm[0], self.x_mm[-1])
+        cy = np.clip(y, self.y_mm[0], self.y_mm[-1])
+        # beyond the lattice: on along the slope of its last millimetre
+        inside_x = np.where(x > cx, cx - 1.0, np.where(x < cx, cx + 1.0, cx))
+        inside_y = np.where(y > cy, cy - 1.0, np.where(y < cy, cy + 1.0, cy))
+        kx, ky = min(3, len(self.x_mm) - 1), min(3, len(self.y_mm) - 1)
+        out = np.empty((x.size, 2))
+        for axis in (0, 1):
+            spline = RectBivariateSpline(self.y_mm, self.x_mm, self.nodes_px[..., axis], kx=ky, ky=kx, s=0)
+            edge = spline.ev(cy, cx)
+            out[:, axis] = edge
+            out[:, axis] += np.abs(x - cx) * (edge - spline.ev(cy, inside_x))
+            out[:, axis] += np.abs(y - cy) * (edge - spline.ev(inside_y, cx))
+        return out.reshape(points.shape)
+
+    def to_mm(self, points_px: Float64) -> Float64:
+        """float64 (..., 2) pixels -> float64 (..., 2) millimetres, by Newton's method from the nearest-plane fit."""
+        points = np.asarray(points_px, np.float64)
+        target = points.reshape(-1, 2)
+        grid = np.stack(np.meshgrid(self.x_mm, self.y_mm), axis=-1).reshape(-1, 2)
+        nodes = np.column_stack([self.nodes_px.reshape(-1, 2), np.ones(len(grid))])
+        plane = np.linalg.lstsq(nodes, grid, rcond=None)[0]
+        guess = np.column_stack([target, np.ones(len(target))]) @ plane
+        step_mm = 0.05
+        for _ in range(6):  # quadratic convergence: 6 steps reach 1e-6 px from 10 mm away on photographs
+            here = self.to_px(guess)
+            dx = (self.to_px(guess + [step_mm, 0.0]) - here) / step_mm
+            dy = (self.to_px(guess + [0.0, step_mm]) - here) / step_mm
+            det = dx[:, 0] * dy[:, 1] - dx[:, 1] * dy[:, 0]
+            gap = target - here
+            guess = guess + np.column_stack(
+                [
+                    (gap[:, 0] * dy[:, 1] - gap[:, 1] * dy[:, 0]) / det,
+                    (gap[:, 1] * dx[:, 0] - gap[:, 0] * dx[:, 1]) / det,
+                ]
+            )
+        return guess.reshape(points.shape)
+
+    def scaled(self, factor: float, known: Known) -> PaperMap:
+        """The same map with every millimetre coordinate multiplied by factor."""
+        return replace(self, x_mm=self.x_mm * factor, y_mm=self.y_mm * factor, known=known)
+
+
+@dataclass(frozen=True)
+class Keypoint:
+    """A printed lead name: the centre of its letters in image pixels, and how sure we are, 0..1."""
+
+    lead: Lead
+    x_px: float
+    y_px: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Where one lead is printed: from start_mm to end_mm along its row, 0 mV at baseline_mm of the paper.
+
+    row counts from the top; start_s is the strip's page time; rhythm marks the long strips at the foot of the page.
+    """
+
+    lead: Lead
+    row: int
+    start_mm: float
+    end_mm: float
+    baseline_mm: float
+    start_s: float
+    rhythm: bool = False
