@@ -1,0 +1,1 @@
+"""The pipeline backwards: signals in, a page and its truth out (paper, ink, camera, fax)."""
