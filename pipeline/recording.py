@@ -51,6 +51,20 @@ class Source(StrEnum):
     NOT_AN_ECG = "not_an_ecg"
 
 
+class Degradation(StrEnum):
+    """What can be wrong with a page, several at once, each with a severity 0..1."""
+
+    SHADOW = "shadow"
+    COLOUR_CAST = "colour_cast"
+    LOW_CONTRAST = "low_contrast"
+    NOISE = "noise"
+    BLUR = "blur"
+    MOIRE = "moire"
+    STAIN = "stain"
+    FOLD = "fold"
+    LINE_DROP_OUT = "line_drop_out"
+
+
 class Known(StrEnum):
     """Where a scale comes from, most trusted first."""
 

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pipeline.geometry import Keypoint, PaperMap, Segment
-from pipeline.recording import Page, Recording, Source
+from pipeline.recording import Degradation, Page, Recording, Source
 
-
-class Degradation(StrEnum):
-    """What can be wrong with a page, several at once, each with a severity 0..1."""
-
-    SHADOW = "shadow"
-    COLOUR_CAST = "colour_cast"
-    LOW_CONTRAST = "low_contrast"
-    NOISE = "noise"
-    BLUR = "blur"
-    MOIRE = "moire"
-    STAIN = "stain"
-    FOLD = "fold"
-    LINE_DROP_OUT = "line_drop_out"
+__all__ = ["Degradation", "PageTruth", "Rendered"]
 
 
 @dataclass(frozen=True, eq=False)
