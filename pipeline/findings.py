@@ -1,0 +1,77 @@
+"""The words of the pipeline: every code a Finding or an Unreadable may carry, and what it means.
+
+mappings/findings.toml must hold a row for each of them, and for nothing else.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class _Worded(StrEnum):
+    """A code with the sentence that explains it to a reviewer."""
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> _Worded:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+
+class FindingCode(_Worded):
+    """What may be said about a page that was digitized."""
+
+    LEAD_NAMES_NOT_READ = "lead_names_not_read", "No printed lead name was recognised on the page."
+    LEAD_NAME_UNSURE = (
+        "lead_name_unsure",
+        "The printed name read at this lead contradicts the layout; the layout was kept.",
+    )
+    LEAD_MISSING = "lead_missing", "A lead that the layout prints could not be read."
+    LEAD_CUT_SHORT = "lead_cut_short", "A lead ends before the end of its printed field."
+    LAYOUT_ASSUMED = "layout_assumed", "The layout follows from rows and columns alone, in the standard lead order."
+    LAYOUT_AMBIGUOUS = "layout_ambiguous", "Two layouts explain the page almost equally well; the better one was taken."
+    BOUNDARY_ASSUMED = "boundary_assumed", "The border between two leads was not visible and was set by equal division."
+    SCALE_ASSUMED = "scale_assumed", "Speed or gain was neither measured nor printed; the usual value was assumed."
+    SCALE_DISAGREEMENT = (
+        "scale_disagreement",
+        "Grid, calibration pulse, printed text or file resolution disagree on the scale.",
+    )
+    HALF_GAIN_CHEST = "half_gain_chest", "The chest leads are printed at half the gain of the limb leads."
+    GRID_NOT_FOUND = "grid_not_found", "No paper grid was found; millimetres come from the file resolution."
+    GRID_WEAK = "grid_weak", "The paper grid was found only in places or with a large residual."
+    PULSE_NOT_FOUND = "pulse_not_found", "No calibration pulse was found."
+    SOURCE_UNSURE = "source_unsure", "The kind of image could not be told with confidence."
+    ORIENTATION_CORRECTED = "orientation_corrected", "The page was turned or mirrored and was set upright."
+    EINTHOVEN_RESIDUAL = "einthoven_residual", "I - II + III is not zero: at least one limb lead is wrong here."
+    GOLDBERGER_RESIDUAL = (
+        "goldberger_residual",
+        "aVR + aVL + aVF, or an augmented lead against the limb leads, is not zero.",
+    )
+    EINTHOVEN_CORRECTED = "einthoven_corrected", "Limb leads read side by side were reconciled by Einthoven's law."
+    RHYTHM_DISAGREEMENT = "rhythm_disagreement", "A lead printed twice was read differently in its two places."
+    GAP_BRIDGED = "gap_bridged", "A short stretch without readable ink was bridged and marked."
+    GAP_NOT_READ = "gap_not_read", "A stretch of the lead could not be read and was left empty."
+    AMPLITUDE_IMPLAUSIBLE = "amplitude_implausible", "The lead's amplitude is outside what a heart produces."
+    FLAT_LEAD = "flat_lead", "The lead shows no deflection."
+    HEART_RATE_UNSURE = "heart_rate_unsure", "No regular beat could be found in the longest leads."
+    SIGMA_LARGE = "sigma_large", "The reading of this lead is uncertain over most of its length."
+    CLIPPED_AT_STRIP_EDGE = "clipped_at_strip_edge", "The trace leaves the height that was read; its peaks may be cut."
+    LOW_CONFIDENCE = "low_confidence", "The page as a whole was read with low confidence."
+    ACQUISITION_DATE_FROM_STUDY = (
+        "acquisition_date_from_study",
+        "The recording date is the study's date; the page's own date is not known.",
+    )
+
+
+class UnreadableCode(_Worded):
+    """Why a page was not digitized at all."""
+
+    NOT_AN_ECG = "not_an_ecg", "The image does not show an electrocardiogram."
+    IMAGE_TOO_SMALL = "image_too_small", "The image has too few pixels for a trace to be read."
+    NO_GRID = "no_grid", "Neither a paper grid nor a file resolution gives the scale of the page."
+    NO_TRACES = "no_traces", "No row of traces was found."
+    NO_LAYOUT = "no_layout", "The rows and columns found fit no known arrangement of leads."
+    TOO_FEW_LEADS = "too_few_leads", "Too few leads could be read."
+    LOW_CONFIDENCE = "low_confidence", "What was read contradicts itself too strongly to be passed on."
