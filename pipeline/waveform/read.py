@@ -1,0 +1,141 @@
+"""From the segments of a page to its strips: every row is cut once, read, and turned from millimetres to millivolts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import Akima1DInterpolator
+
+from pipeline.geometry import PaperMap, Segment
+from pipeline.recording import Seen, Strip, UInt8
+from pipeline.waveform.classical import trace_classically
+from pipeline.waveform.reading import Reading
+from pipeline.waveform.strip import COLUMNS_PER_MM, TALL_HALF_HEIGHT_MM, RowStrip, cut_strip
+
+Int64 = npt.NDArray[np.int64]
+
+MARGIN_MM = 8.0  # beyond the row's ends: lets the reader see where the ink begins, and the pulse before it
+LONGEST_BRIDGE_S = 0.08  # narrower than any QRS complex: a longer gap could hide one
+EDGE_MM = 1.0  # a trace this close to the strip's edge may have left it
+PRESENT = 0.5  # ink of this row is likelier than none
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A strip and what earlier stages know about it.
+
+    spans_mm: (start, end) paper x of every lead printed in the row. names_mm: paper (x, y) of printed lead names.
+    """
+
+    strip: RowStrip
+    spans_mm: tuple[tuple[float, float], ...]
+    names_mm: tuple[tuple[float, float], ...] = ()
+
+
+class RowReader(Protocol):
+    """Finds the trace in rows; the network of stage 2 is one."""
+
+    def read(self, rows: Sequence[Row]) -> list[Reading]:
+        """One Reading per row, one value per column of its strip."""
+        ...
+
+
+class ClassicalReader:
+    """A RowReader without weights."""
+
+    def read(self, rows: Sequence[Row]) -> list[Reading]:
+        return [trace_classically(row.strip) for row in rows]
+
+
+def read_traces(
+    image: UInt8,
+    paper: PaperMap,
+    segments: Sequence[Segment],
+    speed_mm_s: float,
+    gain_mm_mv: Callable[[Segment], float],
+    rate_hz: int,
+    network: RowReader | None,
+    names_mm: Sequence[tuple[float, float]] = (),
+) -> list[Strip]:
+    """One Strip per segment, in the order given, sampled at rate_hz from start_s on.
+
+    image: uint8 (H, W, 3) RGB, the original pixels (it is resampled here, once). network None reads classically.
+    names_mm: paper (x, y) of the centres of recognised lead names, so that their letters are not read as signal.
+    A sample at page time t lies at start_mm + (t - start_s) * speed_mm_s.
+    """
+    reader = network if network is not None else ClassicalReader()
+    rows = [list(of_row) for _, of_row in groupby(sorted(segments, key=_row_key), key=_row_key)]
+    cut = [_cut_row(image, paper, row, tuple(names_mm)) for row in rows]
+    readings = reader.read(cut)
+    tall = [i for i, reading in enumerate(readings) if reading.edge_mm < EDGE_MM]
+    if tall:
+        again = [_cut_row(image, paper, rows[i], tuple(names_mm), TALL_HALF_HEIGHT_MM) for i in tall]
+        for i, row, reading in zip(tall, again, reader.read(again), strict=True):
+            cut[i], readings[i] = row, reading
+    strips = {
+        id(segment): _strip(segment, row.strip, reading, speed_mm_s, gain_mm_mv(segment), rate_hz)
+        for of_row, row, reading in zip(rows, cut, readings, strict=True)
+        for segment in of_row
+    }
+    return [strips[id(segment)] for segment in segments]
+
+
+def _row_key(segment: Segment) -> tuple[int, float]:
+    return segment.row, segment.baseline_mm
+
+
+def _cut_row(
+    image: UInt8,
+    paper: PaperMap,
+    row: Sequence[Segment],
+    names_mm: tuple[tuple[float, float], ...],
+    half_height_mm: float | None = None,
+) -> Row:
+    spans = tuple((segment.start_mm, segment.end_mm) for segment in row)
+    start_mm, end_mm = min(s for s, _ in spans) - MARGIN_MM, max(e for _, e in spans) + MARGIN_MM
+    baseline_mm = row[0].baseline_mm
+    if half_height_mm is None:
+        return Row(cut_strip(image, paper, start_mm, end_mm, baseline_mm), spans, names_mm)
+    return Row(cut_strip(image, paper, start_mm, end_mm, baseline_mm, half_height_mm), spans, names_mm)
+
+
+def _strip(
+    segment: Segment, strip: RowStrip, reading: Reading, speed_mm_s: float, gain_mm_mv: float, rate_hz: int
+) -> Strip:
+    """Columns to samples: gaps up to LONGEST_BRIDGE_S are bridged and marked, longer ones stay NaN."""
+    samples = round((segment.end_mm - segment.start_mm) / speed_mm_s * rate_hz)
+    at_mm = segment.start_mm + np.arange(samples) / rate_hz * speed_mm_s
+    column = (at_mm - strip.x0_mm) * COLUMNS_PER_MM
+    first = max(0, int(np.ceil((segment.start_mm - strip.x0_mm) * COLUMNS_PER_MM - 1)))
+    last = min(len(reading.rise_mm) - 1, int(np.floor((segment.end_mm - strip.x0_mm) * COLUMNS_PER_MM + 1)))
+    read = np.zeros(len(reading.rise_mm), bool)
+    read[first : last + 1] = reading.present[first : last + 1] >= PRESENT
+    longest = LONGEST_BRIDGE_S * speed_mm_s * COLUMNS_PER_MM
+    millivolts = np.full(samples, np.nan, np.float32)
+    sigma_mv = np.full(samples, np.nan, np.float32)
+    seen = np.full(samples, Seen.NOTHING, np.uint8)
+    for run in _runs(np.flatnonzero(read), longest):
+        if len(run) < 2:
+            continue
+        # half a column beyond the outermost: as far as that column's own ink reaches
+        inside = (column >= run[0] - 0.5) & (column <= run[-1] + 0.5)
+        within = np.clip(column[inside], run[0], run[-1])
+        millivolts[inside] = Akima1DInterpolator(run, reading.rise_mm[run], method="makima")(within) / gain_mm_mv
+        gap = np.abs(within[:, None] - run[np.clip(np.searchsorted(run, within)[:, None] - [1, 0], 0, len(run) - 1)])
+        bridged = gap.min(axis=1) > 0.75  # nearer than that, the sample lies beside a column that was read
+        # a bridge is a guess: its sigma grows with the distance to what was read, to 0.1 mm a column
+        sigma_mm = np.interp(within, run, reading.sigma_mm[run]) + 0.1 * np.where(bridged, gap.min(axis=1), 0.0)
+        sigma_mv[inside] = sigma_mm / gain_mm_mv
+        seen[inside] = np.where(bridged, Seen.BRIDGED, Seen.READ)
+    millivolts += np.float32((segment.baseline_mm - strip.baseline_mm) / gain_mm_mv)
+    return Strip(segment.lead, segment.start_s, millivolts, sigma_mv, seen)
+
+
+def _runs(columns: Int64, longest_gap: float) -> list[Int64]:
+    """Splits ascending column numbers where more than longest_gap of them are missing."""
+    return [run for run in np.split(columns, np.flatnonzero(np.diff(columns) - 1 > longest_gap) + 1) if len(run)]

@@ -1,0 +1,49 @@
+"""Reading rows of a drawn page with the classical reader."""
+
+import numpy as np
+import pytest
+from waveform_drawing import GAIN_MM_MV, PAPER, RATE_HZ, SEGMENTS, SPEED_MM_S, beats, page
+
+from pipeline.recording import Lead, Seen
+from pipeline.waveform import read_traces
+
+
+def read(image):
+    return read_traces(image, PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None)
+
+
+def test_reads_each_lead_of_a_row_at_its_own_time():
+    strips = read(page(beats()))
+    assert [s.lead for s in strips] == [Lead.I, Lead.II]
+    assert [s.start_s for s in strips] == [0.0, 2.5]
+    for strip, truth in zip(strips, (beats()[:1250], beats()[1250:]), strict=True):
+        assert strip.samples == 1250
+        assert np.corrcoef(strip.millivolts, truth)[0, 1] > 0.9
+
+
+def test_puts_an_r_peak_where_it_was_printed():
+    strip = read(page(beats()))[0]
+    peaks = [np.nanargmax(strip.millivolts[a : a + 500]) + a for a in (0, 500)]
+    assert peaks == pytest.approx([200, 700], abs=4)  # samples of 2 ms
+
+
+def test_bridges_a_short_gap_and_says_so():
+    strip = read(page(beats(), blank_mm=((50.0, 51.0),)))[0]  # 40 ms
+    assert not np.isnan(strip.millivolts).any()
+    assert (strip.seen[805:815] == Seen.BRIDGED).all()
+    assert (strip.sigma_mv[805:815] > np.median(strip.sigma_mv)).all()
+
+
+def test_leaves_a_long_gap_empty():
+    strip = read(page(beats(), blank_mm=((45.0, 55.0),)))[0]
+    gap = slice(720, 880)
+    assert np.isnan(strip.millivolts[gap]).all()
+    assert np.isnan(strip.sigma_mv[gap]).all()
+    assert (strip.seen[gap] == Seen.NOTHING).all()
+
+
+def test_halves_the_millivolts_of_a_lead_printed_at_twice_the_gain():
+    image = page(beats())
+    whole = read(image)[0].millivolts
+    half = read_traces(image, PAPER, SEGMENTS, SPEED_MM_S, lambda s: GAIN_MM_MV * 2, RATE_HZ, None)[0].millivolts
+    np.testing.assert_allclose(half, whole / 2, atol=1e-6)
