@@ -1,0 +1,183 @@
+"""Whose ECG a DICOM object says it is: a dataset's patient, study and acquisition time as an Order."""
+
+from __future__ import annotations
+
+import logging
+import re
+import struct
+import warnings
+from datetime import datetime
+from pathlib import Path
+
+import pydicom
+from pydicom import config as pydicom_config
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
+
+from gateway.config import IdentitySection
+from gateway.errors import Refused
+from gateway.order import Order, Patient, SourceImage
+
+# pydicom warns about odd values by printing them: patient data in the log. Odd values are judged here instead.
+pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
+logging.getLogger("pydicom").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
+
+# What pydicom raises on damaged input, found by reading it and by fuzzing.
+DAMAGE = (
+    InvalidDicomError,
+    OSError,
+    EOFError,
+    ValueError,  # UnicodeError and BytesLengthException are ValueErrors
+    TypeError,
+    LookupError,  # KeyError, IndexError, unknown character sets
+    AttributeError,
+    NotImplementedError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    AssertionError,
+    struct.error,
+)
+
+LARGE_BYTES = 4096  # values beyond this are left in the file: no identifying text is that long
+TEXT_MAX = 256  # characters of an attribute that routing rules may look at
+TEXT_VRS = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR"))
+NUMBER_VRS = frozenset(("US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"))
+
+# PS3.5 6.2: DT, truncated from the right as far as the year, with an optional offset from UTC
+DATE_TIME = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d{1,6})?)?)?)?)?)?(?:[+-]\d{4})?")
+DATE = re.compile(r"\d{8}")
+OLD_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # ACR-NEMA's form, which PS3.5 asks readers to accept
+TIME = re.compile(r"\d\d(?:\d\d(?:\d\d(?:\.\d{1,6})?)?)?")
+
+
+def read_header(path: Path) -> Dataset:
+    """A DICOM file's dataset up to its pixels; large values stay in the file until asked for.
+
+    Raises:
+        Refused: the file cannot be read as DICOM.
+    """
+    try:
+        dataset = pydicom.dcmread(path, defer_size=LARGE_BYTES, stop_before_pixels=True)
+        len(dataset.file_meta)
+        return dataset
+    except DAMAGE as error:
+        raise Refused("damaged", f"The DICOM dataset cannot be read ({type(error).__name__}).") from error
+
+
+def order_from_dicom(dataset: Dataset, identity: IdentitySection) -> Order:
+    """The Order in a dataset. What is missing or unreadable is "", never a guess.
+
+    The acquisition time is the first of identity.acquired_at_from that holds a lawful date; a ...Date is joined with
+    its ...Time.
+    """
+    acquired_at, acquired_from = acquired(dataset, identity.acquired_at_from)
+    patient = Patient(
+        patient_id=text_of(dataset, "PatientID"),
+        issuer=text_of(dataset, "IssuerOfPatientID"),
+        name=text_of(dataset, "PatientName"),
+        birth_date=date_of(dataset, "PatientBirthDate"),
+        sex=sex_of(dataset),
+    )
+    return Order(
+        patient=patient,
+        study_uid=text_of(dataset, "StudyInstanceUID"),
+        study_id=text_of(dataset, "StudyID"),
+        study_date=date_of(dataset, "StudyDate"),
+        study_time=time_of(dataset, "StudyTime"),
+        accession_number=text_of(dataset, "AccessionNumber"),
+        referring_physician=text_of(dataset, "ReferringPhysicianName"),
+        placer_order_number=text_of(dataset, "PlacerOrderNumberImagingServiceRequest"),
+        filler_order_number=text_of(dataset, "FillerOrderNumberImagingServiceRequest"),
+        institution=text_of(dataset, "InstitutionName"),
+        acquired_at=acquired_at,
+        acquired_from=acquired_from,
+        visit_number=text_of(dataset, "AdmissionID"),
+        character_set=text_of(dataset, "SpecificCharacterSet"),
+        source=SourceImage(text_of(dataset, "SOPClassUID"), text_of(dataset, "SOPInstanceUID")),
+        attributes=attributes_of(dataset),
+    )
+
+
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """An attribute as text, its values joined by backslashes as in the file; "" where missing or unreadable."""
+    try:
+        value = dataset.get(keyword)
+        if value is None:
+            return ""
+        if isinstance(value, MultiValue):
+            return "\\".join(_clean(str(one)) for one in value)
+        return _clean(str(value))
+    except DAMAGE:
+        return ""
+
+
+def _clean(text: str) -> str:
+    """Without the padding of PS3.5 6.2 and without control characters, which no receiver of these texts allows."""
+    return "".join(c for c in text if c.isprintable()).strip()
+
+
+def date_of(dataset: Dataset, keyword: str) -> str:
+    """A DA attribute as YYYYMMDD, "" where it is no date of the calendar."""
+    text = text_of(dataset, keyword)
+    old = OLD_DATE.fullmatch(text)
+    text = "".join(old.groups()) if old else text
+    return text if DATE.fullmatch(text) and is_date_time(text) else ""
+
+
+def time_of(dataset: Dataset, keyword: str) -> str:
+    """A TM attribute as HHMMSS[.f], as far as it is stated, "" where it is no time of day."""
+    text = text_of(dataset, keyword).replace(":", "")
+    return text if TIME.fullmatch(text) and is_date_time("20000101" + text) else ""
+
+
+def sex_of(dataset: Dataset) -> str:
+    text = text_of(dataset, "PatientSex").upper()
+    return text if text in ("M", "F", "O") else ""
+
+
+def is_date_time(text: str) -> bool:
+    """Whether a text is a DICOM DT, possibly truncated, that names a moment of the calendar."""
+    match = DATE_TIME.fullmatch(text)
+    if match is None:
+        return False
+    year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups())
+    try:
+        # PS3.5 allows second 60 for leap seconds; datetime does not
+        datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, min(second or 0, 59))
+    except ValueError:
+        return False
+    return second is None or second <= 60
+
+
+def acquired(dataset: Dataset, sources: tuple[str, ...]) -> tuple[str, str]:
+    """(DICOM DT, the attribute that said so), both "" where none of the attributes holds a lawful moment."""
+    for keyword in sources:
+        if keyword.endswith("Date"):
+            date = date_of(dataset, keyword)
+            moment = date + time_of(dataset, keyword.removesuffix("Date") + "Time") if date else ""
+        else:
+            moment = text_of(dataset, keyword)
+        if moment and is_date_time(moment):
+            return moment, keyword
+    return "", ""
+
+
+def attributes_of(dataset: Dataset) -> tuple[tuple[str, str], ...]:
+    """(keyword, text) of every public top-level element that holds a short text or numbers, in the file's order."""
+    found = []
+    for tag in dataset.keys():  # noqa: SIM118  a Dataset iterates over its elements, decoding each
+        raw_length = getattr(dataset.get_item(tag), "length", 0) or 0
+        if tag.is_private or tag.group == 0x7FE0 or raw_length > LARGE_BYTES:
+            continue
+        try:
+            element = dataset[tag]
+        except DAMAGE:
+            continue
+        if element.keyword and element.VR in TEXT_VRS | NUMBER_VRS:
+            text = text_of(dataset, element.keyword)
+            if text:
+                found.append((element.keyword, text[:TEXT_MAX]))
+    return tuple(found)
