@@ -1,4 +1,4 @@
-"""TOML -> frozen models, once, at start. An unknown key is an error that names the nearest known one."""
+"""The configuration's tables as frozen models; config.example.toml gives each key's unit, default and reason."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+# A name is shown in logs and reasons and used as a thread's name: one line, nothing that needs quoting.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.\-]{0,63}$")]
+# PS3.5 6.2, VR AE: at most 16 characters of the default repertoire, no backslash, no control, not only blanks.
+AeTitle = Annotated[str, Field(max_length=16, pattern=r"^ *[!-\[\]-~][ -\[\]-~]*$")]
+Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\-]+$")]  # a name, an IPv4 or an IPv6 address
+
 
 class Section(BaseModel):
     """A table of the configuration: frozen, and strict about its keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataSection(Section):
@@ -19,6 +25,7 @@ class DataSection(Section):
 
     folder: Path = Path("data")
     database_url: SecretStr = SecretStr("")  # "" = SQLite in the folder
+    database_url_file: Path | None = None  # a file that holds the URL, so that this one need not hold a password
     reserve_mb: int = Field(512, ge=0)  # below this much free space every door answers "out of resources"
     queue_max: int = Field(10_000, ge=1)  # jobs in RECEIVED before a door answers "out of resources"
 
@@ -27,10 +34,10 @@ class DicomScpSection(Section):
     """The C-STORE door."""
 
     enabled: bool = True
-    ae_title: str = "CARDIOSCAN"
-    host: str = "127.0.0.1"
+    ae_title: AeTitle = "CARDIOSCAN"
+    host: Host = "127.0.0.1"
     port: int = Field(11112, ge=0, le=65535)  # 0 = any free port
-    calling_ae_titles: tuple[str, ...] = ()  # () = any
+    calling_ae_titles: tuple[AeTitle, ...] = ()  # () = any
     addresses: tuple[str, ...] = ()  # CIDR networks, () = any
     require_called_ae_title: bool = True
     associations_max: int = Field(20, ge=1)
@@ -41,7 +48,7 @@ class DicomScpSection(Section):
 class FaxInboxSection(Section):
     """A polled folder."""
 
-    name: str
+    name: Name
     folder: Path
     poll_s: float = Field(5.0, gt=0)
     settle_s: float = Field(3.0, ge=0)  # a file must not have grown for this long
@@ -92,11 +99,11 @@ class DicomDestination(Section):
     """A PACS that takes C-STORE."""
 
     kind: Literal["dicom"]
-    name: str
-    host: str
+    name: Name
+    host: Host
     port: int = Field(ge=1, le=65535)
-    called_ae_title: str
-    calling_ae_title: str = "CARDIOSCAN"
+    called_ae_title: AeTitle
+    calling_ae_title: AeTitle = "CARDIOSCAN"
     timeout_s: float = Field(30.0, gt=0)
     encoding: Literal["padded", "groups", "general"] = "padded"
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
@@ -107,8 +114,8 @@ class MllpDestination(Section):
     """An EHR or interface engine that takes HL7 v2 over MLLP."""
 
     kind: Literal["mllp"]
-    name: str
-    host: str
+    name: Name
+    host: Host
     port: int = Field(ge=1, le=65535)
     timeout_s: float = Field(30.0, gt=0)
     version: Literal["2.3", "2.3.1", "2.4", "2.5", "2.5.1"] = "2.5.1"
@@ -127,7 +134,7 @@ class FolderDestination(Section):
     """A folder that receives files."""
 
     kind: Literal["folder"]
-    name: str
+    name: Name
     folder: Path
     documents: tuple[Literal["dicom_waveform", "aecg", "hl7v2"], ...] = ("aecg",)
     aecg_layout: Literal["strips", "single_set"] = "strips"
@@ -139,29 +146,46 @@ class FolderDestination(Section):
 Destination = Annotated[DicomDestination | MllpDestination | FolderDestination, Field(discriminator="kind")]
 
 
+TEXT_OPERATORS = ("equals", "glob", "regex", "one_of")
+NUMBER_OPERATORS = ("less_than", "at_most", "greater_than", "at_least")
+OPERATORS = (*TEXT_OPERATORS, *NUMBER_OPERATORS, "present")
+
+
 class Condition(Section):
     """One test on one field. Exactly one operator is set."""
 
-    field: str  # door, sender, called_ae, dicom.Keyword, order.key, quality.confidence, finding, layout, source ...
+    field: str  # one of gateway.config.fields
     equals: str | None = None
     glob: str | None = None
-    regex: str | None = None
+    regex: str | None = None  # of the whole value
     one_of: tuple[str, ...] | None = None
+    present: bool | None = None  # true: there is a value; false: there is none
     less_than: float | None = None
     at_most: float | None = None
     greater_than: float | None = None
     at_least: float | None = None
     negate: bool = False
 
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The operators that are set; a lawful condition has one."""
+        return tuple(name for name in OPERATORS if getattr(self, name) is not None)
+
 
 class Rule(Section):
     """If all conditions hold, do one thing: send, hold or refuse."""
 
-    name: str
-    when: tuple[Condition, ...] = ()
-    send: tuple[str, ...] = ()
+    name: Name
+    when: tuple[Condition, ...] = ()  # () = always
+    send: tuple[str, ...] = ()  # written as [] it sends nowhere, and the page counts as delivered
     hold: str = ""  # the reason shown to a person
     refuse: str = ""  # the reason told to the sender
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What the rule does; a lawful rule does one thing."""
+        sends = bool(self.send) or "send" in self.model_fields_set
+        return tuple(name for name, on in (("send", sends), ("hold", self.hold), ("refuse", self.refuse)) if on)
 
 
 class RoutingSection(Section):

@@ -1,0 +1,174 @@
+"""What no single key shows: contradictions, which load refuses, and doubtful settings, which check tells."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from pydicom.datadict import tag_for_keyword
+
+from gateway.config.fields import ORDER_KEYS, FieldKind, kind_of, nearest_field
+from gateway.config.models import NUMBER_OPERATORS, Condition, Config, FolderDestination, Rule
+from gateway.config.patterns import problem_with
+
+# A file name has at most 255 characters and its fields are told apart by separators; rules allow fewer repeats.
+FILE_NAME_OPEN_REPEATS_MAX = 10
+
+
+def check_config(config: Config) -> list[str]:
+    """Everything an administrator should know about a configuration before it runs, one sentence each."""
+    return [*contradictions(config), *_doubts(config)]
+
+
+def contradictions(config: Config) -> list[str]:
+    """What makes a configuration wrong although every key for itself is lawful, one sentence each."""
+    return [
+        *_names(config),
+        *_folders(config),
+        *_addresses(config),
+        *_inboxes(config),
+        *_identity(config),
+        *_rules(config),
+    ]
+
+
+def _names(config: Config) -> Iterator[str]:
+    yield from _twice("destination", [d.name for d in config.destination])
+    yield from _twice("fax_inbox", [i.name for i in config.fax_inbox])
+    yield from _twice("rule", [r.name for r in config.rule])
+
+
+def _twice(table: str, names: Sequence[str]) -> Iterator[str]:
+    for name in sorted({n for n in names if names.count(n) > 1}):
+        yield f'{table}: the name "{name}" is used {names.count(name)} times; each needs its own'
+
+
+def _folders(config: Config) -> Iterator[str]:
+    """One folder for two uses makes a loop: what goes out comes in again."""
+    uses = [("data.folder", config.data.folder)]
+    uses += [(f'fax_inbox "{i.name}"', i.folder) for i in config.fax_inbox]
+    uses += [(f'destination "{d.name}"', d.folder) for d in config.destination if isinstance(d, FolderDestination)]
+    first: dict[Path, str] = {}
+    for use, folder in uses:
+        other = first.setdefault(folder.resolve(), use)
+        # two destinations may share a folder: document names differ by content
+        if other != use and not (other.startswith("destination") and use.startswith("destination")):
+            yield f"{use}: its folder {folder} is also that of {other}; give each its own"
+
+
+def _addresses(config: Config) -> Iterator[str]:
+    for address in config.dicom_scp.addresses:
+        try:
+            ipaddress.ip_network(address)
+        except ValueError as error:
+            yield f'dicom_scp.addresses: "{address}" is no address or CIDR network: {error}'
+
+
+def _inboxes(config: Config) -> Iterator[str]:
+    for inbox in config.fax_inbox:
+        if inbox.file_name_pattern:
+            problem = problem_with(inbox.file_name_pattern, FILE_NAME_OPEN_REPEATS_MAX)
+            if not problem and "(?P<" not in inbox.file_name_pattern:
+                problem = "names no group; write for example (?P<patient_id>[0-9]+)_.*"
+            if problem:
+                yield f'fax_inbox "{inbox.name}": file_name_pattern {problem}'
+
+
+def _identity(config: Config) -> Iterator[str]:
+    for key in config.identity.require:
+        if key not in ORDER_KEYS:
+            yield f'identity.require: there is no "{key}"{_did_you_mean(key, ORDER_KEYS)}'
+    for keyword in config.identity.acquired_at_from:
+        if tag_for_keyword(keyword) is None:
+            yield f'identity.acquired_at_from: "{keyword}" is no DICOM keyword'
+
+
+def _rules(config: Config) -> Iterator[str]:
+    destinations = [d.name for d in config.destination]
+    for rule in config.rule:
+        for problem in _rule(rule, destinations):
+            yield f'rule "{rule.name}": {problem}'
+
+
+def _rule(rule: Rule, destinations: Sequence[str]) -> Iterator[str]:
+    if not rule.actions:
+        yield 'does nothing; write one of send = ["..."], hold = "reason", refuse = "reason"'
+    if len(rule.actions) > 1:
+        yield f"has {' and '.join(rule.actions)}; a rule does one thing"
+    for name in rule.send:
+        if name not in destinations:
+            yield f'sends to "{name}", but no destination has that name{_did_you_mean(name, destinations)}'
+    for number, condition in enumerate(rule.when, 1):
+        for problem in _condition(condition):
+            yield f"condition {number} ({condition.field}): {problem}"
+
+
+def _condition(condition: Condition) -> Iterator[str]:
+    kind = kind_of(condition.field)
+    if kind is None:
+        near = nearest_field(condition.field)
+        yield "there is no such field" + (f'; did you mean "{near}"?' if near else "; config.example.toml lists them")
+        return
+    if len(condition.operators) != 1:
+        found = " and ".join(condition.operators) or "none"
+        yield f"needs exactly one operator, and has {found}"
+        return
+    operator = condition.operators[0]
+    numeric = operator in NUMBER_OPERATORS
+    if kind is FieldKind.NUMBER and not numeric and operator != "present":
+        yield f"is a number; {operator} compares texts, use one of {', '.join(NUMBER_OPERATORS)}"
+    if kind is FieldKind.SET and numeric:
+        yield f"is a set of words; {operator} compares numbers, use equals, glob, regex or one_of"
+    if condition.one_of == ():
+        yield "one_of is empty, so it never holds"
+    if condition.equals == "":
+        yield "an empty value counts as none; write present = false"
+    if condition.regex is not None and (problem := problem_with(condition.regex)):
+        yield f"the pattern {problem}"
+
+
+def _doubts(config: Config) -> Iterator[str]:
+    if not config.dicom_scp.enabled and not config.fax_inbox:
+        yield "no door is open: dicom_scp is disabled and there is no fax_inbox"
+    if not config.destination:
+        yield "there is no destination: pages are digitized and kept, but nothing leaves"
+    yield from _open_door(config)
+    yield from _unreachable_rules(config)
+    for use, folder in _needed_folders(config):
+        if not folder.is_dir():
+            yield f"{use}: the folder {folder} does not exist; make it, or mount its share"
+        elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            yield f"{use}: the folder {folder} may not be read and written by this user"
+
+
+def _open_door(config: Config) -> Iterator[str]:
+    scp = config.dicom_scp
+    local = scp.host == "localhost" or scp.host.startswith("127.") or scp.host == "::1"
+    if scp.enabled and not local and not (scp.calling_ae_titles or scp.addresses):
+        yield f"dicom_scp: anybody who reaches {scp.host} may send; set calling_ae_titles and addresses"
+    if scp.enabled and local:
+        yield f"dicom_scp: listens on {scp.host}, so only this machine can send; set host to its address in the network"
+
+
+def _unreachable_rules(config: Config) -> Iterator[str]:
+    if config.routing.match == "first":
+        for place, rule in enumerate(config.rule[:-1]):
+            if not rule.when:
+                after = ", ".join(f'"{r.name}"' for r in config.rule[place + 1 :])
+                yield f'rule "{rule.name}" has no condition and always matches, so these are never reached: {after}'
+                return
+
+
+def _needed_folders(config: Config) -> Iterator[tuple[str, Path]]:
+    yield from ((f'fax_inbox "{i.name}"', i.folder) for i in config.fax_inbox)
+    for destination in config.destination:
+        if isinstance(destination, FolderDestination):
+            yield f'destination "{destination.name}"', destination.folder
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = get_close_matches(word, list(known), 1, 0.5)
+    return f'; did you mean "{near[0]}"?' if near else ""
