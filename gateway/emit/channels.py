@@ -1,0 +1,162 @@
+"""A recording's strips as channels of whole microvolts, with an honest status each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.recording import TWELVE, Finding, Known, Lead, Recording, Seen, Severity, Strip
+
+Int16 = npt.NDArray[np.int16]
+
+MICROVOLTS_PER_MV = 1000.0
+REACH = 32767  # microvolts either way; -32768 is kept free for padding
+SIGMA_QUESTIONABLE_MV = 0.1  # one millimetre of paper at 10 mm/mV: what a reader of paper calls a deviation
+UNREAD_QUESTIONABLE = 0.1  # of a strip's samples bridged or not read
+TOGETHER = 0.8  # shared time over joint time, from which on two strips count as printed side by side
+
+_CHEST = frozenset(TWELVE[6:])
+
+
+class Status(StrEnum):
+    """Defined terms of Channel Status (003A,0205), PS3.3 C.10.9."""
+
+    OK = "OK"
+    QUESTIONABLE = "QUESTIONABLE"
+    INVALID = "INVALID"
+    UNCALIBRATED = "UNCALIBRATED"
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """One strip, ready for a format of 16-bit samples.
+
+    start: samples from the left end of the first printed trace. label: such as ``II`` or ``II rhythm``.
+    microvolts: int16 (n,), within +-32767, 0 where known is False. known: bool (n,), the page shows something there.
+    clipped: samples beyond +-32.767 mV, held at that limit. sigma_mv: median standard deviation, NaN if none known.
+    read, bridged: parts of the n samples, 0..1. status: at least one.
+    """
+
+    lead: Lead
+    label: str
+    rhythm: bool
+    start: int
+    microvolts: Int16
+    known: npt.NDArray[np.bool_]
+    clipped: int
+    sigma_mv: float
+    read: float
+    bridged: float
+    status: tuple[Status, ...]
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.microvolts)
+
+    def placed(self, start: int, end: int, pad: int) -> Int16:
+        """int16 (end - start,) microvolts over that span of page time, pad wherever the page shows nothing."""
+        out = np.full(end - start, pad, np.int16)
+        inside = out[self.start - start : self.end - start]
+        inside[self.known] = self.microvolts[self.known]
+        return out
+
+    def runs(self) -> tuple[tuple[int, int], ...]:
+        """The unbroken stretches of known samples, as (first, last + 1) in samples of page time."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], self.known, [False]]).astype(np.int8)))
+        return tuple((self.start + int(a), self.start + int(b)) for a, b in edges.reshape(-1, 2))
+
+
+def channels(recording: Recording) -> tuple[Channel, ...]:
+    """Every strip: first one of each lead in the order I II III aVR aVL aVF V1..V6, then those printed again.
+
+    Of a lead printed twice the shorter strip comes first: it stands in its column, the other is the rhythm strip.
+    """
+    ranked = {lead: sorted((s for s in recording.strips if s.lead == lead), key=lambda s: s.samples) for lead in TWELVE}
+    first = min((s.start_s for s in recording.strips), default=0.0)
+    origin_s = min(0.0, first)
+    out = [_channel(recording, strips[0], lead, False, origin_s) for lead, strips in ranked.items() if strips]
+    for lead, strips in ranked.items():
+        for number, strip in enumerate(strips[1:], start=2):
+            rhythm = strip.samples > strips[0].samples
+            out.append(
+                _channel(recording, strip, f"{lead} rhythm" if rhythm else f"{lead} ({number})", rhythm, origin_s)
+            )
+    return tuple(out)
+
+
+def _channel(recording: Recording, strip: Strip, label: str, rhythm: bool, origin_s: float) -> Channel:
+    known = np.isfinite(strip.millivolts)
+    wide = np.rint(np.where(known, strip.millivolts, 0.0).astype(np.float64) * MICROVOLTS_PER_MV)
+    clipped = int(np.count_nonzero(np.abs(wide) > REACH))
+    sigma = strip.sigma_mv[known & np.isfinite(strip.sigma_mv)]
+    n = max(strip.samples, 1)
+    sigma_mv = float(np.median(sigma)) if sigma.size else float("nan")
+    read = np.count_nonzero(known & (strip.seen == Seen.READ)) / n
+    return Channel(
+        lead=strip.lead,
+        label=label,
+        rhythm=rhythm,
+        start=round((strip.start_s - origin_s) * recording.rate_hz),
+        microvolts=np.clip(wide, -REACH, REACH).astype(np.int16),
+        known=known,
+        clipped=clipped,
+        sigma_mv=sigma_mv,
+        read=read,
+        bridged=np.count_nonzero(known & (strip.seen == Seen.BRIDGED)) / n,
+        status=_status(recording, strip, bool(known.any()), clipped, sigma_mv, read),
+    )
+
+
+def _status(
+    recording: Recording, strip: Strip, anything: bool, clipped: int, sigma_mv: float, read: float
+) -> tuple[Status, ...]:
+    told = [f for f in recording.findings if concerns(f, strip, recording.rate_hz)]
+    invalid = not anything or clipped or any(f.severity == Severity.ERROR and f.lead == strip.lead for f in told)
+    questionable = (
+        any(f.severity != Severity.INFO for f in told)
+        or sigma_mv > SIGMA_QUESTIONABLE_MV
+        or read < 1.0 - UNREAD_QUESTIONABLE
+    )
+    chest = strip.lead in _CHEST and recording.chest_gain_mm_mv is not None
+    gain = recording.chest_gain_mm_mv if chest else recording.gain_mm_mv
+    out = [Status.INVALID] if invalid else [Status.QUESTIONABLE] if questionable else []
+    if gain is not None and gain.known == Known.ASSUMED:
+        out.append(Status.UNCALIBRATED)
+    return tuple(out) or (Status.OK,)
+
+
+def concerns(finding: Finding, strip: Strip, rate_hz: int) -> bool:
+    """Whether a finding is about this strip: about its lead or all leads, and not about another time."""
+    if finding.lead not in (None, strip.lead):
+        return False
+    end_s = strip.start_s + strip.samples / rate_hz
+    after = finding.start_s is not None and finding.start_s >= end_s
+    before = finding.end_s is not None and finding.end_s <= strip.start_s
+    return not (after or before)
+
+
+def together(all_channels: Sequence[Channel]) -> tuple[tuple[Channel, ...], ...]:
+    """Channels printed side by side, column by column from the left, the long strips last."""
+    groups: list[list[Channel]] = []
+    for channel in all_channels:
+        group = next((g for g in groups if _side_by_side(g[0], channel)), None)
+        if group is None:
+            groups.append([channel])
+        else:
+            group.append(channel)
+    shortest = min((c.end - c.start for c in all_channels), default=0)
+
+    def place(group: list[Channel]) -> tuple[bool, int]:
+        return group[0].end - group[0].start > 1.5 * shortest, group[0].start  # a rhythm strip spans whole columns
+
+    return tuple(tuple(group) for group in sorted(groups, key=place))
+
+
+def _side_by_side(a: Channel, b: Channel) -> bool:
+    shared = min(a.end, b.end) - max(a.start, b.start)
+    joint = max(a.end, b.end) - min(a.start, b.start)
+    return shared >= TOGETHER * joint

@@ -1,0 +1,64 @@
+"""What the object says about itself in words (PS3.3 C.10.10): provenance, what was printed where, findings."""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+
+from gateway.emit import words
+from gateway.emit.channels import Channel
+from gateway.emit.dicom_waveform.groups import span
+from pipeline.recording import Finding, Recording
+
+_ST = 1024  # characters, PS3.5 6.2
+
+PROVENANCE, FINDINGS = 0, 1  # Annotation Group Number
+
+
+def items(
+    recording: Recording, arranged: tuple[tuple[Channel, ...], ...], source_sha256: str, page: int
+) -> list[Dataset]:
+    """The items of Waveform Annotation Sequence. Channels are referenced as (group, channel) from 1, 0 for all."""
+    everything = [(number, 0) for number in range(1, len(arranged) + 1)]
+    out = [_text(line, everything, PROVENANCE) for line in words.provenance(recording)]
+    out.append(_text(f"Page {page} of the document with SHA-256 {source_sha256}.", everything, PROVENANCE))
+    flat = [c for group in arranged for c in group]
+    out.append(_text(words.printed(flat, recording.rate_hz), everything, PROVENANCE))
+    for group_number, group in enumerate(arranged, start=1):
+        for number, channel in enumerate(group, start=1):
+            if channel.clipped:
+                out.append(_text(words.clipped(channel), [(group_number, number)], FINDINGS))
+    for finding in recording.findings:
+        out.append(_finding(finding, recording, arranged, everything))
+    return out
+
+
+def _text(text: str, channels: list[tuple[int, int]], number: int) -> Dataset:
+    item = Dataset()
+    item.UnformattedTextValue = text[:_ST]
+    item.ReferencedWaveformChannels = [value for pair in channels for value in pair]
+    item.AnnotationGroupNumber = number
+    return item
+
+
+def _finding(
+    finding: Finding,
+    recording: Recording,
+    arranged: tuple[tuple[Channel, ...], ...],
+    everything: list[tuple[int, int]],
+) -> Dataset:
+    about = [
+        (g, c)
+        for g, group in enumerate(arranged, start=1)
+        for c, channel in enumerate(group, start=1)
+        if finding.lead == channel.lead
+    ]
+    item = _text(words.finding(finding), about or everything, FINDINGS)
+    if finding.start_s is None or finding.end_s is None or len(about or everything) != 1:
+        return item  # sample positions count within one group only (PS3.3 C.10.10.1.1)
+    start, end = span(arranged[(about or everything)[0][0] - 1], len(arranged) == 1)
+    first = max(round(finding.start_s * recording.rate_hz), start)
+    last = min(round(finding.end_s * recording.rate_hz), end)
+    if last > first:
+        item.TemporalRangeType = "SEGMENT"
+        item.ReferencedSamplePositions = [first - start + 1, last - start]  # counted from 1
+    return item

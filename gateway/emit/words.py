@@ -1,0 +1,71 @@
+"""The sentences that tell a reader of any format where a recording comes from and how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.emit.channels import Channel
+from gateway.mapping import mappings
+from pipeline.recording import Finding, Known, Recording, Scale
+
+MAKER = "CardioScan"
+MODEL = "CardioScan Gateway"
+
+_KNOWN = {
+    Known.GRID: "measured on the paper grid",
+    Known.PULSE: "measured on the calibration pulse",
+    Known.TEXT: "read from the page's text",
+    Known.DPI: "from the file's resolution",
+    Known.ASSUMED: "assumed, not seen on the page",
+}
+
+
+def provenance(recording: Recording) -> tuple[str, ...]:
+    """What every receiver is told about the whole recording."""
+    made_by = recording.made_by
+    out = [
+        f"Digitized from a picture of a paper ECG by {MODEL} {made_by.version}. No device recorded these samples. "
+        "Preliminary until a person confirms it.",
+        f"Layout {recording.layout}. {_scale('Paper speed', recording.speed_mm_s, 'mm/s')}. "
+        f"{_scale('Gain', recording.gain_mm_mv, 'mm/mV')}.",
+    ]
+    if recording.chest_gain_mm_mv is not None:
+        out.append(f"{_scale('Gain of the chest leads', recording.chest_gain_mm_mv, 'mm/mV')}.")
+    out.append(f"Confidence {recording.confidence:.2f} of 1, the software's own estimate. Picture: {recording.source}.")
+    out.extend(f"Weights {name} SHA-256 {sha256}." for name, sha256 in made_by.weights)
+    return tuple(out)
+
+
+def printed(channels: Sequence[Channel], rate_hz: int) -> str:
+    """Which lead the page showed from when to when, in page time."""
+    spans = ", ".join(f"{c.label} {c.start / rate_hz:.3f}-{c.end / rate_hz:.3f}" for c in channels)
+    return f"Printed, in seconds of paper from the left end of the first trace: {spans}."
+
+
+def finding(what: Finding) -> str:
+    """One finding as one line: its sentence, where, and the pipeline's own detail."""
+    where = [str(what.lead)] if what.lead else []
+    if what.start_s is not None or what.end_s is not None:
+        where.append(f"{_seconds(what.start_s)} to {_seconds(what.end_s)} s")
+    tail = f" ({', '.join(where)})" if where else ""
+    detail = f" {what.detail}" if what.detail else ""
+    return f"{what.severity.value.upper()}: {mappings().finding_text(what.code)}{tail}{detail}"
+
+
+def clipped(channel: Channel) -> str:
+    """What is said of a channel whose samples did not fit."""
+    return f"{channel.label}: {channel.clipped} samples beyond 32.767 mV are held at that limit and are not valid."
+
+
+def how_read(channel: Channel) -> str:
+    """One channel's making in at most 64 characters (the length of a DICOM LO)."""
+    sigma = "SD unknown" if channel.sigma_mv != channel.sigma_mv else f"SD {channel.sigma_mv * 1000:.0f} uV"
+    return f"Digitized from paper; {sigma}; {channel.read:.0%} read, {channel.bridged:.0%} bridged"[:64]
+
+
+def _scale(name: str, scale: Scale, unit: str) -> str:
+    return f"{name} {scale.value:g} {unit}, {_KNOWN[scale.known]}"
+
+
+def _seconds(value: float | None) -> str:
+    return "?" if value is None else f"{value:.3f}"

@@ -1,0 +1,114 @@
+"""Recordings for tests, made of sums of waves so that each sample of each lead is different and known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from gateway.order import Order, Patient, SourceImage
+from pipeline.recording import (
+    TWELVE,
+    Finding,
+    Known,
+    Lead,
+    MadeBy,
+    Recording,
+    Scale,
+    Seen,
+    Source,
+    Strip,
+)
+
+RATE_HZ = 500
+RECEIVED_AT = datetime(2026, 11, 22, 14, 30, 5, tzinfo=UTC)
+SHA256 = "5f" * 32
+MADE_BY = MadeBy("0.1.0", (("grid", "ab" * 32), ("waveform", "cd" * 32)))
+
+COLUMNS_4 = (TWELVE[0:3], TWELVE[3:6], TWELVE[6:9], TWELVE[9:12])
+COLUMNS_2 = (TWELVE[0:6], TWELVE[6:12])
+
+
+def millivolts(lead: Lead, start_s: float, seconds: float, rate_hz: int = RATE_HZ) -> np.ndarray:
+    """float32 (n,) mV: a beat-like wave whose height and phase belong to the lead, alike wherever it is printed."""
+    t = start_s + np.arange(round(seconds * rate_hz)) / rate_hz
+    k = TWELVE.index(lead) + 1
+    beat = np.exp(-(((t * 1.2 + 0.05 * k) % 1.0 - 0.4) ** 2) / 0.0005)
+    return (0.3 + 0.1 * k) * beat.astype(np.float32) + (0.05 * np.sin(2 * np.pi * (0.7 + 0.1 * k) * t)).astype(
+        np.float32
+    )
+
+
+def strip(lead: Lead, start_s: float, seconds: float, gaps_s: tuple[tuple[float, float], ...] = ()) -> Strip:
+    """A strip with the given stretches (page time) not read."""
+    mv = millivolts(lead, start_s, seconds)
+    for a, b in gaps_s:
+        mv[round((a - start_s) * RATE_HZ) : round((b - start_s) * RATE_HZ)] = np.nan
+    known = np.isfinite(mv)
+    sigma = np.where(known, np.float32(0.012), np.float32("nan")).astype(np.float32)
+    return Strip(lead, start_s, mv, sigma, np.where(known, Seen.READ, Seen.NOTHING).astype(np.uint8))
+
+
+def recording(strips: list[Strip], layout: str, findings: tuple[Finding, ...] = (), **changes: object) -> Recording:
+    """A 500 Hz recording at 25 mm/s and 10 mm/mV."""
+    values: dict[str, object] = {
+        "strips": tuple(strips),
+        "rate_hz": RATE_HZ,
+        "layout": layout,
+        "speed_mm_s": Scale(25.0, Known.GRID),
+        "gain_mm_mv": Scale(10.0, Known.PULSE),
+        "source": Source.COLOUR_SCAN,
+        "confidence": 0.93,
+        "made_by": MADE_BY,
+        "findings": findings,
+        "seconds": (("source", 0.1), ("waveform", 1.5)),
+    }
+    return Recording(**(values | changes))  # type: ignore[arg-type]
+
+
+def in_columns(columns: tuple[tuple[Lead, ...], ...], seconds: float) -> list[Strip]:
+    return [strip(lead, k * seconds, seconds) for k, column in enumerate(columns) for lead in column]
+
+
+def three_by_four(rhythms: tuple[Lead, ...] = (Lead.II,), findings: tuple[Finding, ...] = ()) -> Recording:
+    """3x4 with as many 10 s rhythm strips as named."""
+    strips = in_columns(COLUMNS_4, 2.5) + [strip(lead, 0.0, 10.0) for lead in rhythms]
+    return recording(strips, f"3x4+{len(rhythms)}" if rhythms else "3x4", findings)
+
+
+def six_by_two(rhythms: tuple[Lead, ...] = ()) -> Recording:
+    strips = in_columns(COLUMNS_2, 5.0) + [strip(lead, 0.0, 10.0) for lead in rhythms]
+    return recording(strips, f"6x2+{len(rhythms)}" if rhythms else "6x2")
+
+
+def twelve_by_one() -> Recording:
+    return recording([strip(lead, 0.0, 10.0) for lead in TWELVE], "12x1")
+
+
+def with_gaps(findings: tuple[Finding, ...] = ()) -> Recording:
+    """3x4+1 with a hole in V2 and one in the rhythm strip."""
+    holes = {Lead.V2: ((6.0, 6.2),)}
+    strips = [strip(s.lead, s.start_s, 2.5, holes.get(s.lead, ())) for s in in_columns(COLUMNS_4, 2.5)] + [
+        strip(Lead.II, 0.0, 10.0, ((4.0, 4.5),))
+    ]
+    return recording(strips, "3x4+1", findings)
+
+
+def order(**changes: object) -> Order:
+    """A known patient with an order and a Secondary Capture source."""
+    values: dict[str, object] = {
+        "patient": Patient("4711", "1.2.276.99", "Doe^Jane^Q^Dr^Jr", "19540131", "F"),
+        "study_uid": "1.2.826.1.3680043.10.999.1",
+        "study_id": "S1",
+        "study_date": "20240131",
+        "study_time": "143000",
+        "accession_number": "A-17",
+        "referring_physician": "House^Gregory^^Dr",
+        "placer_order_number": "P-1",
+        "acquired_at": "20240131143000",
+        "acquired_from": "AcquisitionDateTime",
+        "visit_number": "V-9",
+        "institution": "General Hospital",
+        "source": SourceImage("1.2.840.10008.5.1.4.1.1.7", "1.2.826.1.3680043.10.999.2"),
+    }
+    return Order(**(values | changes))  # type: ignore[arg-type]
