@@ -1,0 +1,88 @@
+"""The audit chain: every row holds the hash of the one before, so that none can be changed, dropped or moved unseen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Any, TextIO
+
+from sqlalchemy import Row, insert, select, update
+
+from gateway.store.database import Database, Transaction
+from gateway.store.tables import audit, audit_head, moment_text
+
+GENESIS_HASH = "0" * 64  # what the first row takes for the hash of the one before
+EXPORT_ROWS = 1000  # rows fetched at a time
+
+Detail = str | int | float | None
+
+
+class Event(StrEnum):
+    """What can happen to a page."""
+
+    RECEIVED = "received"  # its bytes are safe and the sender may be told so
+    REPEATED = "repeated"  # the same bytes from the same sender for the same patient: the same job
+    CLAIMED = "claimed"  # a worker took it
+    RELEASED = "released"  # the worker gave it back untouched
+    LEASE_EXPIRED = "lease_expired"  # the worker, or the process that delivered, died
+    SETTLED = "settled"  # digitized
+    HELD = "held"
+    REFUSED = "refused"
+    QUEUED = "queued"  # a document waits for a destination
+    DELIVERED = "delivered"
+    POSTPONED = "postponed"
+    PARKED = "parked"
+    WITHDRAWN = "withdrawn"  # a document that was still waiting will not go out
+    RETRIED = "retried"
+    RESENT = "resent"
+    IDENTIFIED = "identified"
+    GIVEN_UP = "given_up"
+
+
+def append(tx: Transaction, event: Event, job_id: str, actor: str, **detail: Detail) -> int:
+    """Adds a row to the chain inside a transaction and returns its number, counted from 1.
+
+    Holds the head's row until the transaction ends, so a transaction must have locked whatever else it needs before.
+    """
+    head = tx.execute(select(audit_head).with_for_update()).one()
+    seq = head.rows + 1
+    at, text = moment_text(tx.now), canonical(detail)
+    digest = row_hash(head.hash, seq, at, event, job_id, actor, text)
+    tx.execute(
+        insert(audit).values(
+            seq=seq, at=at, kind=event, job_id=job_id, actor=actor, detail=text, prev_hash=head.hash, hash=digest
+        )
+    )
+    tx.execute(update(audit_head).values(rows=seq, hash=digest))
+    return int(seq)
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys, no spaces and ASCII only: one text for one value."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def row_hash(prev_hash: str, seq: int, at: str, kind: str, job_id: str, actor: str, detail: str) -> str:
+    """SHA-256 over the hash of the row before and this row's canonical JSON; detail goes in as the text it is."""
+    row = {"seq": seq, "at": at, "kind": str(kind), "job_id": job_id, "actor": actor, "detail": detail}
+    return hashlib.sha256((prev_hash + canonical(row)).encode()).hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """What the audit keeps of a text that may name a patient: its SHA-256, "" for no text."""
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+def export(database: Database, stream: TextIO) -> int:
+    """Writes the chain as JSON lines, hashes included, and returns how many."""
+    rows = 0
+    with database.read() as connection:
+        for row in connection.execution_options(yield_per=EXPORT_ROWS).execute(select(audit).order_by(audit.c.seq)):
+            stream.write(canonical(_as_dict(row)) + "\n")
+            rows += 1
+    return rows
+
+
+def _as_dict(row: Row[*tuple[Any, ...]]) -> dict[str, object]:
+    return dict(row._mapping)

@@ -1,0 +1,147 @@
+"""Bytes on disk, kept under their SHA-256, safe before anything is said about them; and the folder they come in by."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from gateway.errors import NotFound, OutOfSpace
+
+SHA256_HEX = re.compile(r"[0-9a-f]{64}")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+SWEEP_LOCK = ".lock"
+MEGABYTE = 1_000_000
+
+
+class Objects:
+    """The folder ``objects/ab/abcdef…`` and, on the same file system, this process's own ``staging/…``."""
+
+    def __init__(self, folder: Path) -> None:
+        """Creates the folders, and removes what dead processes left half received. OutOfSpace where it cannot."""
+        self._root = folder / "objects"
+        with space_translated():
+            self._create()
+            self.staging, self._lock = _open_staging(folder / "staging")
+
+    def path(self, sha256: str) -> Path:
+        """Where the bytes with this hash are, or would be. ValueError unless it is 64 hexadecimal digits."""
+        if not SHA256_HEX.fullmatch(sha256):
+            raise ValueError("a SHA-256 is 64 lower-case hexadecimal digits")
+        return self._root / sha256[:2] / sha256
+
+    def keep(self, staged: Path, sha256: str) -> int:
+        """Moves a staged file to its place, on disk for good, and returns its size in bytes."""
+        target = self.path(sha256)
+        with space_translated():
+            sync_file(staged)
+            size_bytes = staged.stat().st_size
+            if target.exists() and target.stat().st_size == size_bytes:
+                staged.unlink()
+            else:
+                staged.replace(target)
+            # Also for bytes that were there: who put them may not have come as far as this line.
+            sync_folder(target.parent)
+        return size_bytes
+
+    def keep_bytes(self, data: bytes) -> str:
+        """Writes bytes under their hash, on disk for good, and returns the hash."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        staged = self.staging / uuid.uuid4().hex
+        try:
+            with space_translated():
+                staged.write_bytes(data)
+            self.keep(staged, sha256)
+        finally:
+            staged.unlink(missing_ok=True)
+        return sha256
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes with this hash. NotFound where they are gone."""
+        try:
+            return self.path(sha256).read_bytes()
+        except FileNotFoundError as error:
+            raise NotFound(f"object {sha256} is not on disk") from error
+
+    def fault(self, sha256: str) -> str:
+        """What is wrong with the bytes under this hash, "" where nothing is."""
+        try:
+            with self.path(sha256).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError:
+            return "is missing"
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+        return "" if found == sha256 else f"now hashes to {found}"
+
+    def free_mb(self) -> float:
+        """Free space of the file system, in megabytes."""
+        return shutil.disk_usage(self._root).free / MEGABYTE
+
+    def close(self) -> None:
+        """Gives up the staging folder; files still in it are swept by the next process."""
+        self._lock.close()
+
+    def _create(self) -> None:
+        # All 256 at once, so that receiving a page never has to make a folder's own entry durable.
+        for first in range(256):
+            (self._root / f"{first:02x}").mkdir(parents=True, exist_ok=True)
+        sync_folder(self._root)
+        sync_folder(self._root.parent)
+
+
+@contextmanager
+def space_translated() -> Iterator[None]:
+    """A full disk as OutOfSpace; other faults of the disk pass as they are."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise OutOfSpace("out_of_space", "the disk is full") from error
+        raise
+
+
+def sync_file(path: Path) -> None:
+    """Waits until a file's bytes are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Waits until a folder's entries are on disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _open_staging(root: Path) -> tuple[Path, IO[str]]:
+    """A staging folder of our own, and the lock that says its owner lives; those of the dead are removed."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / SWEEP_LOCK).open("w") as sweep:
+        fcntl.flock(sweep, fcntl.LOCK_EX)  # or a folder could be swept before its new owner has locked it
+        for folder in [entry for entry in root.iterdir() if entry.is_dir()]:
+            _remove_if_dead(folder)
+        ours = root / uuid.uuid4().hex
+        ours.mkdir()
+        lock = (ours / SWEEP_LOCK).open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return ours, lock
+
+
+def _remove_if_dead(folder: Path) -> None:
+    with suppress(BlockingIOError), (folder / SWEEP_LOCK).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of a dead process's locks
+        shutil.rmtree(folder, ignore_errors=True)

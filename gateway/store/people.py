@@ -1,0 +1,124 @@
+"""What a person may do to a job: have it done again, sent again, told whose it is, or given up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import update
+
+from gateway.errors import NotFound, TryAgain, UnlawfulMove
+from gateway.job import State, check_move
+from gateway.order import Order
+from gateway.store.audit import Event, append, text_hash
+from gateway.store.database import Database, Transaction
+from gateway.store.outbox import state_after
+from gateway.store.rows import AnyRow, clean, lock_deliveries, lock_job, move_job, order_text
+from gateway.store.settling import requeue
+from gateway.store.tables import DeliveryState, outbox
+
+GIVEN_UP = "given_up"
+SENT = (DeliveryState.DELIVERED, DeliveryState.PARKED)
+
+
+def retry(database: Database, job_id: str, actor: str) -> None:
+    """Has a held or refused page done again from the start. What still waits to go out is withdrawn."""
+    with database.write() as tx:
+        job, rows = _lock(tx, job_id)
+        _start_over(tx, job)
+        _withdraw(tx, rows, actor)
+        append(tx, Event.RETRIED, job_id, clean(actor), state=State.RECEIVED.value)
+
+
+def identify(database: Database, job_id: str, order: Order, actor: str) -> None:
+    """Says whose page a held job is; it is done again with this order. The order itself is not audited, its hash is."""
+    with database.write() as tx:
+        job, rows = _lock(tx, job_id)
+        if job.state != State.HELD:
+            raise UnlawfulMove(f"only a held job can be identified; this one is {job.state}")
+        _start_over(tx, job, order_json=order_text(order), read_order_json=None)
+        _withdraw(tx, rows, actor)
+        told = text_hash(order_text(order) or "")
+        append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=told, state=State.RECEIVED.value)
+
+
+def give_up(database: Database, job_id: str, actor: str, why: str) -> None:
+    """Ends a held job as refused. What still waits to go out is withdrawn."""
+    why = clean(why)
+    with database.write() as tx:
+        job, rows = _lock(tx, job_id)
+        if job.state != State.HELD:
+            raise UnlawfulMove(f"only a held job can be given up; this one is {job.state}")
+        move_job(tx, job, State.REFUSED, settled=State.REFUSED, code=GIVEN_UP, why=why)
+        _withdraw(tx, rows, actor)
+        append(
+            tx,
+            Event.GIVEN_UP,
+            job_id,
+            clean(actor),
+            code=GIVEN_UP,
+            why_sha256=text_hash(why),
+            state=State.REFUSED.value,
+        )
+
+
+def resend(database: Database, job_id: str, actor: str, destination: str | None) -> None:
+    """Sends a job's documents again: those of a destination, else the parked ones, else all.
+
+    NotFound where there is nothing to send, UnlawfulMove for a job that is being worked on or was refused.
+    """
+    with database.write() as tx:
+        job, rows = _lock(tx, job_id)
+        if job.state in (State.RECEIVED, State.REFUSED):
+            raise UnlawfulMove(f"a job that is {job.state} has nothing to send again")
+        chosen = _chosen(rows, destination)
+        if not chosen:
+            raise NotFound(f"job {job_id} has sent nothing to {destination or 'any destination'}")
+        again = {row.delivery_id for row in chosen}
+        states = [DeliveryState.QUEUED if row.delivery_id in again else row.state for row in rows]
+        state = state_after(job, states)
+        if state != job.state:
+            move_job(tx, job, state, code="", why="")
+        append(
+            tx, Event.RESENT, job_id, clean(actor), destination=destination, documents=len(chosen), state=state.value
+        )
+        for row in chosen:
+            requeue(tx, row, clean(actor))
+
+
+def _lock(tx: Transaction, job_id: str) -> tuple[AnyRow, Sequence[AnyRow]]:
+    job = lock_job(tx, job_id)
+    return job, lock_deliveries(tx, job_id)
+
+
+def _start_over(tx: Transaction, job: AnyRow, **values: object) -> None:
+    check_move(State(job.state), State.RECEIVED)  # also from RECEIVED itself: a worker may be busy with it
+    move_job(tx, job, State.RECEIVED, settled=None, code="", why="", attempts=0, **values)
+
+
+def _withdraw(tx: Transaction, rows: Sequence[AnyRow], actor: str) -> None:
+    """Takes what has not gone out off its queue: it was made before this person knew better."""
+    if any(row.lease_until is not None and row.lease_until >= tx.now for row in rows):
+        raise TryAgain("in_flight", "one of its documents is on its way right now; try again when it has arrived")
+    for row in rows:
+        if row.state in (DeliveryState.QUEUED, DeliveryState.PARKED):
+            tx.execute(
+                update(outbox)
+                .where(outbox.c.delivery_id == row.delivery_id)
+                .values(state=DeliveryState.WITHDRAWN, lease_token=None, lease_until=None)
+            )
+            append(
+                tx,
+                Event.WITHDRAWN,
+                row.job_id,
+                clean(actor),
+                delivery_id=row.delivery_id,
+                destination=row.destination,
+                name=row.name,
+            )
+
+
+def _chosen(rows: Sequence[AnyRow], destination: str | None) -> list[AnyRow]:
+    sent = [row for row in rows if row.state in SENT]
+    if destination is not None:
+        return [row for row in sent if row.destination == destination]
+    return [row for row in sent if row.state == DeliveryState.PARKED] or sent

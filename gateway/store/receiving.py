@@ -1,0 +1,103 @@
+"""Takes a page in: bytes on disk first, then one commit, and only then may the door say yes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Executable, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.config import DataSection
+from gateway.errors import OutOfSpace, QueueFull
+from gateway.job import Arrival, State
+from gateway.order import Patient
+from gateway.store.audit import Event, append, canonical
+from gateway.store.database import Database, Transaction
+from gateway.store.objects import Objects
+from gateway.store.rows import clean, new_id, order_text
+from gateway.store.tables import jobs
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a door may tell its sender. duplicate: the same page had come before, and this is its job."""
+
+    job_id: str
+    duplicate: bool
+
+
+def check_room(connection: Connection, objects: Objects, data: DataSection) -> None:
+    """Raises QueueFull or OutOfSpace where a page more would be one too many."""
+    if objects.free_mb() < data.reserve_mb:
+        raise OutOfSpace("out_of_space", f"less than {data.reserve_mb} MB are free (data.reserve_mb)")
+    waiting = connection.execute(select(func.count()).where(jobs.c.state == State.RECEIVED)).scalar_one()
+    if waiting >= data.queue_max:
+        raise QueueFull("queue_full", f"{waiting} pages wait, {data.queue_max} are allowed (data.queue_max)")
+
+
+def receive(
+    database: Database, objects: Objects, data: DataSection, staged: Path, arrival: Arrival, sha256: str
+) -> Receipt:
+    """Keeps a staged file and makes it a job. The staged file is gone afterwards, whatever happened."""
+    try:
+        key = repeat_key(arrival, sha256)
+        with database.read() as connection:
+            if connection.execute(select(jobs.c.job_id).where(jobs.c.repeat_key == key)).first() is None:
+                check_room(connection, objects, data)
+        size_bytes = objects.keep(staged, sha256)
+        with database.write() as tx:
+            return _commit(tx, arrival, sha256, size_bytes, key)
+    finally:
+        staged.unlink(missing_ok=True)
+
+
+def repeat_key(arrival: Arrival, sha256: str) -> str:
+    """The same for the same bytes from the same sender at the same door for the same patient; names none of them."""
+    patient = arrival.order.patient if arrival.order else Patient()
+    same = [sha256, arrival.door, arrival.sender, patient.patient_id, patient.issuer]
+    return hashlib.sha256(canonical(same).encode()).hexdigest()
+
+
+def _commit(tx: Transaction, arrival: Arrival, sha256: str, size_bytes: int, key: str) -> Receipt:
+    job_id = new_id()
+    values = {
+        "job_id": job_id,
+        "state": State.RECEIVED,
+        "door": arrival.door,
+        "sender": clean(arrival.sender),
+        "sender_address": clean(arrival.sender_address),
+        "called": clean(arrival.called),
+        "media_type": clean(arrival.media_type),
+        "file_name": clean(arrival.file_name),
+        "order_json": order_text(arrival.order),
+        "repeat_key": key,
+        "sha256": sha256,
+        "size_bytes": size_bytes,
+        "received_at": tx.now,
+        "changed_at": tx.now,
+        "attempts": 0,
+        "code": "",
+        "why": "",
+        "made_by": "",
+        "lease_worker": "",
+    }
+    new = tx.execute(_insert_unless_known(tx, values)).first() is not None
+    actor = f"{arrival.door}:{clean(arrival.sender)}"
+    if new:
+        append(tx, Event.RECEIVED, job_id, actor, sha256=sha256, size_bytes=size_bytes, state=State.RECEIVED.value)
+        return Receipt(job_id, duplicate=False)
+    known = tx.execute(select(jobs.c.job_id).where(jobs.c.repeat_key == key)).scalar_one()
+    append(tx, Event.REPEATED, known, actor, sha256=sha256)
+    return Receipt(known, duplicate=True)
+
+
+def _insert_unless_known(tx: Transaction, values: dict[str, Any]) -> Executable:
+    """Returns a row only where it inserted one: the unique key decides between two that come at once."""
+    if tx.connection.dialect.name == "sqlite":
+        on_sqlite = sqlite.insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.repeat_key])
+        return on_sqlite.values(values).returning(jobs.c.job_id)
+    on_postgres = postgresql.insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.repeat_key])
+    return on_postgres.values(values).returning(jobs.c.job_id)

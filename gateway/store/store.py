@@ -1,0 +1,193 @@
+"""Store: the one place where jobs, deliveries and the audit are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from gateway.config import DataSection
+from gateway.errors import ConfigError
+from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, State
+from gateway.order import Order
+from gateway.store import audit, leases, outbox, people, proof, reading, receiving, settling
+from gateway.store.database import Database, database_url
+from gateway.store.objects import Objects
+from gateway.store.proof import AuditReport
+from gateway.store.receiving import Receipt
+from gateway.store.rows import DeliveryRow
+from gateway.store.schema import current_revision, newest_revision, upgrade
+
+
+class Store:
+    """A database and a folder of bytes, shared with other threads, processes and, on PostgreSQL, machines.
+
+    Every method is one transaction: when it returns, what it did is on disk; when it raises, nothing was done.
+    Any method may raise TryAgain where the database does not answer, and OutOfSpace where a disk is full.
+    """
+
+    def __init__(self, database: Database, objects: Objects, data: DataSection) -> None:
+        self._database = database
+        self._objects = objects
+        self._data = data
+
+    @classmethod
+    def open(cls, data: DataSection) -> Store:
+        """Opens the store, creating its folders and bringing its schema to the newest revision."""
+        data.folder.mkdir(parents=True, exist_ok=True)
+        database = Database(database_url(data))
+        try:
+            upgrade(database)
+            return cls(database, Objects(data.folder), data)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Lets go of connections and of the staging folder."""
+        self._database.close()
+        self._objects.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def check(self) -> str:
+        """Says where the database is and at which revision. ConfigError where it is not the newest."""
+        with self._database.read() as connection:
+            revision = current_revision(connection)
+        if revision != newest_revision():
+            raise ConfigError(
+                f"the database is at revision {revision}, this version needs {newest_revision()}: "
+                "run cardioscan db upgrade"
+            )
+        return f"{self._database}, revision {revision}, {self._objects.free_mb():.0f} MB free"
+
+    # Taking pages in
+
+    @property
+    def staging(self) -> Path:
+        """The folder to receive files into: on the file system of the objects, this process's own."""
+        return self._objects.staging
+
+    def room(self) -> None:
+        """Raises QueueFull or OutOfSpace where a door should not even begin to receive."""
+        with self._database.read() as connection:
+            receiving.check_room(connection, self._objects, self._data)
+
+    def receive(self, staged: Path, arrival: Arrival, *, sha256: str) -> Receipt:
+        """Keeps a staged file for good and makes it a job; only after this may a door say yes.
+
+        The staged file is gone afterwards, also when this raises QueueFull or OutOfSpace. The same bytes from the
+        same sender at the same door for the same patient are the same job: duplicate is True.
+        """
+        return receiving.receive(self._database, self._objects, self._data, staged, arrival, sha256)
+
+    # Working on them
+
+    def claim(self, worker: str, lease_s: float, attempts_max: int) -> Claim | None:
+        """The oldest received job that nobody works on; one whose workers died attempts_max times is held instead."""
+        return leases.claim(self._database, worker, lease_s, attempts_max)
+
+    def heartbeat(self, claim: Claim, lease_s: float) -> Claim:
+        """The same claim with a later end. LostLease where another worker has the job now."""
+        return leases.heartbeat(self._database, claim, lease_s)
+
+    def release(self, claim: Claim) -> None:
+        """Gives a job back without counting the attempt. LostLease where another worker has it now."""
+        leases.release(self._database, claim)
+
+    def settle(self, claim: Claim, outcome: Outcome) -> None:
+        """Writes down what became of a claimed job, and queues its documents.
+
+        DIGITIZED with nothing (more) to send becomes DELIVERED. A document of a name that its destination already
+        accepted is not queued again. Raises LostLease, UnlawfulMove, and ValueError for an outcome that contradicts
+        itself.
+        """
+        settling.settle(self._database, self._objects, claim, outcome)
+
+    # Looking
+
+    def job(self, job_id: str) -> Job:
+        """One job. NotFound where there is none."""
+        return reading.job(self._database, job_id)
+
+    def order(self, job_id: str) -> Order | None:
+        """Whose ECG a job is, as its worker read it or else as it was given; None while unknown."""
+        return reading.order(self._database, job_id)
+
+    def jobs(self, state: State | None = None, limit: int = 100, offset: int = 0) -> list[Job]:
+        """Jobs, the newest first, of one state or of all."""
+        return reading.some_jobs(self._database, state, limit, offset)
+
+    def pages(self, job_id: str) -> tuple[PageResult, ...]:
+        """What became of each page of a job; empty before it was settled."""
+        return reading.page_results(self._database, self._objects, job_id)
+
+    def deliveries(self, job_id: str) -> tuple[DeliveryRow, ...]:
+        """A job's documents and how far each has come."""
+        return reading.deliveries(self._database, job_id)
+
+    def counts(self) -> Mapping[State, int]:
+        """How many jobs stand in each state."""
+        return reading.counts(self._database)
+
+    def queue_depths(self) -> Mapping[str, int]:
+        """How many documents wait for each destination that any wait for."""
+        return reading.queue_depths(self._database)
+
+    def object_path(self, sha256: str) -> Path:
+        """Where the bytes with this hash are kept. Read only."""
+        return self._objects.path(sha256)
+
+    def content(self, job: Job) -> Path:
+        """Where the bytes as received are kept. Read only."""
+        return self._objects.path(job.sha256)
+
+    # What people do
+
+    def retry(self, job_id: str, actor: str) -> None:
+        """Has a held or refused page done again. Raises NotFound, UnlawfulMove, TryAgain (a document is on its way)."""
+        people.retry(self._database, job_id, actor)
+
+    def resend(self, job_id: str, actor: str, destination: str | None = None) -> None:
+        """Sends again what went to a destination, else what is parked, else all. Raises NotFound, UnlawfulMove."""
+        people.resend(self._database, job_id, actor, destination)
+
+    def identify(self, job_id: str, order: Order, actor: str) -> None:
+        """Says whose page a held job is, and has it done again. Raises NotFound, UnlawfulMove, TryAgain."""
+        people.identify(self._database, job_id, order, actor)
+
+    def give_up(self, job_id: str, actor: str, why: str) -> None:
+        """Ends a held job as refused. Raises NotFound, UnlawfulMove, TryAgain."""
+        people.give_up(self._database, job_id, actor, why)
+
+    # Sending
+
+    def claim_delivery(self, destination: str, lease_s: float) -> Delivery | None:
+        """The head of a destination's queue, if it is due and nothing is on its way there."""
+        return outbox.claim_delivery(self._database, destination, lease_s)
+
+    def delivered(self, delivery: Delivery, response: str) -> None:
+        """The destination accepted it. LostLease where another process has it now."""
+        outbox.delivered(self._database, delivery, response)
+
+    def postpone(self, delivery: Delivery, why: str, wait_s: float) -> None:
+        """Not now: it stays at the head of its queue and is due again in wait_s. Raises LostLease."""
+        outbox.postpone(self._database, delivery, why, wait_s)
+
+    def park(self, delivery: Delivery, code: str, why: str) -> None:
+        """Not again by itself: the job is HELD for this reason, its other deliveries go on. Raises LostLease."""
+        outbox.park(self._database, delivery, code, why)
+
+    # Proving
+
+    def verify_audit(self, check_objects: bool = True) -> AuditReport:
+        """Recomputes the chain and holds every job, delivery and object against it."""
+        return proof.verify(self._database, self._objects, check_objects)
+
+    def export_audit(self, stream: TextIO) -> int:
+        """Writes the audit as JSON lines, hashes included, and returns how many."""
+        return audit.export(self._database, stream)
