@@ -1,0 +1,140 @@
+"""A flat piece of paper as pixels: the ruling, and layers of ink drawn finer than the pixels and averaged down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pipeline.geometry import Float64
+from pipeline.recording import UInt8
+from pipeline.synth.spec import Colour, GridStyle, Paper
+
+# Ink is drawn at about this many px/mm: a 0.13 mm line is then 3 of them wide.
+_FINE_PX_MM = 24.0
+# cv2 takes fixed-point coordinates: 6 bits are 1/64 of a fine pixel.
+_SHIFT = 6
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A window of the paper: its left top in mm, its size in pixels, and the scale."""
+
+    x_mm: float
+    y_mm: float
+    width_px: int
+    height_px: int
+    px_mm: float
+
+    def to_px(self, points_mm: Float64) -> Float64:
+        """float64 (..., 2) mm -> pixels; the window's left edge is at -0.5, so that pixel centres are integers."""
+        return (np.asarray(points_mm, np.float64) - [self.x_mm, self.y_mm]) * self.px_mm - 0.5
+
+    @property
+    def matrix(self) -> Float64:
+        """float64 (2, 3), mm -> px."""
+        s = self.px_mm
+        return np.array([[s, 0.0, -self.x_mm * s - 0.5], [0.0, s, -self.y_mm * s - 0.5]])
+
+
+class Ink:
+    """One layer: how much ink covers each pixel, drawn fine, averaged down by a whole factor."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.factor = int(np.clip(round(_FINE_PX_MM / frame.px_mm), 2, 6))
+        self._fine = np.zeros((frame.height_px * self.factor, frame.width_px * self.factor), np.uint8)
+
+    def line(self, points_mm: Float64, width_mm: float, strength: int = 255) -> None:
+        """A polyline through float64 (n, 2) mm with round joints."""
+        fine = (self.frame.to_px(points_mm) + 0.5) * self.factor - 0.5
+        fixed = np.rint(fine * (1 << _SHIFT)).astype(np.int32)
+        thick = max(1, round(width_mm * self.frame.px_mm * self.factor))
+        cv2.polylines(self._fine, [fixed.reshape(-1, 1, 2)], False, strength, thick, cv2.LINE_AA, _SHIFT)
+
+    def coverage(self) -> UInt8:
+        """uint8 (H, W), 255 where ink covers the whole pixel."""
+        size = (self.frame.width_px, self.frame.height_px)
+        return np.asarray(cv2.resize(self._fine, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def blank(frame: Frame, paper: Paper, rng: np.random.Generator) -> UInt8:
+    """The unprinted paper with its ruling, uint8 (H, W, 3). Lines lie at whole millimetres, strong ones at fives."""
+    ground = np.array(paper.colour, np.float32)
+    shape = (frame.height_px, frame.width_px)
+    image = np.empty((*shape, 3), np.uint8)
+    image[:] = paper.colour
+    if paper.style is not GridStyle.NONE:
+        inside = _box_profiles(frame, paper)
+        minor = _ruling(frame, 1.0, paper.minor_mm, inside)
+        major = _ruling(frame, 5.0, paper.major_mm, inside)
+        for channel in range(3):
+            layer = _ruled(paper.style, minor, paper.minor[channel] / ground[channel], thin=True)
+            layer = np.minimum(layer, _ruled(paper.style, major, paper.major[channel] / ground[channel], thin=False))
+            image[..., channel] = np.clip(layer * ground[channel] + 0.5, 0, 255)
+    if paper.texture > 0:
+        image = _fibres(image, paper.texture, rng)
+    return image
+
+
+Profiles = tuple[np.ndarray, np.ndarray]
+
+
+def _box_profiles(frame: Frame, paper: Paper) -> Profiles:
+    """1 where the ruling may be, along x and along y."""
+    x = frame.x_mm + (np.arange(frame.width_px) + 0.5) / frame.px_mm
+    y = frame.y_mm + (np.arange(frame.height_px) + 0.5) / frame.px_mm
+    if paper.box_mm is None:
+        return np.ones_like(x), np.ones_like(y)
+    x0, y0, x1, y1 = paper.box_mm
+    return ((x > x0 - 0.3) & (x < x1 + 0.3)).astype(float), ((y > y0 - 0.3) & (y < y1 + 0.3)).astype(float)
+
+
+def _ruling(frame: Frame, pitch_mm: float, width_mm: float, inside: Profiles) -> Profiles:
+    """Exact coverage of pixel columns and rows by lines of the given pitch and width, 0..1."""
+
+    def covered(start_mm: float, count: int) -> np.ndarray:
+        edges = (start_mm + np.arange(count + 1) / frame.px_mm) / pitch_mm
+        half = width_mm / pitch_mm / 2
+        # integral of the line pattern up to each pixel edge
+        whole = np.floor(edges + 0.5)
+        total = whole * 2 * half + np.clip(edges - whole, -half, half)
+        return np.asarray(np.diff(total) * pitch_mm * frame.px_mm)
+
+    across = covered(frame.x_mm, frame.width_px) * inside[0]
+    down = covered(frame.y_mm, frame.height_px) * inside[1]
+    return across.astype(np.float32), down.astype(np.float32)
+
+
+def _ruled(style: GridStyle, lines: Profiles, tint: float, *, thin: bool) -> np.ndarray:
+    """float32 (H, W): what one ruling lets through of the paper's light."""
+    x, y = lines
+    if thin and style is GridStyle.MAJOR_ONLY:
+        return np.ones((len(y), len(x)), np.float32)
+    inside_x, inside_y = np.ones((1, len(x)), np.float32), np.ones((len(y), 1), np.float32)
+    if style is GridStyle.DOTS:
+        return np.asarray(1 - (1 - tint) * np.minimum(1, 3 * np.outer(y, x)), np.float32)
+    if thin and style is GridStyle.DOTTED_MINOR:
+        inside_x[0] = np.arange(len(x)) // 2 % 2
+        inside_y[:, 0] = np.arange(len(y)) // 2 % 2
+    # crossings are no darker than lines: the rulings are printed in one pass
+    across = 1 - (1 - tint) * y[:, None] * inside_x
+    return np.asarray(np.minimum(across, 1 - (1 - tint) * x[None, :] * inside_y), np.float32)
+
+
+def _fibres(image: UInt8, amount: float, rng: np.random.Generator) -> UInt8:
+    tile = rng.normal(0, 1.0, (256, 256)).astype(np.float32)
+    tile = cv2.GaussianBlur(tile, (0, 0), 1.2) * 2 + cv2.resize(tile[:32, :32], (256, 256)) * 0.7
+    reps = (image.shape[0] // 256 + 1, image.shape[1] // 256 + 1)
+    grain = np.tile(tile, reps)[: image.shape[0], : image.shape[1]] * (2.2 * amount)
+    return np.asarray(cv2.add(image, cv2.merge([grain] * 3), dtype=cv2.CV_8U), np.uint8)
+
+
+def lay_ink(image: UInt8, coverage: UInt8, colour: Colour) -> UInt8:
+    """The image with ink of a colour over it: ink lets its own colour's share of the light through."""
+    out = np.empty_like(image)
+    for channel in range(3):
+        passed = cv2.convertScaleAbs(coverage, alpha=-(255 - colour[channel]) / 255.0, beta=255.0)
+        out[..., channel] = cv2.multiply(image[..., channel], passed, scale=1 / 255)
+    return out

@@ -1,0 +1,132 @@
+"""The printed sheet, flat and new: ruling, traces, pulses, separators and words in one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.recording import Lead, UInt8
+from pipeline.synth.canvas import Frame, Ink, blank, lay_ink
+from pipeline.synth.lettering import Lettering, header_lines, measurement_lines
+from pipeline.synth.plan import Plan, Trace, connects
+from pipeline.synth.spec import PageSpec, Separator
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """image: uint8 (H, W, 3); frame: where it lies on the paper; names_mm: each printed lead name and its centre."""
+
+    image: UInt8
+    frame: Frame
+    names_mm: tuple[tuple[Lead, float, float], ...]
+
+
+def print_sheet(plan: Plan, rate_hz: int, spec: PageSpec, frame: Frame, rng: np.random.Generator) -> Sheet:
+    """Draw the plan onto new paper."""
+    image = blank(frame, spec.paper, rng)
+    ink = Ink(frame)
+    for points in pen_paths(plan, rate_hz, spec):
+        _stroke(ink, points, spec)
+    _pulses(ink, plan, spec)
+    _separators(ink, plan, spec)
+    image = lay_ink(image, ink.coverage(), spec.print.trace)
+    words = Lettering(frame)
+    names = _lead_names(words, plan, spec, rng)
+    _texts(words, spec, rng)
+    return Sheet(lay_ink(image, words.coverage, spec.print.text), frame, names)
+
+
+def curve_mm(trace: Trace, rate_hz: int, speed_mm_s: float) -> np.ndarray:
+    """float64 (n, 2) mm: the curve of the ink, which is also the truth."""
+    segment = trace.segment
+    x = segment.start_mm + np.arange(len(trace.millivolts)) / rate_hz * speed_mm_s
+    return np.column_stack([x, segment.baseline_mm - trace.gain_mm_mv * trace.millivolts.astype(np.float64)])
+
+
+def pen_paths(plan: Plan, rate_hz: int, spec: PageSpec) -> list[np.ndarray]:
+    """Each stroke without lifting the pen: one per trace, or one per row where leads are connected."""
+    curves = [(t.segment.row, curve_mm(t, rate_hz, spec.print.speed_mm_s)) for t in plan.traces]
+    if not connects(spec):
+        return [curve for _, curve in curves]
+    rows: dict[int, list[np.ndarray]] = {}
+    for row, curve in curves:
+        rows.setdefault(row, []).append(curve)
+    return [np.concatenate(parts) for parts in rows.values()]
+
+
+def _stroke(ink: Ink, points: np.ndarray, spec: PageSpec) -> None:
+    fade, width = spec.print.steep_fade, spec.print.trace_mm
+    if fade <= 0:
+        ink.line(points, width)
+        return
+    # a fast stylus leaves less: the steep parts first and pale, the rest over them
+    steep = np.abs(np.diff(points[:, 1])) > 3.0 * np.maximum(np.diff(points[:, 0]), 1e-6)
+    cuts = np.flatnonzero(np.diff(steep.astype(np.int8))) + 1
+    runs = np.split(np.arange(len(steep)), cuts)
+    for pale in (True, False):
+        for run in runs:
+            if len(run) and steep[run[0]] == pale:
+                part = points[run[0] : run[-1] + 2]
+                ink.line(part, width * (1 - 0.4 * fade if pale else 1), round(255 * (1 - 0.6 * fade)) if pale else 255)
+
+
+def _pulses(ink: Ink, plan: Plan, spec: PageSpec) -> None:
+    feet = spec.print.pulse_feet_mm
+    for pulse in plan.pulses:
+        top = pulse.baseline_mm - pulse.height_mm
+        path = [(pulse.x0_mm - feet, pulse.baseline_mm), (pulse.x0_mm, pulse.baseline_mm), (pulse.x0_mm, top)]
+        path += [(pulse.x1_mm, top), (pulse.x1_mm, pulse.baseline_mm), (pulse.x1_mm + feet, pulse.baseline_mm)]
+        ink.line(np.array(path), spec.print.trace_mm)
+
+
+def _separators(ink: Ink, plan: Plan, spec: PageSpec) -> None:
+    kind, long = spec.print.separator, spec.print.separator_mm
+    if kind is Separator.NONE or not plan.boundaries_mm:
+        return
+    tops, feet = min(y for _, y in plan.boundaries_mm) - 12, max(y for _, y in plan.boundaries_mm) + 12
+    for x, y in plan.boundaries_mm:
+        if kind is Separator.TICK:
+            ink.line(np.array([(x, y - long / 2), (x, y + long / 2)]), max(spec.print.trace_mm * 1.2, 0.3))
+        elif kind is Separator.DASHES:
+            for sign in (-1, 1):
+                dash = np.array([(x, y + sign * long * 0.25), (x, y + sign * long * 0.75)])
+                ink.line(dash, max(spec.print.trace_mm, 0.3))
+    for x in sorted({x for x, _ in plan.boundaries_mm}):
+        if kind is Separator.LINE:
+            ink.line(np.array([(x, tops), (x, feet)]), 0.2, 150)
+        elif kind is Separator.DOTTED:
+            for y in np.arange(tops, feet, 2.0):
+                ink.line(np.array([(x, y), (x, y + 0.8)]), 0.3, 220)
+
+
+def _lead_names(
+    words: Lettering, plan: Plan, spec: PageSpec, rng: np.random.Generator
+) -> tuple[tuple[Lead, float, float], ...]:
+    p = spec.print
+    names = []
+    for trace in plan.traces:
+        if rng.random() < p.labels_missing:
+            continue
+        dx, dy = p.label_offset_mm
+        x, y = trace.segment.start_mm + dx, trace.segment.baseline_mm + dy + (p.label_mm if dy > 0 else 0.0)
+        names.append((trace.segment.lead, *words.put(str(trace.segment.lead), x, y, p.font, p.label_mm)))
+    return tuple(names)
+
+
+def _texts(words: Lettering, spec: PageSpec, rng: np.random.Generator) -> None:
+    p, paper = spec.print, spec.paper
+    left, top = -paper.origin_mm[0] + rng.uniform(2, 10), -paper.origin_mm[1] + rng.uniform(3, 8)
+    pitch = p.header_mm * 1.6
+    room = int((p.top_mm - 14 - top) / pitch)
+    for i, line in enumerate(header_lines(rng, min(p.header_lines, max(room, 0)))):
+        words.put(line, left, top + (i + 1) * pitch, p.font, p.header_mm)
+    if p.measurements:
+        column = left + rng.uniform(0.3, 0.5) * paper.width_mm
+        for i, line in enumerate(measurement_lines(rng)[: max(room, 0)]):
+            words.put(line, column, top + (i + 1) * pitch, p.font, p.header_mm * 0.9)
+    if p.footer:
+        text = f"{p.speed_mm_s:g} mm/s   {p.gain_mm_mv:g} mm/mV"
+        text += f"   {rng.choice([0.05, 0.15, 0.5]):g}-{rng.choice([40, 100, 150])} Hz" if rng.random() < 0.6 else ""
+        foot = paper.height_mm - paper.origin_mm[1] - rng.uniform(2, 6)
+        words.put(text, left + rng.uniform(0, 0.4) * paper.width_mm, foot, p.font, p.header_mm)
