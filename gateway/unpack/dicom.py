@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from gateway.unpack.resolution import from_spacing_mm
 from pipeline.recording import Page, UInt8
 
 # What the decoders raise on damaged input, found by reading them and by fuzzing.
-DAMAGE = (*HEADER_DAMAGE, RuntimeError, SyntaxError, ZeroDivisionError, zlib.error)
+DAMAGE = (*HEADER_DAMAGE, RuntimeError, SyntaxError, ZeroDivisionError)
 
 # In the order tried. Pillow's decoders have been fuzzed for years, GDCM's less: Pillow first where both can.
 PLUGINS: dict[str, tuple[str, ...]] = {
@@ -96,9 +95,9 @@ def _check_image(header: Dataset, limits: LimitsSection) -> None:
     if rows == 0 or columns == 0:
         raise Refused("no_pixels", "The DICOM object holds neither an image nor a PDF.")
     check_pixels(columns, rows, limits)
-    syntax = header.file_meta.get("TransferSyntaxUID", "")
+    syntax = text_of(header.file_meta, "TransferSyntaxUID")
     if syntax not in PLUGINS:
-        raise Refused("transfer_syntax", f"Transfer syntax {uid.UID(str(syntax)).name} is not supported.")
+        raise Refused("transfer_syntax", f"Transfer syntax {uid.UID(syntax).name} is not supported.")
     form = (text_of(header, "PhotometricInterpretation"), _whole(header, "SamplesPerPixel", 1))
     one_sample = form[0] in (*GREY, "PALETTE COLOR") and form[1] == 1
     if not (one_sample or (form[0] in COLOUR and form[1] == 3)):

@@ -6,13 +6,15 @@ import logging
 import re
 import struct
 import warnings
+import zlib
 from datetime import datetime
 from pathlib import Path
 
 import pydicom
 from pydicom import config as pydicom_config
+from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 
 from gateway.config import IdentitySection
@@ -27,9 +29,10 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
 # What pydicom raises on damaged input, found by reading it and by fuzzing.
 DAMAGE = (
     InvalidDicomError,
+    BytesLengthException,
     OSError,
     EOFError,
-    ValueError,  # UnicodeError and BytesLengthException are ValueErrors
+    ValueError,  # UnicodeError is one
     TypeError,
     LookupError,  # KeyError, IndexError, unknown character sets
     AttributeError,
@@ -39,6 +42,7 @@ DAMAGE = (
     MemoryError,
     AssertionError,
     struct.error,
+    zlib.error,
 )
 
 LARGE_BYTES = 4096  # values beyond this are left in the file: no identifying text is that long
@@ -168,16 +172,11 @@ def acquired(dataset: Dataset, sources: tuple[str, ...]) -> tuple[str, str]:
 def attributes_of(dataset: Dataset) -> tuple[tuple[str, str], ...]:
     """(keyword, text) of every public top-level element that holds a short text or numbers, in the file's order."""
     found = []
-    for tag in dataset.keys():  # noqa: SIM118  a Dataset iterates over its elements, decoding each
-        raw_length = getattr(dataset.get_item(tag), "length", 0) or 0
-        if tag.is_private or tag.group == 0x7FE0 or raw_length > LARGE_BYTES:
-            continue
-        try:
-            element = dataset[tag]
-        except DAMAGE:
-            continue
-        if element.keyword and element.VR in TEXT_VRS | NUMBER_VRS:
-            text = text_of(dataset, element.keyword)
+    for tag in tuple(dataset.keys()):
+        # the dictionary decides before the value is touched: bulk data stays in the file, damaged elements unread
+        if dictionary_has_tag(tag) and dictionary_VR(tag) in TEXT_VRS | NUMBER_VRS:
+            keyword = dictionary_keyword(tag)
+            text = text_of(dataset, keyword)
             if text:
-                found.append((element.keyword, text[:TEXT_MAX]))
+                found.append((keyword, text[:TEXT_MAX]))
     return tuple(found)

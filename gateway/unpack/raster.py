@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ BAND_ROWS = 512  # rows converted to RGB at a time: bounds the copies beside the
 WHITE = 255
 WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 INCH, CENTIMETRE = 2, 3  # TIFF 6.0, ResolutionUnit
+
+# Damage that Pillow steps over is no news for the log; what it could not step over is raised.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 # What Pillow raises on damaged input, found by reading it and by fuzzing.
 DAMAGE = (
