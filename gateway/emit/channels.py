@@ -64,6 +64,12 @@ class Channel:
         inside[self.known] = self.microvolts[self.known]
         return out
 
+    def within(self, start: int, end: int) -> Int16:
+        """int16 (end - start,) microvolts over that span of page time, 0 wherever the page shows nothing."""
+        wide = self.placed(min(start, self.start), max(end, self.end), 0)
+        offset = start - min(start, self.start)
+        return wide[offset : offset + end - start]
+
     def runs(self) -> tuple[tuple[int, int], ...]:
         """The unbroken stretches of known samples, as (first, last + 1) in samples of page time."""
         edges = np.flatnonzero(np.diff(np.concatenate([[False], self.known, [False]]).astype(np.int8)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from pydicom.dataset import Dataset
@@ -14,9 +13,9 @@ from pydicom.uid import (
 )
 
 from gateway.emit.emitted import derived_uid, digest
+from gateway.emit.identity import CONTROL_OR_BACKSLASH, DATE, SEX, bad, like
 from gateway.emit.moment import Moment
 from gateway.emit.words import MAKER, MODEL
-from gateway.errors import Held
 from gateway.order import Order
 from pipeline.recording import Recording
 
@@ -30,7 +29,7 @@ _MULTI_FRAME = {
 }
 _LENGTH = {"SH": 16, "LO": 64}  # characters, PS3.5 6.2
 _PN_GROUP_LENGTH = 64
-_UNLAWFUL = re.compile(r"[\\\x00-\x1f\x7f]")
+_TIME = (r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", "HHMMSS")
 
 
 def fill(
@@ -77,8 +76,8 @@ def _patient(ds: Dataset, order: Order) -> None:
     ds.PatientID = _text("patient id", patient.patient_id, "LO")
     if patient.issuer:
         ds.IssuerOfPatientID = _text("issuer of patient id", patient.issuer, "LO")
-    ds.PatientBirthDate = _like("birth date", patient.birth_date, r"\d{8}", "YYYYMMDD")
-    ds.PatientSex = _like("sex", patient.sex, "[MFO]", "M, F or O")
+    ds.PatientBirthDate = like("birth date", patient.birth_date, DATE)
+    ds.PatientSex = like("sex", patient.sex, SEX)
 
 
 def _study(ds: Dataset, order: Order, acquired: Moment, source_sha256: str) -> None:
@@ -88,8 +87,8 @@ def _study(ds: Dataset, order: Order, acquired: Moment, source_sha256: str) -> N
     )
     # a study of our own making begins with the only event in it; a study of others keeps what it says, or says nothing
     ours = "" if order.study_uid or len(acquired.digits) < 8 else acquired.digits[:8]
-    ds.StudyDate = _like("study date", order.study_date or ours, r"\d{8}", "YYYYMMDD")
-    ds.StudyTime = _like("study time", order.study_time, r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", "HHMMSS")
+    ds.StudyDate = like("study date", order.study_date or ours, DATE)
+    ds.StudyTime = like("study time", order.study_time, _TIME)
     ds.StudyID = _text("study id", order.study_id, "SH")
     ds.AccessionNumber = _text("accession number", order.accession_number, "SH")
     ds.ReferringPhysicianName = _name("referring physician", order.referring_physician)
@@ -154,26 +153,16 @@ def _equipment(recording: Recording, received_at: datetime) -> Dataset:
 
 
 def _text(what: str, value: str, vr: str) -> str:
-    if len(value) > _LENGTH[vr] or _UNLAWFUL.search(value):
-        raise _bad(what, f"at most {_LENGTH[vr]} characters, none of them a backslash or a control character")
+    if len(value) > _LENGTH[vr] or CONTROL_OR_BACKSLASH.search(value):
+        raise bad(what, f"at most {_LENGTH[vr]} characters, none of them a backslash or a control character")
     return value
 
 
 def _name(what: str, value: str) -> str:
     groups = value.split("=")
-    if len(groups) > 3 or any(len(g) > _PN_GROUP_LENGTH for g in groups) or _UNLAWFUL.search(value):
-        raise _bad(what, "Family^Given, at most 64 characters, none of them a backslash or a control character")
+    if len(groups) > 3 or any(len(g) > _PN_GROUP_LENGTH for g in groups) or CONTROL_OR_BACKSLASH.search(value):
+        raise bad(what, "Family^Given, at most 64 characters, none of them a backslash or a control character")
     return value
-
-
-def _like(what: str, value: str, pattern: str, form: str) -> str:
-    if value and not re.fullmatch(pattern, value):
-        raise _bad(what, form)
-    return value
-
-
-def _bad(what: str, form: str) -> Held:
-    return Held("bad_identity", f"the {what} is not as DICOM writes it ({form}); correct it and release the page")
 
 
 def _ascii(ds: Dataset) -> bool:
