@@ -32,6 +32,7 @@ class FindingCode(_Worded):
     LEAD_CUT_SHORT = "lead_cut_short", "A lead ends before the end of its printed field."
     LAYOUT_ASSUMED = "layout_assumed", "The layout follows from rows and columns alone, in the standard lead order."
     LAYOUT_AMBIGUOUS = "layout_ambiguous", "Two layouts explain the page almost equally well; the better one was taken."
+    RHYTHM_LEAD_ASSUMED = "rhythm_lead_assumed", "The name of a long strip was not read; the usual lead was assumed."
     BOUNDARY_ASSUMED = "boundary_assumed", "The border between two leads was not visible and was set by equal division."
     SCALE_ASSUMED = "scale_assumed", "Speed or gain was neither measured nor printed; the usual value was assumed."
     SCALE_DISAGREEMENT = (

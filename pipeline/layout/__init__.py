@@ -1,0 +1,7 @@
+"""Which lead is printed where on the paper."""
+
+from pipeline.layout.arrange import Layout, arrange
+from pipeline.layout.names import Name, names_of
+from pipeline.layout.rows import Row, find_rows
+
+__all__ = ["Layout", "Name", "Row", "arrange", "find_rows", "names_of"]

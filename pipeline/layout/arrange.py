@@ -1,0 +1,187 @@
+"""Which lead is printed where: the known layout that best explains rows, borders and lead names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import log
+
+import numpy as np
+
+from pipeline.errors import Unreadable
+from pipeline.findings import FindingCode, UnreadableCode
+from pipeline.geometry import Segment
+from pipeline.layout.borders import Borders, find_borders
+from pipeline.layout.columns import Columns, fit_columns
+from pipeline.layout.ends import Span, row_span
+from pipeline.layout.names import Agreement, Name, agree, name_at, pitch_mm
+from pipeline.layout.rows import Row
+from pipeline.layout.templates import Template, templates
+from pipeline.recording import Finding, Lead, Severity
+from pipeline.sheet import Sheet
+
+MISSING_ROW = 2.0  # what a printed row that was not found costs, in names
+MISSING_RHYTHM = 1.2
+EXTRA_ROW = 2.0  # what a found row that the layout does not have costs
+UNEVEN = 6.0  # per unit of rms deviation from even spacing, in row distances
+BORDER = 4.0  # what fully seen borders are worth
+USUAL = 0.7  # per factor e of how usual the layout is
+NAMES_FEW = 1.5  # summed name score below which the names say nothing
+AMBIGUOUS = 0.7  # lead over the next best layout below which the choice is told
+
+
+@dataclass(frozen=True)
+class Layout:
+    """name: of layouts.toml. segments: row by row from the left. score: in names' worth; margin: over the next best.
+
+    names_read: how many of its leads have their name in place. border_evidence: 0..1, 1 for a single column.
+    """
+
+    name: str
+    segments: tuple[Segment, ...]
+    score: float
+    margin: float
+    names_read: int
+    border_evidence: float
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    template: Template
+    rows: tuple[Row | None, ...]
+    columns: Columns
+    agreement: Agreement
+    score: float
+
+
+def arrange(
+    sheet: Sheet,
+    rows: Sequence[Row],
+    names: Sequence[Name],
+    pulses_mm: Sequence[tuple[float, float, float]],
+    speed_mm_s: float,
+) -> Layout:
+    """The best layout. pulses_mm: (x0, x1, baseline) of every calibration pulse.
+
+    Raises Unreadable: no_layout when no known layout has about as many rows.
+    """
+    spans = [row_span(sheet, row, pulses_mm) for row in rows]
+    fits = sorted(_fits(sheet, rows, spans, names, speed_mm_s), key=lambda fit: -fit.score)
+    if not fits:
+        raise Unreadable(UnreadableCode.NO_LAYOUT, f"{len(rows)} rows of traces fit no known arrangement of leads")
+    best = fits[0]
+    other = next((fit for fit in fits if fit.template.name != best.template.name), None)
+    margin = best.score - other.score if other else best.score
+    segments, findings = _segments(best, spans, rows, names, speed_mm_s)
+    return Layout(
+        best.template.name,
+        segments,
+        best.score,
+        margin,
+        len(best.agreement.read),
+        1.0 if best.columns.count == 1 else min(1.0, best.columns.evidence),
+        (*findings, *_findings(best, margin)),
+    )
+
+
+def _fits(
+    sheet: Sheet, rows: Sequence[Row], spans: Sequence[Span], names: Sequence[Name], speed_mm_s: float
+) -> Iterator[_Fit]:
+    borders: dict[tuple[Row, ...], Borders] = {}
+    combs: dict[tuple[tuple[Row, ...], int, float | None], Columns] = {}
+    for template in templates():
+        pitch = pitch_mm(names, template)
+        for placed in _placements(len(rows), template):
+            here = tuple(None if k is None else rows[k] for k in placed)
+            lead_rows = tuple(row for row in here[: len(template.rows)] if row is not None)
+            if not lead_rows:
+                continue
+            key = (lead_rows, template.columns, pitch)
+            if key not in combs:
+                if lead_rows not in borders:
+                    borders[lead_rows] = find_borders(sheet, lead_rows)
+                used = [spans[k] for k in placed if k is not None]
+                ends = float(np.median([s.start_mm for s in used])), float(np.median([s.end_mm for s in used]))
+                combs[key] = fit_columns(sheet, borders[lead_rows], template.columns, ends, speed_mm_s, pitch)
+            columns = combs[key]
+            baselines = [row.baseline_mm if row else None for row in here]
+            agreement = agree(names, template, baselines, columns)
+            score = agreement.score + BORDER * min(columns.evidence if columns.count > 1 else 0.3, 1.0)
+            score += USUAL * log(template.usual) - _row_cost(here, template, len(rows))
+            yield _Fit(template, here, columns, agreement, score)
+
+
+def _placements(found: int, template: Template) -> Iterator[tuple[int | None, ...]]:
+    """Every order-keeping way to lay the template's rows onto the found: per template row its found row or None."""
+    wanted = template.row_count
+    if found <= wanted:
+        if wanted - found > 2:
+            return
+        for filled in combinations(range(wanted), found):
+            yield tuple(filled.index(k) if k in filled else None for k in range(wanted))
+    elif found - wanted <= 2:
+        yield from combinations(range(found), wanted)
+
+
+def _row_cost(rows: Sequence[Row | None], template: Template, found: int) -> float:
+    lead_rows = len(template.rows)
+    cost = MISSING_ROW * sum(row is None for row in rows[:lead_rows])
+    cost += MISSING_RHYTHM * sum(row is None for row in rows[lead_rows:])
+    cost += EXTRA_ROW * max(0, found - template.row_count)
+    places = [(k, row.baseline_mm) for k, row in enumerate(rows) if row]
+    if len(places) > 2:
+        index, y = np.array(places, np.float64).T
+        slope, intercept = np.polyfit(index, y, 1)
+        cost += UNEVEN * float(np.sqrt(np.mean((y - slope * index - intercept) ** 2)) / max(slope, 1.0))
+    return cost
+
+
+def _segments(
+    fit: _Fit, spans: Sequence[Span], rows: Sequence[Row], names: Sequence[Name], speed_mm_s: float
+) -> tuple[tuple[Segment, ...], tuple[Finding, ...]]:
+    columns, template = fit.columns, fit.template
+    segments: list[Segment] = []
+    findings: list[Finding] = []
+    for r, row in enumerate(fit.rows):
+        rhythm = r >= len(template.rows)
+        leads = (template.rhythm[r - len(template.rows)],) if rhythm else template.rows[r]
+        if row is None:
+            findings += [Finding(FindingCode.LEAD_MISSING, Severity.ERROR, lead) for lead in leads if not rhythm]
+            continue
+        if rhythm:
+            lead, told = _rhythm_lead(fit, leads[0], row, names)
+            findings += told
+            end = max(columns.end_mm, spans[list(rows).index(row)].end_mm)
+            segments.append(Segment(lead, r, columns.start_mm, end, row.baseline_mm, 0.0, True))
+            continue
+        for c, lead in enumerate(leads):
+            start = columns.start_mm + c * columns.pitch_mm
+            end = start + columns.pitch_mm - columns.gap_mm
+            at_s = (start - columns.start_mm) / speed_mm_s
+            segments.append(Segment(lead, r, start, end, row.baseline_mm, at_s))
+    return tuple(segments), tuple(findings)
+
+
+def _rhythm_lead(fit: _Fit, usual: Lead, row: Row, names: Sequence[Name]) -> tuple[Lead, tuple[Finding, ...]]:
+    """The name read at the start of a long strip, or the usual one and a finding that says so."""
+    if fit.agreement.score >= NAMES_FEW:
+        dx, dy = fit.agreement.offset_mm
+        found = name_at(names, fit.columns.start_mm + dx, row.baseline_mm + dy)
+        if found is not None:
+            return found.lead, ()
+    return usual, (Finding(FindingCode.RHYTHM_LEAD_ASSUMED, Severity.WARNING, usual),)
+
+
+def _findings(fit: _Fit, margin: float) -> Iterator[Finding]:
+    if fit.agreement.score < NAMES_FEW:
+        yield Finding(FindingCode.LEAD_NAMES_NOT_READ, Severity.WARNING)
+        yield Finding(FindingCode.LAYOUT_ASSUMED, Severity.WARNING, detail=fit.template.name)
+    elif margin < AMBIGUOUS:
+        yield Finding(FindingCode.LAYOUT_AMBIGUOUS, Severity.WARNING, detail=fit.template.name)
+    for lead in sorted(fit.agreement.contradicted, key=list(Lead).index):
+        if fit.agreement.score >= NAMES_FEW:
+            yield Finding(FindingCode.LEAD_NAME_UNSURE, Severity.WARNING, lead)
+    if not fit.columns.seen:
+        yield Finding(FindingCode.BOUNDARY_ASSUMED, Severity.INFO)

@@ -1,0 +1,93 @@
+"""Fits evenly spaced columns to the borders that the rows show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.layout.borders import Borders
+from pipeline.recording import Float32
+from pipeline.sheet import PX_PER_MM, Sheet
+
+REACH_MM = 4.0  # how far the first sample may lie from where ink was seen to begin or end: pulse feet, names, flat ends
+FINE_MM = 0.125  # a sheet pixel
+USUAL_S = 10.0  # nearly every device prints ten seconds across
+PULL_PER_MM = 0.06  # of evidence lost per mm away from the seen ends; a stroke shared by all rows is worth 1
+NAMES_PULL_PER_MM = 0.2  # and per mm by which columns differ from the distance of their names
+USUAL_PULL_PER_MM = 0.04  # and per mm away from ten seconds, up to 3 mm
+BLANK = 0.6  # of the rows are blank
+BLANK_MAX_MM = 8.0
+SEEN = 0.35  # evidence per border from which on borders count as seen
+
+
+@dataclass(frozen=True)
+class Columns:
+    """count columns; column k runs from start_mm + k * pitch_mm to start_mm + (k + 1) * pitch_mm - gap_mm.
+
+    evidence: 0..about 1, mean over the borders; 0 for a single column, which has none.
+    """
+
+    count: int
+    start_mm: float
+    pitch_mm: float
+    gap_mm: float
+    evidence: float
+
+    @property
+    def end_mm(self) -> float:
+        return self.start_mm + self.count * self.pitch_mm - self.gap_mm
+
+    @property
+    def seen(self) -> bool:
+        return self.count == 1 or self.evidence >= SEEN
+
+
+def fit_columns(
+    sheet: Sheet,
+    borders: Borders,
+    count: int,
+    ends_mm: tuple[float, float],
+    speed_mm_s: float,
+    names_pitch_mm: float | None = None,
+) -> Columns:
+    """The count equal columns between about ends_mm whose borders are best seen."""
+    left, right = ends_mm
+    if count == 1:
+        return Columns(1, left, right - left, 0.0, 0.0)
+    shifts = np.arange(-REACH_MM, REACH_MM + FINE_MM / 2, FINE_MM)
+    first, last = np.meshgrid(left + shifts, right + shifts, indexing="ij")
+    pitch = (last - first) / count
+    x = first[..., None] + pitch[..., None] * np.arange(1, count)
+    columns = (x - sheet.x0_mm) * PX_PER_MM
+    evidence = np.interp(columns, np.arange(len(borders.strokes)), borders.evidence).mean(axis=-1)
+    cost = PULL_PER_MM * (np.abs(first - left) + np.abs(last - right))
+    cost += USUAL_PULL_PER_MM * np.minimum(np.abs(last - first - USUAL_S * speed_mm_s), 3.0)
+    if names_pitch_mm is not None:
+        cost += NAMES_PULL_PER_MM * np.minimum(np.abs(pitch - names_pitch_mm), 4.0)
+    i, j = (int(k) for k in np.unravel_index(int(np.argmax(evidence - cost)), evidence.shape))
+    found = Columns(count, float(first[i, j]), float(pitch[i, j]), 0.0, float(evidence[i, j]))
+    gap = _gap(sheet, borders.blanks, found)
+    # borders lie in the middle of the gap: the first column begins half a gap after its own
+    return Columns(count, found.start_mm + gap / 2, found.pitch_mm, gap, found.evidence)
+
+
+def _gap(sheet: Sheet, blanks: Float32, columns: Columns) -> float:
+    """The median width of blank paper around the borders, 0 where traces abut."""
+    widths = []
+    for k in range(1, columns.count):
+        middle = sheet.column(columns.start_mm + k * columns.pitch_mm)
+        # a tick may stand in the gap: look past it
+        reach, tick = round(BLANK_MAX_MM / 2 * PX_PER_MM), round(0.5 * PX_PER_MM)
+        right = blanks[middle : middle + reach] > BLANK
+        left = blanks[max(0, middle - reach) : middle + 1][::-1] > BLANK
+        right[:tick] |= right[tick : tick + 1].any()
+        left[:tick] |= left[tick : tick + 1].any()
+        widths.append(_run(right) + _run(left))
+    gap = float(np.median(widths)) / PX_PER_MM
+    return gap if gap >= 0.5 else 0.0
+
+
+def _run(blank: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:
+    """How many leading entries are true."""
+    return int(np.argmin(blank)) if not blank.all() else len(blank)

@@ -1,0 +1,110 @@
+"""Finds the rows of traces on a page laid flat, and where on the paper each begins and ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from pipeline.recording import UInt8
+from pipeline.sheet import PX_PER_MM, Sheet
+
+INK = 0.5  # of the pen's darkness
+FLAT_MAX_MM = 1.2  # a vertical run of ink up to this is the trace between complexes; letters and QRS stand taller
+PIECE_MIN_MM = 3.5  # wider than a letter, shorter than the flat stretch between T and P
+FRAME_MIN_MM = 90.0  # a flat stretch this wide without one complex is a printed line, not a heart
+NEAR_MM = 3.0  # how far from its row's level the flat part of a trace strays: wander, ST, offsets between leads
+APART_MIN_MM = 6.5  # twelve rows on a small page
+COVERAGE_MIN = 0.45  # of the best row's flat ink: a row of traces runs across the page, text does not
+LENGTH_MIN_MM = 45.0  # of a row that is worth reading
+GAP_MAX_MM = 6.0  # between leads of one row, and across a lead name that is printed in the trace
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of traces: its level at 0 mV and its left and right end, in paper millimetres.
+
+    coverage: 0..1, the share of its length where flat trace was seen near its level.
+    """
+
+    baseline_mm: float
+    start_mm: float
+    end_mm: float
+    coverage: float
+
+
+def find_rows(sheet: Sheet) -> tuple[Row, ...]:
+    """The rows of traces from the top; empty where there are none."""
+    mask = (sheet.ink > INK).astype(np.uint8)
+    flat = _flat_pieces(mask)
+    weight = flat.sum(axis=1, dtype=np.float64)
+    profile = gaussian_filter1d(weight, 0.7 * PX_PER_MM)
+    near = round(NEAR_MM * PX_PER_MM)
+    covered = _covered(flat, near)
+    peaks = [int(p) for p in find_peaks(profile, height=LENGTH_MIN_MM * PX_PER_MM * 0.02)[0]]
+    chosen: list[int] = []
+    for peak in sorted(peaks, key=lambda p: -profile[p]):
+        if all(abs(peak - other) >= APART_MIN_MM * PX_PER_MM for other in chosen):
+            chosen.append(peak)
+    if not chosen:
+        return ()
+    best = max(covered[p] for p in chosen)
+    rows = []
+    for peak in sorted(chosen):
+        if covered[peak] < max(COVERAGE_MIN * best, 0.4 * LENGTH_MIN_MM * PX_PER_MM):
+            continue
+        start, end = _ends(mask, peak, near)
+        length = end - start
+        if length < LENGTH_MIN_MM * PX_PER_MM:
+            continue
+        level = _level(flat[:, start:end], peak, near)
+        rows.append(Row(sheet.y_mm(level), sheet.x_mm(start), sheet.x_mm(end), float(min(1.0, covered[peak] / length))))
+    return tuple(rows)
+
+
+def _flat_pieces(mask: UInt8) -> UInt8:
+    """uint8 (H, W) 0/1: ink of thin, lying pieces, the trace between complexes."""
+    run = round(FLAT_MAX_MM * PX_PER_MM) + 1
+    standing = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((run, 1), np.uint8)), np.uint8)
+    thin = mask & ~standing
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(thin, connectivity=8)
+    width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+    keep = (width >= PIECE_MIN_MM * PX_PER_MM) & (height <= 0.7 * width)
+    # a frame or a rule: long and dead straight
+    keep &= ~((width > FRAME_MIN_MM * PX_PER_MM) & (height < 0.02 * width))
+    keep[0] = False
+    return np.asarray(keep[labels], np.uint8)
+
+
+def _covered(flat: UInt8, near: int) -> npt.NDArray[np.int64]:
+    """int64 (H,): in how many columns flat ink lies within near pixels of this line."""
+    band = cv2.dilate(flat, np.ones((2 * near + 1, 1), np.uint8))
+    return np.asarray(band.sum(axis=1, dtype=np.int64))
+
+
+def _ends(mask: UInt8, line: int, near: int) -> tuple[int, int]:
+    """The columns between which ink runs along this line, bridging short gaps: the longest such run."""
+    band = mask[max(0, line - near) : line + near + 1].any(axis=0)
+    gap = round(GAP_MAX_MM * PX_PER_MM)
+    closed = cv2.morphologyEx(np.pad(band.astype(np.uint8), gap)[None], cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))[
+        0, gap:-gap
+    ]
+    edges = np.flatnonzero(np.diff(np.pad(closed.astype(np.int8), 1)))
+    starts, stops = edges[::2], edges[1::2]
+    if not len(starts):
+        return 0, 0
+    longest = int(np.argmax(stops - starts))
+    return int(starts[longest]), int(stops[longest])
+
+
+def _level(flat: UInt8, line: int, near: int) -> float:
+    """The line where most of the flat ink lies, sub-pixel: the level of 0 mV."""
+    top = max(0, line - near)
+    weight = gaussian_filter1d(flat[top : line + near + 1].sum(axis=1).astype(np.float64), 0.35 * PX_PER_MM)
+    peak = int(np.argmax(weight))
+    span = slice(max(0, peak - 3), peak + 4)
+    return top + float(np.average(np.arange(len(weight))[span], weights=weight[span] + 1e-9))

@@ -1,0 +1,240 @@
+"""Stage 0: which way up the page lies, and where its lead names are printed.
+
+This first version works without a network. Quarter turns come from the direction of the traces, upside-down pages from
+their lettering, and lead names from matching rendered letters. A mirrored page is not recognised: its letters match
+nothing, so it leaves here as a page without names. The contract already has room for the eight orientations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import cv2
+import matplotlib as mpl
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline.geometry import Keypoint, PaperMap
+from pipeline.recording import TWELVE, Float32, Lead, UInt8
+from pipeline.sheet import PX_PER_MM, Sheet, lay_flat
+
+COARSE_PX_PER_MM = 4  # a 2 mm capital is still 8 px tall
+CAPITALS_MM = (1.7, 2.0, 2.4, 2.9, 3.5, 4.2, 5.0)  # 20 % apart: correlation falls by half at 25 %
+BLANK_MM = 0.7  # around a name; it tells the word I from the stroke of an R wave
+FOUND = 0.62  # correlation of a name in a strange font with ours; random strokes reach 0.5
+SURE = 0.92  # correlation at which we stop doubting
+TELLING = (Lead.AVR, Lead.AVL, Lead.AVF)  # the names whose shape nothing else on a page has
+UPSIDE_DOWN_MARGIN = 0.15  # summed correlation by which lettering must fit better upside down
+FAINT = 0.03  # of a name's own energy, added to the paper's: blank paper matches nothing
+FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif-Bold.ttf", "STIXGeneral.ttf", "STIXGeneralBol.ttf")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """orientation: 0..7 as in the renderer's truth: how the upright page was turned to become this image.
+
+    keypoints: lead names in pixels of the page set upright. score: 0..1, how well its lettering was read.
+    """
+
+    orientation: int
+    keypoints: tuple[Keypoint, ...]
+    score: float
+
+
+def register(image: UInt8, paper: PaperMap | None = None) -> Registration:
+    """The page's orientation and lead names.
+
+    Without paper only a quarter turn is looked for (0 or 1) and no name; with it, the image has lying traces,
+    and only upright and upside down (0 or 2) remain to be told apart. image: uint8 (H, W, 3) RGB.
+    """
+    if paper is None:
+        return Registration(_quarter_turn(image), (), 0.0)
+    sheet = lay_flat(image, paper)
+    upright, turned = _letters(sheet.ink), _letters(np.ascontiguousarray(sheet.ink[::-1, ::-1]))
+    if turned.total > upright.total + UPSIDE_DOWN_MARGIN:
+        height, width = image.shape[:2]
+        sheet_height, sheet_width = sheet.ink.shape
+        names = tuple(
+            Name(n.lead, sheet_width - 1 - n.column, sheet_height - 1 - n.line, n.score)
+            for n in _names(np.ascontiguousarray(sheet.ink[::-1, ::-1]), turned)
+        )
+        found = _keypoints(names, sheet, paper)
+        flipped = tuple(Keypoint(k.lead, width - 1 - k.x_px, height - 1 - k.y_px, k.score) for k in found)
+        return Registration(2, flipped, _score(found))
+    found = _keypoints(_names(sheet.ink, upright), sheet, paper)
+    return Registration(0, found, _score(found))
+
+
+def set_upright(image: UInt8, orientation: int) -> UInt8:
+    """Undo an orientation: the page as it was before it was mirrored and turned."""
+    turned = np.rot90(image, -(orientation % 4))
+    return np.ascontiguousarray(turned[:, ::-1] if orientation >= 4 else turned)
+
+
+def _quarter_turn(image: UInt8) -> int:
+    """0 if the traces lie, 1 if they stand: thin dark strokes are mostly as long as the page in their direction."""
+    height, width = image.shape[:2]
+    factor = min(1.0, 1200 / max(height, width))
+    small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    grey = small.max(axis=2)  # coloured grids vanish in their brightest channel
+    dark = np.maximum(cv2.GaussianBlur(grey, (0, 0), 12).astype(np.float32) - grey, 0.0)
+    mask = dark > max(float(np.quantile(dark, 0.975)), 8.0)
+    return int(_lying(mask.T) > 1.1 * _lying(mask))
+
+
+def _lying(mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> float:
+    """How unevenly ink is spread over the lines of a page: rows of traces concentrate it, columns of it do not."""
+    profile = cv2.GaussianBlur(mask.mean(axis=1).astype(np.float32)[:, None], (0, 0), 4)[:, 0]
+    profile = profile[round(0.03 * len(profile)) : round(0.97 * len(profile)) or None]
+    return float(profile.std() / max(float(profile.mean()), 1e-6))
+
+
+@dataclass(frozen=True)
+class Name:
+    """A lead name on a sheet: pixel column and line of its centre."""
+
+    lead: Lead
+    column: float
+    line: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Lettering:
+    """The font and size that fit a page's telling names best, and their summed correlation."""
+
+    font: str
+    capital_mm: float
+    total: float
+
+
+def _letters(ink: Float32) -> Lettering:
+    """Which font and size the page is lettered in."""
+    coarse = _coarse(ink)
+    best = Lettering("", CAPITALS_MM[0], 0.0)
+    for font in ("", *FONTS):
+        for capital_mm in CAPITALS_MM:
+            total = sum(
+                float(_correlation(coarse, _glyphs(lead, font, capital_mm, COARSE_PX_PER_MM)).max()) for lead in TELLING
+            )
+            if total > best.total:
+                best = Lettering(font, capital_mm, total)
+    return best
+
+
+def _coarse(ink: Float32) -> Float32:
+    factor = COARSE_PX_PER_MM / PX_PER_MM
+    return np.asarray(cv2.resize(ink, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _names(ink: Float32, lettering: Lettering) -> tuple[Name, ...]:
+    """Every lead name found in this lettering, at most one per place."""
+    coarse = _coarse(ink)
+    ratio = PX_PER_MM / COARSE_PX_PER_MM
+    places: list[Name] = []
+    for lead in TWELVE:
+        glyphs = _glyphs(lead, lettering.font, lettering.capital_mm, COARSE_PX_PER_MM)
+        for column, line, score in _peaks(_correlation(coarse, glyphs), FOUND - 0.1):
+            centre = (column + (glyphs.shape[1] - 1) / 2, line + (glyphs.shape[0] - 1) / 2)
+            places.append(Name(lead, centre[0] * ratio, centre[1] * ratio, score))
+    fine = [_refined(ink, place, lettering) for place in places]
+    kept: list[Name] = []
+    for name in sorted(fine, key=lambda n: -n.score):
+        if name.score >= FOUND and all(_apart(name, other) for other in kept):
+            kept.append(name)
+    return tuple(kept)
+
+
+def _refined(ink: Float32, place: Name, lettering: Lettering) -> Name:
+    """The same place at full resolution, with the size free by some per cent."""
+    best = Name(place.lead, place.column, place.line, 0.0)
+    for stretch in (0.92, 1.0, 1.09):
+        glyphs = _glyphs(place.lead, lettering.font, lettering.capital_mm * stretch, PX_PER_MM)
+        height, width = glyphs.shape
+        top, left = round(place.line - height / 2) - 5, round(place.column - width / 2) - 5
+        if top < 0 or left < 0:
+            continue
+        window = ink[top : top + height + 10, left : left + width + 10]
+        if window.shape[0] < height or window.shape[1] < width:
+            continue
+        found = _correlation(window, glyphs)
+        line, column = np.unravel_index(int(found.argmax()), found.shape)
+        score = float(found[line, column])
+        if score > best.score:
+            best = Name(place.lead, left + column + (width - 1) / 2, top + line + (height - 1) / 2, score)
+    return best
+
+
+def _apart(one: Name, other: Name) -> bool:
+    return abs(one.column - other.column) > 5 * PX_PER_MM or abs(one.line - other.line) > 2.5 * PX_PER_MM
+
+
+def _peaks(found: Float32, floor: float) -> list[tuple[int, int, float]]:
+    """Local maxima over 5 mm, strongest 12: a name is printed at most a few times."""
+    size = 5 * COARSE_PX_PER_MM | 1
+    top = (found >= floor) & (found == cv2.dilate(found, np.ones((size, size), np.uint8)))
+    lines, columns = np.nonzero(top)
+    order = np.argsort(-found[lines, columns])[:12]
+    return [(int(columns[k]), int(lines[k]), float(found[lines[k], columns[k]])) for k in order]
+
+
+def _correlation(ink: Float32, glyphs: Float32) -> Float32:
+    """Normalized cross-correlation, float32 (H - h + 1, W - w + 1), damped towards 0 where the ink is faint."""
+    height, width = glyphs.shape
+    if ink.shape[0] < height or ink.shape[1] < width:
+        return np.zeros((1, 1), np.float32)
+    product = cv2.matchTemplate(ink, glyphs, cv2.TM_CCOEFF)
+    total, square = (_window_sums(values, glyphs) for values in (ink, ink * ink))
+    variance = np.maximum(square - total**2 / glyphs.size, 0.0)
+    energy = float(((glyphs - glyphs.mean()) ** 2).sum())
+    return np.asarray(product / np.sqrt(energy * (variance + FAINT * energy)), np.float32)
+
+
+def _window_sums(values: Float32, glyphs: Float32) -> Float32:
+    """float32 (H - h + 1, W - w + 1): the sum of values under every placement of the glyphs."""
+    height, width = glyphs.shape
+    sums = cv2.boxFilter(values, cv2.CV_32F, (width, height), anchor=(0, 0), normalize=False)
+    return np.asarray(sums[: values.shape[0] - height + 1, : values.shape[1] - width + 1], np.float32)
+
+
+@cache
+def _glyphs(lead: Lead, font: str, capital_mm: float, px_per_mm: int) -> Float32:
+    """float32 (h, w), 0 paper .. 1 ink: the name in this font, its capitals so tall, with blank paper around."""
+    large = _font(font)
+    box = large.getbbox("V")
+    left, top, right, bottom = large.getbbox(lead.value)
+    canvas = Image.new("L", (int(right - left), int(bottom - top)))
+    ImageDraw.Draw(canvas).text((-left, -top), lead.value, fill=255, font=large)
+    scale = capital_mm * px_per_mm / (box[3] - box[1])
+    size = (max(2, round(canvas.width * scale)), max(3, round(canvas.height * scale)))
+    letters = cv2.resize(np.asarray(canvas, np.float32) / 255.0, size, interpolation=cv2.INTER_AREA)
+    blank = max(1, round(BLANK_MM * px_per_mm))
+    return np.asarray(np.pad(letters, blank), np.float32)
+
+
+@cache
+def _font(name: str) -> ImageFont.FreeTypeFont:
+    """A font that comes with a library we need anyway; "" is Pillow's own, which looks like Helvetica."""
+    if not name:
+        font = ImageFont.load_default(96)
+        assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow is built with FreeType here
+        return font
+    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), 96)
+
+
+def _keypoints(names: tuple[Name, ...], sheet: Sheet, paper: PaperMap) -> tuple[Keypoint, ...]:
+    if not names:
+        return ()
+    places = paper.to_px(np.array([(sheet.x_mm(n.column), sheet.y_mm(n.line)) for n in names]))
+    return tuple(
+        Keypoint(name.lead, float(x), float(y), float(np.clip((name.score - 0.4) / (SURE - 0.4), 0.0, 1.0)))
+        for name, (x, y) in zip(names, places, strict=True)
+    )
+
+
+def _score(found: tuple[Keypoint, ...]) -> float:
+    """The share of the twelve names that were read, each by its score."""
+    best = {lead: max((k.score for k in found if k.lead == lead), default=0.0) for lead in TWELVE}
+    return float(sum(best.values()) / len(TWELVE))

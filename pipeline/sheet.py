@@ -1,0 +1,143 @@
+"""The page laid flat: its ink in paper millimetres, with the printed grid taken out.
+
+Rows, lead names and column borders are looked for here; signals are read from the original pixels, never from a sheet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pipeline.geometry import Float64, PaperMap
+from pipeline.recording import Float32, UInt8
+
+PX_PER_MM = 8  # a 0.25 mm pen stroke is 2 px wide; an A4 page is 4 megapixels
+GRID_CELL_MM = 5  # paper repeats every bold square
+GRID_BLOCK_CELLS = 10  # the grid's look is taken over 50 mm: it fades slowly, and traces fill less than half of it
+EXTENT_MAX_MM = 600.0  # a longer page is a wrong scale; it also bounds the memory
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """ink: float32 (H, W), 0 paper .. 1 trace; pixel (row i, column j) is at (x0_mm + j / 8, y0_mm + i / 8) of paper.
+
+    inside: bool (H, W), False where the photograph ended.
+    """
+
+    ink: Float32
+    inside: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
+    x0_mm: float
+    y0_mm: float
+
+    @property
+    def width_mm(self) -> float:
+        return float(self.ink.shape[1]) / PX_PER_MM
+
+    @property
+    def height_mm(self) -> float:
+        return float(self.ink.shape[0]) / PX_PER_MM
+
+    def column(self, x_mm: float) -> int:
+        """The pixel column nearest to x_mm, inside the sheet."""
+        return int(np.clip(round((x_mm - self.x0_mm) * PX_PER_MM), 0, self.ink.shape[1] - 1))
+
+    def line(self, y_mm: float) -> int:
+        """The pixel row nearest to y_mm, inside the sheet."""
+        return int(np.clip(round((y_mm - self.y0_mm) * PX_PER_MM), 0, self.ink.shape[0] - 1))
+
+    def x_mm(self, column: float) -> float:
+        return self.x0_mm + column / PX_PER_MM
+
+    def y_mm(self, line: float) -> float:
+        return self.y0_mm + line / PX_PER_MM
+
+
+def lay_flat(image: UInt8, paper: PaperMap) -> Sheet:
+    """Resample a page, uint8 (H, W, 3) RGB, to paper millimetres and keep only what is not grid."""
+    x0, y0, x1, y1 = _extent_mm(image, paper)
+    shape = (round((y1 - y0) * PX_PER_MM), round((x1 - x0) * PX_PER_MM))
+    where = _pixels(paper, x0, y0, shape)
+    height, width = image.shape[:2]
+    inside = (where[..., 0] >= 0) & (where[..., 0] <= width - 1) & (where[..., 1] >= 0) & (where[..., 1] <= height - 1)
+    source, where = _shrunk(image, where, paper)
+    flat = cv2.remap(source, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    dark = _darkness(np.asarray(flat, np.uint8))
+    dark[~inside] = 0.0
+    ink = np.maximum(dark - _grid(dark), 0.0)
+    return Sheet(_normalized(ink), inside, x0, y0)
+
+
+def _extent_mm(image: UInt8, paper: PaperMap) -> tuple[float, float, float, float]:
+    """The rectangle of paper that the image shows, bounded."""
+    height, width = image.shape[:2]
+    xs, ys = np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 5)
+    border = np.array([(x, y) for x in xs for y in ys if x in (xs[0], xs[-1]) or y in (ys[0], ys[-1])])
+    corners = paper.to_mm(border)
+    middle = paper.to_mm(np.array([[width / 2, height / 2]]))[0]
+    low = np.maximum(np.floor(corners.min(axis=0)), np.round(middle - EXTENT_MAX_MM / 2))
+    high = np.minimum(np.ceil(corners.max(axis=0)), np.round(middle + EXTENT_MAX_MM / 2))
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _pixels(paper: PaperMap, x0: float, y0: float, shape: tuple[int, int]) -> Float32:
+    """float32 (H, W, 2): the image pixel of every sheet pixel, by bilinear interpolation between 2 mm nodes."""
+    step = 2 * PX_PER_MM
+    rows, cols = shape[0] // step + 2, shape[1] // step + 2
+    nodes_mm = np.stack(np.meshgrid(x0 + 2.0 * np.arange(cols), y0 + 2.0 * np.arange(rows)), axis=-1)
+    nodes: Float64 = paper.to_px(nodes_mm)
+    j, i = np.meshgrid(np.arange(shape[1], dtype=np.float32) / step, np.arange(shape[0], dtype=np.float32) / step)
+    planes = [cv2.remap(nodes[..., axis].astype(np.float32), j, i, cv2.INTER_LINEAR) for axis in (0, 1)]
+    return np.stack(planes, axis=-1)
+
+
+def _shrunk(image: UInt8, where: Float32, paper: PaperMap) -> tuple[UInt8, Float32]:
+    """The image at no more than 1.5 times the sheet's resolution, so that thin lines are averaged and not skipped."""
+    middle = where[where.shape[0] // 2, where.shape[1] // 2 - PX_PER_MM : where.shape[1] // 2 + PX_PER_MM : 2]
+    px_per_mm = float(np.linalg.norm(middle[-1] - middle[0])) / (2 - 2 / PX_PER_MM)
+    factor = 1.5 * PX_PER_MM / px_per_mm
+    if factor >= 1.0:
+        return image, where
+    height, width = image.shape[:2]
+    small = cv2.resize(image, (round(width * factor), round(height * factor)), interpolation=cv2.INTER_AREA)
+    ratio = np.array([small.shape[1] / width, small.shape[0] / height], np.float32)
+    return np.asarray(small, np.uint8), ((where + 0.5) * ratio - 0.5).astype(np.float32)
+
+
+def _darkness(flat: UInt8) -> Float32:
+    """float32 (H, W), 0..1: how much darker than the paper around it a pixel is, in its brightest channel.
+
+    The brightest channel, because coloured grids stay bright in one channel and pens do not.
+    """
+    small = cv2.resize(flat, None, fx=1 / PX_PER_MM, fy=1 / PX_PER_MM, interpolation=cv2.INTER_AREA)
+    paper = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (21, 21))
+    paper = cv2.resize(paper, (flat.shape[1], flat.shape[0]), interpolation=cv2.INTER_LINEAR)
+    ratio = flat.astype(np.float32) / np.maximum(paper.astype(np.float32), 16.0)
+    return np.asarray(np.clip(1.0 - ratio.max(axis=2), 0.0, 1.0), np.float32)
+
+
+def _grid(dark: Float32) -> Float32:
+    """float32 (H, W): the median look of a 5 mm square, taken over 50 mm around, repeated over the page.
+
+    A trace passes through few squares at the same place; the grid through all of them.
+    """
+    cell = GRID_CELL_MM * PX_PER_MM
+    height, width = dark.shape
+    rows, cols = -(-height // cell), -(-width // cell)
+    padded = np.pad(dark, ((0, rows * cell - height), (0, cols * cell - width)), mode="edge")
+    cells = padded.reshape(rows, cell, cols, cell)
+    out = np.empty_like(cells)
+    for top in range(0, rows, GRID_BLOCK_CELLS):
+        for left in range(0, cols, GRID_BLOCK_CELLS):
+            # the last block reaches back, so that it is as large as the others
+            y, x = max(0, min(top, rows - GRID_BLOCK_CELLS)), max(0, min(left, cols - GRID_BLOCK_CELLS))
+            look = np.median(cells[y : y + GRID_BLOCK_CELLS, :, x : x + GRID_BLOCK_CELLS], axis=(0, 2))
+            out[top : top + GRID_BLOCK_CELLS, :, left : left + GRID_BLOCK_CELLS] = look[None, :, None, :]
+    return np.asarray(out.reshape(padded.shape)[:height, :width], np.float32)
+
+
+def _normalized(ink: Float32) -> Float32:
+    """Scaled so that the pen is about 1: the darkest 0.7 % of a page is less than its traces and text."""
+    pen = float(np.quantile(ink[::2, ::2], 0.993))
+    return np.asarray(np.clip(ink / max(pen, 0.08), 0.0, 1.0), np.float32)
