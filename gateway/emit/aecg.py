@@ -54,7 +54,7 @@ def emit(
     layout: Layout = "strips",
     source_sha256: str,
     page: int,
-    received_at: datetime,
+    received_at: datetime | None = None,
     patient_root: str = "",
 ) -> Emitted:
     """Write one page's recording as aECG.
@@ -121,7 +121,7 @@ def _series(
     layout: Layout,
     source_sha256: str,
     page: int,
-    received_at: datetime,
+    received_at: datetime | None,
 ) -> None:
     _add(series, "code", code="RHYTHM", codeSystem=ACT_CODE, codeSystemName="ActCode", displayName="Rhythm Waveforms")
     _span(_add(series, "effectiveTime"), acquired, 0.0, recording.duration_s)
@@ -138,7 +138,8 @@ def _series(
         chosen = _longest(all_channels)
         _sequence_set(series, acquired, rate_hz, 0, max(c.end for c in chosen), chosen)
     notes = _add(series, "subjectOf", "annotationSet")
-    _add(notes, "activityTime", value=f"{received_at:%Y%m%d%H%M%S}.{received_at.microsecond // 1000:03d}")
+    if received_at is not None:
+        _add(notes, "activityTime", value=f"{received_at:%Y%m%d%H%M%S}.{received_at.microsecond // 1000:03d}")
     device = _add(notes, "author", "assignedEntity", "assignedAuthorType", "assignedDevice")
     _device(device, recording)
     _add(device, "playedManufacturedDevice", "manufacturerOrganization", "name").text = words.MAKER

@@ -25,7 +25,7 @@ from gateway.config import MllpDestination
 from gateway.emit import identity, moment, words
 from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted, derived_id
-from gateway.errors import Held, Refused
+from gateway.errors import Held
 from gateway.mapping import Code, Measured, Told, mappings
 from gateway.order import Order
 from pipeline.recording import Recording
@@ -90,9 +90,9 @@ def emit(
     message_time: from the job, the same on every try, for it is in the message and the message makes its own name.
 
     Raises:
-        Held: no_patient, bad_identity, bad_acquisition_date.
-        Refused: unmappable_character where the destination's character set lacks one; message_too_big where even
-            without the waveform the message is longer than the destination takes.
+        Held: no_patient, bad_identity, bad_acquisition_date; unmappable_character where the destination's character
+            set lacks one; message_too_big where even without the waveform the message is longer than it takes. The
+            last two are the configuration's fault, not the page's: the sender is not told no.
     """
     for measurement in measurements:
         if not math.isfinite(measurement.value):
@@ -112,7 +112,7 @@ def emit(
             f"{len(out.data)} bytes and this destination takes {to.message_max_bytes}.",
         )
     if len(out.data) > to.message_max_bytes:
-        raise Refused(
+        raise Held(
             "message_too_big",
             f"{len(out.data)} bytes even without the waveform; destination {to.name} takes {to.message_max_bytes}",
         )
@@ -290,8 +290,8 @@ def _encoded(message: Any, to: Addressing) -> bytes:
         try:
             segment.encode(codec)
         except UnicodeEncodeError as error:
-            field = segment[: error.start].count("|")
-            raise Refused(
+            field = segment[: error.start].count("|") + segment.startswith("MSH")  # MSH-1 is the separator itself
+            raise Held(
                 "unmappable_character",
                 f"segment {number} ({segment[:3]}-{field}) holds a character that {to.character_set} lacks; "
                 f"destination {to.name} needs another character_set",

@@ -1,0 +1,172 @@
+"""A Recording as files for people who measure: npz arrays, a JSON summary, a CSV table. Pure, like every emitter."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import BytesIO, StringIO
+from typing import Any
+
+import numpy as np
+
+from pipeline.recording import (
+    TWELVE,
+    Finding,
+    Float32,
+    Known,
+    Lead,
+    MadeBy,
+    Recording,
+    Scale,
+    Seen,
+    Severity,
+    Source,
+    Strip,
+    UInt8,
+)
+
+
+def to_npz(recording: Recording) -> bytes:
+    """The fixed npz form, by which others measure us.
+
+    millivolts: float32 (12, n) in the order I II III aVR aVL aVF V1..V6, NaN where nothing was printed.
+    sigma_mv: float32 (12, n), one standard deviation, NaN where millivolts is. seen: uint8 (12, n), values of Seen.
+    rate_hz: int64 (). All start at the left end of the first printed trace; a lead printed twice gives its longest.
+    strip_millivolts: float32 (k, m), each printed strip, padded with NaN at its end. strip_lead: str (k,).
+    strip_start_s: float64 (k,), seconds of paper. strip_rate_hz: int64 ().
+    """
+    twelve = recording.twelve()
+    longest = max((s.samples for s in recording.strips), default=0)
+    strips = np.full((len(recording.strips), longest), np.nan, np.float32)
+    for row, strip in zip(strips, recording.strips, strict=True):
+        row[: strip.samples] = strip.millivolts
+    buffer = BytesIO()
+    np.savez_compressed(
+        buffer,
+        millivolts=twelve.millivolts,
+        sigma_mv=twelve.sigma_mv,
+        seen=twelve.seen,
+        rate_hz=np.int64(recording.rate_hz),
+        strip_millivolts=strips,
+        strip_lead=np.array([str(s.lead) for s in recording.strips], dtype="U3"),
+        strip_start_s=np.array([s.start_s for s in recording.strips], np.float64),
+        strip_rate_hz=np.int64(recording.rate_hz),
+    )
+    return buffer.getvalue()
+
+
+def summary(recording: Recording) -> dict[str, Any]:
+    """What ``<stem>.json`` holds: everything about the recording but its samples, as JSON-able data."""
+    chest = recording.chest_gain_mm_mv
+    return {
+        "layout": recording.layout,
+        "confidence": round(float(recording.confidence), 4),
+        "speed_mm_s": _scale(recording.speed_mm_s),
+        "gain_mm_mv": _scale(recording.gain_mm_mv),
+        "chest_gain_mm_mv": _scale(chest) if chest else None,
+        "source": recording.source.value,
+        "rate_hz": recording.rate_hz,
+        "duration_s": round(recording.duration_s, 4),
+        "strips": [{"lead": s.lead.value, "start_s": s.start_s, "samples": s.samples} for s in recording.strips],
+        "findings": [_finding(finding) for finding in recording.findings],
+        "made_by": _made_by(recording.made_by),
+        "seconds": {stage: round(float(seconds), 4) for stage, seconds in recording.seconds},
+    }
+
+
+def summary_json(recording: Recording) -> str:
+    """The summary as text, the same for the same recording."""
+    return json.dumps(summary(recording), indent=1, ensure_ascii=False) + "\n"
+
+
+def made_by_json(made_by: MadeBy) -> str:
+    """Version and weight hashes as one line of JSON."""
+    return json.dumps(_made_by(made_by))
+
+
+def from_npz(data: bytes, summary_text: str) -> Recording:
+    """A Recording out of its two files. The form holds sigma and seen of a lead's longest strip only: of a shorter
+    strip of the same lead sigma comes back as NaN, and every sample it shows as READ.
+    """
+    told = json.loads(summary_text)
+    with np.load(BytesIO(data), allow_pickle=False) as held:
+        arrays = {name: held[name] for name in held.files}
+    rate_hz = int(arrays["rate_hz"])
+    ends = [_samples(told, row, arrays["strip_millivolts"]) for row in range(len(arrays["strip_lead"]))]
+    leads = [Lead(str(name)) for name in arrays["strip_lead"]]
+    strips = []
+    for row, (lead, n) in enumerate(zip(leads, ends, strict=True)):
+        millivolts = arrays["strip_millivolts"][row, :n]
+        start_s = float(arrays["strip_start_s"][row])
+        longest = max((i for i, other in enumerate(leads) if other == lead), key=lambda i: (ends[i], -i))
+        if row == longest:
+            at = round(start_s * rate_hz)
+            twelve = (TWELVE.index(lead), slice(at, at + n))
+            sigma_mv, seen = arrays["sigma_mv"][twelve], arrays["seen"][twelve]
+        else:
+            sigma_mv, seen = _unknown(millivolts)
+        strips.append(Strip(lead, start_s, millivolts, sigma_mv, seen))
+    return Recording(
+        strips=tuple(strips),
+        rate_hz=rate_hz,
+        layout=told["layout"],
+        speed_mm_s=_to_scale(told["speed_mm_s"]),
+        gain_mm_mv=_to_scale(told["gain_mm_mv"]),
+        source=Source(told["source"]),
+        confidence=told["confidence"],
+        made_by=MadeBy(told["made_by"]["version"], tuple(sorted(told["made_by"]["weights"].items()))),
+        findings=tuple(_to_finding(finding) for finding in told["findings"]),
+        chest_gain_mm_mv=_to_scale(told["chest_gain_mm_mv"]) if told["chest_gain_mm_mv"] else None,
+        seconds=tuple(told["seconds"].items()),
+    )
+
+
+def to_csv(recording: Recording) -> bytes:
+    """A row per sample: time_s and the twelve leads in millivolts, empty where nothing was printed."""
+    millivolts = recording.twelve().millivolts
+    text = StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["time_s", *(lead.value for lead in TWELVE)])
+    for number, column in enumerate(millivolts.T):
+        rows.writerow(
+            [f"{number / recording.rate_hz:.4f}", *("" if mv != mv else f"{mv:.4f}" for mv in column.tolist())]
+        )
+    return text.getvalue().encode("ascii")
+
+
+def _made_by(made_by: MadeBy) -> dict[str, Any]:
+    return {"version": made_by.version, "weights": dict(made_by.weights)}
+
+
+def _samples(told: dict[str, Any], row: int, strips: Float32) -> int:
+    """How long a strip is: its NaN at the end may be a gap of its own, only the summary knows which."""
+    return int(min(told["strips"][row]["samples"], strips.shape[1]))
+
+
+def _unknown(millivolts: Float32) -> tuple[Float32, UInt8]:
+    seen = np.where(np.isfinite(millivolts), Seen.READ, Seen.NOTHING).astype(np.uint8)
+    return np.full_like(millivolts, np.nan), seen
+
+
+def _to_scale(told: dict[str, Any]) -> Scale:
+    return Scale(told["value"], Known(told["known"]))
+
+
+def _to_finding(told: dict[str, Any]) -> Finding:
+    lead = Lead(told["lead"]) if told["lead"] else None
+    return Finding(told["code"], Severity(told["severity"]), lead, told["start_s"], told["end_s"], told["detail"])
+
+
+def _scale(scale: Scale) -> dict[str, Any]:
+    return {"value": float(scale.value), "known": scale.known.value}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": str(finding.code),
+        "severity": finding.severity.value,
+        "lead": finding.lead.value if finding.lead else None,
+        "start_s": finding.start_s,
+        "end_s": finding.end_s,
+        "detail": finding.detail,
+    }
