@@ -1,0 +1,35 @@
+# Set-up needs Python 3.11 or newer and make. `make demo` runs the main job, `make test` the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint setup bench clean
+
+demo: setup
+	$(BIN)/cardioscan demo
+
+test: setup
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m tests.bench.bench_receive
+	$(BIN)/python -m tests.bench.bench_digitize
+
+setup: .venv/.installed
+
+# uv installs in a third of the time where it is on the PATH; pip does the same with what every Python has.
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	if command -v uv >/dev/null 2>&1; \
+	then uv pip install --python $(BIN)/python --require-hashes -r requirements.lock; \
+	else $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock; fi
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info demo-out

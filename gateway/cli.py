@@ -1,0 +1,274 @@
+"""The cardioscan command."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from gateway.config import Config, load
+from gateway.errors import ConfigError, GatewayError, NotFound
+
+if TYPE_CHECKING:
+    from gateway.store import Store
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Paper ECGs in, DICOM waveforms and HL7 aECG out.")
+jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs and act on them.")
+rules_app = typer.Typer(no_args_is_help=True, help="Routing rules.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit chain.")
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(rules_app, name="rules")
+app.add_typer(audit_app, name="audit")
+app.add_typer(db_app, name="db")
+
+out = Console()
+err = Console(stderr=True)
+
+BAD_USAGE = 2
+SOME_UNREADABLE = 3
+FAILED = 1
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar="CARDIOSCAN_CONFIG", help="The configuration file (TOML).")
+]
+ActorOption = Annotated[str, typer.Option("--actor", envvar="USER", help="Who does this; kept in the audit.")]
+DEFAULT_CONFIG = Path("config.toml")
+
+
+def main() -> None:
+    """The entry point: an error on purpose is one line on stderr, without a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        err.print(f"[red]configuration:[/red] {error}", highlight=False)
+        sys.exit(BAD_USAGE)
+    except GatewayError as error:
+        err.print(f"[red]error:[/red] {error}", highlight=False)
+        sys.exit(FAILED)
+
+
+@app.command()
+def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C."""
+    from gateway.app import Gateway, configure_logging
+
+    settings = load(config)
+    configure_logging(settings)
+    Gateway(settings).run()
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where the demonstration leaves its files.")] = Path("demo-out"),
+) -> None:
+    """Take two pages through a gateway between a stand-in PACS and a stand-in EHR, and show what arrived."""
+    from gateway.demo.run import run_demo
+
+    sys.exit(run_demo(folder, out))
+
+
+@app.command()
+def digitize(
+    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG, TIFF, PDF or DICOM files.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path(),
+    formats: Annotated[str, typer.Option("--format", help="Any of npz,csv,dcm,aecg,png, with commas.")] = "npz",
+    patient_id: Annotated[str, typer.Option(help="Written into dcm and aecg; a DICOM page brings its own.")] = "",
+    acquired_at: Annotated[
+        str, typer.Option(help="When the ECG was recorded, as DICOM DT (20240131143000); dcm cannot be without it.")
+    ] = "",
+) -> None:
+    """Digitize pages; exit 0 all digitized, 3 some unreadable (reasons on stderr), 2 bad usage."""
+    from gateway.batch import digitize_files, parse_formats
+    from gateway.identify import identified
+
+    try:
+        wanted = parse_formats(formats)
+    except ValueError as error:
+        err.print(str(error), highlight=False)
+        raise typer.Exit(BAD_USAGE) from error
+    missing = [image for image in images if not image.is_file()]
+    for image in missing:
+        err.print(f"{image}: no such file", highlight=False, soft_wrap=True)
+    if missing:
+        raise typer.Exit(BAD_USAGE)
+    folder.mkdir(parents=True, exist_ok=True)
+    order = identified(None, {"patient_id": patient_id, "acquired_at": acquired_at})
+    refused = digitize_files(images, folder, wanted, err, order)
+    raise typer.Exit(SOME_UNREADABLE if refused else 0)
+
+
+@app.command()
+def check(
+    config: ConfigOption = DEFAULT_CONFIG,
+    peers: Annotated[bool, typer.Option(help="Also try to reach every destination.")] = True,
+) -> None:
+    """Say what is wrong with the configuration, the database and the peers, in words to act on."""
+    from gateway.check import check_all
+
+    settings = load(config)
+    report = check_all(settings, peers=peers)
+    for line in report:
+        mark = "[green]ok[/green]" if line.ok else "[red]problem[/red]"
+        out.print(f"{mark}  {line.what}: {line.words}", highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if all(line.ok for line in report) else FAILED)
+
+
+@rules_app.command("explain")
+def rules_explain(
+    file: Annotated[Path, typer.Argument(help="A page as it would be received (DICOM, TIFF, PDF, PNG, JPEG).")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    sender: Annotated[str, typer.Option(help="The sender to assume (AE title or inbox name).")] = "",
+    called: Annotated[str, typer.Option(help="The called AE title to assume.")] = "",
+) -> None:
+    """Digitize FILE and say which rule matched and why each other did not."""
+    from gateway.explain import explain_file
+
+    for line in explain_file(load(config), file, sender=sender, called=called):
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@jobs_app.command("list")
+def jobs_list(
+    config: ConfigOption = DEFAULT_CONFIG,
+    state: Annotated[str, typer.Option(help="Only this state: received, digitized, delivered, held, refused.")] = "",
+    limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 50,
+) -> None:
+    """List jobs, newest first."""
+    from gateway.job import State
+
+    try:
+        wanted = State(state) if state else None
+    except ValueError as error:
+        err.print(f"no such state: {state}; one of {', '.join(State)}", highlight=False)
+        raise typer.Exit(BAD_USAGE) from error
+    with _open_store(load(config)) as store:
+        table = Table("job", "state", "door", "sender", "received", "why")
+        for job in store.jobs(wanted, limit, 0):
+            when = job.received_at.isoformat(sep=" ", timespec="seconds")
+            table.add_row(job.job_id, job.state, job.arrival.door, job.arrival.sender, when, job.code)
+        out.print(table)
+
+
+@jobs_app.command("show")
+def jobs_show(job_id: str, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Show one job: its pages, its deliveries and the reasons."""
+    with _open_store(load(config)) as store:
+        job = store.job(job_id)
+        out.print(f"{job.job_id}  {job.state}  {job.code}  {job.why}", highlight=False, soft_wrap=True)
+        out.print(f"sha256 {job.sha256}, {job.size_bytes} bytes, from {job.arrival.door} {job.arrival.sender}")
+        for page in store.pages(job_id):
+            out.print(f"page {page.number}: {page.verdict} {page.code} {page.why}", highlight=False, soft_wrap=True)
+        table = Table("destination", "document", "name", "state", "attempts", "why")
+        for row in store.deliveries(job_id):
+            table.add_row(row.destination, row.kind, row.name, row.state, str(row.attempts), row.why)
+        out.print(table)
+
+
+@jobs_app.command("retry")
+def jobs_retry(job_id: str, config: ConfigOption = DEFAULT_CONFIG, actor: ActorOption = "") -> None:
+    """Digitize a held or refused job again."""
+    with _open_store(load(config)) as store:
+        store.retry(job_id, _named(actor))
+    out.print(f"{job_id} waits for a worker again")
+
+
+@jobs_app.command("resend")
+def jobs_resend(
+    job_id: str,
+    config: ConfigOption = DEFAULT_CONFIG,
+    destination: Annotated[str, typer.Option(help="Only to this destination.")] = "",
+    actor: ActorOption = "",
+) -> None:
+    """Send a job's documents again, the same bytes under the same names."""
+    with _open_store(load(config)) as store:
+        store.resend(job_id, _named(actor), destination or None)
+    out.print(f"{job_id} is queued again")
+
+
+@jobs_app.command("identify")
+def jobs_identify(
+    job_id: str,
+    patient_id: Annotated[str, typer.Option(help="The patient's identifier.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    issuer: Annotated[str, typer.Option(help="Who issued the identifier.")] = "",
+    name: Annotated[str, typer.Option(help="Family^Given, as DICOM writes names.")] = "",
+    birth_date: Annotated[str, typer.Option(help="YYYYMMDD")] = "",
+    sex: Annotated[str, typer.Option(help="M, F or O")] = "",
+    accession_number: Annotated[str, typer.Option()] = "",
+    acquired_at: Annotated[str, typer.Option(help="When the ECG was recorded, as DICOM DT: 20240131143000")] = "",
+    actor: ActorOption = "",
+) -> None:
+    """Say whose ECG a held job is; it is digitized and sent as that patient's."""
+    from gateway.identify import identified
+
+    changes = {
+        "patient_id": patient_id,
+        "issuer": issuer,
+        "name": name,
+        "birth_date": birth_date,
+        "sex": sex,
+        "accession_number": accession_number,
+        "acquired_at": acquired_at,
+    }
+    with _open_store(load(config)) as store:
+        order = identified(store.job(job_id).arrival.order, changes)
+        store.identify(job_id, order, _named(actor))
+    out.print(f"{job_id} is identified and waits for a worker again")
+
+
+@audit_app.command("verify")
+def audit_verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Recompute the chain and prove that every acknowledged page is accounted for."""
+    with _open_store(load(config)) as store:
+        report = store.verify_audit()
+    for problem in report.problems:
+        err.print(problem, highlight=False, soft_wrap=True)
+    out.print(f"{'verified' if report.ok else 'NOT verified'}: {report.rows} audit rows")
+    raise typer.Exit(0 if report.ok else FAILED)
+
+
+@audit_app.command("export")
+def audit_export(
+    config: ConfigOption = DEFAULT_CONFIG,
+    file: Annotated[Path | None, typer.Option("--out", help="A file; standard output without it.")] = None,
+) -> None:
+    """Write the audit as JSON lines with its hashes."""
+    with _open_store(load(config)) as store:
+        if file is None:
+            store.export_audit(sys.stdout)
+        else:
+            with file.open("w", encoding="utf-8") as stream:
+                store.export_audit(stream)
+
+
+@db_app.command("upgrade")
+def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Bring the database schema to this version."""
+    with _open_store(load(config)) as store:
+        out.print(store.check())
+
+
+@app.command()
+def describe() -> None:
+    """Print the DICOM and HL7 conformance statement."""
+    from gateway.describe import describe as text
+
+    print(text(), end="")
+
+
+def _open_store(config: Config) -> AbstractContextManager[Store]:
+    from gateway.store import Store
+
+    return closing(Store.open(config.data))
+
+
+def _named(actor: str) -> str:
+    if not actor:
+        raise NotFound("the audit must name who does this: give --actor NAME")
+    return actor

@@ -1,0 +1,185 @@
+"""Takes one job through: unpack, digitize, route, emit, settle."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from gateway.config import Config
+from gateway.dispatch import documents_for
+from gateway.emit import npz
+from gateway.errors import Held, LostLease, Refused, TryAgain
+from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
+from gateway.order import Order
+from gateway.rules import Action, Decision, facts_of, route
+from gateway.store import Store
+from gateway.unpack import unpack
+from pipeline.errors import Unreadable
+from pipeline.recording import Page, Recording, Severity
+
+log = logging.getLogger(__name__)
+
+Digitize = Callable[[Page], Recording]
+
+
+@dataclass(frozen=True, eq=False)
+class ReadPage:
+    """A page of the document, read or not. recording is None exactly where result says why."""
+
+    result: PageResult
+    recording: Recording | None
+
+
+class Worker:
+    """Claims jobs and settles them, one at a time. digitize comes from outside: only app.py knows the pipeline."""
+
+    def __init__(self, name: str, config: Config, store: Store, digitize: Digitize, made_by: str) -> None:
+        self.name = name
+        self.config = config
+        self.store = store
+        self.digitize = digitize
+        self.made_by = made_by
+
+    def run(self, stop: Callable[[], bool], pause: Callable[[float], object]) -> None:
+        """Works until stop() says so; pause(seconds) sleeps between empty looks at the queue."""
+        while not stop():
+            if not self.work_once():
+                pause(self.config.worker.poll_s)
+
+    def work_once(self) -> bool:
+        """Takes the next job through. False when nothing waits."""
+        settings = self.config.worker
+        claim = self.store.claim(self.name, settings.lease_s, settings.attempts_max)
+        if claim is None:
+            return False
+        try:
+            with self._lease_kept(claim):
+                outcome = self._outcome(claim.job)
+            self.store.settle(claim, outcome)
+            log.info("job %s: %s %s", claim.job.job_id, outcome.state, outcome.code)
+        except LostLease:
+            log.warning("job %s: the lease was lost, another worker has it", claim.job.job_id)
+        except TryAgain as error:  # the disk is full, say: the page keeps waiting and costs no attempt
+            log.warning("job %s: %s", claim.job.job_id, error.code)
+            self.store.release(claim)
+            return False
+        return True
+
+    def _outcome(self, job: Job) -> Outcome:
+        """What became of a job; every failure that is not the world's becomes a state with its reason."""
+        try:
+            return self.take_through(job)
+        except Refused as error:
+            return Outcome(State.REFUSED, error.code, error.why, made_by=self.made_by)
+        except Held as error:
+            return Outcome(State.HELD, error.code, error.why, made_by=self.made_by)
+        except TryAgain:
+            raise
+        except Exception as error:  # our fault: the job waits for a person, the process lives
+            log.exception("job %s: our fault", job.job_id)
+            why = f"An error of the gateway itself ({type(error).__name__}); the log has the details."
+            return Outcome(State.HELD, "our_fault", why, made_by=self.made_by)
+
+    def take_through(self, job: Job) -> Outcome:
+        """Raises Refused, Held and TryAgain; anything else that escapes is the gateway's own fault."""
+        unpacked = unpack(self.store.content(job), job.arrival, self.config.limits, self.config.identity)
+        order = job.arrival.order or unpacked.order
+        pages = [self._read(number, page) for number, page in unpacked.pages]
+        results = tuple(page.result for page in pages)
+        read = [(page.result.number, page.recording) for page in pages if page.recording is not None]
+        if not read:
+            return self._nothing_read(results)
+        stopped = self._first_to_hold(results)
+        if stopped is not None:
+            return self._held(stopped.code, f"Page {stopped.number}: {stopped.why}", results)
+        try:
+            self._require_identity(order)
+            return self._sent(job, order, read, results)
+        except Held as error:
+            return self._held(error.code, error.why, results)
+
+    def _read(self, number: int, page: Page) -> ReadPage:
+        try:
+            recording = self.digitize(page)
+        except Unreadable as error:
+            verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
+            return ReadPage(PageResult(number, verdict, error.code, error.why), None)
+        verdict, code, why = self._judge(recording)
+        result = PageResult(number, verdict, code, why, npz.summary_json(recording), npz.to_npz(recording))
+        return ReadPage(result, recording)
+
+    def _judge(self, recording: Recording) -> tuple[Verdict, str, str]:
+        least = self.config.pipeline.confidence_min
+        if recording.confidence < least:
+            why = f"Confidence {recording.confidence:.2f} is below the configured {least:.2f}."
+            return Verdict.HELD, "low_confidence", why
+        for finding in recording.findings:
+            if finding.severity == Severity.ERROR:
+                return Verdict.HELD, finding.code, finding.detail or "A finding holds this page for a person."
+        return Verdict.DIGITIZED, "", ""
+
+    def _nothing_read(self, results: tuple[PageResult, ...]) -> Outcome:
+        first = next((r for r in results if r.verdict == Verdict.UNREADABLE), results[0] if results else None)
+        if first is None:
+            return Outcome(State.REFUSED, "no_pages", "The document has no page.", made_by=self.made_by)
+        why = f"Page {first.number}: {first.why}"
+        return Outcome(State.REFUSED, first.code, why, results, made_by=self.made_by)
+
+    def _first_to_hold(self, results: tuple[PageResult, ...]) -> PageResult | None:
+        """A document goes out whole or waits whole: one doubtful ECG page holds the others, a cover sheet does not."""
+        return next((r for r in results if r.verdict in (Verdict.HELD, Verdict.UNREADABLE)), None)
+
+    def _held(self, code: str, why: str, results: tuple[PageResult, ...]) -> Outcome:
+        return Outcome(State.HELD, code, why, results, made_by=self.made_by)
+
+    def _require_identity(self, order: Order) -> None:
+        for key in self.config.identity.require:
+            held_by = order.patient if hasattr(order.patient, key) else order
+            if not getattr(held_by, key):
+                raise Held(f"no_{key}", f"The page came without {key.replace('_', ' ')}; identify it to go on.")
+
+    def _sent(
+        self, job: Job, order: Order, read: list[tuple[int, Recording]], results: tuple[PageResult, ...]
+    ) -> Outcome:
+        documents: list[Document] = []
+        for number, recording in read:
+            decision = self._decide(job, order, recording)
+            for name in decision.destinations:
+                documents += documents_for(self.config, name, job, order, number, recording)
+        return Outcome(State.DIGITIZED, "", "", results, tuple(documents), order, self.made_by)
+
+    def _decide(self, job: Job, order: Order, recording: Recording) -> Decision:
+        config = self.config
+        names = tuple(destination.name for destination in config.destination)
+        decision = route(facts_of(job.arrival, order, recording), config.rule, config.routing, names)
+        if decision.action is Action.HOLD:
+            raise Held("held_by_rule", decision.why)
+        if decision.action is Action.REFUSE:
+            raise Refused("refused_by_rule", decision.why)
+        return decision
+
+    @contextmanager
+    def _lease_kept(self, claim: Claim) -> Iterator[None]:
+        """Renews the lease from a thread while the page is worked on; a lost lease shows when the job is settled."""
+        done = threading.Event()
+        lease_s = self.config.worker.lease_s
+
+        def keep() -> None:
+            while not done.wait(lease_s / 3):  # two renewals may fail before the lease runs out
+                try:
+                    self.store.heartbeat(claim, lease_s)
+                except LostLease:
+                    return
+                except TryAgain as error:
+                    log.warning("job %s: lease not renewed, %s", claim.job.job_id, error.code)
+
+        keeper = threading.Thread(target=keep, name="lease", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeper.join()
