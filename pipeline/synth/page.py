@@ -12,10 +12,11 @@ from pipeline.recording import Float32, Known, MadeBy, Page, Recording, Scale, S
 from pipeline.synth import capture
 from pipeline.synth.camera import aim, look, paper_map
 from pipeline.synth.canvas import Frame
+from pipeline.synth.chance import random_spec
 from pipeline.synth.other import render_not_an_ecg
 from pipeline.synth.plan import Plan, as_printed, plan_page
 from pipeline.synth.sheet import Sheet, print_sheet
-from pipeline.synth.spec import Camera, PageSpec, Paper, Print, Wear, random_spec
+from pipeline.synth.spec import Camera, PageSpec, Paper, Print, Wear
 from pipeline.synth.truth import PageTruth, Rendered
 
 __all__ = ["PageSpec", "clean_page", "faxed_page", "random_spec", "render", "render_not_an_ecg", "scanned_page"]

@@ -1,0 +1,270 @@
+"""Pages by chance: how often everything that can differ does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline.recording import Lead, Source
+from pipeline.synth.layouts import LAYOUTS
+from pipeline.synth.spec import (
+    FONTS,
+    Camera,
+    Colour,
+    GridStyle,
+    Join,
+    PageSpec,
+    Paper,
+    Place,
+    Print,
+    Separator,
+    Wear,
+)
+
+_LAYOUT_ODDS = {"3x4+1": 0.38, "3x4": 0.12, "3x4+2": 0.04, "3x4+3": 0.1, "6x2": 0.1, "6x2+1": 0.05, "12x1": 0.05}
+_LAYOUT_ODDS |= {"4x3": 0.03, "6x1-limb": 0.03, "6x1-chest": 0.02}
+_LAYOUT_ODDS |= {"3x4+1-cabrera": 0.03, "6x2-cabrera": 0.03, "12x1-cabrera": 0.02}
+_GRIDS: tuple[tuple[Colour, Colour, Colour], ...] = (  # paper, minor, major
+    ((255, 255, 255), (255, 210, 210), (240, 130, 130)),
+    ((255, 238, 240), (250, 200, 205), (235, 140, 150)),
+    ((255, 228, 240), (245, 190, 220), (225, 130, 185)),
+    ((255, 236, 226), (245, 205, 190), (225, 140, 115)),
+    ((250, 246, 238), (232, 200, 185), (205, 140, 120)),
+    ((255, 255, 255), (255, 120, 120), (220, 30, 30)),
+    ((244, 244, 240), (205, 205, 205), (120, 120, 120)),
+    ((250, 250, 250), (190, 190, 190), (60, 60, 60)),
+    ((255, 255, 255), (190, 215, 245), (110, 155, 220)),
+    ((248, 255, 248), (185, 225, 190), (105, 175, 120)),
+    ((255, 250, 230), (240, 215, 165), (215, 165, 90)),
+    ((238, 225, 230), (205, 165, 180), (160, 95, 125)),
+)
+
+
+def random_spec(
+    rng: np.random.Generator,
+    *,
+    source: Source | None = None,
+    layout: str | None = None,
+    speed_mm_s: float | None = None,
+    gain_mm_mv: float | None = None,
+    px_per_mm: float | None = None,
+    orientation: int | None = 0,
+    severity: float = 1.0,
+) -> PageSpec:
+    """A page by chance. Given arguments are kept; orientation None draws one; severity scales every degradation."""
+    if source is None:
+        kinds = [s for s in Source if s is not Source.NOT_AN_ECG]
+        source = kinds[rng.integers(len(kinds))]
+    if layout is None:
+        layout = str(rng.choice(list(_LAYOUT_ODDS), p=list(_LAYOUT_ODDS.values())))
+    speed = speed_mm_s or float(rng.choice([25.0, 50.0, 12.5], p=[0.84, 0.09, 0.07]))
+    gain = gain_mm_mv or float(rng.choice([10.0, 5.0, 20.0, 2.5], p=[0.83, 0.08, 0.06, 0.03]))
+    paper, printed = _paper_and_print(rng, layout, speed, gain)
+    if px_per_mm is None:
+        px_per_mm = float(np.exp(rng.uniform(np.log(4.0), np.log(9.5))))
+    if orientation is None:
+        orientation = int(rng.integers(8)) if rng.random() < 0.5 else 0
+    camera, wear = _handling(rng, source, severity)
+    fax_dpi = None
+    if source is Source.FAX_FINE:
+        fax_dpi = [(204.0, 196.0), (200.0, 200.0), (300.0, 300.0)][rng.integers(3)]
+    if source is Source.FAX_STANDARD:
+        fax_dpi = [(204.0, 98.0), (200.0, 100.0)][rng.integers(2)]
+    if fax_dpi is not None:
+        px_per_mm = fax_dpi[0] / 25.4
+    bw = source in (Source.BW_SCAN, Source.MOULDY_BW_SCAN)
+    return PageSpec(
+        paper,
+        printed,
+        camera,
+        wear,
+        source,
+        px_per_mm,
+        print_scale=float(rng.normal(1.0, 0.01)) if rng.random() < 0.3 else 1.0,
+        tells_dpi=fax_dpi is not None or bool(rng.random() < 0.5),
+        grey=bw or fax_dpi is not None or bool(rng.random() < 0.05),
+        fax_dpi=fax_dpi,
+        halftone=bool(rng.random() < 0.3),
+        orientation=orientation,
+    )
+
+
+def _paper_and_print(rng: np.random.Generator, layout: str, speed: float, gain: float) -> tuple[Paper, Print]:
+    width, height = [(280.0, 215.0), (297.0, 210.0), (279.4, 215.9), (305.0, 210.0), (210.0, 297.0)][
+        rng.choice(5, p=[0.35, 0.25, 0.2, 0.15, 0.05])
+    ]
+    arrangement = LAYOUTS[layout]
+    rows = len(arrangement.rows) + arrangement.rhythms
+    strip_paper = rng.random() < 0.3  # no header above, as chart-recorder paper and tight crops have none
+    top = rng.uniform(12, 22) if strip_paper else rng.uniform(35, 75)
+    row = float(np.clip((height - top - rng.uniform(8, 25)) / max(rows - 0.4, 1), 9, 45) * rng.uniform(0.85, 1.0))
+    if strip_paper:
+        height = float(min(height, top + row * (rows - 0.3) + rng.uniform(4, 25)))
+    ground, minor, major = _GRIDS[rng.integers(len(_GRIDS))]
+    jitter = rng.integers(-12, 13, 3)
+    origin = (float(rng.uniform(0, 5)), float(rng.uniform(0, 5)))
+    box = None
+    if rng.random() < 0.2:
+        box = (5.0, float(5 * round((top - row * 0.7 - 2) / 5)), float(5 * int((width - 10) / 5)), height - 10.0)
+        box = (box[0], max(box[1], 0.0), box[2], float(5 * int(box[3] / 5)))
+    paper = Paper(
+        width,
+        height,
+        origin,
+        box,
+        _shift(ground, jitter),
+        GridStyle(rng.choice(list(GridStyle), p=[0.74, 0.07, 0.1, 0.04, 0.05])),
+        _shift(minor, jitter),
+        _shift(major, jitter),
+        float(rng.uniform(0.06, 0.2)),
+        float(rng.uniform(0.15, 0.45)),
+        border=bool(rng.random() < 0.15),
+        texture=float(rng.uniform(0, 1)),
+    )
+    return paper, _random_print(rng, layout, speed, gain, top, row)
+
+
+def _random_print(rng: np.random.Generator, layout: str, speed: float, gain: float, top: float, row: float) -> Print:
+    dark = [(15, 15, 15), (45, 45, 50), (30, 30, 90), (60, 30, 40), (90, 90, 95)]
+    ink: Colour = dark[rng.choice(5, p=[0.55, 0.2, 0.1, 0.05, 0.1])]
+    join = Join(rng.choice(list(Join), p=[0.3, 0.45, 0.25]))
+    separator = Separator(rng.choice(list(Separator), p=[0.3, 0.35, 0.13, 0.12, 0.1]))
+    rhythm = [Lead.II, Lead.V1, Lead.V5] if rng.random() < 0.85 else list(rng.permutation(np.array(list(Lead))))
+    if rng.random() < 0.25:
+        rhythm = [rhythm[i] for i in rng.permutation(3)]
+    label, above = _label_offset(rng)
+    return Print(
+        layout,
+        speed,
+        gain,
+        chest_gain_mm_mv=gain / 2 if rng.random() < 0.06 else None,
+        rhythms=tuple(Lead(x) for x in rhythm[:3]),
+        simultaneous=bool(rng.random() < 0.15),
+        top_mm=top,
+        left_mm=float(rng.uniform(1, 16)),
+        right_mm=float(rng.uniform(0, 12)),
+        row_mm=row,
+        jitter_mm=float(rng.exponential(0.5)),
+        max_seconds=float(rng.choice([10.0, rng.uniform(6, 10)], p=[0.8, 0.2])),
+        pulse=Place(rng.choice(list(Place), p=[0.55, 0.2, 0.1, 0.15])),
+        pulse_gap_mm=float(rng.choice([0.0, rng.uniform(0, 4)])),
+        pulse_feet_mm=float(rng.choice([0.0, rng.uniform(0.5, 3)])),
+        join=join,
+        gap_mm=float(rng.uniform(0.4, 4)) if join is Join.GAP else 0.0,
+        separator=separator,
+        separator_mm=float(rng.uniform(3, 12)),
+        trace_mm=float(np.exp(rng.uniform(np.log(0.13), np.log(0.6)))),
+        trace_rate_hz=int(rng.choice([500, 250, 125, 100], p=[0.6, 0.2, 0.08, 0.12])),
+        trace=ink,
+        steep_fade=float(rng.uniform(0, 0.7)) if rng.random() < 0.35 else 0.0,
+        text=ink if rng.random() < 0.7 else dark[rng.integers(5)],
+        font=FONTS[rng.integers(len(FONTS))],
+        label_mm=float(rng.uniform(1.8, 4.5)),
+        label_offset_mm=label,
+        label_above=above,
+        labels_missing=float(rng.uniform(0, 1)) if rng.random() < 0.06 else 0.0,
+        header_lines=int(rng.integers(0, 7)),
+        header_mm=float(rng.uniform(2.0, 4.0)),
+        measurements=bool(rng.random() < 0.5),
+        footer=bool(rng.random() < 0.7),
+    )
+
+
+def _label_offset(rng: np.random.Generator) -> tuple[tuple[float, float], bool]:
+    """Mostly touching or just under the lead's start, where the V of V1..V6 looks like an S wave."""
+    kind = rng.choice(4, p=[0.4, 0.15, 0.3, 0.15])
+    if kind == 0:
+        return (float(rng.uniform(-0.5, 2.5)), float(rng.uniform(0.2, 7))), False
+    if kind == 1:
+        return (float(rng.uniform(0.5, 6)), float(rng.uniform(-4, 2))), False
+    if kind == 2:
+        return (float(rng.uniform(-1, 6)), float(rng.uniform(-12, -4))), False
+    return (float(rng.uniform(0, 6)), float(rng.uniform(4, 12))), False
+
+
+def _handling(rng: np.random.Generator, source: Source, severity: float) -> tuple[Camera, Wear]:
+    """The degradations that go with a kind of image, and some that merely may."""
+
+    def some(most: float, odds: float = 1.0) -> float:
+        return float(rng.uniform(0, most) * severity) if rng.random() < odds else 0.0
+
+    def crop(most: float) -> tuple[float, float, float, float]:
+        a, b, c, d = rng.uniform(0, most, 4) * (rng.random(4) < 0.5) * severity
+        return float(a), float(b), float(c), float(d)
+
+    camera, wear = Camera(), Wear()
+    quality = int(rng.integers(45, 97)) if rng.random() < 0.5 * min(severity * 2, 1) else 0
+    scanned = replace(camera, roll_deg=float(rng.normal(0, 0.7) * severity), crop_mm=crop(4.0))
+    scanned = replace(scanned, stretch=(1 + float(rng.normal(0, 0.004)) * severity, 1.0))
+    if source is Source.DIGITAL_RENDER:
+        return replace(camera, crop_mm=crop(4.0)), replace(wear, jpeg_quality=quality)
+    if source in (Source.COLOUR_SCAN, Source.BW_SCAN, Source.MOULDY_COLOUR_SCAN, Source.MOULDY_BW_SCAN):
+        wear = Wear(
+            colour_cast=some(0.3),
+            low_contrast=some(0.5, 0.4),
+            noise=some(0.4),
+            blur=some(0.4, 0.6),
+            fold=some(0.6, 0.15),
+            line_drop_out=some(0.5, 0.05),
+            dirt=some(0.8),
+            handwriting=some(1, 0.2),
+            stamp=some(1, 0.15),
+            stain=some(0.3, 0.1),
+            jpeg_quality=quality,
+        )
+        if source in (Source.MOULDY_COLOUR_SCAN, Source.MOULDY_BW_SCAN):
+            wear = replace(wear, mould=max(0.25, float(rng.uniform(0, 1))) * severity, stain=some(0.8, 0.6))
+        return scanned, wear
+    if source in (Source.FAX_FINE, Source.FAX_STANDARD):
+        return scanned, Wear(noise=some(0.7), line_drop_out=some(1, 0.5), dirt=some(0.8), blur=some(0.3, 0.3))
+    if source is Source.FADED:
+        fade = max(0.3, float(rng.uniform(0, 1))) * severity
+        return scanned, Wear(
+            fade=fade, low_contrast=fade, noise=some(0.6), blur=some(0.5), dirt=some(1), jpeg_quality=quality
+        )
+    wild = source in (Source.STAINED, Source.CREASED)
+    shot = Camera(
+        roll_deg=float(rng.normal(0, 2.5) * severity),
+        tilt_deg=(float(rng.normal(0, 7) * severity), float(rng.normal(0, 7) * severity)),
+        distance=float(rng.uniform(1.2, 3.0)),
+        lens=float(rng.normal(0, 0.03) * severity),
+        curl_mm=some(7, 0.7),
+        curl_wave_mm=float(rng.uniform(160, 500)),
+        curl_deg=float(rng.uniform(0, 180)),
+        folds=int(rng.integers(1, 5)) if source is Source.CREASED else int(rng.random() < 0.2),
+        fold_mm=some(4),
+        crop_mm=crop(8.0)
+        if rng.random() < 0.6
+        else (-8.0 * severity, -8.0 * severity, -8.0 * severity, -8.0 * severity),
+    )
+    wear = Wear(
+        shadow=some(1, 0.8),
+        colour_cast=some(1, 0.8),
+        low_contrast=some(0.7, 0.4),
+        noise=some(0.8),
+        blur=some(0.7, 0.7),
+        stain=some(0.3, 0.1),
+        fold=some(0.3, 0.3),
+        dirt=some(0.5, 0.4),
+        handwriting=some(1, 0.2),
+        stamp=some(1, 0.1),
+        jpeg_quality=quality,
+    )
+    if source is Source.PHOTO_OF_SCREEN:
+        return replace(shot, curl_mm=0.0, folds=0), replace(
+            wear, moire=max(0.2 * severity, some(1)), stain=0.0, fold=0.0
+        )
+    if source is Source.STAINED:
+        wear = replace(wear, stain=max(0.35, float(rng.uniform(0, 1))) * severity)
+    if source is Source.CREASED:
+        wear = replace(wear, fold=max(0.35, float(rng.uniform(0, 1))) * severity, tear=some(1, 0.5))
+    if not wild:
+        return shot, wear
+    flatbed = rng.random() < 0.3
+    return (replace(scanned, folds=shot.folds) if flatbed else shot), wear
+
+
+def _shift(colour: Colour, by: np.ndarray) -> Colour:
+    r, g, b = (int(np.clip(c + d, 0, 255)) for c, d in zip(colour, by, strict=True))
+    return r, g, b
