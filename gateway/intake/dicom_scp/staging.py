@@ -1,0 +1,168 @@
+"""An object on its way in: straight to disk, hashed and capped while it arrives."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.pdu_primitives import P_DATA
+
+from gateway.errors import CodedError, OutOfSpace, Refused
+
+LAWFUL_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9: digits and points, no more than 64
+NO_DATASET = 0x0101  # PS3.7 E.1: the value of Command Data Set Type that says so
+# Names our files' writer. Without a version: the same object must give the same bytes after an upgrade.
+IMPLEMENTATION_CLASS_UID = UID("2.25.232786204571438520186270944113258412751")
+
+NewObject = Callable[[str, str, str], "StagedObject"]
+
+
+def file_head(sop_class: str, sop_instance: str, syntax: str) -> bytes:
+    """Preamble and file meta information (PS3.10 7.1) before a dataset.
+
+    Nothing in it changes from one sending to the next, so that the same object sent twice is the same file, with the
+    same hash. The preamble is zero: a sender cannot make the file something else as well.
+    """
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = UID(sop_class)
+    meta.MediaStorageSOPInstanceUID = UID(sop_instance)
+    meta.TransferSyntaxUID = UID(syntax)
+    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    buffer = DicomBytesIO()
+    write_file_meta_info(buffer, meta, enforce_standard=False)
+    return bytes(128) + b"DICM" + buffer.getvalue()
+
+
+class StagedObject:
+    """A file in the staging folder that grows as the network delivers.
+
+    A fault while it grows (no space, too large) does not stop the conversation: the rest is taken off the wire and
+    dropped, the file is removed at once, and fault says what the sender is to be told.
+    """
+
+    def __init__(self, folder: Path, size_max: int, fault: CodedError | None = None) -> None:
+        self.path = folder / f"{uuid.uuid4().hex}.dcm"
+        self.fault = fault
+        self.size_bytes = 0
+        self._size_max = size_max
+        self._hash = hashlib.sha256()
+        self._descriptor = -1
+        self._remove: weakref.finalize[[int, Path], StagedObject] | None = None
+        if fault is None:
+            self._open()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    @property
+    def name(self) -> str:
+        """Where pynetdicom looks for the file to remove when the handler is done; by then it is ours no more."""
+        return str(self.path)
+
+    @property
+    def file(self) -> StagedObject:
+        """pynetdicom flushes through this after every fragment."""
+        return self
+
+    def flush(self) -> None:
+        """Nothing is buffered here; the store calls fsync once, at the end."""
+
+    def write(self, data: bytes) -> int:
+        """Appends a fragment. Never raises: see fault."""
+        if self.fault is not None:
+            return len(data)
+        self.size_bytes += len(data)
+        if self.size_bytes > self._size_max:
+            self._fail(Refused("too_large", f"object is larger than {self._size_max // 10**6} MB"))
+            return len(data)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            self._fail(OutOfSpace("out_of_space", os.strerror(error.errno or 0)))
+            return len(data)
+        self._hash.update(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Removes the file where it still is; after the store has taken it there is nothing to remove."""
+        if self._remove is not None:
+            self._remove()
+
+    def _open(self) -> None:
+        try:
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            self.fault = OutOfSpace("out_of_space", os.strerror(error.errno or 0))
+            return
+        # Also when an association dies half way and nobody calls close().
+        self._remove = weakref.finalize(self, _discard, self._descriptor, self.path)
+
+    def _fail(self, fault: CodedError) -> None:
+        self.fault = fault
+        self.close()
+
+
+def _discard(descriptor: int, path: Path) -> None:
+    os.close(descriptor)
+    path.unlink(missing_ok=True)
+
+
+class StagingDimse(DIMSEServiceProvider):
+    """pynetdicom's DIMSE provider, with C-STORE datasets going to our own files from their first fragment on.
+
+    (Its STORE_RECV_CHUNKED_DATASET writes to the system's temporary folder, for the whole process, without a cap, and
+    leaves the file of a broken transfer behind.)
+    """
+
+    def __init__(self, assoc: Any, new_object: NewObject) -> None:
+        super().__init__(assoc)
+        self._new_object = new_object
+        self._growing: StagedObject | None = None
+
+    def receive_primitive(self, primitive: P_DATA) -> None:
+        """Takes the fragments of a P-DATA one at a time: command and dataset may come in the same one."""
+        for fragment in primitive.presentation_data_value_list:
+            single = P_DATA()
+            single.presentation_data_value_list = [fragment]
+            super().receive_primitive(single)
+            self._redirect(fragment[0])
+
+    def abandon(self) -> None:
+        """The association is over: what was half received is removed."""
+        if self._growing is not None:
+            self._growing.close()
+            self._growing = None
+
+    def _redirect(self, context_id: int) -> None:
+        message = self.message
+        if message is None:  # complete, and on its way to the handler, which closes the file
+            self._growing = None
+            return
+        if not isinstance(message, C_STORE_RQ) or message._data_set_file is not None:
+            return
+        context = self.assoc._accepted_cx.get(context_id)
+        if context is None or message.command_set.get("CommandDataSetType") == NO_DATASET:
+            return  # pynetdicom aborts such an association itself
+        command = message.command_set
+        self._growing = self._new_object(
+            str(command.get("AffectedSOPClassUID", "")),
+            str(command.get("AffectedSOPInstanceUID", "")),
+            str(context.transfer_syntax[0]),
+        )
+        message._data_set_file = self._growing  # type: ignore[assignment]
