@@ -43,7 +43,8 @@ class RowStrip:
     def rise_mm(self) -> Float64:
         """float64 (rows,): height of the row centres above the baseline, positive upwards."""
         rows = self.pixels.shape[0]
-        return ((rows - 1) / 2 - np.arange(rows)).astype(np.float64) / ROWS_PER_MM
+        top = (rows - 1) / 2 / ROWS_PER_MM
+        return np.linspace(top, -top, rows, dtype=np.float64)
 
 
 def cut_strip(

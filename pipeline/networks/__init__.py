@@ -1,0 +1,20 @@
+"""Builds the networks and loads exactly the weights named in weights/manifest.toml (SHA-256 checked)."""
+
+from pipeline.networks.build import Loaded, build_grid, build_register, build_row, build_source, load
+from pipeline.networks.manifest import WEIGHTS, Weights, load_state, manifest
+from pipeline.networks.row import RowNetwork, RowOptions
+
+__all__ = [
+    "WEIGHTS",
+    "Loaded",
+    "RowNetwork",
+    "RowOptions",
+    "Weights",
+    "build_grid",
+    "build_register",
+    "build_row",
+    "build_source",
+    "load",
+    "load_state",
+    "manifest",
+]

@@ -1,0 +1,85 @@
+"""One builder per network, by the name the manifest gives it; never a download: the weights come from the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import segmentation_models_pytorch as smp
+import timm
+from torch import nn
+
+from pipeline.errors import WeightsError
+from pipeline.networks.manifest import WEIGHTS, Weights, load_state, manifest
+from pipeline.networks.row import RowNetwork, RowOptions
+
+Arguments = dict[str, int | float | str | bool | list[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A network in eval mode and the row of the manifest it came from."""
+
+    network: nn.Module
+    weights: Weights
+
+
+def build_source(classes: int, degradations: int, encoder: str = "efficientnet_b5") -> nn.Module:
+    """EfficientNet-B5: logits (N, classes + degradations) of an RGB thumbnail."""
+    return timm.create_model(encoder, pretrained=False, num_classes=classes + degradations)
+
+
+def build_register(classes: int, orientations: int = 8, encoder: str = "tu-resnet18d") -> nn.Module:
+    """ResNet-18d U-Net: heat-map logits (N, classes, H, W) of lead names, and orientation logits (N, orientations)."""
+    return cast(
+        nn.Module,
+        smp.Unet(
+            encoder,
+            encoder_weights=None,
+            classes=classes,
+            decoder_channels=(128, 96, 64, 48, 32),
+            aux_params={"classes": orientations, "pooling": "avg"},
+        ),
+    )
+
+
+def build_grid(classes: int, encoder: str = "resnet34") -> nn.Module:
+    """ResNet-34 U-Net: (N, classes, H, W) of the page's grid."""
+    return cast(
+        nn.Module, smp.Unet(encoder, encoder_weights=None, classes=classes, decoder_channels=(128, 96, 64, 48, 32))
+    )
+
+
+def build_row(
+    widths: tuple[int, ...] | list[int] = RowOptions.widths,
+    head: int = RowOptions.head,
+    coordinates: bool = RowOptions.coordinates,
+) -> RowNetwork:
+    """The coordinate-aware U-Net of stage 2."""
+    return RowNetwork(RowOptions(tuple(widths), head, coordinates))
+
+
+BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "source": build_source,
+    "register": build_register,
+    "grid": build_grid,
+    "waveform": build_row,
+}
+
+
+def load(name: str, folder: Path = WEIGHTS) -> Loaded | None:
+    """The named network with its shipped weights, in eval mode; None where the manifest names none for it.
+
+    Raises WeightsError when the manifest names weights that are missing, altered, or do not fit the network.
+    """
+    row = manifest(folder).get(name)
+    if row is None:
+        return None
+    try:
+        network = BUILDERS[name](**row.arguments)
+        network.load_state_dict(load_state(row, folder))
+    except (TypeError, RuntimeError) as e:  # unknown argument; tensors of another shape or name
+        raise WeightsError(f"the weights {row.file} do not fit the network {name}: {e}") from e
+    return Loaded(network.eval(), row)
