@@ -162,8 +162,8 @@ audit = Table(
 audit_head = Table(
     "audit_head",
     metadata,
-    Column("only", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("rows", BigInteger, nullable=False),
     Column("hash", String(SHA256_CHARACTERS), nullable=False),
-    CheckConstraint("only = 1", name="only"),
+    CheckConstraint("id = 1", name="id"),
 )

@@ -158,13 +158,13 @@ def create_audit() -> None:
     op.create_index(op.f("ix_audit_job_id_seq"), "audit", ["job_id", "seq"])
     head = op.create_table(
         "audit_head",
-        sa.Column("only", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.String(64), nullable=False),
-        sa.CheckConstraint("only = 1", name=op.f("ck_audit_head_only")),
-        sa.PrimaryKeyConstraint("only", name=op.f("pk_audit_head")),
+        sa.CheckConstraint("id = 1", name=op.f("ck_audit_head_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
     )
-    op.bulk_insert(head, [{"only": 1, "rows": 0, "hash": "0" * 64}])
+    op.bulk_insert(head, [{"id": 1, "rows": 0, "hash": "0" * 64}])
 
 
 def downgrade() -> None:
