@@ -143,6 +143,17 @@ class Look:
         seen = cv2.remap(sheet, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return np.asarray(seen, np.uint8)
 
+    def relief(self, view: View, rng: np.random.Generator) -> np.ndarray:
+        """float32 (H, W): light on the slopes of the sheet, 1 where it lies flat."""
+        h, w = self.mm.shape[:2]
+        coarse = np.asarray(cv2.resize(self.mm, (w // 8 + 1, h // 8 + 1)), np.float64)
+        x, y = coarse[..., 0] - view.centre_mm[0], coarse[..., 1] - view.centre_mm[1]
+        here, step = view.height(x, y), 0.5
+        from_side = rng.normal(0, 1.5, 2)
+        slope = (view.height(x + step, y) - here) * from_side[0] + (view.height(x, y + step) - here) * from_side[1]
+        light = np.clip(1 + slope / step, 0.55, 1.3).astype(np.float32)
+        return np.asarray(cv2.resize(light, (w, h)))
+
     def on_sheet(self, sheet_mm: tuple[float, float, float, float], px_mm: float) -> np.ndarray:
         """float32 (H, W): 1 on the sheet, 0 beside it, between at its edge."""
         x, y = self.mm[..., 0], self.mm[..., 1]

@@ -15,6 +15,9 @@ from pipeline.synth.spec import Colour, GridStyle, Paper
 _FINE_PX_MM = 24.0
 # cv2 takes fixed-point coordinates: 6 bits are 1/64 of a fine pixel.
 _SHIFT = 6
+_NO_DOTS = np.zeros((0, 0), np.float32)
+
+Profiles = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,21 @@ def blank(frame: Frame, paper: Paper, rng: np.random.Generator) -> UInt8:
         inside = _box_profiles(frame, paper)
         minor = _ruling(frame, 1.0, paper.minor_mm, inside)
         major = _ruling(frame, 5.0, paper.major_mm, inside)
+        dots = rng.random((61, 67), np.float32) if paper.laser else _NO_DOTS
         for channel in range(3):
             layer = _ruled(paper.style, minor, paper.minor[channel] / ground[channel], thin=True)
             layer = np.minimum(layer, _ruled(paper.style, major, paper.major[channel] / ground[channel], thin=False))
+            if paper.heavy_mm:
+                heavy = _ruling(frame, 25.0, paper.heavy_mm, inside)
+                layer = np.minimum(
+                    layer, _ruled(paper.style, heavy, paper.major[channel] / ground[channel], thin=False)
+                )
+            if paper.laser:
+                layer = _dotted_by_laser(layer, dots)
             image[..., channel] = np.clip(layer * ground[channel] + 0.5, 0, 255)
     if paper.texture > 0:
         image = _fibres(image, paper.texture, rng)
     return image
-
-
-Profiles = tuple[np.ndarray, np.ndarray]
 
 
 def _box_profiles(frame: Frame, paper: Paper) -> Profiles:
@@ -113,7 +121,7 @@ def _ruled(style: GridStyle, lines: Profiles, tint: float, *, thin: bool) -> np.
     if thin and style is GridStyle.MAJOR_ONLY:
         return np.ones((len(y), len(x)), np.float32)
     inside_x, inside_y = np.ones((1, len(x)), np.float32), np.ones((len(y), 1), np.float32)
-    if style is GridStyle.DOTS:
+    if style is GridStyle.DOTS or (thin and style is GridStyle.DOTTED_BOXES):
         return np.asarray(1 - (1 - tint) * np.minimum(1, 3 * np.outer(y, x)), np.float32)
     if thin and style is GridStyle.DOTTED_MINOR:
         inside_x[0] = np.arange(len(x)) // 2 % 2
@@ -121,6 +129,13 @@ def _ruled(style: GridStyle, lines: Profiles, tint: float, *, thin: bool) -> np.
     # crossings are no darker than lines: the rulings are printed in one pass
     across = 1 - (1 - tint) * y[:, None] * inside_x
     return np.asarray(np.minimum(across, 1 - (1 - tint) * x[None, :] * inside_y), np.float32)
+
+
+def _dotted_by_laser(layer: np.ndarray, dots: np.ndarray) -> np.ndarray:
+    """Pale lines as a laser printer makes them: dark dots, fewer where the line is paler."""
+    h, w = layer.shape
+    limit = np.tile(dots, (h // dots.shape[0] + 1, w // dots.shape[1] + 1))[:h, :w]
+    return np.where(1 - layer > limit * 0.9 + 0.02, np.minimum(layer, 0.35), 1 - (1 - layer) * 0.25).astype(np.float32)
 
 
 def _fibres(image: UInt8, amount: float, rng: np.random.Generator) -> UInt8:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline.recording import Source, UInt8
+from pipeline.recording import UInt8
 from pipeline.synth.spec import PageSpec, Wear
-
-_BW = (Source.BW_SCAN, Source.MOULDY_BW_SCAN)
 
 
 def shine(image: UInt8, wear: Wear, rng: np.random.Generator) -> UInt8:
@@ -72,9 +70,52 @@ def grain(image: UInt8, amount: float, rng: np.random.Generator) -> UInt8:
     return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
 
 
-def grey(image: UInt8) -> UInt8:
-    """Colours to grey, still three channels."""
-    return np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
+def glare(image: UInt8, amount: float, rng: np.random.Generator) -> UInt8:
+    """Lamps mirrored in glossy paper or glass."""
+    h, w = image.shape[:2]
+    y, x = np.mgrid[0 : 1 : (h // 8 + 1) * 1j, 0 : 1 : (w // 8 + 1) * 1j].astype(np.float32)
+    glow = np.zeros_like(x)
+    for _ in range(int(rng.integers(1, 4))):
+        cx, cy, angle = rng.uniform(0, 1), rng.uniform(0, 1), rng.uniform(0, 3.14)
+        u = (x - cx) * np.cos(angle) + (y - cy) * np.sin(angle)
+        v = -(x - cx) * np.sin(angle) + (y - cy) * np.cos(angle)
+        r2 = (u / rng.uniform(0.02, 0.3)) ** 2 + (v / rng.uniform(0.02, 0.1)) ** 2
+        glow += rng.uniform(20, 150) * amount * np.exp(-r2)
+    glow = cv2.resize(glow, (w, h))
+    return np.asarray(cv2.add(image, cv2.merge([glow] * 3), dtype=cv2.CV_8U), np.uint8)
+
+
+def moire(image: UInt8, amount: float, px_mm: float, rng: np.random.Generator) -> UInt8:
+    """A screen's pixels beating against the sensor's: slow coloured waves and a fine weave."""
+    h, w = image.shape[:2]
+    step = 4
+    y, x = np.mgrid[0 : h // step + 2, 0 : w // step + 2].astype(np.float32) * step
+    bend = cv2.resize(
+        rng.normal(0, 1, (4, 5)).astype(np.float32), (x.shape[1], x.shape[0]), interpolation=cv2.INTER_CUBIC
+    )
+    out = np.empty_like(image)
+    angle, wave = rng.uniform(0, 3.14), rng.uniform(1.5, 14) * px_mm
+    u = (x * np.cos(angle) + y * np.sin(angle)) / wave + bend * rng.uniform(0.3, 2.5)
+    v = (-x * np.sin(angle) + y * np.cos(angle)) / (wave * rng.uniform(0.8, 3)) - bend * rng.uniform(0.3, 2.5)
+    lag = rng.uniform(0, 2.5)
+    weave = 1 + 0.10 * amount * rng.random() * ((np.arange(w) % 3 - 1)[None, :] * (np.arange(h) % 2 * 2 - 1)[:, None])
+    for channel in range(3):
+        waves = np.cos(2 * np.pi * u + lag * channel) + 0.6 * np.cos(2 * np.pi * v + lag * channel * 1.7)
+        light = cv2.resize((1 - 0.05 * amount + 0.11 * amount * waves).astype(np.float32), None, fx=step, fy=step)
+        out[..., channel] = cv2.multiply(image[..., channel], light[:h, :w] * weave.astype(np.float32), dtype=cv2.CV_8U)
+    return out
+
+
+def grey(image: UInt8, rng: np.random.Generator, *, harden: bool = False) -> UInt8:
+    """Colours to grey, still three channels; harden: with a scanner's steeper curve, at times nearly black or white."""
+    tone = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if harden:
+        paper = float(np.median(tone))
+        black, white = paper * rng.uniform(0.0, 0.5), paper * rng.uniform(0.85, 1.05)
+        if rng.random() < 0.2:
+            black = white - paper * rng.uniform(0.08, 0.3)
+        tone = cv2.LUT(tone, np.clip((np.arange(256) - black) / (white - black) * 245, 0, 255).astype(np.uint8))
+    return np.asarray(cv2.merge([tone] * 3), np.uint8)
 
 
 def one_bit(image: UInt8, spec: PageSpec, rng: np.random.Generator) -> UInt8:

@@ -114,12 +114,14 @@ def _paper_and_print(rng: np.random.Generator, layout: str, speed: float, gain: 
         origin,
         box,
         _shift(ground, jitter),
-        GridStyle(rng.choice(list(GridStyle), p=[0.74, 0.07, 0.1, 0.04, 0.05])),
+        GridStyle(rng.choice(list(GridStyle), p=[0.62, 0.06, 0.08, 0.14, 0.04, 0.06])),
         _shift(minor, jitter),
         _shift(major, jitter),
         float(rng.uniform(0.06, 0.2)),
         float(rng.uniform(0.15, 0.45)),
-        border=bool(rng.random() < 0.15),
+        heavy_mm=float(rng.uniform(0.3, 0.6)) if rng.random() < 0.07 else 0.0,
+        laser=bool(rng.random() < 0.08),
+        border=bool(rng.random() < 0.2),
         texture=float(rng.uniform(0, 1)),
     )
     return paper, _random_print(rng, layout, speed, gain, top, row)
@@ -129,11 +131,11 @@ def _random_print(rng: np.random.Generator, layout: str, speed: float, gain: flo
     dark = [(15, 15, 15), (45, 45, 50), (30, 30, 90), (60, 30, 40), (90, 90, 95)]
     ink: Colour = dark[rng.choice(5, p=[0.55, 0.2, 0.1, 0.05, 0.1])]
     join = Join(rng.choice(list(Join), p=[0.3, 0.45, 0.25]))
-    separator = Separator(rng.choice(list(Separator), p=[0.3, 0.35, 0.13, 0.12, 0.1]))
+    separator = Separator(rng.choice(list(Separator), p=[0.27, 0.3, 0.12, 0.11, 0.1, 0.1]))
     rhythm = [Lead.II, Lead.V1, Lead.V5] if rng.random() < 0.85 else list(rng.permutation(np.array(list(Lead))))
     if rng.random() < 0.25:
         rhythm = [rhythm[i] for i in rng.permutation(3)]
-    label, above = _label_offset(rng)
+    label = _label_offset(rng)
     return Print(
         layout,
         speed,
@@ -150,10 +152,18 @@ def _random_print(rng: np.random.Generator, layout: str, speed: float, gain: flo
         pulse=Place(rng.choice(list(Place), p=[0.55, 0.2, 0.1, 0.15])),
         pulse_gap_mm=float(rng.choice([0.0, rng.uniform(0, 4)])),
         pulse_feet_mm=float(rng.choice([0.0, rng.uniform(0.5, 3)])),
+        pulse_s=float(rng.choice([0.2, 0.1])) if rng.random() < 0.4 else 0.2,
+        pulse_slant_mm=float(rng.uniform(0, 0.5)) if rng.random() < 0.4 else 0.0,
+        pulse_bold=float(rng.uniform(0.8, 2.5)) if rng.random() < 0.25 else 1.0,
+        offset_mv=float(rng.exponential(0.12)) if rng.random() < 0.4 else 0.0,
+        settle_mv=float(rng.exponential(0.25)) if rng.random() < 0.25 else 0.0,
+        negative_avr="cabrera" in layout and bool(rng.random() < 0.5),
         join=join,
         gap_mm=float(rng.uniform(0.4, 4)) if join is Join.GAP else 0.0,
         separator=separator,
         separator_mm=float(rng.uniform(3, 12)),
+        separator_bold=float(rng.uniform(0.8, 3.0)),
+        separators_at_ends=bool(rng.random() < 0.3),
         trace_mm=float(np.exp(rng.uniform(np.log(0.13), np.log(0.6)))),
         trace_rate_hz=int(rng.choice([500, 250, 125, 100], p=[0.6, 0.2, 0.08, 0.12])),
         trace=ink,
@@ -162,7 +172,8 @@ def _random_print(rng: np.random.Generator, layout: str, speed: float, gain: flo
         font=FONTS[rng.integers(len(FONTS))],
         label_mm=float(rng.uniform(1.8, 4.5)),
         label_offset_mm=label,
-        label_above=above,
+        label_spacing=int(rng.random() < 0.1),
+        label_tick=bool(rng.random() < 0.06),
         labels_missing=float(rng.uniform(0, 1)) if rng.random() < 0.06 else 0.0,
         header_lines=int(rng.integers(0, 7)),
         header_mm=float(rng.uniform(2.0, 4.0)),
@@ -171,16 +182,16 @@ def _random_print(rng: np.random.Generator, layout: str, speed: float, gain: flo
     )
 
 
-def _label_offset(rng: np.random.Generator) -> tuple[tuple[float, float], bool]:
+def _label_offset(rng: np.random.Generator) -> tuple[float, float]:
     """Mostly touching or just under the lead's start, where the V of V1..V6 looks like an S wave."""
     kind = rng.choice(4, p=[0.4, 0.15, 0.3, 0.15])
     if kind == 0:
-        return (float(rng.uniform(-0.5, 2.5)), float(rng.uniform(0.2, 7))), False
+        return float(rng.uniform(-0.5, 2.5)), float(rng.uniform(0.2, 7))
     if kind == 1:
-        return (float(rng.uniform(0.5, 6)), float(rng.uniform(-4, 2))), False
+        return float(rng.uniform(0.5, 6)), float(rng.uniform(-4, 2))
     if kind == 2:
-        return (float(rng.uniform(-1, 6)), float(rng.uniform(-12, -4))), False
-    return (float(rng.uniform(0, 6)), float(rng.uniform(4, 12))), False
+        return float(rng.uniform(-1, 6)), float(rng.uniform(-12, -4))
+    return float(rng.uniform(0, 6)), float(rng.uniform(4, 12))
 
 
 def _handling(rng: np.random.Generator, source: Source, severity: float) -> tuple[Camera, Wear]:
@@ -210,6 +221,8 @@ def _handling(rng: np.random.Generator, source: Source, severity: float) -> tupl
             dirt=some(0.8),
             handwriting=some(1, 0.2),
             stamp=some(1, 0.15),
+            staple=some(1, 0.1),
+            redaction=some(1, 0.1),
             stain=some(0.3, 0.1),
             jpeg_quality=quality,
         )
@@ -217,14 +230,27 @@ def _handling(rng: np.random.Generator, source: Source, severity: float) -> tupl
             wear = replace(wear, mould=max(0.25, float(rng.uniform(0, 1))) * severity, stain=some(0.8, 0.6))
         return scanned, wear
     if source in (Source.FAX_FINE, Source.FAX_STANDARD):
-        return scanned, Wear(noise=some(0.7), line_drop_out=some(1, 0.5), dirt=some(0.8), blur=some(0.3, 0.3))
+        return scanned, Wear(
+            noise=some(0.7),
+            line_drop_out=some(1, 0.5),
+            dirt=some(0.8),
+            blur=some(0.3, 0.3),
+            handwriting=some(1, 0.1),
+            stamp=some(1, 0.1),
+            copies=int(rng.random() < 0.15 * severity),
+        )
     if source is Source.FADED:
         fade = max(0.3, float(rng.uniform(0, 1))) * severity
+        if rng.random() < 0.5:  # a photocopy of a photocopy
+            copies = int(rng.integers(1, 4) * (severity > 0))
+            copied = Wear(copies=copies, low_contrast=fade * 0.3, noise=some(0.4), blur=some(0.4), dirt=some(1))
+            return scanned, replace(copied, jpeg_quality=quality, handwriting=some(1, 0.15), fade=some(0.4, 0.5))
         return scanned, Wear(
-            fade=fade, low_contrast=fade, noise=some(0.6), blur=some(0.5), dirt=some(1), jpeg_quality=quality
+            fade=fade, low_contrast=fade * 0.8, noise=some(0.6), blur=some(0.5), dirt=some(1), jpeg_quality=quality
         )
     wild = source in (Source.STAINED, Source.CREASED)
     shot = Camera(
+        flatbed=False,
         roll_deg=float(rng.normal(0, 2.5) * severity),
         tilt_deg=(float(rng.normal(0, 7) * severity), float(rng.normal(0, 7) * severity)),
         distance=float(rng.uniform(1.2, 3.0)),
@@ -249,6 +275,10 @@ def _handling(rng: np.random.Generator, source: Source, severity: float) -> tupl
         dirt=some(0.5, 0.4),
         handwriting=some(1, 0.2),
         stamp=some(1, 0.1),
+        staple=some(1, 0.1),
+        redaction=some(1, 0.1),
+        glare=some(1, 0.2),
+        crumple=some(0.3, 0.2),
         jpeg_quality=quality,
     )
     if source is Source.PHOTO_OF_SCREEN:
@@ -258,7 +288,8 @@ def _handling(rng: np.random.Generator, source: Source, severity: float) -> tupl
     if source is Source.STAINED:
         wear = replace(wear, stain=max(0.35, float(rng.uniform(0, 1))) * severity)
     if source is Source.CREASED:
-        wear = replace(wear, fold=max(0.35, float(rng.uniform(0, 1))) * severity, tear=some(1, 0.5))
+        fold = max(0.35, float(rng.uniform(0, 1))) * severity
+        wear = replace(wear, fold=fold, tear=some(1, 0.5), crumple=some(1, 0.7))
     if not wild:
         return shot, wear
     flatbed = rng.random() < 0.3

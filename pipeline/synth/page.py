@@ -16,8 +16,9 @@ from pipeline.synth.chance import random_spec
 from pipeline.synth.other import render_not_an_ecg
 from pipeline.synth.plan import Plan, as_printed, plan_page
 from pipeline.synth.sheet import Sheet, print_sheet
-from pipeline.synth.spec import Camera, PageSpec, Paper, Print, Wear
+from pipeline.synth.spec import PHOTOGRAPHED, Camera, PageSpec, Paper, Print, Wear
 from pipeline.synth.truth import PageTruth, Rendered
+from pipeline.synth.wear import clouds, multiplied, wear_down
 
 __all__ = ["PageSpec", "clean_page", "faxed_page", "random_spec", "render", "render_not_an_ecg", "scanned_page"]
 
@@ -74,7 +75,8 @@ def _flat(
     sheet = print_sheet(plan, rate_hz, spec, frame, rng)
     x_mm, y_mm = (np.arange(np.ceil(window[i] / 5), np.floor(window[i + 2] / 5) + 1) * 5.0 for i in (0, 1))
     nodes = frame.to_px(np.stack(np.meshgrid(x_mm, y_mm), axis=-1))
-    return sheet.image, PaperMap(x_mm, y_mm, nodes, Known.GRID), sheet
+    worn = wear_down(sheet.image, frame, spec, (), rng)
+    return worn.image, PaperMap(x_mm, y_mm, nodes, Known.GRID), sheet
 
 
 def _seen(
@@ -87,20 +89,32 @@ def _seen(
     frame = Frame(whole[0], whole[1], round((whole[2] - whole[0]) * s), round((whole[3] - whole[1]) * s), s)
     sheet = print_sheet(plan, rate_hz, spec, frame, rng)
     view = aim(spec, window, rng)
+    worn = wear_down(sheet.image, frame, spec, view.folds, rng)
     gaze = look(view)
-    image = gaze.resample(sheet.image, frame)
-    there = gaze.on_sheet(whole, spec.px_per_mm)[..., None]
+    image = gaze.resample(worn.image, frame)
+    if spec.camera.curl_mm or spec.camera.folds:
+        image = multiplied(image, gaze.relief(view, rng))
+    there = gaze.on_sheet(whole, spec.px_per_mm)
+    if worn.gone is not None:
+        there = there * (1 - gaze.resample(worn.gone, frame).astype(np.float32) / 255)
     if there.min() < 1:
-        beside = _beside(image.shape[:2], spec.source, rng)
-        image = (image * there + beside * (1 - there) + 0.5).astype(np.uint8)
+        image = np.asarray(cv2.blendLinear(image, _beside(image.shape[:2], spec, rng), there, 1 - there), np.uint8)
     return image, paper_map(view, whole), sheet
 
 
-def _beside(shape: tuple[int, int], source: Source, rng: np.random.Generator) -> np.ndarray:
-    """What lies around the sheet: a desk, or a scanner's lid."""
-    scanned = source not in (Source.PHOTO_OF_PAPER, Source.PHOTO_OF_SCREEN, Source.STAINED, Source.CREASED)
-    colour = rng.choice([255.0, 245.0, 10.0]) * np.ones(3) if scanned else rng.uniform(20, 220, 3)
-    return np.broadcast_to(colour, (*shape, 3))
+def _beside(shape: tuple[int, int], spec: PageSpec, rng: np.random.Generator) -> UInt8:
+    """What lies around the sheet: a desk, a dark screen's rim, or a scanner's lid."""
+    if spec.source not in PHOTOGRAPHED or spec.camera.flatbed:
+        tone = int(rng.choice([255, 248, 235, 8]))
+        return np.full((*shape, 3), tone, np.uint8)
+    if spec.source is Source.PHOTO_OF_SCREEN:
+        return np.full((*shape, 3), rng.integers(5, 60, 3), np.uint8)
+    colour = rng.uniform(20, 225) * rng.uniform(0.7, 1.0, 3)
+    small = clouds((shape[0] // 8 + 1, shape[1] // 8 + 1), int(rng.integers(3, 20)), rng) * rng.uniform(0, 40)
+    if rng.random() < 0.5:
+        small = small + np.sin(np.arange(small.shape[1]) * rng.uniform(0.1, 1.5))[None, :] * rng.uniform(0, 12)
+    texture = cv2.resize(small.astype(np.float32), (shape[1], shape[0]))
+    return np.asarray(np.clip(texture[..., None] + colour, 0, 255), np.uint8)
 
 
 def _squash(image: UInt8, paper: PaperMap, names_px: np.ndarray, spec: PageSpec) -> tuple[UInt8, PaperMap, np.ndarray]:
@@ -117,10 +131,14 @@ def _squash(image: UInt8, paper: PaperMap, names_px: np.ndarray, spec: PageSpec)
 def _captured(image: UInt8, spec: PageSpec, rng: np.random.Generator) -> UInt8:
     wear = spec.wear
     image = capture.shine(image, wear, rng)
+    if wear.glare > 0:
+        image = capture.glare(image, wear.glare, rng)
+    if wear.moire > 0:
+        image = capture.moire(image, wear.moire, spec.px_per_mm, rng)
     image = capture.defocus(image, wear.blur, spec.px_per_mm, rng)
     image = capture.grain(image, wear.noise, rng)
     if spec.grey:
-        image = capture.grey(image)
+        image = capture.grey(image, rng, harden=spec.source in (Source.BW_SCAN, Source.MOULDY_BW_SCAN))
     if spec.fax_dpi is not None:
         image = capture.one_bit(image, spec, rng)
     image = capture.drop_lines(image, wear.line_drop_out, rng)

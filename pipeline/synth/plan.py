@@ -47,7 +47,7 @@ def plan_page(signals_mv: Float32, rate_hz: int, spec: PageSpec, rng: np.random.
     p, layout = spec.print, LAYOUTS[spec.print.layout]
     x0 = p.left_mm - spec.paper.origin_mm[0]
     top = p.top_mm - spec.paper.origin_mm[1]
-    pulse_mm = 0.2 * p.speed_mm_s
+    pulse_mm = p.pulse_s * p.speed_mm_s
     pulse_zone = pulse_mm + p.pulse_gap_mm + 2 * p.pulse_feet_mm if p.pulse is not Place.NONE else 0.0
     start = x0 + (pulse_zone if p.pulse in (Place.LEFT, Place.FIRST_ROW) else 0.0)
     width = spec.paper.width_mm - p.left_mm - p.right_mm - pulse_zone - p.gap_mm * (layout.columns - 1)
@@ -70,15 +70,26 @@ def plan_page(signals_mv: Float32, rate_hz: int, spec: PageSpec, rng: np.random.
             segment = Segment(lead, row, left, right, baseline, (left - start) / p.speed_mm_s, rhythm)
             gain = (p.chest_gain_mm_mv or p.gain_mm_mv) if lead in CHEST else p.gain_mm_mv
             printed = signals_mv[TWELVE.index(lead), at : at + length]
-            traces.append(Trace(segment, np.ascontiguousarray(printed, np.float32), gain))
-            if column:
+            traces.append(Trace(segment, _by_machine(printed, lead, rate_hz, spec, rng), gain))
+            if column or p.separators_at_ends:
                 boundaries.append((left - p.gap_mm / 2, baseline))
+        if p.separators_at_ends:
+            boundaries.append((traces[-1].segment.end_mm + p.gap_mm / 2, baseline))
         if p.pulse in (Place.LEFT, Place.RIGHT) or (p.pulse is Place.FIRST_ROW and row == 0):
             end = traces[-1].segment.end_mm
             px = end + p.pulse_gap_mm + p.pulse_feet_mm if p.pulse is Place.RIGHT else x0 + p.pulse_feet_mm
             first = traces[-len(leads)].gain_mm_mv
             pulses.append(Pulse(px, px + pulse_mm, baseline, first))
     return Plan(tuple(traces), tuple(pulses), tuple(boundaries))
+
+
+def _by_machine(signal_mv: Float32, lead: Lead, rate_hz: int, spec: PageSpec, rng: np.random.Generator) -> Float32:
+    """The lead as the machine draws it: off its baseline, still settling, or upside down."""
+    p = spec.print
+    drawn = -signal_mv if p.negative_avr and lead is Lead.AVR else signal_mv
+    off_mv, start_mv = rng.normal(0, p.offset_mv), rng.normal(0, p.settle_mv)
+    settling = start_mv * np.exp(-np.arange(len(drawn)) / rate_hz / rng.uniform(0.03, 0.3))
+    return np.ascontiguousarray(drawn + off_mv + settling, np.float32)
 
 
 def as_printed(signals_mv: Float32, rate_hz: int, printed_hz: int) -> Float32:

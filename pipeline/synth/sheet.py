@@ -25,6 +25,8 @@ class Sheet:
 def print_sheet(plan: Plan, rate_hz: int, spec: PageSpec, frame: Frame, rng: np.random.Generator) -> Sheet:
     """Draw the plan onto new paper."""
     image = blank(frame, spec.paper, rng)
+    if spec.paper.border:
+        image = _framed(image, frame, spec)
     ink = Ink(frame)
     for points in pen_paths(plan, rate_hz, spec):
         _stroke(ink, points, spec)
@@ -35,6 +37,15 @@ def print_sheet(plan: Plan, rate_hz: int, spec: PageSpec, frame: Frame, rng: np.
     names = _lead_names(words, plan, spec, rng)
     _texts(words, spec, rng)
     return Sheet(lay_ink(image, words.coverage, spec.print.text), frame, names)
+
+
+def _framed(image: UInt8, frame: Frame, spec: PageSpec) -> UInt8:
+    """A line around the ruled box, or around the sheet."""
+    (ox, oy), paper = spec.paper.origin_mm, spec.paper
+    x0, y0, x1, y1 = paper.box_mm or (0.2 - ox, 0.2 - oy, paper.width_mm - ox - 0.2, paper.height_mm - oy - 0.2)
+    ink = Ink(frame)
+    ink.line(np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]), 0.3)
+    return lay_ink(image, ink.coverage(), paper.major)
 
 
 def curve_mm(trace: Trace, rate_hz: int, speed_mm_s: float) -> np.ndarray:
@@ -75,9 +86,10 @@ def _pulses(ink: Ink, plan: Plan, spec: PageSpec) -> None:
     feet = spec.print.pulse_feet_mm
     for pulse in plan.pulses:
         top = pulse.baseline_mm - pulse.height_mm
-        path = [(pulse.x0_mm - feet, pulse.baseline_mm), (pulse.x0_mm, pulse.baseline_mm), (pulse.x0_mm, top)]
-        path += [(pulse.x1_mm, top), (pulse.x1_mm, pulse.baseline_mm), (pulse.x1_mm + feet, pulse.baseline_mm)]
-        ink.line(np.array(path), spec.print.trace_mm)
+        slant = spec.print.pulse_slant_mm
+        path = [(pulse.x0_mm - feet, pulse.baseline_mm), (pulse.x0_mm - slant, pulse.baseline_mm), (pulse.x0_mm, top)]
+        path += [(pulse.x1_mm, top), (pulse.x1_mm + slant, pulse.baseline_mm), (pulse.x1_mm + feet, pulse.baseline_mm)]
+        ink.line(np.array(path), spec.print.trace_mm * spec.print.pulse_bold)
 
 
 def _separators(ink: Ink, plan: Plan, spec: PageSpec) -> None:
@@ -87,11 +99,14 @@ def _separators(ink: Ink, plan: Plan, spec: PageSpec) -> None:
     tops, feet = min(y for _, y in plan.boundaries_mm) - 12, max(y for _, y in plan.boundaries_mm) + 12
     for x, y in plan.boundaries_mm:
         if kind is Separator.TICK:
-            ink.line(np.array([(x, y - long / 2), (x, y + long / 2)]), max(spec.print.trace_mm * 1.2, 0.3))
+            ink.line(np.array([(x, y - long / 2), (x, y + long / 2)]), spec.print.trace_mm * spec.print.separator_bold)
         elif kind is Separator.DASHES:
             for sign in (-1, 1):
                 dash = np.array([(x, y + sign * long * 0.25), (x, y + sign * long * 0.75)])
                 ink.line(dash, max(spec.print.trace_mm, 0.3))
+        elif kind is Separator.DASHED:
+            for start in np.arange(y - long * 1.3, y + long * 1.3, 3.3):
+                ink.line(np.array([(x, start), (x, start + 2.0)]), max(spec.print.trace_mm, 0.25))
     for x in sorted({x for x, _ in plan.boundaries_mm}):
         if kind is Separator.LINE:
             ink.line(np.array([(x, tops), (x, feet)]), 0.2, 150)
@@ -110,7 +125,12 @@ def _lead_names(
             continue
         dx, dy = p.label_offset_mm
         x, y = trace.segment.start_mm + dx, trace.segment.baseline_mm + dy + (p.label_mm if dy > 0 else 0.0)
-        names.append((trace.segment.lead, *words.put(str(trace.segment.lead), x, y, p.font, p.label_mm)))
+        lead = trace.segment.lead
+        text = f"-{lead}" if p.negative_avr and lead is Lead.AVR else str(lead)
+        text = (" " * p.label_spacing).join(text)
+        names.append((lead, *words.put(text, x, y, p.font, p.label_mm)))
+        if p.label_tick:
+            words.put("'", x - 1.2, y, p.font, p.label_mm)
     return tuple(names)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipeline.recording import Lead, Source
@@ -17,6 +17,7 @@ class GridStyle(StrEnum):
     LINES = "lines"
     MAJOR_ONLY = "major_only"
     DOTTED_MINOR = "dotted_minor"
+    DOTTED_BOXES = "dotted_boxes"
     DOTS = "dots"
     NONE = "none"
 
@@ -38,6 +39,7 @@ class Separator(StrEnum):
     DASHES = "dashes"
     LINE = "line"
     DOTTED = "dotted"
+    DASHED = "dashed"
 
 
 class Join(StrEnum):
@@ -62,6 +64,8 @@ class Paper:
     major: Colour = (245, 140, 140)
     minor_mm: float = 0.12
     major_mm: float = 0.25
+    heavy_mm: float = 0.0  # a third ruling at every 25 mm
+    laser: bool = False  # ruling printed by an office laser printer: broken into dots
     border: bool = False
     texture: float = 0.0
 
@@ -85,10 +89,18 @@ class Print:
     pulse: Place = Place.LEFT
     pulse_gap_mm: float = 2.0
     pulse_feet_mm: float = 1.5
+    pulse_s: float = 0.2
+    pulse_slant_mm: float = 0.0
+    pulse_bold: float = 1.0
+    offset_mv: float = 0.0  # standard deviation of each lead's distance from its baseline
+    settle_mv: float = 0.0  # how far off a lead starts, before the amplifier settles
+    negative_avr: bool = False  # aVR is printed upside down as -aVR; its strip holds the printed curve
     join: Join = Join.ABUTTING
     gap_mm: float = 0.0
     separator: Separator = Separator.TICK
     separator_mm: float = 6.0
+    separator_bold: float = 1.2
+    separators_at_ends: bool = False
     trace_mm: float = 0.3
     trace_rate_hz: int = 500
     trace: Colour = (20, 20, 20)
@@ -97,7 +109,8 @@ class Print:
     font: str = "DejaVuSans"
     label_mm: float = 3.0
     label_offset_mm: tuple[float, float] = (1.5, -8.0)
-    label_above: bool = False
+    label_spacing: int = 0
+    label_tick: bool = False
     labels_missing: float = 0.0
     header_lines: int = 4
     header_mm: float = 2.8
@@ -119,12 +132,14 @@ class Camera:
     folds: int = 0
     fold_mm: float = 0.0
     stretch: tuple[float, float] = (1.0, 1.0)
+    flatbed: bool = True
     crop_mm: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
     @property
     def still(self) -> bool:
-        """Nothing bends: pixels need no resampling."""
-        return self == replace(Camera(), crop_mm=self.crop_mm, distance=self.distance)
+        """Nothing moves or bends: pixels need no resampling."""
+        bends = (self.roll_deg, *self.tilt_deg, self.lens, self.curl_mm, self.fold_mm * self.folds)
+        return not any(bends) and self.stretch == (1.0, 1.0) and min(self.crop_mm) >= 0
 
 
 @dataclass(frozen=True)
@@ -145,7 +160,12 @@ class Wear:
     dirt: float = 0.0
     handwriting: float = 0.0
     stamp: float = 0.0
+    staple: float = 0.0
+    redaction: float = 0.0
     fade: float = 0.0
+    copies: int = 0  # times through a photocopier
+    crumple: float = 0.0
+    glare: float = 0.0
     jpeg_quality: int = 0
 
     def severities(self) -> tuple[float, ...]:
@@ -171,6 +191,7 @@ class PageSpec:
     orientation: int = 0
 
 
+PHOTOGRAPHED = frozenset({Source.PHOTO_OF_PAPER, Source.PHOTO_OF_SCREEN, Source.STAINED, Source.CREASED})
 FONTS: tuple[str, ...] = (
     "DejaVuSans",
     "DejaVuSans-Bold",
