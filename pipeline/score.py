@@ -1,0 +1,115 @@
+"""How near digitized leads come to the truth, by the rule of the PhysioNet digitization contest and by plainer figures.
+
+The rule: each lead is shifted by its best lag within 0.2 s, then by one constant; samples that were not read, or were
+shifted out, count as zero; powers are pooled over the leads, and the ratio is capped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import correlate
+
+from pipeline.geometry import Float64
+from pipeline.recording import Float32
+
+LONGEST_LAG_S = 0.2
+BEST_RATIO = 384.0  # 25.84 dB: the contest's cap
+
+
+@dataclass(frozen=True)
+class Score:
+    """ratio: signal power over noise power, pooled over the leads, capped; kaggle_db is its decibel.
+
+    lead_db: mean of the leads' own decibels, each capped alike. r: mean Pearson correlation of the aligned leads.
+    rmse_mv: pooled over all label samples. lag_ms: median shift that aligned a lead, positive where it was read late.
+    leads: how many the truth shows.
+    """
+
+    ratio: float
+    kaggle_db: float
+    lead_db: float
+    r: float
+    rmse_mv: float
+    lag_ms: float
+    leads: int
+
+
+def kaggle_db(label: Float32, found: Float32, rate_hz: int = 500) -> float:
+    """The contest's figure for one page; see `score`."""
+    return score(label, found, rate_hz).kaggle_db
+
+
+def score(label: Float32, found: Float32, rate_hz: int) -> Score:
+    """label, found: float32 (leads, n) and (leads, m) mV at rate_hz on one time axis, NaN where nothing is printed.
+
+    Raises ValueError when the label shows no lead.
+    """
+    signal, noise, decibels, correlations, lags, samples = 0.0, 0.0, [], [], [], 0
+    for truth, guess in zip(label, found, strict=True):
+        printed = np.flatnonzero(np.isfinite(truth))
+        if not len(printed):
+            continue
+        wanted = np.asarray(truth[printed[0] : printed[-1] + 1], np.float64)
+        read = np.full(len(wanted), np.nan)
+        there = guess[printed[0] : printed[-1] + 1]
+        read[: len(there)] = there
+        aligned, lag = align(wanted, read, int(rate_hz * LONGEST_LAG_S))
+        power, error = float((wanted**2).sum()), float(((wanted - aligned) ** 2).sum())
+        signal, noise, samples = signal + power, noise + error, samples + len(wanted)
+        decibels.append(_decibel(power, error))
+        correlations.append(_pearson(wanted, aligned))
+        lags.append(lag / rate_hz * 1000)
+    if not samples:
+        raise ValueError("the label shows no lead")
+    ratio = min(signal / noise, BEST_RATIO) if noise > 0 else BEST_RATIO
+    return Score(
+        ratio,
+        _decibel(signal, noise),
+        float(np.mean(decibels)),
+        float(np.mean(correlations)),
+        float(np.sqrt(noise / samples)),
+        float(np.median(lags)),
+        len(lags),
+    )
+
+
+def align(label: Float64, found: Float64, longest: int) -> tuple[Float64, int]:
+    """found moved by its best lag and offset, zero where it has no value; and the lag in samples it was read late.
+
+    Both float64 (n,), label finite, found NaN where nothing was read. Of equal correlations the smallest lag wins.
+    """
+    finite = np.isfinite(found)
+    if not finite.any():
+        return np.zeros(len(label)), 0
+    centred = np.where(finite, found - found[finite].mean(), 0.0)
+    fit = correlate(centred, label - label.mean(), mode="full")
+    lags = np.arange(1 - len(label), len(label))
+    within = np.abs(lags) <= longest
+    fit, lags = fit[within], lags[within]
+    best = np.flatnonzero(fit >= fit.max() - 1e-12 * max(abs(fit.max()), 1e-12))
+    lag = int(lags[best[np.argmin(np.abs(lags[best]))]])
+    moved = np.full(len(label), np.nan)
+    if lag >= 0:
+        moved[: len(label) - lag] = found[lag:]
+    else:
+        moved[-lag:] = found[:lag]
+    kept = np.isfinite(moved)
+    if kept.any():
+        moved += (label[kept] - moved[kept]).mean()
+    return np.where(kept, moved, 0.0), lag
+
+
+def _decibel(signal: float, noise: float) -> float:
+    """Capped above as the contest does, and below at the same distance, so that an empty label stays finite."""
+    if signal == 0:
+        return float(-10 * np.log10(BEST_RATIO))
+    ratio = signal / noise if noise > 0 else BEST_RATIO
+    return float(10 * np.log10(np.clip(ratio, 1 / BEST_RATIO, BEST_RATIO)))
+
+
+def _pearson(a: Float64, b: Float64) -> float:
+    if a.std() == 0 or b.std() == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])
