@@ -139,7 +139,7 @@ class StagingDimse(DIMSEServiceProvider):
         """Takes the fragments of a P-DATA one at a time: command and dataset may come in the same one."""
         for fragment in primitive.presentation_data_value_list:
             single = P_DATA()
-            single.presentation_data_value_list = [fragment]
+            single.presentation_data_value_list.append(fragment)
             super().receive_primitive(single)
             self._redirect(fragment[0])
 
