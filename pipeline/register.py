@@ -7,7 +7,7 @@ nothing, so it leaves here as a page without names. The contract already has roo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -71,6 +71,20 @@ def set_upright(image: UInt8, orientation: int) -> UInt8:
     """Undo an orientation: the page as it was before it was mirrored and turned."""
     turned = np.rot90(image, -(orientation % 4))
     return np.ascontiguousarray(turned[:, ::-1] if orientation >= 4 else turned)
+
+
+def map_upright(paper: PaperMap, upright: UInt8, orientation: int) -> PaperMap:
+    """The paper of an image that has since been set upright from orientation 0 or 2; upright is that image."""
+    if orientation == 0:
+        return paper
+    if orientation != 2:
+        raise ValueError(f"only half turns leave the paper's axes in place, not orientation {orientation}")
+    height, width = upright.shape[:2]
+    nodes = np.array([width - 1, height - 1]) - paper.nodes_px[::-1, ::-1]
+    # millimetres run the other way too: the same spacing, from the other end
+    x_mm = paper.x_mm[-1] - paper.x_mm[::-1]
+    y_mm = paper.y_mm[-1] - paper.y_mm[::-1]
+    return replace(paper, x_mm=x_mm, y_mm=y_mm, nodes_px=nodes)
 
 
 def _quarter_turn(image: UInt8) -> int:

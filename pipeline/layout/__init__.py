@@ -2,6 +2,6 @@
 
 from pipeline.layout.arrange import Layout, arrange
 from pipeline.layout.names import Name, names_of
-from pipeline.layout.rows import Row, find_rows
+from pipeline.layout.rows import Row, extent_mm, find_rows
 
-__all__ = ["Layout", "Name", "Row", "arrange", "find_rows", "names_of"]
+__all__ = ["Layout", "Name", "Row", "arrange", "extent_mm", "find_rows", "names_of"]

@@ -36,6 +36,7 @@ class Layout:
     """name: of layouts.toml. segments: row by row from the left. score: in names' worth; margin: over the next best.
 
     names_read: how many of its leads have their name in place. border_evidence: 0..1, 1 for a single column.
+    unnamed: the usual leads given to long strips whose own name was not read.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Layout:
     margin: float
     names_read: int
     border_evidence: float
+    unnamed: frozenset[Lead]
     findings: tuple[Finding, ...]
 
 
@@ -74,7 +76,7 @@ def arrange(
     best = fits[0]
     other = next((fit for fit in fits if fit.template.name != best.template.name), None)
     margin = best.score - other.score if other else best.score
-    segments, findings = _segments(best, spans, rows, names, speed_mm_s)
+    segments, findings, unnamed = _segments(best, spans, rows, names, speed_mm_s)
     return Layout(
         best.template.name,
         segments,
@@ -82,6 +84,7 @@ def arrange(
         margin,
         len(best.agreement.read),
         1.0 if best.columns.count == 1 else min(1.0, best.columns.evidence),
+        unnamed,
         (*findings, *_findings(best, margin)),
     )
 
@@ -140,10 +143,11 @@ def _row_cost(rows: Sequence[Row | None], template: Template, found: int) -> flo
 
 def _segments(
     fit: _Fit, spans: Sequence[Span], rows: Sequence[Row], names: Sequence[Name], speed_mm_s: float
-) -> tuple[tuple[Segment, ...], tuple[Finding, ...]]:
+) -> tuple[tuple[Segment, ...], tuple[Finding, ...], frozenset[Lead]]:
     columns, template = fit.columns, fit.template
     segments: list[Segment] = []
     findings: list[Finding] = []
+    unnamed: set[Lead] = set()
     for r, row in enumerate(fit.rows):
         rhythm = r >= len(template.rows)
         leads = (template.rhythm[r - len(template.rows)],) if rhythm else template.rows[r]
@@ -151,8 +155,10 @@ def _segments(
             findings += [Finding(FindingCode.LEAD_MISSING, Severity.ERROR, lead) for lead in leads if not rhythm]
             continue
         if rhythm:
-            lead, told = _rhythm_lead(fit, leads[0], row, names)
-            findings += told
+            name = _rhythm_name(fit, row, names)
+            lead = leads[0] if name is None else name
+            if name is None:
+                unnamed.add(lead)
             end = max(columns.end_mm, spans[list(rows).index(row)].end_mm)
             segments.append(Segment(lead, r, columns.start_mm, end, row.baseline_mm, 0.0, True))
             continue
@@ -161,17 +167,16 @@ def _segments(
             end = start + columns.pitch_mm - columns.gap_mm
             at_s = (start - columns.start_mm) / speed_mm_s
             segments.append(Segment(lead, r, start, end, row.baseline_mm, at_s))
-    return tuple(segments), tuple(findings)
+    return tuple(segments), tuple(findings), frozenset(unnamed)
 
 
-def _rhythm_lead(fit: _Fit, usual: Lead, row: Row, names: Sequence[Name]) -> tuple[Lead, tuple[Finding, ...]]:
-    """The name read at the start of a long strip, or the usual one and a finding that says so."""
-    if fit.agreement.score >= NAMES_FEW:
-        dx, dy = fit.agreement.offset_mm
-        found = name_at(names, fit.columns.start_mm + dx, row.baseline_mm + dy)
-        if found is not None:
-            return found.lead, ()
-    return usual, (Finding(FindingCode.RHYTHM_LEAD_ASSUMED, Severity.WARNING, usual),)
+def _rhythm_name(fit: _Fit, row: Row, names: Sequence[Name]) -> Lead | None:
+    """The name read at the start of a long strip, None where there is none or names say nothing on this page."""
+    if fit.agreement.score < NAMES_FEW:
+        return None
+    dx, dy = fit.agreement.offset_mm
+    found = name_at(names, fit.columns.start_mm + dx, row.baseline_mm + dy)
+    return None if found is None else found.lead
 
 
 def _findings(fit: _Fit, margin: float) -> Iterator[Finding]:

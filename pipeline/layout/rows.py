@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -64,6 +65,11 @@ def find_rows(sheet: Sheet) -> tuple[Row, ...]:
         level = _level(flat[:, start:end], peak, near)
         rows.append(Row(sheet.y_mm(level), sheet.x_mm(start), sheet.x_mm(end), float(min(1.0, covered[peak] / length))))
     return tuple(rows)
+
+
+def extent_mm(rows: Sequence[Row]) -> tuple[float, float]:
+    """Where the traces of a page begin and end, pulses included: the median over its rows, which must not be empty."""
+    return float(np.median([row.start_mm for row in rows])), float(np.median([row.end_mm for row in rows]))
 
 
 def _flat_pieces(mask: UInt8) -> UInt8:

@@ -1,0 +1,160 @@
+"""A page in, a recording out: the order of the stages, and the only place that knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from time import perf_counter
+
+from pipeline import calibration, enhance, grid, layout, measure, quality, register, source, waveform
+from pipeline.errors import Unreadable
+from pipeline.findings import FindingCode, UnreadableCode
+from pipeline.geometry import Segment
+from pipeline.networks import load
+from pipeline.recording import TWELVE, Finding, Known, MadeBy, Page, Recording, Scale, Severity, Source
+from pipeline.sheet import lay_flat
+from pipeline.waveform.network import NetworkReader
+
+RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
+SIDE_MIN_PX = 350  # of the shorter side: below it a millimetre has not two pixels
+CHEST = frozenset(TWELVE[6:])
+TRUST = {Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
+
+
+@dataclass(frozen=True, eq=False)
+class Stopwatch:
+    """Wall seconds per stage, in the order run."""
+
+    laps: list[tuple[str, float]]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = perf_counter()
+        try:
+            yield
+        finally:
+            self.laps.append((name, round(perf_counter() - began, 4)))
+
+
+class Digitizer:
+    """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights."""
+
+    def __init__(self) -> None:
+        loaded = load("waveform")
+        self.reader = None if loaded is None else NetworkReader(loaded.network, loaded.weights.sigma_scale)
+        weights = () if loaded is None else ((loaded.weights.name, loaded.weights.sha256),)
+        self.made_by = MadeBy(version("cardioscan-gateway"), weights)
+
+    def digitize(self, page: Page) -> Recording:
+        """The recording that a page shows.
+
+        Raises Unreadable with a code of UnreadableCode when the page cannot be digitized honestly.
+        """
+        if min(page.image.shape[:2]) < SIDE_MIN_PX:
+            height, width = page.image.shape[:2]
+            raise Unreadable(UnreadableCode.IMAGE_TOO_SMALL, f"{width} x {height} pixels; a trace needs more")
+        watch = Stopwatch([])
+        findings: list[Finding] = []
+        with watch.stage("source"):
+            kind = source.classify(page.image, page.dpi)
+        if kind.source is Source.NOT_AN_ECG:
+            raise Unreadable(UnreadableCode.NOT_AN_ECG, "the image looks like no electrocardiogram")
+        with watch.stage("enhance"):
+            image = enhance.enhance(page.image, kind)
+        with watch.stage("register"):
+            turn = register.register(image).orientation
+            image, dpi = register.set_upright(image, turn), _turned(page.dpi, turn)
+        with watch.stage("grid"):
+            fit = grid.find_grid(image, dpi)
+        with watch.stage("register"):
+            found = register.register(image, fit.paper)
+            image = register.set_upright(image, found.orientation)
+            paper = register.map_upright(fit.paper, image, found.orientation)
+        if turn or found.orientation:
+            findings.append(
+                Finding(FindingCode.ORIENTATION_CORRECTED, Severity.INFO, detail=str(turn + found.orientation))
+            )
+        with watch.stage("layout"):
+            sheet = lay_flat(image, paper)
+            rows = layout.find_rows(sheet)
+            if not rows:
+                raise Unreadable(UnreadableCode.NO_TRACES, "no row of traces was found on the page")
+        with watch.stage("calibration"):
+            scale = calibration.calibrate(image, paper, [row.baseline_mm for row in rows], layout.extent_mm(rows))
+        with watch.stage("layout"):
+            names = layout.names_of(found.keypoints, paper)
+            pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
+            printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value)
+        with watch.stage("waveform"):
+            strips = waveform.read_traces(
+                image,
+                paper,
+                printed.segments,
+                scale.speed_mm_s.value,
+                _gain_of(scale.gain_mm_mv, scale.chest_gain_mm_mv),
+                RATE_HZ,
+                self.reader,
+                [(n.x_mm, n.y_mm) for n in names],
+            )
+        with watch.stage("quality"):
+            evidence = quality.PageEvidence(
+                grid_strength=fit.strength,
+                scale_measured=min(TRUST[scale.speed_mm_s.known], TRUST[scale.gain_mm_mv.known]),
+                names_read=printed.names_read,
+                border_evidence=printed.border_evidence,
+                unnamed=printed.unnamed,
+                beats=measure.heart_rate(strips, RATE_HZ) is not None,
+            )
+            judged = quality.assess(strips, RATE_HZ, evidence)
+        return Recording(
+            judged.strips,
+            RATE_HZ,
+            printed.name,
+            scale.speed_mm_s,
+            scale.gain_mm_mv,
+            kind.source,
+            judged.confidence,
+            self.made_by,
+            (*findings, *_grid_findings(fit), *scale.findings, *printed.findings, *judged.findings),
+            scale.chest_gain_mm_mv,
+            _summed(watch.laps),
+        )
+
+
+def digitize(page: Page) -> Recording:
+    """The recording that a page shows, by a digitizer that is loaded once per process. Raises Unreadable."""
+    return _digitizer().digitize(page)
+
+
+@cache
+def _digitizer() -> Digitizer:
+    return Digitizer()
+
+
+def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:
+    return dpi if dpi is None or orientation % 2 == 0 else (dpi[1], dpi[0])
+
+
+def _gain_of(gain: Scale, chest: Scale | None) -> Callable[[Segment], float]:
+    def gain_mm_mv(segment: Segment) -> float:
+        return chest.value if chest is not None and segment.lead in CHEST else gain.value
+
+    return gain_mm_mv
+
+
+def _grid_findings(fit: grid.GridFit) -> Iterator[Finding]:
+    if fit.known is not Known.GRID:
+        yield Finding(FindingCode.GRID_NOT_FOUND, Severity.WARNING, detail=f"scale from {fit.known}")
+    elif fit.strength < 0.4:  # fewer than half of the squares were seen: the rest is interpolated
+        yield Finding(FindingCode.GRID_WEAK, Severity.INFO, detail=f"{fit.strength:.0%} of the squares seen")
+
+
+def _summed(laps: Sequence[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """Stages that ran twice as one, in the order first run."""
+    total: dict[str, float] = {}
+    for name, seconds in laps:
+        total[name] = total.get(name, 0.0) + seconds
+    return tuple((name, round(seconds, 4)) for name, seconds in total.items())

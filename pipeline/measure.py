@@ -1,0 +1,115 @@
+"""What a recording says about the heart: for now its rate, and nothing where the rate is not sure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import butter, find_peaks, sosfiltfilt
+
+from pipeline.geometry import Float64
+from pipeline.recording import Float32, Lead, Recording, Seen, Strip
+
+QRS_HZ = (6.0, 22.0)  # where the energy of a QRS complex lies, and little of P, T or mains
+WINDOW_S = 0.10  # about one QRS complex
+REFRACTORY_S = 0.25  # no two beats are closer: 240 per minute
+STRIP_MIN_S = 1.0
+PEAK = 0.35  # of a typical beat's energy
+BEATS_MIN = 4  # three intervals, so that one wrong one can be noticed
+SPAN_MIN_S = 2.0
+UNEVEN_MAX = 0.35  # median deviation of intervals over their median: beyond it, beats were missed or invented
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """heart_rate_bpm: beats per minute over the page's median interval; None where it is not sure."""
+
+    heart_rate_bpm: float | None
+
+
+def measure(recording: Recording) -> Measurements:
+    """Measure a recording."""
+    return Measurements(heart_rate(recording.strips, recording.rate_hz))
+
+
+def heart_rate(strips: Sequence[Strip], rate_hz: int) -> float | None:
+    """Beats per minute from the QRS energy of all strips along page time; None where beats are few or uneven."""
+    return _rate(beats_s(strips, rate_hz))
+
+
+def heart_rate_bpm(millivolts: Float32, rate_hz: int) -> float | None:
+    """The same of one lead, float32 (n,) mV with NaN where nothing was read."""
+    return heart_rate((_alone(millivolts),), rate_hz)
+
+
+def r_peaks_s(millivolts: Float32, rate_hz: int) -> Float64:
+    """float64 (k,) seconds: the steepest-filtered extreme of every QRS complex of one lead, float32 (n,) mV."""
+    known = np.isfinite(millivolts)
+    beats = beats_s((_alone(millivolts),), rate_hz)
+    if not len(beats):
+        return beats
+    at = np.arange(len(millivolts))
+    filtered = np.abs(sosfiltfilt(_qrs_filter(rate_hz), np.interp(at, at[known], millivolts[known])))
+    reach = round(WINDOW_S * rate_hz)
+    peaks = []
+    for beat in np.round(beats * rate_hz).astype(int).tolist():
+        first = max(0, beat - reach)
+        peaks.append(first + int(np.argmax(filtered[first : beat + reach + 1])))
+    return np.asarray(peaks, np.float64) / rate_hz
+
+
+def _alone(millivolts: Float32) -> Strip:
+    read = np.where(np.isfinite(millivolts), np.uint8(Seen.READ), np.uint8(Seen.NOTHING))
+    return Strip(Lead.II, 0.0, millivolts, np.zeros(len(millivolts), np.float32), read)
+
+
+def _rate(beats: Float64) -> float | None:
+    if len(beats) < BEATS_MIN or beats[-1] - beats[0] < SPAN_MIN_S:
+        return None
+    intervals = np.diff(beats)
+    median = float(np.median(intervals))
+    if float(np.median(np.abs(intervals - median))) > UNEVEN_MAX * median:
+        return None
+    return 60.0 / median
+
+
+def beats_s(strips: Sequence[Strip], rate_hz: int) -> Float64:
+    """float64 (n,): page seconds of the QRS complexes, ascending."""
+    energy = _energy(strips, rate_hz)
+    if not np.isfinite(energy).any():
+        return np.empty(0)
+    known = np.nan_to_num(energy, nan=0.0)
+    # every 1.5 s hold a beat at 40 and more per minute; the median of their maxima is a typical beat
+    block = round(1.5 * rate_hz)
+    tops = [float(known[k : k + block].max()) for k in range(0, max(len(known) - block // 2, 1), block)]
+    typical = float(np.median(tops))
+    if typical <= 0:
+        return np.empty(0)
+    peaks, _ = find_peaks(known, height=PEAK * typical, distance=round(REFRACTORY_S * rate_hz))
+    return np.asarray(peaks, np.float64) / rate_hz
+
+
+def _energy(strips: Sequence[Strip], rate_hz: int) -> Float64:
+    """float64 (n,): QRS energy along page time, the mean over the leads there, each of equal weight; NaN where none."""
+    length = max((round(s.start_s * rate_hz) + s.samples for s in strips), default=0)
+    total, count = np.zeros(length), np.zeros(length)
+    for strip in strips:
+        known = np.isfinite(strip.millivolts)
+        if known.sum() < STRIP_MIN_S * rate_hz:
+            continue
+        at = np.arange(strip.samples)
+        filled = np.interp(at, at[known], strip.millivolts[known])
+        power = uniform_filter1d(sosfiltfilt(_qrs_filter(rate_hz), filled) ** 2, round(WINDOW_S * rate_hz))
+        scale = float(np.quantile(power, 0.95))
+        if scale <= 0:
+            continue
+        first = round(strip.start_s * rate_hz)
+        total[first : first + strip.samples] += np.where(known, np.minimum(power / scale, 3.0), 0.0)
+        count[first : first + strip.samples] += known
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), np.float64)
+
+
+def _qrs_filter(rate_hz: int) -> Float64:
+    return np.asarray(butter(2, QRS_HZ, btype="bandpass", fs=rate_hz, output="sos"), np.float64)

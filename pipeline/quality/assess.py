@@ -1,0 +1,185 @@
+"""Judges what was read: checks the leads against one another, says what is wrong, and how sure the page is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import Unreadable
+from pipeline.findings import FindingCode, UnreadableCode
+from pipeline.quality.confidence import Features, confidence
+from pipeline.quality.limb import LimbCheck, check_limbs, correct_limbs, turn_over
+from pipeline.quality.twice import TwiceCheck, check_twice, recognise, renamed
+from pipeline.recording import Finding, Lead, Seen, Severity, Strip
+
+LEADS_MIN = 6  # fewer cannot be told from a page of something else
+READ_MIN = 0.35  # of a strip's samples, for its lead to count as read
+GAP_MIN_S = 0.1  # unread stretches shorter than a QRS complex are not worth a finding
+FLAT_MV = 0.04  # peak to peak; a lead at 10 mm/mV then stays within its own line width
+HUGE_MV = 9.0  # peak to peak; paced and hypertrophied hearts reach 7
+SIGMA_MV = 0.12  # more than a small P wave
+LOW = 0.5  # confidence below which the page says so itself
+HOPELESS = 0.04  # confidence below which nothing is worth passing on, not even to a person
+
+
+@dataclass(frozen=True)
+class PageEvidence:
+    """What earlier stages knew.
+
+    grid_strength: 0..1, 0 without a grid. scale_measured: 0..1, how well speed and gain are known.
+    names_read: leads whose name stood in place. border_evidence: 0..1. unnamed: leads of long strips without a name.
+    beats: a regular heart rate was found.
+    """
+
+    grid_strength: float
+    scale_measured: float
+    names_read: int
+    border_evidence: float
+    unnamed: frozenset[Lead]
+    beats: bool
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """strips: corrected where that was safe. features: what the confidence was made from."""
+
+    strips: tuple[Strip, ...]
+    findings: tuple[Finding, ...]
+    confidence: float
+    features: Features
+
+
+def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Assessment:
+    """Check, correct and rate the strips of a page.
+
+    Raises Unreadable: too_few_leads when fewer than six leads were read, low_confidence when what was read is hopeless.
+    """
+    findings: list[Finding] = []
+    strips = tuple(strips)
+    read = {s.lead for s in strips if _share_read(s) >= READ_MIN}
+    if len(read) < LEADS_MIN:
+        raise Unreadable(
+            UnreadableCode.TOO_FEW_LEADS, f"only {len(read)} of {len({s.lead for s in strips})} leads read"
+        )
+    strips = _named(strips, rate_hz, evidence.unnamed, findings)
+    limbs = check_limbs(strips, rate_hz)
+    if any(check.inverted for check in limbs):
+        strips = tuple(turn_over(s) if s.lead is Lead.AVR else s for s in strips)
+        limbs = check_limbs(strips, rate_hz)
+    corrected = correct_limbs(strips, limbs, rate_hz)
+    twice = check_twice(strips, rate_hz)
+    findings += [f for strip in strips for f in _lead_findings(strip, rate_hz)]
+    findings += _limb_findings(limbs)
+    findings += [_twice_finding(check) for check in twice if check.bad]
+    if not evidence.beats:
+        findings.append(Finding(FindingCode.HEART_RATE_UNSURE, Severity.INFO))
+    features = _features(strips, limbs, twice, evidence)
+    sure = confidence(features)
+    if sure < HOPELESS:
+        raise Unreadable(UnreadableCode.LOW_CONFIDENCE, f"what was read contradicts itself (confidence {sure:.2f})")
+    if sure < LOW:
+        findings.append(Finding(FindingCode.LOW_CONFIDENCE, Severity.ERROR, detail=f"{sure:.2f}"))
+    return Assessment(corrected, tuple(findings), sure, features)
+
+
+def _named(
+    strips: tuple[Strip, ...], rate_hz: int, unnamed: frozenset[Lead], findings: list[Finding]
+) -> tuple[Strip, ...]:
+    """Long strips whose name was not read, under the name of the short strip that shows the same."""
+    out = list(strips)
+    for k, strip in enumerate(strips):
+        if strip.lead not in unnamed or not _long(strip, strips):
+            continue
+        lead = recognise(strip, [s for s in strips if s is not strip], rate_hz)
+        if lead is None:
+            findings.append(Finding(FindingCode.RHYTHM_LEAD_ASSUMED, Severity.WARNING, strip.lead))
+        elif lead is not strip.lead:
+            out[k] = renamed(strip, lead)
+    return tuple(out)
+
+
+def _long(strip: Strip, strips: Sequence[Strip]) -> bool:
+    return strip.samples > 1.5 * min(s.samples for s in strips)
+
+
+def _share_read(strip: Strip) -> float:
+    return float(np.mean(strip.seen == Seen.READ)) if strip.samples else 0.0
+
+
+def _lead_findings(strip: Strip, rate_hz: int) -> Iterator[Finding]:
+    """What is wrong with one strip by itself."""
+    share = _share_read(strip)
+    end_s = strip.start_s + strip.samples / rate_hz
+    if share < READ_MIN:
+        yield Finding(FindingCode.LEAD_MISSING, Severity.ERROR, strip.lead, strip.start_s, end_s)
+        return
+    unread = strip.seen == Seen.NOTHING
+    for first, stop in _runs(unread, round(GAP_MIN_S * rate_hz)):
+        at = strip.start_s + first / rate_hz, strip.start_s + stop / rate_hz
+        if first == 0 or stop == strip.samples:
+            yield Finding(FindingCode.LEAD_CUT_SHORT, Severity.INFO, strip.lead, *at)
+        else:
+            yield Finding(FindingCode.GAP_NOT_READ, Severity.WARNING, strip.lead, *at)
+    for first, stop in _runs(strip.seen == Seen.BRIDGED, round(0.02 * rate_hz)):
+        at = strip.start_s + first / rate_hz, strip.start_s + stop / rate_hz
+        yield Finding(FindingCode.GAP_BRIDGED, Severity.INFO, strip.lead, *at)
+    known = strip.millivolts[np.isfinite(strip.millivolts)]
+    span = float(known.max() - known.min())
+    if span > HUGE_MV:
+        yield Finding(FindingCode.AMPLITUDE_IMPLAUSIBLE, Severity.ERROR, strip.lead, detail=f"{span:.1f} mV")
+    if span < FLAT_MV:
+        yield Finding(FindingCode.FLAT_LEAD, Severity.WARNING, strip.lead, detail=f"{span:.2f} mV")
+    sigma = float(np.nanmedian(strip.sigma_mv))
+    if sigma > SIGMA_MV:
+        yield Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, detail=f"{sigma:.2f} mV")
+
+
+def _runs(flags: np.ndarray[tuple[int], np.dtype[np.bool_]], least: int) -> list[tuple[int, int]]:
+    """(first, stop) of every run of true entries of at least this length."""
+    edges = np.flatnonzero(np.diff(np.pad(flags.astype(np.int8), 1)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= least]
+
+
+def _limb_findings(checks: Sequence[LimbCheck]) -> Iterator[Finding]:
+    for check in checks:
+        if check.inverted or check.bad:
+            code = FindingCode.EINTHOVEN_RESIDUAL if check.einthoven else FindingCode.GOLDBERGER_RESIDUAL
+            detail = f"{check.residual_mv:.2f} mV, {check.residual:.0%} of the leads"
+            yield Finding(code, Severity.WARNING, check.worst, check.start_s, check.end_s, detail)
+
+
+def _twice_finding(check: TwiceCheck) -> Finding:
+    detail = f"correlation {check.correlation:.2f}"
+    return Finding(FindingCode.RHYTHM_DISAGREEMENT, Severity.WARNING, check.lead, check.start_s, check.end_s, detail)
+
+
+def _features(
+    strips: Sequence[Strip],
+    limbs: Sequence[LimbCheck],
+    twice: Sequence[TwiceCheck],
+    evidence: PageEvidence,
+) -> Features:
+    samples = sum(s.samples for s in strips)
+    read = sum(int(np.sum(s.seen == Seen.READ)) for s in strips) / max(samples, 1)
+    blur = [_blur(s) for s in strips if _share_read(s) >= READ_MIN]
+    shares = [_share_read(s) for s in strips]
+    return Features(
+        read=read,
+        least_read=min(shares),
+        sharp=1.0 - float(np.clip(np.median(blur) / 0.6, 0.0, 1.0)),
+        limbs=float(np.clip(1.0 - np.median([c.residual for c in limbs]) / 0.8, 0.0, 1.0)) if limbs else 0.5,
+        twice=float(np.clip((min(c.correlation for c in twice) - 0.5) / 0.5, 0.0, 1.0)) if twice else 0.5,
+        beats=float(evidence.beats),
+        names=min(evidence.names_read / 8, 1.0),
+        borders=min(evidence.border_evidence / 0.6, 1.0),
+        grid=evidence.grid_strength,
+        scale=evidence.scale_measured,
+    )
+
+
+def _blur(strip: Strip) -> float:
+    """The typical sigma over the strip's own spread; a flat lead is judged against 0.1 mV."""
+    spread = float(np.nanstd(strip.millivolts))
+    return float(np.nanmedian(strip.sigma_mv)) / max(spread, 0.1)

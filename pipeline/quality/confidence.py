@@ -1,0 +1,41 @@
+"""How sure a page is of itself: one number from what all stages noticed, rising with every feature."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Features:
+    """Each 0..1, 1 the best; 0.5 where the page offers nothing to check.
+
+    read: share of samples read. least_read: the same of the worst strip. sharp: small sigma against the signal.
+    limbs: limb leads obey Einthoven. twice: leads printed twice agree. beats: a regular heart rate was found.
+    names, borders: lead names and borders seen. grid, scale: how firmly millimetres, seconds and millivolts are known.
+    """
+
+    read: float
+    least_read: float
+    sharp: float
+    limbs: float
+    twice: float
+    beats: float
+    names: float
+    borders: float
+    grid: float
+    scale: float
+
+
+# log-odds that the page was read right, per unit of a feature; none negative, so a better sign never lowers it
+WEIGHTS = Features(
+    read=4.0, least_read=1.0, sharp=3.0, limbs=2.5, twice=1.5, beats=1.5, names=1.0, borders=0.5, grid=1.0, scale=1.0
+)
+BIAS = -12.5  # a page with half of everything is very likely wrong
+
+
+def confidence(features: Features) -> float:
+    """0..1: the estimated chance that the page was read right."""
+    logit = BIAS + float(np.dot(astuple(WEIGHTS), astuple(features)))
+    return float(1.0 / (1.0 + np.exp(-logit)))

@@ -1,0 +1,98 @@
+"""A lead printed twice, short in its column and long as rhythm strip, must look the same in both places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.geometry import Float64
+from pipeline.recording import Lead, Strip
+
+LAG_MAX_S = 0.2
+LONG = 1.8  # times the other strip's length: a rhythm strip
+AGREES = 0.85  # correlation
+BELONGS = 0.93  # correlation by which a long strip of unknown name is recognised
+BELONGS_MARGIN = 0.03
+OVERLAP_MIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class TwiceCheck:
+    """correlation: of the two readings at the best shift, -1..1. start_s, end_s: where the short strip is."""
+
+    lead: Lead
+    correlation: float
+    start_s: float
+    end_s: float
+
+    @property
+    def bad(self) -> bool:
+        return self.correlation < AGREES
+
+
+def check_twice(strips: Sequence[Strip], rate_hz: int) -> tuple[TwiceCheck, ...]:
+    """Every short strip against a long one of the same lead."""
+    checks = []
+    for long in strips:
+        for short in strips:
+            if short.lead == long.lead and long.samples > LONG * short.samples:
+                correlation = _agreement(long, short, rate_hz)
+                if correlation is not None:
+                    end = short.start_s + short.samples / rate_hz
+                    checks.append(TwiceCheck(short.lead, correlation, short.start_s, end))
+    return tuple(checks)
+
+
+def recognise(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
+    """Which lead a long strip shows, by the short strips printed above it; None where that is not clear."""
+    found: dict[Lead, float] = {}
+    for short in strips:
+        if long.samples > LONG * short.samples:
+            correlation = _agreement(long, short, rate_hz)
+            if correlation is not None:
+                found[short.lead] = max(correlation, found.get(short.lead, -1.0))
+    ranked = sorted(found, key=lambda lead: -found[lead])
+    if not ranked or found[ranked[0]] < BELONGS:
+        return None
+    if len(ranked) > 1 and found[ranked[0]] - found[ranked[1]] < BELONGS_MARGIN:
+        return None
+    return ranked[0]
+
+
+def renamed(strip: Strip, lead: Lead) -> Strip:
+    """The same strip under another name."""
+    return replace(strip, lead=lead)
+
+
+def _agreement(long: Strip, short: Strip, rate_hz: int) -> float | None:
+    """The best correlation at the short strip's page time, or at the beginning where every column shows one time."""
+    reach = round(LAG_MAX_S * rate_hz)
+    best: float | None = None
+    for start_s in {short.start_s, long.start_s}:
+        first = round((start_s - long.start_s) * rate_hz)
+        for lag in range(-reach, reach + 1, 2):
+            correlation = _correlation(long.millivolts, short.millivolts, first + lag, round(OVERLAP_MIN_S * rate_hz))
+            if correlation is not None and (best is None or correlation > best):
+                best = correlation
+    return best
+
+
+def _correlation(
+    long: np.ndarray[tuple[int], np.dtype[np.float32]] | Float64,
+    short: np.ndarray[tuple[int], np.dtype[np.float32]] | Float64,
+    first: int,
+    least: int,
+) -> float | None:
+    """Of the samples known in both, the short strip laid at index first of the long one."""
+    a, b = max(0, first), min(len(long), first + len(short))
+    if b - a < least:
+        return None
+    x, y = long[a:b].astype(np.float64), short[a - first : b - first].astype(np.float64)
+    known = np.isfinite(x) & np.isfinite(y)
+    if known.sum() < least:
+        return None
+    x, y = x[known] - x[known].mean(), y[known] - y[known].mean()
+    norm = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / norm if norm > 1e-6 else None
