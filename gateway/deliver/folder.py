@@ -77,7 +77,7 @@ def file_name(document: Document) -> str:
 
     A name that had to be changed gets a mark made from the original, so that two names never become one file.
     """
-    stem = _UNSAFE.sub("_", document.name).strip(".")[:STEM_MAX]
+    stem = _UNSAFE.sub("_", document.name).strip(".")[:STEM_MAX] or "_"
     if stem != document.name:
         stem += "-" + hashlib.sha256(document.name.encode()).hexdigest()[:12]
     return stem + SUFFIXES[document.kind]
