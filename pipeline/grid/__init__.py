@@ -20,6 +20,8 @@ WORKING_PX = 1.6e6  # of the page the grid is searched on: some 5 pixels per mm 
 TYPICAL_PAGE_MM = 250.0  # of paper on an image's longer side: a page, a little less when cropped
 FINEST_PX_MM, COARSEST_PX_MM = 7.0, 4.0  # resolution at which the page is drawn straight
 WEAKEST = 0.15  # share of nodes with lines below which the lines are taken for chance
+STRONG = 0.5  # share of nodes with lines above which they are believed against the file's resolution
+STRETCH = 0.04  # by which the paper's millimetre and the file's may differ: prints are scaled to fit a page
 BOTH = 0.6  # correlation of a node's two families of lines with the page's line profile, chance reaches it in 2 %
 
 
@@ -51,7 +53,7 @@ def find_grid(image: UInt8, dpi: tuple[float, float] | None = None) -> GridFit:
     height, width = image.shape[:2]
     px_mm = fallback.trusted(dpi, (height, width))
     fit = _from_lines(image, px_mm)
-    if fit is not None:
+    if fit is not None and (px_mm is None or fit.strength > STRONG or _agrees(fit.pitch_px, px_mm)):
         return fit
     known = Known.DPI
     if px_mm is None:
@@ -60,6 +62,11 @@ def find_grid(image: UInt8, dpi: tuple[float, float] | None = None) -> GridFit:
     matrix = fallback.affine((height, width), px_mm, skew)
     extent = (0.0, 0.0, width / px_mm[0], height / px_mm[1])
     return GridFit(PaperMap.affine(matrix, extent, known), px_mm, skew, 0.0, float("nan"), known)
+
+
+def _agrees(pitch_px: tuple[float, float], px_mm: tuple[float, float]) -> bool:
+    """Whether lines are as far apart as the file's resolution says, within what printers and scanners stretch."""
+    return all(abs(p / e - 1) < STRETCH for p, e in zip(pitch_px, px_mm, strict=True))
 
 
 def _from_lines(image: UInt8, px_mm: tuple[float, float] | None) -> GridFit | None:
