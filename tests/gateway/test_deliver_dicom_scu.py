@@ -369,6 +369,7 @@ class RawServer:
         return int(self._listener.getsockname()[1])
 
     def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)  # close alone leaves it open while the other thread waits in accept
         self._listener.close()
 
     def _run(self) -> None:

@@ -74,6 +74,7 @@ def peer(serve: Serve) -> Iterator[int]:
 
     threading.Thread(target=accept, daemon=True).start()
     yield int(listener.getsockname()[1])
+    listener.shutdown(socket.SHUT_RDWR)  # close alone leaves it open while the other thread waits in accept
     listener.close()
 
 
