@@ -12,7 +12,7 @@ from pydicom.uid import (
     MultiFrameTrueColorSecondaryCaptureImageStorage,
 )
 
-from gateway.emit.emitted import derived_uid, digest
+from gateway.emit.emitted import derived_id, derived_uid, digest
 from gateway.emit.identity import CONTROL_OR_BACKSLASH, DATE, SEX, bad, like
 from gateway.emit.moment import Moment
 from gateway.emit.words import MAKER, MODEL
@@ -82,14 +82,18 @@ def _patient(ds: Dataset, order: Order) -> None:
 
 def _study(ds: Dataset, order: Order, acquired: Moment, source_sha256: str) -> None:
     patient = order.patient
-    ds.StudyInstanceUID = order.study_uid or derived_uid(
-        "study", source_sha256, patient.issuer, patient.patient_id, order.accession_number
-    )
-    # a study of our own making begins with the only event in it; a study of others keeps what it says, or says nothing
-    ours = "" if order.study_uid or len(acquired.digits) < 8 else acquired.digits[:8]
-    ds.StudyDate = like("study date", order.study_date or ours, DATE)
-    ds.StudyTime = like("study time", order.study_time, _TIME)
-    ds.StudyID = _text("study id", order.study_id, "SH")
+    day, time, number = order.study_date, order.study_time, order.study_id
+    if order.study_uid:  # a study of others keeps what it says of itself, or says nothing
+        ds.StudyInstanceUID = order.study_uid
+    else:  # a study of our own holds this ECG and begins with it
+        uid = derived_uid("study", source_sha256, patient.issuer, patient.patient_id, order.accession_number)
+        ds.StudyInstanceUID = uid
+        day = day or (acquired.digits[:8] if len(acquired.digits) >= 8 else "")
+        time = time or acquired.digits[8:]
+        number = number or derived_id("study id", uid, length=16)
+    ds.StudyDate = like("study date", day, DATE)
+    ds.StudyTime = like("study time", time, _TIME)
+    ds.StudyID = _text("study id", number, "SH")
     ds.AccessionNumber = _text("accession number", order.accession_number, "SH")
     ds.ReferringPhysicianName = _name("referring physician", order.referring_physician)
     if order.visit_number:

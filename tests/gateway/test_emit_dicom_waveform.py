@@ -1,0 +1,280 @@
+"""gateway/emit/dicom_waveform: what is in the object, read with pydicom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from io import BytesIO
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
+
+from gateway.emit import dicom_waveform
+from gateway.emit.emitted import Emitted
+from gateway.errors import Held, Refused
+from gateway.order import Order, Patient, SourceImage
+from pipeline.recording import TWELVE, Finding, Known, Lead, MadeBy, Recording, Scale, Severity
+from tests import recordings as make
+
+
+def emitted(recording: Recording, order: Order | None = None, **settings: object) -> Emitted:
+    values: dict[str, object] = {"source_sha256": make.SHA256, "page": 1, "received_at": make.RECEIVED_AT}
+    return dicom_waveform.emit(recording, order or make.order(), **(values | settings))  # type: ignore[arg-type]
+
+
+def read(recording: Recording, order: Order | None = None, **settings: object) -> Dataset:
+    return dcmread(BytesIO(emitted(recording, order, **settings).data))
+
+
+def texts(ds: Dataset) -> list[str]:
+    return [str(note.UnformattedTextValue) for note in ds.WaveformAnnotationSequence]
+
+
+def test_padded_is_one_group_of_thirteen_channels_over_ten_seconds() -> None:
+    ds = read(make.three_by_four())
+    assert ds.SOPClassUID == TwelveLeadECGWaveformStorage
+    (group,) = ds.WaveformSequence
+    assert (group.NumberOfWaveformChannels, group.NumberOfWaveformSamples) == (13, 5000)
+    labels = [c.ChannelLabel for c in group.ChannelDefinitionSequence]
+    assert labels == [lead.value for lead in TWELVE] + ["II rhythm"]
+    assert group.WaveformPaddingValue == b"\x00\x80"
+
+
+def test_pydicom_reads_millivolts_back() -> None:
+    recording = make.three_by_four()
+    ds = read(recording)
+    array = ds.waveform_array(0)  # microvolts, padding not minded
+    for number, lead in enumerate(TWELVE):
+        strip = next(s for s in recording.strips if s.lead == lead)
+        first = round(strip.start_s * 500)
+        got = array[first : first + strip.samples, number] / 1000.0
+        assert np.abs(got - strip.millivolts).max() <= 0.0005 + 1e-6
+        rest = np.delete(array[:, number], slice(first, first + strip.samples))
+        assert set(rest) == {-32768.0}
+
+
+def test_groups_are_four_columns_and_the_rhythm_strip() -> None:
+    ds = read(make.three_by_four(), encoding="groups")
+    assert ds.SOPClassUID == TwelveLeadECGWaveformStorage
+    sizes = [(g.NumberOfWaveformChannels, g.NumberOfWaveformSamples) for g in ds.WaveformSequence]
+    assert sizes == [(3, 1250)] * 4 + [(1, 5000)]
+    labels = [g.MultiplexGroupLabel for g in ds.WaveformSequence]
+    assert labels == ["0.00-2.50 s", "2.50-5.00 s", "5.00-7.50 s", "7.50-10.00 s", "0.00-10.00 s"]
+    assert not any("MultiplexGroupTimeOffset" in g or "WaveformPaddingValue" in g for g in ds.WaveformSequence)
+
+
+def test_fifteen_strips_go_out_padded_as_general_ecg() -> None:
+    for encoding in ("padded", "groups", "general"):
+        ds = read(make.three_by_four((Lead.V1, Lead.II, Lead.V5)), encoding=encoding)
+        assert ds.SOPClassUID == GeneralECGWaveformStorage
+        assert [g.NumberOfWaveformChannels for g in ds.WaveformSequence] == [15]
+
+
+def test_a_recording_longer_than_twelve_lead_ecg_holds_is_general_ecg() -> None:
+    recording = make.recording([make.strip(lead, 0.0, 40.0) for lead in TWELVE], "12x1")
+    assert read(recording).SOPClassUID == GeneralECGWaveformStorage
+
+
+def test_nothing_is_padded_where_everything_was_printed() -> None:
+    ds = read(make.twelve_by_one())
+    assert "WaveformPaddingValue" not in ds.WaveformSequence[0]
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    assert emitted(make.with_gaps()) == emitted(make.with_gaps())
+
+
+def test_how_long_it_took_does_not_change_the_object() -> None:
+    slow = replace(make.three_by_four(), seconds=(("waveform", 99.0),))
+    assert emitted(slow) == emitted(make.three_by_four())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recording": make.with_gaps()},
+        {"recording": replace(make.three_by_four(), made_by=MadeBy("0.2.0"))},
+        {"order": make.order(patient=Patient("4712"))},
+        {"encoding": "groups"},
+        {"originality": "ORIGINAL"},
+        {"page": 2},
+        {"source_sha256": "00" * 32},
+        {"received_at": make.RECEIVED_AT + timedelta(seconds=1)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_content_has_another_uid(change: dict[str, object]) -> None:
+    recording = change.pop("recording", make.three_by_four())
+    assert emitted(recording, **change).name != emitted(make.three_by_four()).name  # type: ignore[arg-type]
+
+
+def test_name_is_the_sop_instance_uid() -> None:
+    out = emitted(make.three_by_four())
+    ds = dcmread(BytesIO(out.data))
+    assert out.name == ds.SOPInstanceUID == ds.file_meta.MediaStorageSOPInstanceUID
+    assert out.name.startswith("2.25.")
+    assert len(out.name) <= 64
+
+
+def test_study_and_patient_are_the_sources_own_and_the_series_is_new() -> None:
+    order = make.order()
+    ds = read(make.three_by_four(), order)
+    assert ds.StudyInstanceUID == order.study_uid
+    assert (ds.PatientID, ds.IssuerOfPatientID, str(ds.PatientName)) == ("4711", "1.2.276.99", "Doe^Jane^Q^Dr^Jr")
+    assert (ds.PatientBirthDate, ds.PatientSex, ds.AccessionNumber) == ("19540131", "F", "A-17")
+    assert ds.SeriesInstanceUID.startswith("2.25.")
+
+
+def test_pages_of_one_document_are_one_series_and_each_its_own_instance() -> None:
+    first, second = read(make.three_by_four(), page=1), read(make.three_by_four(), page=2)
+    assert first.SeriesInstanceUID == second.SeriesInstanceUID
+    assert (first.InstanceNumber, second.InstanceNumber) == (1, 2)
+
+
+def test_two_patients_of_one_picture_never_share_a_study_of_our_own() -> None:
+    studies = {
+        read(make.three_by_four(), make.order(study_uid="", patient=Patient(number, issuer))).StudyInstanceUID
+        for number, issuer in (("1", ""), ("2", ""), ("1", "other"))
+    }
+    assert len(studies) == 3
+
+
+def test_what_is_unknown_stays_empty() -> None:
+    ds = read(make.three_by_four(), Order(study_uid="1.2.3", acquired_at="2024"))
+    for keyword in [
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyDate",
+        "StudyTime",
+        "StudyID",
+        "AccessionNumber",
+        "ReferringPhysicianName",
+    ]:
+        assert keyword in ds
+        assert not ds[keyword].value
+    for keyword in ("IssuerOfPatientID", "InstitutionName", "AdmissionID", "ReferencedInstanceSequence"):
+        assert keyword not in ds
+    assert ds.AcquisitionDateTime == "2024"
+
+
+def test_no_acquisition_date_holds_the_page() -> None:
+    with pytest.raises(Held) as caught:
+        emitted(make.three_by_four(), make.order(acquired_at=""))
+    assert caught.value.code == "no_acquisition_date"
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        make.order(accession_number="12345678901234567"),
+        make.order(patient=Patient("47\\11")),
+        make.order(patient=Patient("4711", name="Doe\nJane")),
+        make.order(patient=Patient("4711", name="x" * 65)),
+        make.order(patient=Patient("4711", birth_date="31.1.1954")),
+        make.order(patient=Patient("4711", sex="female")),
+        make.order(study_date="2024"),
+        make.order(study_time="25h"),
+    ],
+)
+def test_a_text_that_dicom_forbids_holds_the_page_and_is_not_repeated(order: Order) -> None:
+    with pytest.raises(Held) as caught:
+        emitted(make.three_by_four(), order)
+    assert caught.value.code == "bad_identity"
+    assert "4711" not in caught.value.why
+    assert "Doe" not in caught.value.why
+
+
+def test_ascii_needs_no_character_set_and_others_are_unicode() -> None:
+    assert "SpecificCharacterSet" not in read(make.three_by_four())
+    name = "Müller^Jürgen=山田^太郎"
+    ds = read(make.three_by_four(), make.order(patient=Patient("4711", name=name)))
+    assert ds.SpecificCharacterSet == "ISO_IR 192"
+    assert str(ds.PatientName) == name
+
+
+def test_the_source_image_is_referenced() -> None:
+    ds = read(make.three_by_four())
+    (converted,), (reference,) = ds.ConversionSourceAttributesSequence, ds.ReferencedInstanceSequence
+    for item in (converted, reference):
+        assert item.ReferencedSOPInstanceUID == "1.2.826.1.3680043.10.999.2"
+    assert reference.PurposeOfReferenceCodeSequence[0].CodeValue == "121324"
+    assert "ReferencedFrameNumber" not in converted
+
+
+def test_the_frame_of_a_multi_frame_source_is_named() -> None:
+    order = make.order(source=SourceImage("1.2.840.10008.5.1.4.1.1.7.2", "1.2.3"))
+    assert read(make.three_by_four(), order, page=3).ConversionSourceAttributesSequence[0].ReferencedFrameNumber == 3
+
+
+def test_software_and_weights_are_told() -> None:
+    ds = read(make.three_by_four())
+    (equipment,) = ds.ContributingEquipmentSequence
+    assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109103"
+    assert list(equipment.SoftwareVersions) == ["0.1.0", "grid " + "ab" * 8, "waveform " + "cd" * 8]
+    assert any("ab" * 32 in text for text in texts(ds))
+    assert any(make.SHA256 in text for text in texts(ds))
+
+
+def test_derived_unless_the_destination_says_otherwise() -> None:
+    assert read(make.three_by_four()).WaveformSequence[0].WaveformOriginality == "DERIVED"
+    told = read(make.three_by_four(), originality="ORIGINAL")
+    assert told.WaveformSequence[0].WaveformOriginality == "ORIGINAL"
+    assert any(text.startswith("Digitized from a picture of a paper ECG") for text in texts(told))
+
+
+def test_scales_say_how_they_are_known() -> None:
+    recording = replace(make.three_by_four(), speed_mm_s=Scale(50.0, Known.ASSUMED))
+    assert any("Paper speed 50 mm/s, assumed, not seen on the page" in text for text in texts(read(recording)))
+
+
+def test_findings_are_annotations_of_their_channel_and_seconds() -> None:
+    finding = Finding("gap_not_read", Severity.WARNING, Lead.V2, 6.0, 6.2)
+    padded = read(make.with_gaps((finding,))).WaveformAnnotationSequence[-1]
+    assert list(padded.ReferencedWaveformChannels) == [1, 8]
+    assert list(padded.ReferencedSamplePositions) == [3001, 3100]
+    groups = read(make.with_gaps((finding,)), encoding="groups").WaveformAnnotationSequence[-1]
+    assert list(groups.ReferencedWaveformChannels) == [3, 2]
+    assert list(groups.ReferencedSamplePositions) == [501, 600]
+
+
+def test_channel_status_is_written() -> None:
+    ds = read(make.three_by_four(findings=(Finding("flat_lead", Severity.WARNING, Lead.V6),)))
+    status = {c.ChannelLabel: c.ChannelStatus for c in ds.WaveformSequence[0].ChannelDefinitionSequence}
+    assert status["V6"] == "QUESTIONABLE"
+    assert status["V5"] == "OK"
+
+
+def test_clipped_samples_are_told() -> None:
+    recording = make.three_by_four()
+    strips = list(recording.strips)
+    mv = strips[0].millivolts.copy()
+    mv[7] = -99.0
+    strips[0] = replace(strips[0], millivolts=mv)
+    ds = read(replace(recording, strips=tuple(strips)))
+    assert ds.WaveformSequence[0].ChannelDefinitionSequence[0].ChannelStatus == "INVALID"
+    assert ds.waveform_array(0)[7, 0] == -32767.0  # not the padding value
+    assert any(text.startswith("I: 1 samples beyond") for text in texts(ds))
+
+
+def test_nothing_printed_is_refused() -> None:
+    empty = make.recording([make.strip(Lead.I, 0.0, 2.5, ((0.0, 2.5),))], "3x4")
+    for recording in (empty, make.recording([], "3x4")):
+        with pytest.raises(Refused) as caught:
+            emitted(recording)
+        assert caught.value.code == "nothing_printed"
+
+
+def test_a_rate_no_ecg_object_may_have_is_our_fault() -> None:
+    with pytest.raises(ValueError, match="100 Hz"):
+        emitted(replace(make.three_by_four(), rate_hz=100))
+
+
+def test_content_time_is_when_the_page_came() -> None:
+    ds = read(make.three_by_four())
+    assert (ds.ContentDate, ds.ContentTime) == ("20261122", "143005")
+    assert ds.ContributingEquipmentSequence[0].ContributionDateTime == "20261122143005+0000"
