@@ -64,26 +64,21 @@ class Ink:
 
 def blank(frame: Frame, paper: Paper, rng: np.random.Generator) -> UInt8:
     """The unprinted paper with its ruling, uint8 (H, W, 3). Lines lie at whole millimetres, strong ones at fives."""
-    ground = np.array(paper.colour, np.float32)
-    shape = (frame.height_px, frame.width_px)
-    image = np.empty((*shape, 3), np.uint8)
+    image = np.empty((frame.height_px, frame.width_px, 3), np.uint8)
     image[:] = paper.colour
     if paper.style is not GridStyle.NONE:
         inside = _box_profiles(frame, paper)
-        minor = _ruling(frame, 1.0, paper.minor_mm, inside)
-        major = _ruling(frame, 5.0, paper.major_mm, inside)
+        rulings = [
+            (_ruling(frame, 1.0, paper.minor_mm, inside), paper.minor, True),
+            (_ruling(frame, 5.0, paper.major_mm, inside), paper.major, False),
+            (_ruling(frame, 25.0, paper.heavy_mm, inside), paper.major, False),
+        ]
         dots = rng.random((61, 67), np.float32) if paper.laser else _NO_DOTS
         for channel in range(3):
-            layer = _ruled(paper.style, minor, paper.minor[channel] / ground[channel], thin=True)
-            layer = np.minimum(layer, _ruled(paper.style, major, paper.major[channel] / ground[channel], thin=False))
-            if paper.heavy_mm:
-                heavy = _ruling(frame, 25.0, paper.heavy_mm, inside)
-                layer = np.minimum(
-                    layer, _ruled(paper.style, heavy, paper.major[channel] / ground[channel], thin=False)
-                )
-            if paper.laser:
-                layer = _dotted_by_laser(layer, dots)
-            image[..., channel] = np.clip(layer * ground[channel] + 0.5, 0, 255)
+            ground = paper.colour[channel]
+            planes = [_ruled(paper.style, lines, ground, tint[channel], thin) for lines, tint, thin in rulings]
+            plane = np.minimum(np.minimum(planes[0], planes[1]), planes[2])
+            image[..., channel] = _dotted_by_laser(plane, dots, ground) if paper.laser else plane
     if paper.texture > 0:
         image = _fibres(image, paper.texture, rng)
     return image
@@ -115,27 +110,31 @@ def _ruling(frame: Frame, pitch_mm: float, width_mm: float, inside: Profiles) ->
     return across.astype(np.float32), down.astype(np.float32)
 
 
-def _ruled(style: GridStyle, lines: Profiles, tint: float, *, thin: bool) -> np.ndarray:
-    """float32 (H, W): what one ruling lets through of the paper's light."""
+def _ruled(style: GridStyle, lines: Profiles, ground: int, tint: int, thin: bool) -> UInt8:
+    """uint8 (H, W): one ruling in one channel. Crossings are no darker than lines: a ruling is printed in one pass."""
     x, y = lines
     if thin and style is GridStyle.MAJOR_ONLY:
-        return np.ones((len(y), len(x)), np.float32)
-    inside_x, inside_y = np.ones((1, len(x)), np.float32), np.ones((len(y), 1), np.float32)
+        return np.full((len(y), len(x)), ground, np.uint8)
     if style is GridStyle.DOTS or (thin and style is GridStyle.DOTTED_BOXES):
-        return np.asarray(1 - (1 - tint) * np.minimum(1, 3 * np.outer(y, x)), np.float32)
+        return _tone(np.minimum(1, 3 * np.outer(y, x)), ground, tint)
+    across, down = _tone(y, ground, tint)[:, None], _tone(x, ground, tint)[None, :]
     if thin and style is GridStyle.DOTTED_MINOR:
-        inside_x[0] = np.arange(len(x)) // 2 % 2
-        inside_y[:, 0] = np.arange(len(y)) // 2 % 2
-    # crossings are no darker than lines: the rulings are printed in one pass
-    across = 1 - (1 - tint) * y[:, None] * inside_x
-    return np.asarray(np.minimum(across, 1 - (1 - tint) * x[None, :] * inside_y), np.float32)
+        across = np.where(np.arange(len(x)) % 4 < 2, across, np.uint8(ground))
+        down = np.where(np.arange(len(y))[:, None] % 4 < 2, down, np.uint8(ground))
+    return np.minimum(across, down)
 
 
-def _dotted_by_laser(layer: np.ndarray, dots: np.ndarray) -> np.ndarray:
-    """Pale lines as a laser printer makes them: dark dots, fewer where the line is paler."""
-    h, w = layer.shape
+def _tone(coverage: np.ndarray, ground: int, tint: int) -> UInt8:
+    return np.asarray(ground + (tint - ground) * coverage + 0.5, np.uint8)
+
+
+def _dotted_by_laser(plane: UInt8, dots: np.ndarray, ground: int) -> UInt8:
+    """Pale lines as an office laser printer makes them: dark dots, fewer where the line is paler."""
+    h, w = plane.shape
     limit = np.tile(dots, (h // dots.shape[0] + 1, w // dots.shape[1] + 1))[:h, :w]
-    return np.where(1 - layer > limit * 0.9 + 0.02, np.minimum(layer, 0.35), 1 - (1 - layer) * 0.25).astype(np.float32)
+    dark = 1 - plane.astype(np.float32) / max(ground, 1)
+    kept = np.where(dark > limit * 0.9 + 0.02, np.minimum(1 - dark, 0.35), 1 - 0.25 * dark)
+    return np.asarray(kept * ground, np.uint8)
 
 
 def _fibres(image: UInt8, amount: float, rng: np.random.Generator) -> UInt8:

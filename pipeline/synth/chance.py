@@ -66,6 +66,8 @@ def random_spec(
     if orientation is None:
         orientation = int(rng.integers(8)) if rng.random() < 0.5 else 0
     camera, wear = _handling(rng, source, severity)
+    if rng.random() < 0.3 * min(severity * 2, 1):
+        camera = replace(camera, crop_mm=_tight(rng, paper, printed))
     fax_dpi = None
     if source is Source.FAX_FINE:
         fax_dpi = [(204.0, 196.0), (200.0, 200.0), (300.0, 300.0)][rng.integers(3)]
@@ -294,6 +296,17 @@ def _handling(rng: np.random.Generator, source: Source, severity: float) -> tupl
         return shot, wear
     flatbed = rng.random() < 0.3
     return (replace(scanned, folds=shot.folds) if flatbed else shot), wear
+
+
+def _tight(rng: np.random.Generator, paper: Paper, printed: Print) -> tuple[float, float, float, float]:
+    """Cut close around the traces, as pages in papers and on phones are: no header, at times no full pulse."""
+    layout = LAYOUTS[printed.layout]
+    rows = len(layout.rows) + layout.rhythms - (layout.rhythms and rng.random() < 0.15)
+    foot = printed.top_mm + (rows - 1) * printed.row_mm + rng.uniform(0.35, 1.0) * printed.row_mm
+    left = printed.left_mm + rng.uniform(-6, 6 if printed.pulse is Place.LEFT else 0)
+    top = printed.top_mm - rng.uniform(0.35, 1.0) * printed.row_mm
+    right = rng.uniform(0, printed.right_mm + 5)
+    return max(left, 0.0), max(top, 0.0), float(right), float(max(paper.height_mm - foot, 0.0))
 
 
 def _shift(colour: Colour, by: np.ndarray) -> Colour:

@@ -6,21 +6,32 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from pipeline.geometry import Keypoint, PaperMap
+from pipeline.geometry import Float64, Keypoint, PaperMap, Segment
 from pipeline.recording import Float32, Known, MadeBy, Page, Recording, Scale, Seen, Source, Strip, UInt8
 from pipeline.synth import capture
 from pipeline.synth.camera import aim, look, paper_map
 from pipeline.synth.canvas import Frame
 from pipeline.synth.chance import random_spec
 from pipeline.synth.other import render_not_an_ecg
-from pipeline.synth.plan import Plan, as_printed, plan_page
+from pipeline.synth.plan import CHEST, Plan, as_printed, plan_page
 from pipeline.synth.sheet import Sheet, print_sheet
 from pipeline.synth.spec import PHOTOGRAPHED, Camera, PageSpec, Paper, Print, Wear
 from pipeline.synth.truth import PageTruth, Rendered
 from pipeline.synth.wear import clouds, multiplied, wear_down
 
-__all__ = ["PageSpec", "clean_page", "faxed_page", "random_spec", "render", "render_not_an_ecg", "scanned_page"]
+__all__ = [
+    "PageSpec",
+    "clean_page",
+    "faxed_page",
+    "in_picture",
+    "random_spec",
+    "render",
+    "render_not_an_ecg",
+    "scanned_page",
+    "strip_mm",
+]
 
 _MADE_BY = MadeBy("synth")
 
@@ -113,8 +124,27 @@ def _beside(shape: tuple[int, int], spec: PageSpec, rng: np.random.Generator) ->
     small = clouds((shape[0] // 8 + 1, shape[1] // 8 + 1), int(rng.integers(3, 20)), rng) * rng.uniform(0, 40)
     if rng.random() < 0.5:
         small = small + np.sin(np.arange(small.shape[1]) * rng.uniform(0.1, 1.5))[None, :] * rng.uniform(0, 12)
-    texture = cv2.resize(small.astype(np.float32), (shape[1], shape[0]))
-    return np.asarray(np.clip(texture[..., None] + colour, 0, 255), np.uint8)
+    desk = np.clip(small[..., None] + colour, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.resize(desk, (shape[1], shape[0])), np.uint8)
+
+
+def in_picture(rendered: Rendered) -> tuple[npt.NDArray[np.bool_], ...]:
+    """For every strip, which of its samples lie inside the image: cut-off ones cannot be read. bool (n,) each."""
+    truth, (h, w) = rendered.truth, rendered.page.image.shape[:2]
+    found: list[npt.NDArray[np.bool_]] = []
+    for strip, segment in zip(truth.recording.strips, truth.segments, strict=True):
+        px = truth.paper.to_px(strip_mm(truth.recording, strip, segment))
+        inside = (px > -0.5) & (px < [w - 0.5, h - 0.5])
+        found.append(np.asarray(inside[:, 0] & inside[:, 1]))
+    return tuple(found)
+
+
+def strip_mm(recording: Recording, strip: Strip, segment: Segment) -> Float64:
+    """float64 (n, 2): where on the paper each sample of a strip is printed."""
+    chest = recording.chest_gain_mm_mv if segment.lead in CHEST else None
+    gain = (chest or recording.gain_mm_mv).value
+    x = segment.start_mm + np.arange(strip.samples) / recording.rate_hz * recording.speed_mm_s.value
+    return np.column_stack([x, segment.baseline_mm - gain * strip.millivolts.astype(np.float64)])
 
 
 def _squash(image: UInt8, paper: PaperMap, names_px: np.ndarray, spec: PageSpec) -> tuple[UInt8, PaperMap, np.ndarray]:
