@@ -157,13 +157,13 @@ def disturb(strip: RowStrip, target: Float32, rng: np.random.Generator) -> tuple
     pixels += rng.normal(0, 0.03, 3).astype(np.float32)
     if rng.random() < 0.15:
         sigma = rng.uniform(0.3, 1.3)
-        pixels = cv2.GaussianBlur(pixels, (0, 0), sigmaX=sigma * 1.6, sigmaY=sigma)
+        pixels[:] = cv2.GaussianBlur(pixels, (0, 0), sigmaX=sigma * 1.6, sigmaY=sigma)
     if rng.random() < 0.3:
         noise = rng.standard_normal(pixels.shape[:2], np.float32)[..., None]
         pixels += noise * np.float32(rng.uniform(0.01, 0.1))
     if rng.random() < 0.05:
         level = np.quantile(pixels.mean(axis=2), rng.uniform(0.02, 0.08))
-        pixels = np.broadcast_to((pixels.mean(axis=2) > level).astype(np.float32)[..., None], pixels.shape)
+        pixels[:] = pixels.mean(axis=2, keepdims=True) > level
     return RowStrip(np.asarray(pixels, np.float32), strip.on_page, strip.x0_mm, strip.baseline_mm), target
 
 

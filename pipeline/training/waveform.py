@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed
-import torch.multiprocessing
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn import functional as F
 
 from pipeline.networks import RowNetwork, RowOptions
@@ -333,7 +333,7 @@ def main() -> None:
     if options.workers == 1:
         work(0, options)
     else:
-        torch.multiprocessing.spawn(work, (options,), nprocs=options.workers)  # type: ignore[no-untyped-call]
+        spawn(work, (options,), nprocs=options.workers)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ def trace_classically(strip: RowStrip) -> Reading:
     ink = _ink(strip)
     rise = strip.rise_mm.astype(np.float32)
     cost = np.asarray((1.0 - ink) + PULL_PER_MM * np.abs(rise)[:, None], np.float32)
-    path = cheapest_path(cost, np.full(ink.shape[1], STIFFNESS_PER_MM / ROWS_PER_MM, np.float32))
+    no_jumps = np.full(ink.shape[1], np.inf, np.float32)
+    path = cheapest_path(cost, STIFFNESS_PER_MM / ROWS_PER_MM, no_jumps)
     reach = ROWS_PER_MM  # 1 mm to either side: the stroke, not its neighbour
     rows = np.clip(path[None, :] + np.arange(-reach, reach + 1)[:, None], 0, len(rise) - 1)
     weight = np.take_along_axis(ink, rows, axis=0) + np.float32(1e-3)

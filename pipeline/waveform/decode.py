@@ -16,9 +16,11 @@ from pipeline.waveform.viterbi import cheapest_path
 BIN_MM = ROWS_PER_BIN / ROWS_PER_MM
 REACH = 4  # bins to either side of the path: the target's own spread of one bin, and the network's doubt
 STIFFNESS = 0.12  # nats per bin of height difference: bends unsure columns, gives way to a steep stroke that was seen
+JUMP = 5.0  # nats for a step of any height: a pacing spike of one sure column is worth going there and back
+BOUNDARY_JUMP = 0.5  # nats, near a lead's start: the next lead begins at a height of its own
 FLOOR_MM = 0.05  # half a pixel at 100 dpi and the resampling: no column is known better
 UNLIKELIEST = -12.0  # log-probability below which a bin is as good as impossible: one bin must not veto a path
-FREE_MM = 1.5  # around a lead's start the trace may jump: the boundary is known to about 1 mm
+FREE_MM = 1.5  # a lead's start is known to about 1 mm
 
 
 def bin_rise_mm(bins: int) -> Float64:
@@ -35,11 +37,10 @@ def decode(
     given_ink = heights - np.logaddexp.reduce(heights, axis=0)
     # where there is likely no ink the heights mean nothing and must not bend the path
     cost = -np.maximum(given_ink, UNLIKELIEST) * (1 - null)
-    stiffness = np.full(log_p.shape[1], STIFFNESS, np.float32)
+    jump = np.full(log_p.shape[1], JUMP, np.float32)
     for start, _ in spans_mm:
-        near = np.abs(strip.x_mm - start) < FREE_MM
-        stiffness[near] = 0.0
-    path = cheapest_path(np.asarray(cost, np.float32), stiffness)
+        jump[np.abs(strip.x_mm - start) < FREE_MM] = BOUNDARY_JUMP
+    path = cheapest_path(np.asarray(cost, np.float32), STIFFNESS, jump)
     rise, sigma = _expectation(np.exp(given_ink), path)
     sigma = np.maximum(sigma * sigma_scale, FLOOR_MM)
     present = 1.0 - null

@@ -11,23 +11,24 @@ Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 
 
-def cheapest_path(cost: Float32, stiffness: Float32) -> Int64:
-    """int64 (columns,): the row of each column that minimizes Σ cost[row, column] + Σ stiffness[column] · |step|.
+def cheapest_path(cost: Float32, stiffness: float, jump: Float32) -> Int64:
+    """int64 (columns,): the row of each column that minimizes Σ cost[row, column] + Σ min(stiffness · |step|, jump).
 
-    cost: float32 (rows, columns). stiffness: float32 (columns,), price of one row of height difference between
-    column - 1 and column; 0 lets the path jump there for nothing. The distance transform of an absolute value is a
-    running minimum from either side, so a column costs O(rows).
+    cost: float32 (rows, columns). stiffness: price of one row of height difference between neighbouring columns.
+    jump: float32 (columns,), most that any step from column - 1 to column costs. The distance transform of an absolute
+    value is a running minimum from either side, so a column costs O(rows).
     """
     rows, columns = cost.shape
-    ramp = np.arange(rows, dtype=np.float32)
+    slope = np.arange(rows, dtype=np.float32) * np.float32(stiffness)
     came_from = np.empty((columns, rows), np.int32)
     index = np.arange(rows, dtype=np.int32)
     total = cost[:, 0].astype(np.float32)
     for column in range(1, columns):
-        slope = ramp * stiffness[column]
         best, origin = _lower_envelope(total, slope, index)
-        came_from[column] = origin
-        total = best + cost[:, column]
+        from_afar = int(total.argmin())
+        leap = total[from_afar] + jump[column]
+        came_from[column] = np.where(best <= leap, origin, from_afar)
+        total = np.minimum(best, leap) + cost[:, column]
     path = np.empty(columns, np.int64)
     path[-1] = int(np.argmin(total))
     for column in range(columns - 1, 0, -1):
