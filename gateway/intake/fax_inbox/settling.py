@@ -1,0 +1,113 @@
+"""Which files of a folder have stopped growing."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# How copying programs, browsers and fax servers name what they have not finished.
+UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".download", ".writing", ".swp", "~")
+SIDECAR = ".json"
+EMPTY_PATIENCE_S = 60.0  # some servers create the file long before its first byte
+# A sidecar whose document does not come in this time is put away, or the next document of that name, perhaps of
+# another patient, would get it.
+ORPHAN_PATIENCE_S = 600.0
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A file as it was seen; equal sightings mean that nothing has been written in between."""
+
+    name: str
+    size_bytes: int
+    changed_ns: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A document that has stopped growing, and the sidecar beside it."""
+
+    document: Sighting
+    sidecar: Sighting | None
+    ambiguous: bool = False  # another document claims the same sidecar
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a look at the folder found to be done."""
+
+    documents: tuple[Settled, ...]
+    orphans: tuple[Sighting, ...]  # sidecars without a document
+
+
+class Watch:
+    """Remembers when each file of a folder was last seen to change. Time is our own: the share's clock may be wrong."""
+
+    def __init__(self, settle_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settle_s = settle_s
+        self._clock = clock
+        self._since: dict[Sighting, float] = {}
+
+    def look(self, folder: Path) -> Ready:
+        """What is ready to be taken, by name.
+
+        A document waits for its sidecar as long as it has not settled itself, and for as long as a sidecar that is
+        there has not.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        now = self._clock()
+        seen = {sighting.name: sighting for sighting in _look(folder)}
+        self._since = {sighting: self._since.get(sighting, now) for sighting in seen.values()}
+        documents = [sighting for name, sighting in sorted(seen.items()) if not _is_sidecar(name)]
+        stems = Counter(_stem(document.name) for document in documents)
+        ready = []
+        for document in documents:
+            own, shared = seen.get(document.name + SIDECAR), seen.get(_stem(document.name) + SIDECAR)
+            sidecar = own or shared
+            if self._is_settled(document, now) and (sidecar is None or self._is_settled(sidecar, now)):
+                ambiguous = own is None and shared is not None and stems[_stem(document.name)] > 1
+                ready.append(Settled(document, sidecar, ambiguous))
+        wanted = {name + SIDECAR for document in documents for name in (document.name, _stem(document.name))}
+        orphans = [seen[name] for name in sorted(seen) if _is_sidecar(name) and name not in wanted]
+        patience_s = max(ORPHAN_PATIENCE_S, self._settle_s)
+        return Ready(tuple(ready), tuple(one for one in orphans if now - self._since[one] >= patience_s))
+
+    def documents(self) -> list[Sighting]:
+        """All documents of the last look, settled or not."""
+        return [sighting for sighting in self._since if not _is_sidecar(sighting.name)]
+
+    def _is_settled(self, sighting: Sighting, now: float) -> bool:
+        patience_s = self._settle_s if sighting.size_bytes else max(self._settle_s, EMPTY_PATIENCE_S)
+        return now - self._since[sighting] >= patience_s
+
+
+def _look(folder: Path) -> list[Sighting]:
+    """The regular files of a folder that are not hidden, unfinished or links. Raises OSError."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith((".", "~$")) or entry.name.lower().endswith(UNFINISHED):
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:  # gone since the listing
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found.append(Sighting(entry.name, status.st_size, status.st_mtime_ns, status.st_ino))
+    return found
+
+
+def _is_sidecar(name: str) -> bool:
+    return name.lower().endswith(SIDECAR)
+
+
+def _stem(name: str) -> str:
+    return Path(name).stem
