@@ -1,0 +1,204 @@
+"""Millimetres to seconds and millivolts: from the calibration pulse, else from what nearly every machine prints.
+
+The millimetres themselves come from the grid or the file's resolution (PaperMap.known). Printed text such as
+"25 mm/s 10 mm/mV" is not read; a page without a pulse is taken for 25 mm/s and 10 mm/mV and says so in a finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.calibration.pulse import Pulse, find_pulses
+from pipeline.errors import Unreadable
+from pipeline.geometry import PaperMap
+from pipeline.recording import Finding, Known, Scale, Severity, UInt8
+
+__all__ = ["Calibration", "Pulse", "calibrate"]
+
+PULSE_S, PULSE_MV = 0.2, 1.0  # what every machine's calibration pulse stands for
+SPEEDS_MM_S = (12.5, 25.0, 50.0)
+GAINS_MM_MV = (2.5, 5.0, 10.0, 20.0)
+USUAL_SPEED, USUAL_GAIN = 25.0, 10.0
+LONGEST_ROW_S = 11.0  # ten seconds is what a page shows at most, and a little for an extent measured too wide
+NEAR_SPEED = 0.13  # of a nominal width: some machines print pulses of 3.2 mm at 25 mm/s, which must fit no speed
+NEAR_GAIN = 0.16  # of a nominal height: gains are a factor 2 apart, a foot is lost in the trace's first beat
+ENOUGH = 0.9  # summed scores of pulses that agree: one clear pulse, or two doubtful ones
+DISAGREES = 0.03  # between grid and file resolution: more than a printer's or a scanner's stretch
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The page's scales and how each is known.
+
+    paper: the map to go on with. It is the one given, except where that one's scale was ASSUMED: then its millimetres
+        are those of the pulse (0.2 s wide at 25 mm/s, 1 mV high at 10 mm/mV), and baselines found on the old map
+        must be multiplied by stretch.
+    chest_gain_mm_mv: only where rows with two different pulses show that chest leads have their own gain; the gain of
+        the lower rows. row_gains_mm_mv: for each baseline the gain its own pulse shows, None without one.
+    pulses: those that agree, in millimetres of paper; stage 2 must not read them as signal.
+    stretch: (x, y) factors from the millimetres of the map given to those of paper.
+    """
+
+    speed_mm_s: Scale
+    gain_mm_mv: Scale
+    chest_gain_mm_mv: Scale | None
+    row_gains_mm_mv: tuple[float | None, ...]
+    pulses: tuple[Pulse, ...]
+    paper: PaperMap
+    stretch: tuple[float, float]
+    findings: tuple[Finding, ...]
+
+
+def calibrate(
+    image: UInt8,
+    paper: PaperMap,
+    baselines_mm: Sequence[float],
+    x_extent_mm: tuple[float, float],
+    dpi: tuple[float, float] | None = None,
+) -> Calibration:
+    """The speed and the gain of a page.
+
+    image: uint8 (H, W, 3) RGB. baselines_mm: y of each printed row; x_extent_mm: where the traces begin and end.
+    dpi: as the file says, only to be compared with the grid. Raises Unreadable("no_scale") where nothing tells a scale.
+    """
+    found = find_pulses(image, paper, baselines_mm, x_extent_mm)
+    if paper.known is Known.ASSUMED:
+        return _by_pulse_alone(paper, baselines_mm, found)
+    by_gain = _by_gain(found)
+    findings = _against_resolution(paper, dpi)
+    gain = Scale(USUAL_GAIN, Known.ASSUMED)
+    chest: Scale | None = None
+    pulses: tuple[Pulse, ...] = ()
+    strong = [(g, group) for g, group in by_gain.items() if sum(p.score for p in group) >= ENOUGH]
+    if strong:
+        best, pulses = max(strong, key=lambda item: sum(p.score for p in item[1]))
+        gain = Scale(best, Known.PULSE)
+        other = _other_gain(strong, best)
+        if other is not None:
+            low, high = sorted((pulses, other[1]), key=lambda group: float(np.median([p.baseline_mm for p in group])))
+            gain, chest = (Scale(_nearest(_height(group), GAINS_MM_MV), Known.PULSE) for group in (low, high))
+            pulses = (*pulses, *other[1])
+    else:
+        findings += (_assumed("gain", f"{USUAL_GAIN:g} mm/mV", found),)
+    speed = _speed(pulses, x_extent_mm[1] - x_extent_mm[0])
+    if speed.known is Known.ASSUMED:
+        findings += (_assumed("speed", f"{USUAL_SPEED:g} mm/s", pulses),)
+    return Calibration(speed, gain, chest, _row_gains(pulses, baselines_mm), tuple(pulses), paper, (1.0, 1.0), findings)
+
+
+def _by_gain(found: Sequence[Pulse]) -> dict[float, tuple[Pulse, ...]]:
+    """The pulses of each nominal gain; of those, the ones that are as wide as most."""
+    groups: dict[float, tuple[Pulse, ...]] = {}
+    for gain in GAINS_MM_MV:
+        group = [p for p in found if abs(p.height_mm / (gain * PULSE_MV) - 1) < NEAR_GAIN]
+        if group:
+            width = _width(group)
+            groups[gain] = tuple(p for p in group if abs(p.width_mm / width - 1) < NEAR_SPEED)
+    return groups
+
+
+def _width(group: Sequence[Pulse]) -> float:
+    """The width of the pulse most like the others, weighed by score."""
+    fit = [sum(q.score for q in group if abs(q.width_mm / p.width_mm - 1) < 0.08) for p in group]
+    return group[int(np.argmax(fit))].width_mm
+
+
+def _height(group: Sequence[Pulse]) -> float:
+    return float(np.median([p.height_mm for p in group]))
+
+
+def _nearest(value: float, nominal: tuple[float, ...]) -> float:
+    return min(nominal, key=lambda n: abs(np.log(value / n)))
+
+
+def _other_gain(
+    strong: Sequence[tuple[float, tuple[Pulse, ...]]], best: float
+) -> tuple[float, tuple[Pulse, ...]] | None:
+    """A second gain, half or double the first, shown by clear pulses of the same width in other rows."""
+    first = next(group for g, group in strong if g == best)
+    for gain, group in strong:
+        clear = sum(p.score for p in group) >= 2 * ENOUGH and gain in (best / 2, best * 2)
+        if clear and abs(_width(group) / _width(first) - 1) < NEAR_SPEED:
+            return gain, group
+    return None
+
+
+def _speed(pulses: Sequence[Pulse], row_mm: float) -> Scale:
+    """From the pulses' width, where that leaves one answer.
+
+    A pulse of 2.5 mm is one of 0.2 s at 12.5 mm/s, or of 0.1 s, as some machines print it, at 25 mm/s. A row that
+    would then last longer than any machine prints decides.
+    """
+    if pulses:
+        width = _width(pulses)
+        speed = _nearest(width / PULSE_S, SPEEDS_MM_S)
+        if abs(width / (speed * PULSE_S) - 1) < NEAR_SPEED and row_mm / speed <= LONGEST_ROW_S:
+            return Scale(speed, Known.PULSE)
+    return Scale(USUAL_SPEED, Known.ASSUMED)
+
+
+def _row_gains(pulses: Sequence[Pulse], baselines_mm: Sequence[float]) -> tuple[float | None, ...]:
+    rows: list[float | None] = []
+    spacing = float(np.median(np.diff(sorted(baselines_mm)))) if len(baselines_mm) > 1 else 30.0
+    for baseline in baselines_mm:
+        own = [p for p in pulses if abs(p.baseline_mm - baseline) < min(10.0, spacing / 2)]
+        rows.append(_nearest(_height(own), GAINS_MM_MV) if own else None)
+    return tuple(rows)
+
+
+def _against_resolution(paper: PaperMap, dpi: tuple[float, float] | None) -> tuple[Finding, ...]:
+    """A grid that is not as large as the file's resolution says: told, the grid is believed."""
+    if paper.known is not Known.GRID or dpi is None or min(dpi) < 97:  # 72 and 96 are what software writes unasked
+        return ()
+    x, y = paper.x_mm[len(paper.x_mm) // 2], paper.y_mm[len(paper.y_mm) // 2]
+    at = paper.to_px(np.array([[x, y], [x + 5.0, y], [x, y + 5.0]]))
+    measured = [float(np.hypot(*(at[i] - at[0]))) / 5.0 for i in (1, 2)]
+    ratios = [m / (d / 25.4) for m, d in zip(measured, dpi, strict=True)]
+    if all(abs(r - 1) < DISAGREES for r in ratios):
+        return ()
+    detail = f"grid is {ratios[0]:.3f} x {ratios[1]:.3f} of what {dpi[0]:g} x {dpi[1]:g} dpi says"
+    return (Finding("scale_disagreement", Severity.INFO, detail=detail),)
+
+
+def _assumed(what: str, value: str, found: Sequence[Pulse]) -> Finding:
+    seen = ", ".join(f"{p.width_mm:.1f} x {p.height_mm:.1f} mm" for p in found[:4])
+    detail = f"{what} taken for {value}; " + (f"pulses seen: {seen}" if seen else "no calibration pulse found")
+    return Finding("scale_assumed", Severity.WARNING, detail=detail)
+
+
+def _by_pulse_alone(paper: PaperMap, baselines_mm: Sequence[float], found: Sequence[Pulse]) -> Calibration:
+    """Where not even the millimetre is known: equal pulses at two rows or more say what 0.2 s and 1 mV are."""
+    alike = max(
+        (
+            [
+                q
+                for q in found
+                if abs(q.width_mm / p.width_mm - 1) < NEAR_SPEED and abs(q.height_mm / p.height_mm - 1) < NEAR_GAIN
+            ]
+            for p in found
+        ),
+        key=lambda group: sum(p.score for p in group),
+        default=[],
+    )
+    if sum(p.score for p in alike) < 2 * ENOUGH:
+        raise Unreadable("no_scale", "the page has no grid, no resolution and no calibration pulses to measure by")
+    across = USUAL_SPEED * PULSE_S / float(np.median([p.width_mm for p in alike]))
+    down = USUAL_GAIN * PULSE_MV / _height(alike)
+    scaled = replace(paper, x_mm=paper.x_mm * across, y_mm=paper.y_mm * down, known=Known.PULSE)
+    pulses = tuple(
+        Pulse(p.x0_mm * across, p.x1_mm * across, p.baseline_mm * down, p.height_mm * down, p.score) for p in alike
+    )
+    detail = "scaled by the calibration pulses alone: true millimetres unknown"
+    return Calibration(
+        Scale(USUAL_SPEED, Known.PULSE),
+        Scale(USUAL_GAIN, Known.PULSE),
+        None,
+        _row_gains(pulses, [b * down for b in baselines_mm]),
+        pulses,
+        scaled,
+        (across, down),
+        (Finding("scale_by_pulse", Severity.WARNING, detail=detail),),
+    )
