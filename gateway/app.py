@@ -21,7 +21,7 @@ from gateway.deliver.queue import DeliveryLoop, make_sender
 from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
 from gateway.store import Store
-from gateway.worker import Digitize, Worker
+from pipeline.recording import Page, Recording
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,12 @@ STOP_S = 10.0  # how long a worker may finish its page after SIGTERM; its lease 
 class Eye:
     """The digitizer with its networks loaded, and what made it."""
 
-    digitize: Digitize
+    digitize: Callable[[Page], Recording]
     made_by: str
 
 
 def open_eye(threads: int = 0) -> Eye:
-    """Loads torch and the networks: seconds and hundreds of megabytes, so only a worker or the digitize command calls it."""
+    """Loads torch and the networks: seconds and hundreds of megabytes, so no door ever calls it."""
     import torch
     from pipeline.digitize import Digitizer
 
@@ -52,6 +52,8 @@ def open_eye(threads: int = 0) -> Eye:
 
 def run_worker(config: Config, number: int) -> None:
     """The main function of a worker process: works until SIGTERM, or until its gateway is gone."""
+    from gateway.worker import Worker  # scipy and the emitters take seconds to load, and no door needs them
+
     configure_logging(config)
     gateway_pid = os.getppid()
     stopping = threading.Event()

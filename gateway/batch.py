@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -133,4 +132,4 @@ def _write_whole(path: Path, content: bytes) -> None:
     """A reader never sees half a file: a temporary name first, then the rename."""
     partial = path.with_name(f".{path.name}.part")
     partial.write_bytes(content)
-    os.replace(partial, path)
+    partial.replace(path)

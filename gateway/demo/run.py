@@ -53,7 +53,7 @@ class Sent:
 
 
 def run_demo(folder: Path, out: Console) -> int:
-    """Runs the demonstration, leaves its files in folder, and returns the exit status: 0 if all arrived and verified."""
+    """Runs the demonstration and leaves its files in folder. The exit status: 0 if all arrived and verified."""
     logging.basicConfig(level=logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     pacs, ehr = StandInPacs(folder / "pacs"), StandInEhr(folder / "ehr")

@@ -1,4 +1,4 @@
-"""Labelled pages made by others: renders/*.png with a 500 Hz CSV, scans/*.png with the 100 Hz WFDB record printed on them.
+"""Labelled pages made by others: renders/*.png with a 500 Hz CSV, scans/*.png with the 100 Hz WFDB record they show.
 
 Every page is 3x4 with a 10 s lead II below; column j shows seconds 2.5 j to 2.5 (j + 1).
 """

@@ -27,7 +27,8 @@ from gateway.job import State
 from pipeline.recording import TWELVE
 from pipeline.synth.fax import encode_fax_tiff
 from pipeline.synth.heart import synthetic_ecg
-from pipeline.synth.page import faxed_page, render_not_an_ecg, scanned_page
+from pipeline.synth.other import render_not_an_ecg
+from pipeline.synth.page import faxed_page, scanned_page
 from tests.flow.orthanc import BINARY, Orthanc
 from tests.flow.processes import ENDED, GatewayProcess, free_port, wait_for
 
@@ -171,9 +172,8 @@ def _millivolts(data: bytes) -> np.ndarray:
     ds = dcmread(io.BytesIO(data))
     volts = ds.waveform_array(0).T
     raw = np.frombuffer(ds.WaveformSequence[0].WaveformData, "<i2").reshape(volts.shape[1], -1).T
-    unit = {"uV": 1e-3, "mV": 1.0}[
-        ds.WaveformSequence[0].ChannelDefinitionSequence[0].ChannelSensitivityUnitsSequence[0].CodeValue
-    ]
+    channels = ds.WaveformSequence[0].ChannelDefinitionSequence
+    unit = {"uV": 1e-3, "mV": 1.0}[channels[0].ChannelSensitivityUnitsSequence[0].CodeValue]
     millivolts = np.where(raw == -32768, np.nan, volts * unit)
     out = np.full((12, volts.shape[1]), np.nan)
     names = [str(lead) for lead in TWELVE]

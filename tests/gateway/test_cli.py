@@ -1,0 +1,109 @@
+"""The command line: what it says and with which exit status."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from gateway import cli
+from gateway.batch import FORMATS, parse_formats
+from gateway.describe import describe
+from pipeline.recording import TWELVE
+from pipeline.score import kaggle_db
+from pipeline.synth.heart import synthetic_ecg
+from pipeline.synth.other import render_not_an_ecg
+from pipeline.synth.page import clean_page
+
+README = Path(__file__).parents[2] / "README.md"
+run = CliRunner()
+
+
+def test_digitize_writes_what_others_measure_us_by(tmp_path: Path) -> None:
+    rendered = clean_page(synthetic_ecg(np.random.default_rng(7), 10.0, 500), 500, seed=7)
+    good, letter = tmp_path / "good.png", tmp_path / "letter.png"
+    Image.fromarray(rendered.page.image).save(good, dpi=rendered.page.dpi or (200, 200))
+    Image.fromarray(render_not_an_ecg(1).image).save(letter)
+    out = tmp_path / "out"
+    words = ["digitize", str(good), str(letter), "--out", str(out), "--format", ",".join(FORMATS)]
+    answer = run.invoke(cli.app, [*words, "--patient-id", "P1", "--acquired-at", "20240131"])
+    assert answer.exit_code == 3, answer.output
+    assert "not_an_ecg" in answer.stderr
+    names = sorted(path.name for path in out.iterdir())
+    assert names == sorted(["good.npz", "good.csv", "good.dcm", "good.xml", "good.png", "good.json"])
+    with np.load(out / "good.npz") as arrays:
+        assert arrays["millivolts"].dtype == np.float32
+        assert arrays["millivolts"].shape[0] == len(TWELVE)
+        assert arrays["sigma_mv"].shape == arrays["seen"].shape == arrays["millivolts"].shape
+        assert arrays["seen"].dtype == np.uint8
+        assert int(arrays["rate_hz"]) == int(arrays["strip_rate_hz"]) == 500
+        assert len(arrays["strip_millivolts"]) == len(arrays["strip_lead"]) == len(arrays["strip_start_s"]) == 13
+        assert kaggle_db(rendered.truth.recording.twelve().millivolts, arrays["millivolts"]) >= 14
+    summary = json.loads((out / "good.json").read_text())
+    assert summary["layout"] == "3x4+1"
+    assert 0 <= summary["confidence"] <= 1
+
+
+def test_digitize_without_a_date_writes_all_but_the_waveform_and_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "page.png"
+    rendered = clean_page(synthetic_ecg(np.random.default_rng(8), 10.0, 500), 500, seed=8)
+    Image.fromarray(rendered.page.image).save(path)
+    answer = run.invoke(cli.app, ["digitize", str(path), "--out", str(tmp_path / "o"), "--format", "npz,dcm"])
+    assert answer.exit_code == 0, answer.output
+    assert "no dcm written" in answer.stderr
+    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["page.json", "page.npz"]
+
+
+@pytest.mark.parametrize(
+    "words", [["digitize", "nowhere.png"], ["digitize", __file__, "--format", "gif"], ["digitize"]]
+)
+def test_bad_usage_is_exit_2(words: list[str]) -> None:
+    assert run.invoke(cli.app, words).exit_code == 2
+
+
+def test_formats_are_named_when_one_is_unknown() -> None:
+    with pytest.raises(ValueError, match="npz,csv,dcm,aecg,png, not gif"):
+        parse_formats("npz,gif")
+
+
+def test_describe_prints_what_conformance_holds() -> None:
+    answer = run.invoke(cli.app, ["describe"])
+    assert answer.stdout == describe()
+
+
+def test_the_readme_names_every_command() -> None:
+    text = README.read_text(encoding="utf-8")
+    groups = {group.name: group.typer_instance for group in cli.app.registered_groups}
+    for command in cli.app.registered_commands:
+        assert f"`{(command.name or command.callback.__name__)}" in text
+    for name, group in groups.items():
+        assert f"`{name} " in text
+        for command in group.registered_commands:
+            assert re.search(rf"`({name} )?{command.name}[` ]", text), command.name
+
+
+def test_a_wrong_configuration_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[dicom_scp]\nae_titel = "X"\n')
+    monkeypatch.setattr("sys.argv", ["cardioscan", "check", "--config", str(path)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+
+
+def test_jobs_and_audit_of_an_empty_gateway(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f'[data]\nfolder = "{tmp_path}/data"\nreserve_mb = 0\n')
+    assert run.invoke(cli.app, ["db", "upgrade", "--config", str(path)]).exit_code == 0
+    assert run.invoke(cli.app, ["jobs", "list", "--config", str(path)]).exit_code == 0
+    assert run.invoke(cli.app, ["jobs", "list", "--state", "lost", "--config", str(path)]).exit_code == 2
+    answer = run.invoke(cli.app, ["audit", "verify", "--config", str(path)])
+    assert answer.exit_code == 0
+    assert "verified: 0 audit rows" in answer.stdout
+    assert run.invoke(cli.app, ["audit", "export", "--config", str(path)]).stdout == ""
+    assert run.invoke(cli.app, ["check", "--no-peers", "--config", str(path)]).exit_code == 0

@@ -1,0 +1,160 @@
+"""The worker against a real store: what becomes of a job, and of its neighbours when it goes wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gateway.config import Config
+from gateway.job import Arrival, Door, Job, State, Verdict
+from gateway.order import Order, Patient
+from gateway.store import Store
+from gateway.worker import Worker
+from pipeline.errors import Unreadable
+from pipeline.recording import Finding, Page, Recording, Severity
+from tests.recordings import three_by_four
+
+WHOSE = Order(patient=Patient("P-1", name="Test^Worker"), acquired_at="20240131143000", acquired_from="test")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config.model_validate(
+        {
+            "data": {"folder": tmp_path / "data", "reserve_mb": 0},
+            "destination": [
+                {"kind": "folder", "name": "out", "folder": tmp_path / "out", "documents": ["aecg", "dicom_waveform"]}
+            ],
+            "rule": [
+                {"name": "no", "when": [{"field": "sender", "equals": "stranger"}], "refuse": "we do not know you"},
+                {"name": "wait", "when": [{"field": "sender", "equals": "doubtful"}], "hold": "look at this first"},
+                {"name": "all", "send": ["out"]},
+            ],
+        }
+    )
+
+
+@pytest.fixture
+def store(config: Config) -> Iterator[Store]:
+    with Store.open(config.data) as opened:
+        yield opened
+
+
+@pytest.fixture
+def work(config: Config, store: Store, tmp_path: Path) -> Callable[..., Job]:
+    """Receives a document of so many pages, lets a worker take it through, and returns the job as it then stands."""
+
+    def run(
+        digitize: Callable[[Page], Recording], order: Order | None = WHOSE, sender: str = "fax", pages: int = 1
+    ) -> Job:
+        staged = store.staging / "page.tif"
+        images = [Image.fromarray(np.full((40, 60), 200 + n, np.uint8)) for n in range(pages)]
+        images[0].save(staged, "TIFF", save_all=True, append_images=images[1:])
+        sha256 = hashlib.sha256(staged.read_bytes()).hexdigest()
+        receipt = store.receive(staged, Arrival(Door.FAX, sender, order=order), sha256=sha256)
+        worker = Worker("test", config, store, digitize, "{}")
+        assert worker.work_once()
+        return store.job(receipt.job_id)
+
+    return run
+
+
+def _read(_page: Page) -> Recording:
+    return three_by_four()
+
+
+def test_a_read_page_is_digitized_and_queued_once_per_document(work: Callable[..., Job], store: Store) -> None:
+    job = work(_read)
+    assert job.state == State.DIGITIZED
+    assert sorted(row.kind for row in store.deliveries(job.job_id)) == ["aecg", "dicom_waveform"]
+    (page,) = store.pages(job.job_id)
+    assert page.verdict == Verdict.DIGITIZED
+    assert page.recording_npz is not None
+
+
+def test_nothing_waits(config: Config, store: Store) -> None:
+    assert not Worker("test", config, store, _read, "{}").work_once()
+
+
+def test_a_page_that_is_no_ecg_is_refused_and_nothing_is_queued(work: Callable[..., Job], store: Store) -> None:
+    def no_ecg(_page: Page) -> Recording:
+        raise Unreadable("not_an_ecg", "It is a letter.")
+
+    job = work(no_ecg)
+    assert (job.state, job.code) == (State.REFUSED, "not_an_ecg")
+    assert store.deliveries(job.job_id) == ()
+
+
+def test_a_cover_sheet_is_told_so_and_the_ecg_behind_it_goes_out(work: Callable[..., Job], store: Store) -> None:
+    def second_only(page: Page) -> Recording:
+        if page.image[0, 0, 0] == 200:
+            raise Unreadable("not_an_ecg", "It is a cover sheet.")
+        return _read(page)
+
+    job = work(second_only, pages=2)
+    assert job.state == State.DIGITIZED
+    assert [page.verdict for page in store.pages(job.job_id)] == [Verdict.NOT_AN_ECG, Verdict.DIGITIZED]
+
+
+def test_an_unreadable_ecg_holds_the_readable_one_beside_it(work: Callable[..., Job], store: Store) -> None:
+    def first_only(page: Page) -> Recording:
+        if page.image[0, 0, 0] == 200:
+            return _read(page)
+        raise Unreadable("no_traces", "Nothing to read.")
+
+    job = work(first_only, pages=2)
+    assert (job.state, job.code) == (State.HELD, "no_traces")
+    assert "Page 2" in job.why
+    assert store.deliveries(job.job_id) == ()
+
+
+def test_low_confidence_is_held(work: Callable[..., Job]) -> None:
+    job = work(lambda _page: replace(three_by_four(), confidence=0.1))
+    assert (job.state, job.code) == (State.HELD, "low_confidence")
+
+
+def test_a_finding_of_severity_error_holds_the_page(work: Callable[..., Job]) -> None:
+    finding = Finding("scale_disagreement", Severity.ERROR, detail="pulse and grid disagree")
+    job = work(lambda _page: replace(three_by_four(), findings=(finding,)))
+    assert (job.state, job.code) == (State.HELD, "scale_disagreement")
+
+
+def test_no_patient_is_held_never_guessed(work: Callable[..., Job]) -> None:
+    job = work(_read, order=Order(acquired_at="20240131"))
+    assert (job.state, job.code) == (State.HELD, "no_patient_id")
+
+
+def test_no_acquisition_date_is_held(work: Callable[..., Job]) -> None:
+    job = work(_read, order=replace(WHOSE, acquired_at=""))
+    assert (job.state, job.code) == (State.HELD, "no_acquisition_date")
+
+
+def test_rules_hold_and_refuse(work: Callable[..., Job]) -> None:
+    assert work(_read, sender="doubtful").state == State.HELD
+    refused = work(_read, sender="stranger")
+    assert (refused.state, refused.code) == (State.REFUSED, "refused_by_rule")
+
+
+def test_our_own_fault_is_held_and_the_worker_lives(work: Callable[..., Job]) -> None:
+    def broken(_page: Page) -> Recording:
+        raise ZeroDivisionError("ours")
+
+    job = work(broken)
+    assert (job.state, job.code) == (State.HELD, "our_fault")
+    assert "ZeroDivisionError" in job.why
+    assert work(_read, sender="another").state == State.DIGITIZED
+
+
+def test_a_file_that_cannot_be_unpacked_is_refused(config: Config, store: Store) -> None:
+    staged = store.staging / "junk"
+    staged.write_bytes(b"no image at all")
+    sha256 = hashlib.sha256(b"no image at all").hexdigest()
+    receipt = store.receive(staged, Arrival(Door.FAX, "fax", order=WHOSE), sha256=sha256)
+    Worker("test", config, store, _read, "{}").work_once()
+    assert store.job(receipt.job_id).state == State.REFUSED
