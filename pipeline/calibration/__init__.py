@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.calibration.pulse import Pulse, find_pulses
 from pipeline.errors import Unreadable
+from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import PaperMap
 from pipeline.recording import Finding, Known, Scale, Severity, UInt8
 
@@ -62,7 +63,7 @@ def calibrate(
     """The speed and the gain of a page.
 
     image: uint8 (H, W, 3) RGB. baselines_mm: y of each printed row; x_extent_mm: where the traces begin and end.
-    dpi: as the file says, only to be compared with the grid. Raises Unreadable("no_scale") where nothing tells a scale.
+    dpi: as the file says, only to be compared with the grid. Raises Unreadable("no_grid") where nothing tells a scale.
     """
     found = find_pulses(image, paper, baselines_mm, x_extent_mm)
     if paper.known is Known.ASSUMED:
@@ -81,8 +82,12 @@ def calibrate(
             low, high = sorted((pulses, other[1]), key=lambda group: float(np.median([p.baseline_mm for p in group])))
             gain, chest = (Scale(_nearest(_height(group), GAINS_MM_MV), Known.PULSE) for group in (low, high))
             pulses = (*pulses, *other[1])
+            if chest.value == gain.value / 2:
+                findings += (Finding(FindingCode.HALF_GAIN_CHEST, Severity.INFO, detail=f"{chest.value:g} mm/mV"),)
     else:
         findings += (_assumed("gain", f"{USUAL_GAIN:g} mm/mV", found),)
+    if not pulses:
+        findings += (Finding(FindingCode.PULSE_NOT_FOUND, Severity.INFO),)
     speed = _speed(pulses, x_extent_mm[1] - x_extent_mm[0])
     if speed.known is Known.ASSUMED:
         findings += (_assumed("speed", f"{USUAL_SPEED:g} mm/s", pulses),)
@@ -160,13 +165,13 @@ def _against_resolution(paper: PaperMap, dpi: tuple[float, float] | None) -> tup
     if all(abs(r - 1) < DISAGREES for r in ratios):
         return ()
     detail = f"grid is {ratios[0]:.3f} x {ratios[1]:.3f} of what {dpi[0]:g} x {dpi[1]:g} dpi says"
-    return (Finding("scale_disagreement", Severity.INFO, detail=detail),)
+    return (Finding(FindingCode.SCALE_DISAGREEMENT, Severity.INFO, detail=detail),)
 
 
 def _assumed(what: str, value: str, found: Sequence[Pulse]) -> Finding:
     seen = ", ".join(f"{p.width_mm:.1f} x {p.height_mm:.1f} mm" for p in found[:4])
     detail = f"{what} taken for {value}; " + (f"pulses seen: {seen}" if seen else "no calibration pulse found")
-    return Finding("scale_assumed", Severity.WARNING, detail=detail)
+    return Finding(FindingCode.SCALE_ASSUMED, Severity.WARNING, detail=detail)
 
 
 def _by_pulse_alone(paper: PaperMap, baselines_mm: Sequence[float], found: Sequence[Pulse]) -> Calibration:
@@ -184,7 +189,9 @@ def _by_pulse_alone(paper: PaperMap, baselines_mm: Sequence[float], found: Seque
         default=[],
     )
     if sum(p.score for p in alike) < 2 * ENOUGH:
-        raise Unreadable("no_scale", "the page has no grid, no resolution and no calibration pulses to measure by")
+        raise Unreadable(
+            UnreadableCode.NO_GRID, "the page has no grid, no resolution and no calibration pulses to measure by"
+        )
     across = USUAL_SPEED * PULSE_S / float(np.median([p.width_mm for p in alike]))
     down = USUAL_GAIN * PULSE_MV / _height(alike)
     scaled = replace(paper, x_mm=paper.x_mm * across, y_mm=paper.y_mm * down, known=Known.PULSE)
@@ -200,5 +207,5 @@ def _by_pulse_alone(paper: PaperMap, baselines_mm: Sequence[float], found: Seque
         pulses,
         scaled,
         (across, down),
-        (Finding("scale_by_pulse", Severity.WARNING, detail=detail),),
+        (Finding(FindingCode.SCALE_ASSUMED, Severity.WARNING, detail=detail),),
     )
