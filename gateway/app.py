@@ -40,9 +40,9 @@ class Eye:
 def open_eye(threads: int = 0) -> Eye:
     """Loads torch and the networks: seconds and hundreds of megabytes, so no door ever calls it."""
     import torch
-    from pipeline.digitize import Digitizer
 
     from gateway.emit.npz import made_by_json
+    from pipeline.digitize import Digitizer
 
     if threads:
         torch.set_num_threads(threads)
