@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from gateway.errors import Held
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-CONTROL_OR_BACKSLASH = re.compile(r"[\\\x00-\x1f\x7f]")
+# control characters, lone surrogates and the two code points that are never characters: XML and HL7 hold none of them
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+CONTROL_OR_BACKSLASH = re.compile(rf"{CONTROL.pattern}|\\")
 
 DATE = (r"\d{8}", "YYYYMMDD")
 SEX = ("[MFO]", "M, F or O")

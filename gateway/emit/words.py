@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.emit.channels import Channel
+from gateway.emit.identity import CONTROL
 from gateway.mapping import mappings
 from pipeline.recording import Finding, Known, Recording, Scale
 
@@ -48,7 +49,7 @@ def finding(what: Finding) -> str:
     if what.start_s is not None or what.end_s is not None:
         where.append(f"{_seconds(what.start_s)} to {_seconds(what.end_s)} s")
     tail = f" ({', '.join(where)})" if where else ""
-    detail = f" {what.detail}" if what.detail else ""
+    detail = f" {CONTROL.sub(' ', what.detail)}" if what.detail else ""
     return f"{what.severity.value.upper()}: {mappings().finding_text(what.code)}{tail}{detail}"
 
 
