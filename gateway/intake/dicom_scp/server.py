@@ -35,7 +35,8 @@ SMALL_MAX_BYTES = 1024  # release and abort are 4 bytes
 ABORT = struct.pack(">BBI4B", 0x07, 0, 4, 0, 0, 2, 6)
 
 REQUEST_WITHIN_S = 5.0  # from the connection to the whole A-ASSOCIATE-RQ
-LOOK_ROUND_S = 0.5  # how often the anteroom looks at its clock
+LOOK_ROUND_S = 0.1  # how often the listener and the anteroom look up from their sockets
+COLLECT_EVERY_S = 30.0  # pynetdicom's ended associations are cyclic garbage with open descriptors
 WAITING_MAX = 200  # connections that have not yet sent it; each costs one descriptor and nothing else
 
 
@@ -239,11 +240,14 @@ class GuardedServer(ThreadedAssociationServer):
     ) -> None:
         """prepare is given each new Association before its threads start."""
         super().__init__(entity, address, ae_title, contexts, evt_handlers=evt_handlers, request_handler=Admitted)
+        self._gc = [0, round(COLLECT_EVERY_S / LOOK_ROUND_S)]  # pynetdicom counts its rounds
         self.prepare = prepare
         self._networks = networks
         self._anteroom = Anteroom(super().process_request)
         self._anteroom.start()
-        self._thread = threading.Thread(target=self.serve_forever, name="dicom-accept", daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(LOOK_ROUND_S,), name="dicom-accept", daemon=True
+        )
 
     def start(self) -> None:
         self._thread.start()

@@ -1,0 +1,567 @@
+"""The C-STORE door, asked by pynetdicom, by dcmtk, and by people who mean no good."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from pydicom import dcmread, uid
+from pydicom.dataset import FileDataset
+from pydicom.uid import UID
+from pynetdicom import AE, evt
+from pynetdicom.pdu import A_ASSOCIATE_RQ
+
+from gateway.config import Config, DataSection, DicomScpSection
+from gateway.errors import OutOfSpace, QueueFull
+from gateway.intake import dicom_scp
+from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, DicomScp, Status
+from gateway.intake.dicom_scp.server import WAITING_MAX
+from gateway.job import Door
+from gateway.order import Patient
+from gateway.store import Store
+from gateway.unpack import recognise
+from tests.dicom_objects import (
+    SECONDARY_CAPTURE,
+    colours,
+    compressed,
+    dicom_object,
+    encapsulated_pdf,
+    gradient,
+    pdf_of,
+    put_pixels,
+    save,
+)
+
+ECHO = "1.2.840.10008.1.1"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(DataSection(folder=tmp_path / "data", reserve_mb=0)) as opened:
+        yield opened
+
+
+@contextmanager
+def listening(store: Store, **settings: object) -> Iterator[DicomScp]:
+    section = DicomScpSection.model_validate({"port": 0, "ae_title": "DOOR", "object_max_mb": 5, **settings})
+    scp = DicomScp(Config(dicom_scp=section), store)
+    scp.start()
+    try:
+        yield scp
+    finally:
+        scp.stop()
+
+
+@pytest.fixture
+def scp(store: Store) -> Iterator[DicomScp]:
+    with listening(store) as opened:
+        yield opened
+
+
+def page(**attributes: object) -> FileDataset:
+    made = dicom_object()
+    put_pixels(made, gradient()[None])
+    for keyword, value in attributes.items():
+        setattr(made, keyword, value)
+    return made
+
+
+@contextmanager
+def associated(port: int, *contexts: tuple[str, str], calling: str = "CART", called: str = "DOOR") -> Iterator[Any]:
+    entity = AE(calling)
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
+    for sop_class, syntax in contexts or ((ECHO, uid.ImplicitVRLittleEndian),):
+        entity.add_requested_context(sop_class, syntax)
+    association = entity.associate("127.0.0.1", port, ae_title=called)
+    try:
+        yield association
+    finally:
+        if association.is_established:
+            association.release()
+
+
+def send(port: int, made: FileDataset, **who: str) -> Any:
+    """The response's dataset to the C-STORE of one object."""
+    with associated(port, (made.SOPClassUID, made.file_meta.TransferSyntaxUID), **who) as association:
+        assert association.is_established
+        return association.send_c_store(made)
+
+
+def echo(port: int) -> int:
+    with associated(port) as association:
+        assert association.is_established
+        return int(association.send_c_echo().Status)
+
+
+def left_in_staging(store: Store) -> list[str]:
+    return [entry.name for entry in store.staging.iterdir() if entry.name != ".lock"]
+
+
+class TestYes:
+    def test_answers_an_echo(self, scp: DicomScp) -> None:
+        assert echo(scp.port) == Status.SUCCESS
+
+    def test_a_stored_page_is_a_job_with_its_patient_and_sender(self, scp: DicomScp, store: Store) -> None:
+        made = page()
+        assert send(scp.port, made).Status == Status.SUCCESS
+        (job,) = store.jobs()
+        assert (job.arrival.door, job.arrival.sender, job.arrival.called) == (Door.DICOM, "CART", "DOOR")
+        assert job.arrival.sender_address == "127.0.0.1"
+        order = job.arrival.order
+        assert order is not None
+        assert order.patient == Patient("P-4711", "WARD", "Müller^Jörg", "19500203", "M")
+        assert order.source.sop_instance_uid == made.SOPInstanceUID
+        kept = dcmread(store.content(job))
+        assert kept == made
+        assert kept.preamble == bytes(128)
+        assert left_in_staging(store) == []
+
+    def test_the_same_object_again_is_the_same_job(self, scp: DicomScp, store: Store) -> None:
+        made = page()
+        assert [send(scp.port, made).Status for _ in range(2)] == [Status.SUCCESS] * 2
+        assert len(store.jobs()) == 1
+
+    def test_what_is_kept_hashes_to_its_name(self, scp: DicomScp, store: Store) -> None:
+        send(scp.port, page())
+        assert store.verify_audit(check_objects=True).ok
+
+    @pytest.mark.parametrize("sop_class", STORAGE_CLASSES, ids=lambda u: UID(u).name)
+    def test_takes_every_class_it_promises(self, scp: DicomScp, store: Store, sop_class: UID) -> None:
+        made = page(SOPClassUID=sop_class)
+        if sop_class.endswith("104.1"):
+            made = encapsulated_pdf(pdf_of(gradient()))
+        assert send(scp.port, made).Status == Status.SUCCESS
+        assert len(store.jobs()) == 1
+
+    @pytest.mark.parametrize("syntax", TRANSFER_SYNTAXES, ids=lambda u: UID(u).name)
+    def test_negotiates_every_syntax_it_promises(self, scp: DicomScp, syntax: UID) -> None:
+        with associated(scp.port, (SECONDARY_CAPTURE, syntax)) as association:
+            assert [context.transfer_syntax for context in association.accepted_contexts] == [[syntax]]
+
+    @pytest.mark.parametrize(
+        "sop_class_and_syntax",
+        [
+            (SECONDARY_CAPTURE, uid.DeflatedExplicitVRLittleEndian),  # a bomb cannot be seen before it is inflated
+            (SECONDARY_CAPTURE, uid.MPEG2MPML),
+            ("1.2.840.10008.5.1.4.1.1.2", uid.ExplicitVRLittleEndian),  # a CT is no page
+            ("1.2.840.10008.5.1.4.1.2.2.1", uid.ExplicitVRLittleEndian),  # no queries here
+        ],
+    )
+    def test_negotiates_nothing_else(self, scp: DicomScp, sop_class_and_syntax: tuple[str, str]) -> None:
+        with associated(scp.port, sop_class_and_syntax) as association:
+            assert association.accepted_contexts == []
+
+
+def _memory_mb() -> float:
+    return float(psutil.Process().memory_info().rss) / 1e6
+
+
+class TestNo:
+    def test_a_full_queue_is_out_of_resources(
+        self, scp: DicomScp, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full() -> None:
+            raise QueueFull("queue_full", "3 pages wait, 3 are allowed")
+
+        monkeypatch.setattr(store, "room", full)
+        answer = send(scp.port, page())
+        assert answer.Status == Status.OUT_OF_RESOURCES
+        assert "3 pages wait" in answer.ErrorComment
+        assert store.jobs() == []
+        assert left_in_staging(store) == []
+
+    def test_no_space_when_the_object_is_committed_is_out_of_resources(
+        self, scp: DicomScp, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_space(*_: object, **__: object) -> None:
+            raise OutOfSpace("out_of_space", "the disk is full")
+
+        monkeypatch.setattr(store, "receive", no_space)
+        assert send(scp.port, page()).Status == Status.OUT_OF_RESOURCES
+        assert left_in_staging(store) == []
+
+    @pytest.mark.parametrize("call", ["open", "write"])
+    def test_no_space_while_receiving_is_out_of_resources_and_leaves_nothing(
+        self, scp: DicomScp, store: Store, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        made = page()
+        put_pixels(made, np.zeros((1, 1000, 1000), np.uint8))
+        with monkeypatch.context() as patched:
+            patched.setattr(dicom_scp.staging.os, call, full)
+            assert send(scp.port, made).Status == Status.OUT_OF_RESOURCES
+        assert store.jobs() == []
+        assert left_in_staging(store) == []
+        assert send(scp.port, made).Status == Status.SUCCESS
+
+    def test_a_disk_that_fails_is_out_of_resources(
+        self, scp: DicomScp, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fails(*_: object, **__: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(store, "receive", fails)
+        assert send(scp.port, page()).Status == Status.OUT_OF_RESOURCES
+
+    def test_an_object_beyond_the_cap_is_refused_for_good(self, scp: DicomScp, store: Store) -> None:
+        made = page()
+        put_pixels(made, np.zeros((1, 3000, 2000), np.uint8))
+        answer = send(scp.port, made)
+        assert (answer.Status, answer.ErrorComment) == (Status.TOO_LARGE, "object is larger than 5 MB")
+        assert left_in_staging(store) == []
+        assert send(scp.port, page()).Status == Status.SUCCESS
+
+    @pytest.mark.parametrize("instance", ["../../etc/passwd", "1.2.3 4", "1.2.3a", "/tmp/x"])
+    def test_a_path_for_a_uid_is_refused(self, scp: DicomScp, store: Store, tmp_path: Path, instance: str) -> None:
+        files = set(tmp_path.rglob("*"))
+        with associated(scp.port, (SECONDARY_CAPTURE, uid.ExplicitVRLittleEndian)) as association:
+            status = _store_raw(association, page(), sop_instance=instance)
+        assert status == Status.INVALID_SOP_INSTANCE
+        assert store.jobs() == []
+        assert {p for p in tmp_path.rglob("*") if p.suffix == ".dcm"} <= files
+
+    def test_a_dataset_that_is_another_object_than_its_command_is_refused(self, scp: DicomScp, store: Store) -> None:
+        with associated(scp.port, (SECONDARY_CAPTURE, uid.ExplicitVRLittleEndian)) as association:
+            assert _store_raw(association, page(), sop_instance="1.2.3.4") == Status.DOES_NOT_MATCH
+            assert _store_raw(association, page(SOPClassUID="1.2.840.10008.5.1.4.1.1.1")) == Status.DOES_NOT_MATCH
+        assert store.jobs() == []
+
+    @pytest.mark.parametrize(
+        "dataset", [b"", b"\x00" * 64, random.Random(5).randbytes(2000), b"\x08\x00\x05\x00CS\xff\xff"]
+    )
+    def test_a_dataset_that_cannot_be_understood_is_refused(self, scp: DicomScp, store: Store, dataset: bytes) -> None:
+        with associated(scp.port, (SECONDARY_CAPTURE, uid.ExplicitVRLittleEndian)) as association:
+            assert _store_raw(association, page(), dataset=dataset) in (Status.CANNOT_UNDERSTAND, Status.DOES_NOT_MATCH)
+        assert store.jobs() == []
+        assert left_in_staging(store) == []
+
+    def test_a_transfer_that_breaks_off_leaves_nothing(self, scp: DicomScp, store: Store) -> None:
+        made = page()
+        put_pixels(made, np.zeros((1, 1000, 1000), np.uint8))
+        with associated(scp.port, (SECONDARY_CAPTURE, uid.ExplicitVRLittleEndian)) as association:
+            sent = 0
+
+            def hang_up(event: Any) -> None:
+                nonlocal sent
+                sent += 1
+                if sent == 4:
+                    event.assoc.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+
+            association.bind(evt.EVT_DATA_SENT, hang_up)
+            association.send_c_store(made)
+        _soon(lambda: left_in_staging(store) == [])
+        assert store.jobs() == []
+        assert echo(scp.port) == Status.SUCCESS
+
+
+def _store_raw(association: Any, made: FileDataset, sop_instance: str = "", dataset: bytes | None = None) -> int:
+    """A C-STORE whose command says what it likes; pynetdicom would correct it."""
+    from io import BytesIO
+
+    from pynetdicom.dimse_primitives import C_STORE
+    from pynetdicom.dsutils import encode
+
+    request = C_STORE()
+    request.MessageID = 1
+    request.Priority = 2
+    request.AffectedSOPClassUID = SECONDARY_CAPTURE
+    request._affected_sop_instance_uid = UID(sop_instance or made.SOPInstanceUID, validation_mode=0)
+    request.DataSet = BytesIO(encode(made, False, True) if dataset is None else dataset or b"\0\0")
+    context = association.accepted_contexts[0]
+    association._reactor_checkpoint.clear()
+    while not association._is_paused:
+        time.sleep(0.001)
+    association.dimse.send_msg(request, context.context_id)
+    _, answer = association.dimse.get_msg(block=True)
+    association._reactor_checkpoint.set()
+    return int(answer.Status)
+
+
+def _soon(what: Any, seconds: float = 5) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+class TestWhoMayComeIn:
+    def test_another_called_title_is_rejected(self, scp: DicomScp) -> None:
+        with associated(scp.port, called="ELSEWHERE") as association:
+            assert association.is_rejected
+
+    def test_another_called_title_is_taken_where_the_configuration_says_so(self, store: Store) -> None:
+        with (
+            listening(store, require_called_ae_title=False) as scp,
+            associated(scp.port, called="ELSEWHERE") as association,
+        ):
+            assert association.is_established
+
+    def test_only_the_listed_calling_titles_are_taken(self, store: Store) -> None:
+        with listening(store, calling_ae_titles=["CART"]) as scp:
+            with associated(scp.port, calling="CART") as association:
+                assert association.is_established
+            with associated(scp.port, calling="OTHER") as association:
+                assert association.is_rejected
+
+    @pytest.mark.parametrize(
+        ("networks", "may"),
+        [(["127.0.0.0/8"], True), (["10.0.0.0/8", "127.0.0.1"], True), (["10.0.0.0/8"], False)],
+    )
+    def test_only_the_listed_addresses_are_heard(self, store: Store, networks: list[str], may: bool) -> None:
+        with listening(store, addresses=networks) as scp, associated(scp.port) as association:
+            assert association.is_established is may
+
+    def test_more_associations_than_allowed_are_rejected_for_now(self, store: Store) -> None:
+        with listening(store, associations_max=2) as scp, ExitStack() as stack:
+            first, second, third = (stack.enter_context(associated(scp.port)) for _ in range(3))
+            assert first.is_established
+            assert second.is_established
+            assert third.is_rejected
+            assert third.acceptor.primitive.result == 2  # transient: it may come again
+
+
+class TestThoseWhoMeanNoGood:
+    def test_silent_connections_keep_nobody_out(self, store: Store) -> None:
+        with listening(store, associations_max=5) as scp, ExitStack() as stack:
+            for _ in range(60):
+                stack.enter_context(socket.create_connection(("127.0.0.1", scp.port)))
+            began = time.monotonic()
+            assert echo(scp.port) == Status.SUCCESS
+            assert time.monotonic() - began < 2
+
+    def test_connections_that_send_half_a_request_keep_nobody_out(self, store: Store) -> None:
+        with listening(store, associations_max=5) as scp, ExitStack() as stack:
+            for length in (1, 5, 6, 50):
+                for _ in range(10):
+                    connection = stack.enter_context(socket.create_connection(("127.0.0.1", scp.port)))
+                    connection.sendall((b"\x01\x00\x00\x00\x10\x00" + bytes(100))[:length])
+            began = time.monotonic()
+            assert echo(scp.port) == Status.SUCCESS
+            assert time.monotonic() - began < 2
+
+    def test_a_connection_that_never_asks_is_dropped(self, scp: DicomScp, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(dicom_scp.server, "REQUEST_WITHIN_S", 0.2)
+        with socket.create_connection(("127.0.0.1", scp.port)) as connection:
+            connection.sendall(b"\x01\x00")
+            assert _hung_up(connection)
+
+    def test_when_too_many_wait_the_oldest_goes(self, scp: DicomScp) -> None:
+        with ExitStack() as stack:
+            waiting = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", scp.port))) for _ in range(WAITING_MAX + 3)
+            ]
+            for connection in waiting[:3]:
+                assert _hung_up(connection)
+            assert echo(scp.port) == Status.SUCCESS
+
+    @pytest.mark.parametrize(
+        "greeting",
+        [
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"\x01\x00\x7f\xff\xff\xff",
+            b"\x04\x00\x00\x00\x00\x10" + bytes(16),
+            b"\x16\x03\x01\x02\x00\x01\x00",
+        ],
+    )
+    def test_what_is_no_association_request_is_dropped_at_once(self, scp: DicomScp, greeting: bytes) -> None:
+        with socket.create_connection(("127.0.0.1", scp.port)) as connection:
+            connection.sendall(greeting)
+            assert _hung_up(connection)
+        assert echo(scp.port) == Status.SUCCESS
+
+    @pytest.mark.parametrize("kind", [1, 4, 5, 7])
+    def test_a_pdu_longer_than_agreed_ends_the_association(self, scp: DicomScp, kind: int) -> None:
+        before = _memory_mb()
+        with associated(scp.port) as association:
+            connection = association.dul.socket.socket
+            connection.sendall(struct.pack(">BBL", kind, 0, 0x7FFFFFFF) + bytes(1000))
+            _soon(lambda: association.is_aborted)
+        assert _memory_mb() - before < 100
+        assert echo(scp.port) == Status.SUCCESS
+
+    def test_a_peer_that_stalls_inside_a_pdu_loses_its_association(self, store: Store) -> None:
+        with listening(store, network_timeout_s=0.5) as scp, associated(scp.port) as association:
+            association.dul.socket.socket.sendall(struct.pack(">BBL", 4, 0, 1000) + bytes(10))
+            _soon(lambda: not association.is_established)
+
+    def test_nagles_algorithm_is_off_for_every_connection(self, scp: DicomScp) -> None:
+        with associated(scp.port) as association:
+            assert association.is_established
+            (serving,) = scp._server.active_associations  # type: ignore[union-attr]
+            assert serving.dul.socket.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    def test_a_request_in_many_small_pieces_is_understood(self, scp: DicomScp) -> None:
+        from pynetdicom.pdu_primitives import A_ASSOCIATE
+
+        with associated(scp.port) as association:
+            asked: A_ASSOCIATE = association.requestor.primitive
+        request = A_ASSOCIATE_RQ()
+        request.from_primitive(asked)
+        with socket.create_connection(("127.0.0.1", scp.port)) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in request.encode():
+                connection.send(bytes([byte]))
+            connection.settimeout(5)
+            assert connection.recv(1) == b"\x02"  # A-ASSOCIATE-AC
+
+    def test_no_log_line_holds_a_patient(
+        self, scp: DicomScp, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        made = page()
+        send(scp.port, made)
+        send(scp.port, page(StudyDate="nonsense"))
+        mine = [r for r in caplog.records if not r.threadName or "Acceptor" in r.threadName or "dicom" in r.name]
+        text = "\n".join(record.getMessage() for record in mine if record.name.startswith("gateway"))
+        text += capfd.readouterr().err
+        for secret in ("P-4711", "Jörg", "19500203", "A-17", str(made.SOPInstanceUID)):
+            assert secret not in text
+        assert "job" in text
+
+
+def _hung_up(connection: socket.socket, seconds: float = 2) -> bool:
+    """Whether the other side closes the connection in time; TimeoutError where it does not."""
+    connection.settimeout(seconds)
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:  # closed with something of ours unread
+        return True
+
+
+def _dcmtk(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        pytest.skip(f"dcmtk's {program} is not installed")
+    return found
+
+
+def _run(*command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False, cwd=cwd)
+
+
+@pytest.mark.peer
+class TestDcmtk:
+    def test_echoscu_is_answered(self, scp: DicomScp) -> None:
+        assert _run(_dcmtk("echoscu"), "-aec", "DOOR", "127.0.0.1", str(scp.port)).returncode == 0
+
+    def test_echoscu_to_another_title_is_rejected(self, scp: DicomScp) -> None:
+        done = _run(_dcmtk("echoscu"), "-aec", "ELSEWHERE", "127.0.0.1", str(scp.port))
+        assert done.returncode != 0
+        assert "Called AE Title Not Recognized" in done.stderr
+
+    @pytest.mark.parametrize(
+        ("option", "syntax", "convert"),
+        [
+            ("-xi", uid.ImplicitVRLittleEndian, ["dcmconv", "+ti"]),
+            ("-xe", uid.ExplicitVRLittleEndian, ["dcmconv", "+te"]),
+            ("-xb", uid.ExplicitVRBigEndian, ["dcmconv", "+tb"]),
+            ("-xy", uid.JPEGBaseline8Bit, ["dcmcjpeg", "+eb"]),
+            ("-xx", uid.JPEGExtended12Bit, ["dcmcjpeg", "+ee"]),
+            ("-xs", uid.JPEGLosslessSV1, ["dcmcjpeg", "+e1"]),
+            ("-xt", uid.JPEGLSLossless, ["dcmcjpls", "+el"]),
+            ("-xu", uid.JPEGLSNearLossless, ["dcmcjpls", "+en"]),
+            ("-xr", uid.RLELossless, ["dcmcrle"]),
+            ("-xv", uid.JPEG2000Lossless, []),
+        ],
+    )
+    @pytest.mark.parametrize("photometric", ["MONOCHROME2", "RGB"])
+    def test_storescu_sends_every_syntax_and_every_page_is_read(
+        self,
+        scp: DicomScp,
+        store: Store,
+        tmp_path: Path,
+        option: str,
+        syntax: UID,
+        convert: list[str],
+        photometric: str,
+    ) -> None:
+        from gateway.config import IdentitySection, LimitsSection
+        from gateway.unpack import unpack
+
+        made = dicom_object()
+        pixels = gradient(80, 120) if photometric == "MONOCHROME2" else colours(80, 120)
+        put_pixels(made, pixels[None], photometric)
+        path = save(made, tmp_path / "page.dcm")
+        if convert:
+            target = tmp_path / "converted.dcm"
+            done = _run(_dcmtk(convert[0]), *convert[1:], path, target)
+            assert done.returncode == 0, done.stderr
+        else:
+            target = compressed(path, syntax)
+        done = _run(_dcmtk("storescu"), option, "-aec", "DOOR", "127.0.0.1", str(scp.port), target)
+        assert done.returncode == 0, done.stderr
+        (job,) = store.jobs()
+        assert dcmread(store.content(job), stop_before_pixels=True).file_meta.TransferSyntaxUID == syntax
+        ((_, read),) = unpack(store.content(job), job.arrival, LimitsSection(), IdentitySection()).pages
+        expected = np.broadcast_to(pixels if pixels.ndim == 3 else pixels[..., None], read.image.shape)
+        lossy = syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.JPEGLSNearLossless)
+        assert np.abs(read.image.astype(int) - expected).mean() <= (6 if lossy else 0)
+
+    def test_many_objects_over_several_associations_are_all_there(
+        self, scp: DicomScp, store: Store, tmp_path: Path
+    ) -> None:
+        for sender in range(3):
+            (tmp_path / str(sender)).mkdir()
+            for number in range(10):
+                save(page(InstanceNumber=number), tmp_path / str(sender) / f"{number}.dcm")
+        command = [_dcmtk("storescu"), "+sd", "-aec", "DOOR", "127.0.0.1", str(scp.port)]
+        running = [subprocess.Popen([*command, str(tmp_path / str(sender))]) for sender in range(3)]
+        assert [process.wait(60) for process in running] == [0, 0, 0]
+        assert len(store.jobs()) == 30
+
+    def test_a_large_object_is_never_held_in_memory(self, store: Store, tmp_path: Path) -> None:
+        made = page()
+        put_pixels(made, np.random.default_rng(1).integers(0, 255, (1, 8000, 10_000), np.uint8))
+        path = save(made, tmp_path / "large.dcm")
+        del made
+        with listening(store, object_max_mb=100) as scp:
+            assert echo(scp.port) == Status.SUCCESS  # everything lazy is loaded
+            before = peak = _memory_mb()
+            sender = subprocess.Popen([_dcmtk("storescu"), "-aec", "DOOR", "127.0.0.1", str(scp.port), str(path)])
+            while sender.poll() is None:
+                peak = max(peak, _memory_mb())
+                time.sleep(0.005)
+            assert sender.returncode == 0
+        assert store.jobs()[0].size_bytes > 80e6
+        assert peak - before < 20
+
+    def test_a_full_disk_is_told_to_storescu_and_nothing_is_left(self, tmp_path: Path) -> None:
+        """On a real file system of 3 MB, where this process may make one."""
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        mounted = _run("mount", "-t", "tmpfs", "-o", "size=8m", "none", disk)
+        if mounted.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+        try:
+            made = dicom_object()
+            put_pixels(made, np.zeros((1, 4000, 4000), np.uint8))
+            path = save(made, tmp_path / "large.dcm")
+            small = save(page(), tmp_path / "small.dcm")
+            with (
+                Store.open(DataSection(folder=disk / "data", reserve_mb=0)) as store,
+                listening(store, object_max_mb=100) as scp,
+            ):
+                command = [_dcmtk("storescu"), "-v", "-aec", "DOOR", "127.0.0.1", str(scp.port)]
+                done = _run(*command, path)
+                assert "Refused: OutOfResources" in done.stdout + done.stderr
+                assert left_in_staging(store) == []
+                assert store.jobs() == []
+                assert _run(*command, small).returncode == 0
+                assert recognise(store.content(store.jobs()[0])) is not None
+        finally:
+            _run("umount", disk)
