@@ -67,47 +67,45 @@ def blank(frame: Frame, paper: Paper, rng: np.random.Generator) -> UInt8:
     image = np.empty((frame.height_px, frame.width_px, 3), np.uint8)
     image[:] = paper.colour
     if paper.style is not GridStyle.NONE:
-        inside = _box_profiles(frame, paper)
+        rows, columns = _box(frame, paper)
         rulings = [
-            (_ruling(frame, 1.0, paper.minor_mm, inside), paper.minor, True),
-            (_ruling(frame, 5.0, paper.major_mm, inside), paper.major, False),
-            (_ruling(frame, 25.0, paper.heavy_mm, inside), paper.major, False),
+            (_ruling(frame, 1.0, paper.minor_mm, rows, columns), paper.minor, True),
+            (_ruling(frame, 5.0, paper.major_mm, rows, columns), paper.major, False),
+            (_ruling(frame, 25.0, paper.heavy_mm, rows, columns), paper.major, False),
         ]
         dots = rng.random((61, 67), np.float32) if paper.laser else _NO_DOTS
         for channel in range(3):
             ground = paper.colour[channel]
             planes = [_ruled(paper.style, lines, ground, tint[channel], thin) for lines, tint, thin in rulings]
             plane = np.minimum(np.minimum(planes[0], planes[1]), planes[2])
-            image[..., channel] = _dotted_by_laser(plane, dots, ground) if paper.laser else plane
+            image[rows, columns, channel] = _dotted_by_laser(plane, dots, ground) if paper.laser else plane
     if paper.texture > 0:
         image = _fibres(image, paper.texture, rng)
     return image
 
 
-def _box_profiles(frame: Frame, paper: Paper) -> Profiles:
-    """1 where the ruling may be, along x and along y."""
-    x = frame.x_mm + (np.arange(frame.width_px) + 0.5) / frame.px_mm
-    y = frame.y_mm + (np.arange(frame.height_px) + 0.5) / frame.px_mm
+def _box(frame: Frame, paper: Paper) -> tuple[slice, slice]:
+    """Rows and columns of pixels where the ruling is."""
     if paper.box_mm is None:
-        return np.ones_like(x), np.ones_like(y)
-    x0, y0, x1, y1 = paper.box_mm
-    return ((x > x0 - 0.3) & (x < x1 + 0.3)).astype(float), ((y > y0 - 0.3) & (y < y1 + 0.3)).astype(float)
+        return slice(0, frame.height_px), slice(0, frame.width_px)
+    corners = np.array(paper.box_mm).reshape(2, 2) + [[-0.3], [0.3]]  # a line's own width outside
+    (x0, y0), (x1, y1) = np.rint(frame.to_px(corners)).astype(int)
+    h, w = frame.height_px, frame.width_px
+    return slice(min(max(y0, 0), h), min(max(y1, 0), h)), slice(min(max(x0, 0), w), min(max(x1, 0), w))
 
 
-def _ruling(frame: Frame, pitch_mm: float, width_mm: float, inside: Profiles) -> Profiles:
+def _ruling(frame: Frame, pitch_mm: float, width_mm: float, rows: slice, columns: slice) -> Profiles:
     """Exact coverage of pixel columns and rows by lines of the given pitch and width, 0..1."""
 
-    def covered(start_mm: float, count: int) -> np.ndarray:
-        edges = (start_mm + np.arange(count + 1) / frame.px_mm) / pitch_mm
+    def covered(start_mm: float, pixels: slice) -> np.ndarray:
+        edges = (start_mm + np.arange(pixels.start, pixels.stop + 1) / frame.px_mm) / pitch_mm
         half = width_mm / pitch_mm / 2
         # integral of the line pattern up to each pixel edge
         whole = np.floor(edges + 0.5)
         total = whole * 2 * half + np.clip(edges - whole, -half, half)
-        return np.asarray(np.diff(total) * pitch_mm * frame.px_mm)
+        return np.asarray(np.diff(total) * pitch_mm * frame.px_mm, np.float32)
 
-    across = covered(frame.x_mm, frame.width_px) * inside[0]
-    down = covered(frame.y_mm, frame.height_px) * inside[1]
-    return across.astype(np.float32), down.astype(np.float32)
+    return covered(frame.x_mm, columns), covered(frame.y_mm, rows)
 
 
 def _ruled(style: GridStyle, lines: Profiles, ground: int, tint: int, thin: bool) -> UInt8:

@@ -97,11 +97,11 @@ def moire(image: UInt8, amount: float, px_mm: float, rng: np.random.Generator) -
     angle, wave = rng.uniform(0, 3.14), rng.uniform(1.5, 14) * px_mm
     u = (x * np.cos(angle) + y * np.sin(angle)) / wave + bend * rng.uniform(0.3, 2.5)
     v = (-x * np.sin(angle) + y * np.cos(angle)) / (wave * rng.uniform(0.8, 3)) - bend * rng.uniform(0.3, 2.5)
-    lag = rng.uniform(0, 2.5)
+    lag, deep = rng.uniform(0, 2.2), 0.11 * amount * rng.uniform(0.3, 1)
     weave = 1 + 0.10 * amount * rng.random() * ((np.arange(w) % 3 - 1)[None, :] * (np.arange(h) % 2 * 2 - 1)[:, None])
     for channel in range(3):
         waves = np.cos(2 * np.pi * u + lag * channel) + 0.6 * np.cos(2 * np.pi * v + lag * channel * 1.7)
-        light = cv2.resize((1 - 0.05 * amount + 0.11 * amount * waves).astype(np.float32), None, fx=step, fy=step)
+        light = cv2.resize((1 - 0.05 * amount + deep * waves).astype(np.float32), None, fx=step, fy=step)
         out[..., channel] = cv2.multiply(image[..., channel], light[:h, :w] * weave.astype(np.float32), dtype=cv2.CV_8U)
     return out
 
