@@ -1,6 +1,6 @@
 """TOML -> frozen models, once, at start. An unknown key is an error that names the nearest known one."""
 
-from gateway.config.checks import check_config, contradictions
+from gateway.config.checks import advice, check_config, contradictions
 from gateway.config.loader import load, loads
 from gateway.config.models import (
     Backoff,
@@ -42,6 +42,7 @@ __all__ = [
     "Rule",
     "Section",
     "WorkerSection",
+    "advice",
     "check_config",
     "contradictions",
     "load",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from pydicom.datadict import tag_for_keyword
 
-from gateway.config.fields import ORDER_KEYS, FieldKind, kind_of, nearest_field
+from gateway.config.fields import ORDER_KEYS, STATED_KEYS, FieldKind, kind_of, nearest_field
 from gateway.config.models import NUMBER_OPERATORS, Condition, Config, FolderDestination, Rule
 from gateway.config.patterns import problem_with
 
@@ -19,8 +20,8 @@ FILE_NAME_OPEN_REPEATS_MAX = 10
 
 
 def check_config(config: Config) -> list[str]:
-    """Everything an administrator should know about a configuration before it runs, one sentence each."""
-    return [*contradictions(config), *_doubts(config)]
+    """What keeps a configuration from doing what it says on this machine, one sentence each."""
+    return [*contradictions(config), *_unreachable_rules(config), *_missing_folders(config)]
 
 
 def contradictions(config: Config) -> list[str]:
@@ -70,11 +71,21 @@ def _addresses(config: Config) -> Iterator[str]:
 def _inboxes(config: Config) -> Iterator[str]:
     for inbox in config.fax_inbox:
         if inbox.file_name_pattern:
-            problem = problem_with(inbox.file_name_pattern, FILE_NAME_OPEN_REPEATS_MAX)
-            if not problem and "(?P<" not in inbox.file_name_pattern:
-                problem = "names no group; write for example (?P<patient_id>[0-9]+)_.*"
+            problem = _file_name_pattern(inbox.file_name_pattern)
             if problem:
                 yield f'fax_inbox "{inbox.name}": file_name_pattern {problem}'
+
+
+def _file_name_pattern(pattern: str) -> str:
+    if problem := problem_with(pattern, FILE_NAME_OPEN_REPEATS_MAX):
+        return problem
+    groups = re.compile(pattern).groupindex
+    if not groups:
+        return "names no group; write for example (?P<patient_id>[0-9]+)_.*"
+    unknown = next((group for group in groups if group not in STATED_KEYS), None)
+    return (
+        f'has a group "{unknown}", which is no key of an order{_did_you_mean(unknown, STATED_KEYS)}' if unknown else ""
+    )
 
 
 def _identity(config: Config) -> Iterator[str]:
@@ -130,27 +141,38 @@ def _condition(condition: Condition) -> Iterator[str]:
         yield f"the pattern {problem}"
 
 
-def _doubts(config: Config) -> Iterator[str]:
+def advice(config: Config) -> list[str]:
+    """What is lawful and works, but may not be what was meant, one sentence each."""
+    return [*_doors(config), *_nowhere(config)]
+
+
+def _doors(config: Config) -> Iterator[str]:
     if not config.dicom_scp.enabled and not config.fax_inbox:
         yield "no door is open: dicom_scp is disabled and there is no fax_inbox"
-    if not config.destination:
-        yield "there is no destination: pages are digitized and kept, but nothing leaves"
-    yield from _open_door(config)
-    yield from _unreachable_rules(config)
-    for use, folder in _needed_folders(config):
-        if not folder.is_dir():
-            yield f"{use}: the folder {folder} does not exist; make it, or mount its share"
-        elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            yield f"{use}: the folder {folder} may not be read and written by this user"
-
-
-def _open_door(config: Config) -> Iterator[str]:
     scp = config.dicom_scp
     local = scp.host == "localhost" or scp.host.startswith("127.") or scp.host == "::1"
     if scp.enabled and not local and not (scp.calling_ae_titles or scp.addresses):
         yield f"dicom_scp: anybody who reaches {scp.host} may send; set calling_ae_titles and addresses"
     if scp.enabled and local:
         yield f"dicom_scp: listens on {scp.host}, so only this machine can send; set host to its address in the network"
+
+
+def _nowhere(config: Config) -> Iterator[str]:
+    if not config.destination:
+        yield "there is no destination: pages are digitized and kept, but nothing leaves"
+    sent_to = {name for rule in config.rule for name in rule.send}
+    if config.rule and config.routing.otherwise == "hold":
+        for destination in config.destination:
+            if destination.name not in sent_to:
+                yield f'destination "{destination.name}": no rule sends to it'
+
+
+def _missing_folders(config: Config) -> Iterator[str]:
+    for use, folder in _needed_folders(config):
+        if not folder.is_dir():
+            yield f"{use}: the folder {folder} does not exist; make it, or mount its share"
+        elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            yield f"{use}: the folder {folder} may not be read and written by this user"
 
 
 def _unreachable_rules(config: Config) -> Iterator[str]:

@@ -21,6 +21,8 @@ class FieldKind(StrEnum):
 
 PATIENT_KEYS: tuple[str, ...] = tuple(f.name for f in fields(Patient))
 ORDER_KEYS: tuple[str, ...] = PATIENT_KEYS + tuple(f.name for f in fields(Order) if f.type == "str")
+# What a sidecar or a file's name may state: all but what the gateway itself notes about it.
+STATED_KEYS: tuple[str, ...] = tuple(k for k in ORDER_KEYS if k not in ("acquired_from", "character_set"))
 DICOM_PREFIX = "dicom."
 ORDER_PREFIX = "order."
 

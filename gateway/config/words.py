@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
@@ -70,7 +71,7 @@ def _sentence(detail: ErrorDetails, raw: Mapping[str, Any], root: type[Section])
         return f"{where}: must be {_WANTED[kind]}, not {shown}{_quoted_number(kind, detail['input'])}"
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return f"{where}: must be {words} {context[key]}, not {shown}"
+        return f"{where}: must be {words} {context[key]:g}, not {shown}"
     if kind == "literal_error":
         return f"{where}: must be {context['expected']}{_but(detail['input'], context['expected'])}"
     if kind in ("string_pattern_mismatch", "string_too_long"):
@@ -118,7 +119,8 @@ def _show(value: object) -> str:
 
 
 def _quoted_number(kind: str, value: object) -> str:
-    quoted = isinstance(value, str) and kind.startswith(("int", "float", "bool"))
+    meant = r"true|false" if kind.startswith("bool") else r"[+-]?\d+(\.\d+)?"
+    quoted = kind.startswith(("int", "float", "bool")) and isinstance(value, str) and re.fullmatch(meant, value)
     return " (write it without quotes)" if quoted else ""
 
 
