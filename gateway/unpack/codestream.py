@@ -1,8 +1,9 @@
-"""The size a compressed image says it has, read from its markers without decoding it."""
+"""How large a compressed image is going to be, read from it without decoding it."""
 
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 # ITU-T T.81 table B.1: start of frame, without DHT (C4), JPG (C8) and DAC (CC); T.87: SOF55 (F7) of JPEG-LS
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
@@ -11,8 +12,19 @@ JPEG_2000 = b"\xff\x4f\xff\x51"  # ITU-T T.800 A.4.1: SOC, then SIZ at once
 JP2_BOX = b"\x00\x00\x00\x0cjP  "
 
 
-def stated_size(stream: bytes) -> tuple[int, int] | None:
-    """(columns, rows) that a JPEG, JPEG-LS or JPEG 2000 codestream states; None where it states none."""
+RLE_HEADER_BYTES = 64  # PS3.5 G.5: the number of segments and fifteen offsets
+
+
+class Size(NamedTuple):
+    """What a decoder is going to make room for."""
+
+    columns: int
+    rows: int
+    samples: int  # per pixel
+
+
+def stated_size(stream: bytes) -> Size | None:
+    """The size that a JPEG, JPEG-LS or JPEG 2000 codestream states; None where it states none."""
     if stream[:8] == JP2_BOX:  # not lawful in DICOM (PS3.5 A.4.4), but seen, and the decoders take it
         at = stream.find(JPEG_2000)
         return _jpeg_2000_size(stream[at:]) if at >= 0 else None
@@ -23,14 +35,16 @@ def stated_size(stream: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _jpeg_2000_size(stream: bytes) -> tuple[int, int] | None:
-    if len(stream) < 24:
+def _jpeg_2000_size(stream: bytes) -> Size | None:
+    """ITU-T T.800 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz, four of the tiles, Csiz."""
+    if len(stream) < 42:
         return None
     right, bottom, left, top = struct.unpack(">4I", stream[8:24])
-    return right - left, bottom - top
+    (samples,) = struct.unpack(">H", stream[40:42])
+    return Size(right - left, bottom - top, samples)
 
 
-def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
+def _jpeg_size(stream: bytes) -> Size | None:
     at = 2
     while at + 4 <= len(stream):
         if stream[at] != 0xFF:
@@ -41,10 +55,34 @@ def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
         elif marker in WITHOUT_LENGTH:
             at += 2
         elif marker in START_OF_FRAME:
-            if at + 9 > len(stream):
+            if at + 10 > len(stream):
                 return None
-            rows, columns = struct.unpack(">2H", stream[at + 5 : at + 9])
-            return columns, rows
+            rows, columns, samples = struct.unpack(">2HB", stream[at + 5 : at + 10])
+            return Size(columns, rows, samples)
         else:
             at += 2 + int(struct.unpack(">H", stream[at + 2 : at + 4])[0])
     return None
+
+
+def rle_overflows(frame: bytes, segment_bytes: int) -> bool:
+    """Whether a segment of an RLE frame (PS3.5 G) decodes to more than the bytes of its plane, padding aside."""
+    offsets = struct.unpack("<16I", frame[:RLE_HEADER_BYTES].ljust(RLE_HEADER_BYTES, b"\0"))
+    starts = list(offsets[1 : 1 + min(offsets[0], 15)])
+    return any(
+        _packed_length_exceeds(frame[start:end], segment_bytes + 2)
+        for start, end in zip(starts, [*starts[1:], len(frame)], strict=True)
+    )
+
+
+def _packed_length_exceeds(segment: bytes, most: int) -> bool:
+    """PS3.5 G.3.2: a byte below 128 is followed by that many and one more, one above repeats the next 257 less it."""
+    length = at = 0
+    while at < len(segment) and length <= most:
+        code = segment[at]
+        if code < 128:
+            length += code + 1
+            at += code + 2
+        else:
+            length += 257 - code if code > 128 else 0
+            at += 2 if code > 128 else 1
+    return length > most

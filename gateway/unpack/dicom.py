@@ -17,7 +17,7 @@ from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
 from gateway.order import Order
 from gateway.unpack import pdf
-from gateway.unpack.codestream import stated_size
+from gateway.unpack.codestream import rle_overflows, stated_size
 from gateway.unpack.dicom_order import DAMAGE as HEADER_DAMAGE
 from gateway.unpack.dicom_order import order_from_dicom, read_header, text_of
 from gateway.unpack.document import Unpacked, check_page_count, check_pixels
@@ -132,14 +132,17 @@ def _decoded(dataset: Dataset, number: int) -> npt.NDArray[np.generic]:
 
 
 def _check_codestream(dataset: Dataset, number: int) -> None:
-    """Raises Refused where a compressed frame says another size than the header: the decoders believe the frame."""
+    """Raises Refused where a compressed frame is larger than the header says: the decoders believe the frame."""
     syntax = dataset.file_meta.TransferSyntaxUID
-    if not syntax.is_compressed or syntax == uid.RLELossless:
+    if not syntax.is_compressed:
         return
     frame = get_frame(dataset.PixelData, number - 1, number_of_frames=_whole(dataset, "NumberOfFrames", 1))
-    stated = stated_size(frame)
-    if stated != (dataset.Columns, dataset.Rows):
-        raise Refused("damaged", f"Frame {number} is compressed with {stated} pixels, not as its header says.")
+    if syntax == uid.RLELossless:
+        fits = not rle_overflows(frame, dataset.Columns * dataset.Rows)
+    else:
+        fits = stated_size(frame) == (dataset.Columns, dataset.Rows, dataset.SamplesPerPixel)
+    if not fits:
+        raise Refused("damaged", f"Frame {number} is compressed with another size than the header's.")
 
 
 def to_rgb(frame: npt.NDArray[np.generic], header: Dataset) -> UInt8:

@@ -17,7 +17,7 @@ from gateway.errors import Refused
 from gateway.job import Arrival, Door
 from gateway.order import Order, Patient
 from gateway.unpack import MediaType, Unpacked, recognise, unpack
-from gateway.unpack.codestream import stated_size
+from gateway.unpack.codestream import rle_overflows, stated_size
 from gateway.unpack.resolution import believable
 from pipeline.recording import Page
 from tests.dicom_objects import (
@@ -448,13 +448,26 @@ class TestOrder:
 class TestStatedSize:
     @pytest.mark.parametrize(("form", "options"), [("JPEG", {}), ("JPEG", {"progressive": True}), ("JPEG2000", {})])
     def test_reads_what_the_markers_say(self, form: str, options: dict[str, object]) -> None:
-        assert stated_size(encoded(colours(123, 77), form, **options)) == (77, 123)
+        assert stated_size(encoded(colours(123, 77), form, **options)) == (77, 123, 3)
 
     @pytest.mark.parametrize(
         "stream", [b"", b"\xff\xd8", b"\xff\xd8\xff\xc0\x00\x11", b"\xff\x4f\xff\x51\x00", b"GIF89a"]
     )
     def test_says_nothing_of_a_torn_stream(self, stream: bytes) -> None:
         assert stated_size(stream) is None
+
+
+class TestRunLengths:
+    def test_a_plane_that_fits_passes(self) -> None:
+        frame = struct.pack("<16I", 2, 64, 68, *[0] * 13) + b"\x81\xff\x00\x01" + b"\x01\x02\x03\x80"
+        assert not rle_overflows(frame, 129)
+
+    def test_a_plane_that_does_not_fit_is_found_without_unpacking_it(self) -> None:
+        frame = struct.pack("<16I", 1, 64, *[0] * 14) + b"\x81\xff" * 1000
+        assert rle_overflows(frame, 128 * 999 - 3)
+
+    def test_a_torn_header_overflows_nothing(self) -> None:
+        assert not rle_overflows(b"\x01\0\0\0", 100)
 
 
 def test_a_resolution_that_is_not_a_number_is_not_believed() -> None:
