@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
@@ -171,10 +172,11 @@ def test_no_acquisition_date_holds_the_page() -> None:
 @pytest.mark.parametrize(
     "order",
     [
-        make.order(accession_number="12345678901234567"),
+        make.order(accession_number="1" * 257),
+        make.order(study_uid="not a UID"),
         make.order(patient=Patient("47\\11")),
         make.order(patient=Patient("4711", name="Doe\nJane")),
-        make.order(patient=Patient("4711", name="x" * 65)),
+        make.order(patient=Patient("4711", name="Doe^Jane=a=b=c")),
         make.order(patient=Patient("4711", birth_date="31.1.1954")),
         make.order(patient=Patient("4711", sex="female")),
         make.order(study_date="2024"),
@@ -187,6 +189,18 @@ def test_a_text_that_dicom_forbids_holds_the_page_and_is_not_repeated(order: Ord
     assert caught.value.code == "bad_identity"
     assert "4711" not in caught.value.why
     assert "Doe" not in caught.value.why
+
+
+def test_a_number_longer_than_dicom_allows_is_sent_whole() -> None:
+    order = make.order(accession_number="ACC-2024-000012345678", patient=Patient("4711", name="x" * 70))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data = emitted(make.three_by_four(), order).data
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the reader, that they are too long
+        ds = dcmread(BytesIO(data))
+        assert ds.AccessionNumber == "ACC-2024-000012345678"
+        assert len(str(ds.PatientName)) == 70
 
 
 def test_ascii_needs_no_character_set_and_others_are_unicode() -> None:

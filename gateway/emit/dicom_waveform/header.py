@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from pydicom.config import IGNORE
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
@@ -27,8 +30,8 @@ _MULTI_FRAME = {
     MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
     MultiFrameTrueColorSecondaryCaptureImageStorage,
 }
-_LENGTH = {"SH": 16, "LO": 64}  # characters, PS3.5 6.2
-_PN_GROUP_LENGTH = 64
+_TEXT_MAX = 256  # characters: no name or number of a hospital is that long
+_UID = (r"[0-9.]{1,64}", "digits and dots, at most 64")
 _TIME = (r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", "HHMMSS")
 
 
@@ -44,7 +47,7 @@ def fill(
 ) -> None:
     """Set every attribute outside Waveform and Waveform Annotation but the SOP Instance UID.
 
-    Raises Held(bad_identity) where a text of the order is too long or holds what DICOM forbids.
+    Raises Held(bad_identity) where a text of the order holds what DICOM forbids.
     """
     _patient(ds, order)
     _study(ds, order, acquired, source_sha256)
@@ -72,10 +75,10 @@ def coded(value: str, scheme: str, meaning: str) -> Dataset:
 
 def _patient(ds: Dataset, order: Order) -> None:
     patient = order.patient
-    ds.PatientName = _name("patient name", patient.name)
-    ds.PatientID = _text("patient id", patient.patient_id, "LO")
+    _write(ds, "PatientName", "PN", "patient name", patient.name)
+    _write(ds, "PatientID", "LO", "patient id", patient.patient_id)
     if patient.issuer:
-        ds.IssuerOfPatientID = _text("issuer of patient id", patient.issuer, "LO")
+        _write(ds, "IssuerOfPatientID", "LO", "issuer of patient id", patient.issuer)
     ds.PatientBirthDate = like("birth date", patient.birth_date, DATE)
     ds.PatientSex = like("sex", patient.sex, SEX)
 
@@ -84,7 +87,7 @@ def _study(ds: Dataset, order: Order, acquired: Moment, source_sha256: str) -> N
     patient = order.patient
     day, time, number = order.study_date, order.study_time, order.study_id
     if order.study_uid:  # a study of others keeps what it says of itself, or says nothing
-        ds.StudyInstanceUID = order.study_uid
+        ds.StudyInstanceUID = like("study UID", order.study_uid, _UID)
     else:  # a study of our own holds this ECG and begins with it
         uid = derived_uid("study", source_sha256, patient.issuer, patient.patient_id, order.accession_number)
         ds.StudyInstanceUID = uid
@@ -93,11 +96,11 @@ def _study(ds: Dataset, order: Order, acquired: Moment, source_sha256: str) -> N
         number = number or derived_id("study id", uid, length=16)
     ds.StudyDate = like("study date", day, DATE)
     ds.StudyTime = like("study time", time, _TIME)
-    ds.StudyID = _text("study id", number, "SH")
-    ds.AccessionNumber = _text("accession number", order.accession_number, "SH")
-    ds.ReferringPhysicianName = _name("referring physician", order.referring_physician)
+    _write(ds, "StudyID", "SH", "study id", number)
+    _write(ds, "AccessionNumber", "SH", "accession number", order.accession_number)
+    _write(ds, "ReferringPhysicianName", "PN", "referring physician", order.referring_physician)
     if order.visit_number:
-        ds.AdmissionID = _text("visit number", order.visit_number, "LO")
+        _write(ds, "AdmissionID", "LO", "visit number", order.visit_number)
 
 
 def _series(ds: Dataset, order: Order, recording: Recording, source_sha256: str) -> None:
@@ -110,7 +113,7 @@ def _series(ds: Dataset, order: Order, recording: Recording, source_sha256: str)
     ds.ManufacturerModelName = MODEL
     ds.SoftwareVersions = _software(recording)
     if order.institution:
-        ds.InstitutionName = _text("institution", order.institution, "LO")
+        _write(ds, "InstitutionName", "LO", "institution", order.institution)
 
 
 def _software(recording: Recording) -> list[str]:
@@ -156,17 +159,14 @@ def _equipment(recording: Recording, received_at: datetime) -> Dataset:
     return item
 
 
-def _text(what: str, value: str, vr: str) -> str:
-    if len(value) > _LENGTH[vr] or CONTROL_OR_BACKSLASH.search(value):
-        raise bad(what, f"at most {_LENGTH[vr]} characters, none of them a backslash or a control character")
-    return value
+def _write(ds: Dataset, keyword: str, vr: str, what: str, value: str) -> None:
+    """Set a text of the order as it is, too long or not: cut off it would be another patient's or order's.
 
-
-def _name(what: str, value: str) -> str:
-    groups = value.split("=")
-    if len(groups) > 3 or any(len(g) > _PN_GROUP_LENGTH for g in groups) or CONTROL_OR_BACKSLASH.search(value):
-        raise bad(what, "Family^Given, at most 64 characters, none of them a backslash or a control character")
-    return value
+    Many hospitals' numbers are longer than DICOM allows, the source object holds them so, and archives take them.
+    """
+    if CONTROL_OR_BACKSLASH.search(value) or len(value) > _TEXT_MAX or (vr == "PN" and value.count("=") > 2):
+        raise bad(what, f"a {vr}: no backslash, no control characters, at most {_TEXT_MAX} characters")
+    ds.add(DataElement(tag_for_keyword(keyword) or 0, vr, value, validation_mode=IGNORE))
 
 
 def _ascii(ds: Dataset) -> bool:
