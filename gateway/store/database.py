@@ -119,12 +119,14 @@ def _take_over_sqlite_transactions(engine: Engine) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """The database's own failures as ours: OutOfSpace where its disk is full, else TryAgain."""
+    """The database's failures as ours: OutOfSpace where its disk is full, TryAgain where it does not answer."""
     try:
         yield
     except OperationalError as error:
         if _disk_is_full(error.orig):
             raise OutOfSpace("out_of_space", "the database's disk is full") from error
+        if _is_our_fault(error.orig):
+            raise
         raise TryAgain("database_unavailable", f"the database did not answer: {_first_line(error.orig)}") from error
     except (InterfaceError, PoolTimeout) as error:
         raise TryAgain("database_unavailable", f"the database did not answer: {_first_line(error)}") from error
@@ -136,6 +138,11 @@ def _disk_is_full(error: BaseException | None) -> bool:
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return getattr(error, "sqlstate", None) == POSTGRES_DISK_FULL
+
+
+def _is_our_fault(error: BaseException | None) -> bool:
+    """SQLite's driver calls a wrong statement operational too; to try that again would never end."""
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -24,7 +24,7 @@ LONG_S = 60.0  # a lease that does not run out in a test
 SHORT_S = 0.02  # one that does
 
 
-def arrival(sender: str = "SCANNER", patient_id: str = "4711", issuer: str = "", door: Door = Door.DICOM) -> Arrival:
+def arrival(sender: str = "SCANNER", patient_id: str = "4711-0815", issuer: str = "", door: Door = Door.DICOM) -> Arrival:
     patient = Patient(patient_id=patient_id, issuer=issuer, name="Doe^Jane")
     return Arrival(door, sender, "127.0.0.1", "CARDIOSCAN", "image/png", "page.png", Order(patient=patient))
 
