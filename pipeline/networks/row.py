@@ -22,8 +22,8 @@ HALF_HEIGHT_MM = 32.0
 class RowOptions:
     """widths: channels at 1/4, 1/8, 1/16 and 1/32 of the strip. coordinates: False builds the ablation without them."""
 
-    widths: tuple[int, ...] = (64, 96, 128, 192)
-    head: int = 64
+    widths: tuple[int, ...] = (48, 64, 96, 160)
+    head: int = 48
     coordinates: bool = True
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy.interpolate import RectBivariateSpline
+from scipy.interpolate import CubicSpline
 
 from pipeline.geometry import Float64, PaperMap
 from pipeline.recording import Float32, UInt8
@@ -70,7 +70,8 @@ def cut_strip(
     fine_x, fine_y = _oversampling(at_px, knots_x, knots_y)
     x_mm = left_mm + (np.arange(columns * fine_x) + 0.5) / (COLUMNS_PER_MM * fine_x)
     y_mm = top_mm + (np.arange(rows * fine_y) + 0.5) / (ROWS_PER_MM * fine_y)
-    px, py = (RectBivariateSpline(knots_y, knots_x, at_px[..., axis], s=0)(y_mm, x_mm) for axis in (0, 1))
+    along_x, along_y = _spline(knots_x, x_mm), _spline(knots_y, y_mm)
+    px, py = (along_y @ at_px[..., axis] @ along_x.T for axis in (0, 1))
     height, width = image.shape[:2]
     x_lo, x_hi = _window(px, width)
     y_lo, y_hi = _window(py, height)
@@ -93,12 +94,17 @@ def _knots(low_mm: float, high_mm: float) -> Float64:
     return np.linspace(low_mm, high_mm, max(4, int(np.ceil((high_mm - low_mm) / MAP_STEP_MM)) + 1))
 
 
+def _spline(knots: Float64, at: Float64) -> Float64:
+    """float64 (len(at), len(knots)): the matrix that takes values at the knots to a cubic spline through them."""
+    return np.asarray(CubicSpline(knots, np.eye(len(knots)))(at), np.float64)
+
+
 def _oversampling(at_px: Float64, knots_x: Float64, knots_y: Float64) -> tuple[int, int]:
     """How many samples a strip cell needs along x and y so that no image pixel is skipped."""
     px_per_mm_x = np.median(np.linalg.norm(np.diff(at_px, axis=1), axis=-1)) / (knots_x[1] - knots_x[0])
     px_per_mm_y = np.median(np.linalg.norm(np.diff(at_px, axis=0), axis=-1)) / (knots_y[1] - knots_y[0])
     wanted = (px_per_mm_x / COLUMNS_PER_MM, px_per_mm_y / ROWS_PER_MM)
-    fine_x, fine_y = (int(np.clip(np.ceil(w - 0.05), 1, MOST_OVERSAMPLING)) for w in wanted)
+    fine_x, fine_y = (int(np.clip(np.ceil(w - 0.25), 1, MOST_OVERSAMPLING)) for w in wanted)
     return fine_x, fine_y
 
 
