@@ -1,0 +1,80 @@
+"""Training patches: the target must lie on the ink, whatever is done to the geometry."""
+
+import numpy as np
+import pytest
+
+from pipeline.synth.page import PageSpec, render
+from pipeline.synth.signals import synthetic_ecg
+from pipeline.training.pages import Pool, store_page
+from pipeline.training.patches import COLUMNS, Bend, draw_patch
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pool")
+    signals = synthetic_ecg(np.random.default_rng(0), 10.0, 500)
+    store_page(render(signals, 500, PageSpec(), 0), folder, 0)
+    return Pool(folder)
+
+
+def off_ink(patch):
+    """Rows between the target and the centroid of ink within 1 mm of it, in flat counted columns."""
+    dark = np.clip(-patch.pixels.max(axis=0), 0, None)  # red grid lines are bright in red
+    rows = patch.target * 2 + 0.5
+    flat = np.abs(np.gradient(rows)) < 0.5
+    out = []
+    for column in np.flatnonzero(np.isfinite(rows) & flat & patch.counted):
+        near = np.arange(round(rows[column]) - 5, round(rows[column]) + 6)
+        near = near[(near >= 0) & (near < dark.shape[0])]
+        weight = dark[near, column]
+        if weight.sum() > 0.5:
+            out.append((weight * near).sum() / weight.sum() - rows[column])
+    return np.array(out)
+
+
+def test_the_target_of_a_plain_patch_lies_on_the_ink(pool):
+    rng = np.random.default_rng(1)
+    off = np.concatenate([off_ink(draw_patch(pool.draw(rng), rng, plain=True)) for _ in range(6)])
+    assert len(off) > 500
+    assert abs(np.median(off)) < 0.1
+    assert np.median(np.abs(off)) < 0.25
+
+
+def test_the_target_follows_the_ink_through_every_disturbance(pool):
+    rng = np.random.default_rng(2)
+    off = np.concatenate([off_ink(draw_patch(pool.draw(rng), rng)) for _ in range(12)])
+    assert len(off) > 500
+    assert abs(np.median(off)) < 0.15
+    assert np.median(np.abs(off)) < 0.35
+
+
+def test_a_bend_moves_the_row_out_of_the_middle(pool):
+    rng = np.random.default_rng(3)
+    middles = [np.nanmedian(draw_patch(pool.draw(rng), rng).target) for _ in range(12)]
+    assert np.nanstd(middles) > 0.5  # bins of 0.4 mm; the rows' own medians hardly differ
+
+
+def test_columns_beyond_the_row_have_no_target_and_count(pool):
+    rng = np.random.default_rng(4)
+    patches = [draw_patch(pool.draw(rng), rng, plain=True) for _ in range(20)]
+    assert any(np.isnan(p.target).sum() > 20 for p in patches)
+    assert all(p.counted[np.isnan(p.target)].all() for p in patches)
+
+
+def test_shapes_are_those_the_network_takes(pool):
+    rng = np.random.default_rng(5)
+    patch = draw_patch(pool.draw(rng), rng)
+    assert patch.pixels.shape == (3, 320, COLUMNS)
+    assert patch.hints.shape == (4, 80, COLUMNS // 4)
+    assert patch.pixels.dtype == patch.hints.dtype == patch.target.dtype == np.float32
+
+
+def test_no_bend_moves_nothing():
+    x = np.linspace(0, 64, 9)
+    assert (Bend().true_x(x, 32.0) == x).all()
+    assert (Bend().offset(x, 32.0) == 0).all()
+
+
+def test_an_empty_pool_says_what_to_start(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"pipeline\.training\.pages"):
+        Pool(tmp_path).draw(np.random.default_rng(0))

@@ -1,0 +1,94 @@
+"""The trainer of stage 2: its loss, its schedule, and that a stopped run goes on where it was."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.networks import RowOptions
+from pipeline.synth.page import PageSpec, render
+from pipeline.synth.signals import synthetic_ecg
+from pipeline.training.pages import store_page
+from pipeline.training.waveform import Batch, Options, Trainer, loss_of, rate_now, validate, work
+
+BINS, COLUMNS = 40, 16
+
+
+def batch(target, counted=True):
+    target = torch.full((1, COLUMNS), float(target)) if np.isscalar(target) else target
+    mask = torch.full((1, COLUMNS), counted)
+    return Batch(torch.zeros(1, 3, 80, COLUMNS), torch.zeros(1, 4, 20, 4), target, mask)
+
+
+def logits_at(bin_, sharp=1.0):
+    away = torch.arange(BINS + 1, dtype=torch.float32) - bin_
+    logits = -0.5 * (away / sharp) ** 2
+    logits[-1] = -20.0
+    return logits[None, :, None].expand(1, BINS + 1, COLUMNS)
+
+
+def test_the_loss_is_least_at_the_truth():
+    at = [float(loss_of(logits_at(b), batch(20.3))) for b in (18.0, 20.0, 20.3, 21.0, 30.0)]
+    assert min(at) == at[2]
+    assert at[2] == pytest.approx(0.5 * math.log(2 * math.pi * math.e), abs=0.02)  # a Gaussian's own entropy
+
+
+def test_columns_without_ink_ask_for_the_last_class():
+    empty = batch(math.nan)
+    silent = torch.full((1, BINS + 1, COLUMNS), -10.0)
+    silent[:, -1] = 10.0
+    assert float(loss_of(silent, empty)) < 0.01 < float(loss_of(logits_at(20.0), empty))
+
+
+def test_columns_that_do_not_count_cost_nothing():
+    assert float(loss_of(logits_at(5.0), batch(30.0, counted=False))) == 0.0
+
+
+def test_steep_columns_weigh_more():
+    target = torch.full((1, COLUMNS), 20.0)
+    target[0, 8:] = 26.0
+    wrong_on_flat, wrong_on_steep = logits_at(20.0).clone(), logits_at(20.0).clone()
+    for logits, column in ((wrong_on_flat, 2), (wrong_on_steep, 8)):
+        logits[:, :, 8:] = logits_at(26.0)[:, :, 8:]
+        logits[:, :, column] = logits_at(10.0)[:, :, column]
+    assert float(loss_of(wrong_on_steep, batch(target))) > float(loss_of(wrong_on_flat, batch(target)))
+
+
+def test_the_rate_warms_up_stays_and_falls():
+    options = Options(None, None, None, 60.0, rate=1.0, warmup=10)
+    assert rate_now(options, 0, 0.0) == pytest.approx(0.1)
+    assert rate_now(options, 50, 0.5) == 1.0
+    assert rate_now(options, 50, 1.0) == pytest.approx(0.03)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pages")
+    signals = synthetic_ecg(np.random.default_rng(0), 10.0, 500)
+    store_page(render(signals, 500, PageSpec(), 0), folder, 0)
+    return folder
+
+
+def test_learns_and_goes_on_from_its_checkpoint(pages, tmp_path):
+    small = RowOptions((8, 8, 8, 8), 8)
+    options = Options(pages, pages, tmp_path, minutes=0.05, batch=2, warmup=1, network=small)
+    work(0, options)
+    first = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    work(0, Options(pages, pages, tmp_path, minutes=0.02, batch=2, warmup=1, network=small, resume=True))
+    second = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert second["steps"] > first["steps"] > 0
+    assert second["patches"] == 2 * second["steps"]
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_a_step_lowers_the_loss_of_its_own_batch():
+    torch.manual_seed(0)
+    trainer = Trainer.fresh(Options(None, None, None, 1.0, network=RowOptions((8, 8, 8, 8), 8)), torch.device("cpu"))
+    data = Batch(
+        torch.rand(2, 3, 64, 32), torch.zeros(2, 4, 16, 8), torch.full((2, 32), 12.0), torch.ones(2, 32, dtype=bool)
+    )
+    losses = [trainer.step(data) for _ in range(30)]
+    assert losses[-1] < 0.7 * losses[0]
+    assert validate(trainer.network, [data])[0] < losses[0]
