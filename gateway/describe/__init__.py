@@ -1,0 +1,74 @@
+"""The conformance statement: what the gateway takes and makes, in DICOM and HL7. gateway/CONFORMANCE.md is this text.
+
+Tables of codes, classes and statuses come from the modules that use them; a test compares the lists of attributes and
+fields with what the emitters write.
+"""
+
+from __future__ import annotations
+
+from gateway.describe import dicom, hl7
+from gateway.describe.markdown import Row, table
+from gateway.mapping import mappings
+from gateway.unpack import MediaType
+from pipeline.recording import TWELVE
+
+_INTRODUCTION = """\
+# Conformance statement
+
+This is what `cardioscan describe` prints. CardioScan Gateway receives pictures of paper electrocardiograms, digitizes
+them, and sends the samples on as DICOM ECG waveforms, HL7 annotated ECGs and HL7 v2 results. It is not a medical
+device; every result it sends is marked as derived from a picture and as preliminary.
+
+What the gateway does not know it leaves empty where the standard allows that, and holds the page for a person where it
+does not. It never invents a sample, a patient, or a time.
+"""
+
+_LIMITS = """\
+## Security and limits
+
+- DICOM and MLLP are spoken without TLS: keep them on a network of their own or put a TLS tunnel in front.
+- Numbers and names that are longer than DICOM allows are sent whole, not cut off. A text with a backslash or a control
+  character holds the page.
+- No storage commitment, no modality worklist, no query or retrieve.
+- Log lines hold job numbers and hashes, no patient data.
+"""
+
+
+def describe() -> str:
+    """The whole statement as Markdown."""
+    parts = (
+        _INTRODUCTION,
+        dicom.received(),
+        _files(),
+        dicom.sent(),
+        hl7.annotated_ecg(),
+        hl7.results(),
+        _codes(),
+        _LIMITS,
+    )
+    return "\n".join(parts)
+
+
+def _files() -> str:
+    return f"""\
+## Files: what it receives
+
+Documents in polled folders, told apart by their content. Each page of a document is a page of its own. Identity comes
+from a `.json` file beside the document or from a configured pattern of file names.
+
+{table(("Media type",), ((kind.value,) for kind in MediaType))}"""
+
+
+def _codes() -> str:
+    tables = mappings()
+    leads: list[Row] = [(x.value, f"{c.mdc} {c.meaning}", c.aecg) for x in TWELVE for c in [tables.leads[x]]]
+    named = [("result (OBR-4)", tables.study), *tables.measured.items(), *tables.told.items()]
+    findings = ((code.value, words.severity.value, words.text) for code, words in tables.findings.items())
+    unreadable = ((code.value, words.text) for code, words in tables.unreadable.items())
+    return f"""\
+## Codes
+
+{table(("Lead", "DICOM, scheme MDC", "aECG, 2.16.840.1.113883.6.24"), leads)}
+{table(("Observation", "Code", "System", "Meaning"), ((str(n), c.code, c.system, c.meaning) for n, c in named))}
+{table(("Finding", "Usual severity", "Text"), findings)}
+{table(("Page not digitized", "Text"), unreadable)}"""

@@ -1,0 +1,183 @@
+"""The DICOM half of the conformance statement."""
+
+from __future__ import annotations
+
+from pydicom.uid import ExplicitVRLittleEndian, GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
+
+from gateway.deliver.c_store_status import meaning_of
+from gateway.describe.markdown import Row, table
+from gateway.emit import channels, dicom_waveform
+from gateway.emit.dicom_waveform import header
+from gateway.emit.dicom_waveform.groups import PAD
+from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, Status
+
+_ANSWERS = {
+    Status.SUCCESS: "the bytes and the job are committed to disk",
+    Status.INVALID_SOP_INSTANCE: "the SOP Instance UID is not lawful",
+    Status.OUT_OF_RESOURCES: "disk or queue is full, or the disk failed: send it again later",
+    Status.DOES_NOT_MATCH: "the dataset is another object than the command says",
+    Status.CANNOT_UNDERSTAND: "the object is damaged: do not send it again",
+    Status.TOO_LARGE: "the object is larger than `dicom_scp.object_max_mb`",
+}
+
+_ARCHIVE_ANSWERS = (0x0000, 0xB000, 0xB006, 0xB007, 0xA700, 0x0110, 0xA900, 0xC000, 0x0122, 0x0124, 0x0111, 0x0117)
+
+_ENCODINGS: tuple[Row, ...] = (
+    (
+        "`padded` (default)",
+        "12-Lead ECG",
+        f"one: every lead and every rhythm strip over the whole page time, {PAD} where the page shows nothing",
+    ),
+    (
+        "`groups`",
+        "12-Lead ECG",
+        "one for each set of leads printed side by side, the rhythm strip in its own. MultiplexGroupTimeOffset is left "
+        "out: paper does not tell whether columns were recorded one after the other. MultiplexGroupLabel holds their "
+        "page time",
+    ),
+    ("`general`", "General ECG", "as `padded`"),
+)
+
+_ATTRIBUTES: tuple[Row, ...] = (
+    (
+        "SOP Common",
+        "SOPClassUID, SOPInstanceUID",
+        "the UID is 2.25 and a hash of the whole object: same content, same UID",
+    ),
+    ("SOP Common", "SpecificCharacterSet", "ISO_IR 192 where a text is not ASCII, else absent"),
+    (
+        "SOP Common",
+        "ConversionSourceAttributesSequence (ReferencedSOPClassUID, ReferencedSOPInstanceUID, ReferencedFrameNumber)",
+        "the object the page came in, its frame where it has frames; absent where it came as a file",
+    ),
+    (
+        "SOP Common",
+        "ContributingEquipmentSequence (PurposeOfReferenceCodeSequence, Manufacturer, ManufacturerModelName, "
+        "SoftwareVersions, ContributionDateTime, ContributionDescription)",
+        "109103 DCM Modifying Equipment; this gateway, its version and the first 16 digits of each network's hash",
+    ),
+    (
+        "Patient",
+        "PatientName, PatientID, IssuerOfPatientID, PatientBirthDate, PatientSex",
+        "as the source says; empty where it does not",
+    ),
+    ("Patient Study", "AdmissionID", "visit number of the order; absent where unknown"),
+    (
+        "General Study",
+        "StudyInstanceUID, StudyDate, StudyTime, StudyID, AccessionNumber, ReferringPhysicianName",
+        "the source's study; where it has none, a study of the gateway's own that begins with the acquisition",
+    ),
+    (
+        "General Series",
+        "Modality, SeriesInstanceUID, SeriesNumber, SeriesDescription",
+        f'ECG; a new series for each received document, the same on every try; "{header.SERIES_DESCRIPTION}"',
+    ),
+    (
+        "General Equipment",
+        "Manufacturer, ManufacturerModelName, SoftwareVersions, InstitutionName",
+        "this gateway; the institution is the source's",
+    ),
+    (
+        "Waveform Identification",
+        "InstanceNumber, ContentDate, ContentTime, AcquisitionDateTime",
+        "page of the document; when the page was received (UTC); when the ECG was recorded, as precisely as known. "
+        "Without AcquisitionDateTime the page is held",
+    ),
+    (
+        "Waveform Identification",
+        "ReferencedInstanceSequence (ReferencedSOPClassUID, ReferencedSOPInstanceUID, PurposeOfReferenceCodeSequence)",
+        "121324 DCM Source image",
+    ),
+    (
+        "Acquisition Context",
+        "AcquisitionContextSequence (ValueType, ConceptNameCodeSequence, ConceptCodeSequence)",
+        "TID 3401: Lead System 10:11345 MDC is 10:11264 MDC, unspecified 12-lead system",
+    ),
+    (
+        "Waveform",
+        "WaveformSequence (MultiplexGroupLabel, WaveformOriginality, NumberOfWaveformChannels, "
+        "NumberOfWaveformSamples, SamplingFrequency, WaveformBitsAllocated, WaveformSampleInterpretation, "
+        "WaveformPaddingValue, WaveformData)",
+        "DERIVED unless the destination's `waveform_originality` says otherwise; 16 bits signed; "
+        f"padding {PAD}, declared only where there is some",
+    ),
+    (
+        "Waveform",
+        "ChannelDefinitionSequence (WaveformChannelNumber, ChannelLabel, ChannelStatus, ChannelSourceSequence, "
+        "ChannelDerivationDescription, ChannelSensitivity, ChannelSensitivityUnitsSequence, "
+        "ChannelSensitivityCorrectionFactor, ChannelBaseline, ChannelSampleSkew, WaveformBitsStored)",
+        "CID 3001, scheme MDC; one count is 1 uV, baseline 0; the label of a rhythm strip ends in `rhythm`",
+    ),
+    (
+        "Waveform Annotation",
+        "WaveformAnnotationSequence (UnformattedTextValue, ReferencedWaveformChannels, AnnotationGroupNumber, "
+        "TemporalRangeType, ReferencedSamplePositions)",
+        "group 0: provenance, scales and how they are known, hashes, what was printed when; group 1: findings",
+    ),
+    ("every code sequence", "CodeValue, CodingSchemeDesignator, CodeMeaning", ""),
+)
+
+_CHANNEL_STATUS: tuple[Row, ...] = (
+    ("OK", "none of the following"),
+    (
+        "QUESTIONABLE",
+        "a finding of severity warning concerns the lead, or one of severity error the whole page; its median standard "
+        f"deviation is above {channels.SIGMA_QUESTIONABLE_MV:g} mV; or more than {channels.UNREAD_QUESTIONABLE:.0%} of "
+        "it was bridged or not read",
+    ),
+    (
+        "INVALID",
+        "nothing of it could be read, a finding of severity error concerns the lead, or samples beyond "
+        f"{channels.REACH / 1000:g} mV were held at that limit",
+    ),
+    ("UNCALIBRATED", "its gain was assumed, not seen on the page; beside another status or alone"),
+)
+
+
+def received() -> str:
+    """What comes in."""
+    return f"""\
+## DICOM: what it receives
+
+Service class provider of Verification (C-ECHO) and Storage (C-STORE). Default AE title `CARDIOSCAN`, port 11112. The
+calling AE titles and addresses that may associate are configured; the called AE title is checked. An object that a
+sender repeats is the same job.
+
+{table(("Storage SOP class", "UID"), ((uid.name, str(uid)) for uid in STORAGE_CLASSES))}
+{table(("Transfer syntax, most wanted first", "UID"), ((uid.name, str(uid)) for uid in TRANSFER_SYNTAXES))}
+Deflated transfer syntaxes are not accepted.
+
+{table(("C-STORE answer", "Meaning"), ((f"{int(status):04X}H", _ANSWERS[status]) for status in Status))}
+Every frame of an image, and every page of an encapsulated PDF, is a page of its own. Patient, study and order are taken
+from the object as they stand; the acquisition time from the attributes in `identity.acquired_at_from`.
+"""
+
+
+def sent() -> str:
+    """What goes out."""
+    classes = ((uid.name, str(uid)) for uid in (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage))
+    return f"""\
+## DICOM: what it sends
+
+Service class user of Verification and Storage. Objects are encoded in {ExplicitVRLittleEndian.name} and have an empty
+preamble; an archive that takes only Implicit VR Little Endian gets them so.
+
+{table(("Storage SOP class", "UID"), classes)}
+{table(("Answer of the archive", "Taken as", "Meaning"), (_answer(status) for status in _ARCHIVE_ANSWERS))}
+What is to be tried again is tried with growing pauses a bounded number of times, then the delivery is parked and a
+person is told.
+
+### The waveform object
+
+{table(("`encoding`", "SOP class", "Multiplex groups"), _ENCODINGS)}
+A page with more than {dicom_waveform.TWELVE_LEAD_CHANNELS} strips, {dicom_waveform.TWELVE_LEAD_GROUPS} sets or
+{dicom_waveform.TWELVE_LEAD_SAMPLES} samples goes out `padded`, as General ECG where 12-Lead ECG is too small. No
+sample is interpolated, held or tiled over seconds that were not printed.
+
+{table(("Module", "Attributes", "Content"), _ATTRIBUTES)}
+{table(("ChannelStatus", "When"), _CHANNEL_STATUS)}"""
+
+
+def _answer(status: int) -> Row:
+    meaning = meaning_of(status)
+    return f"{status:04X}H", meaning.fate.value.replace("_", " "), meaning.words
