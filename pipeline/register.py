@@ -26,6 +26,7 @@ BLANK_MM = 0.7  # around a name; it tells the word I from the stroke of an R wav
 FOUND = 0.62  # correlation of a name in a strange font with ours; random strokes reach 0.5
 SURE = 0.92  # correlation at which we stop doubting
 TELLING = (Lead.AVR, Lead.AVL, Lead.AVF)  # the names whose shape nothing else on a page has
+PLAIN = 2.0  # summed correlation of the telling names that only a page the right way up reaches
 UPSIDE_DOWN_MARGIN = 0.15  # summed correlation by which lettering must fit better upside down
 FAINT = 0.03  # of a name's own energy, added to the paper's: blank paper matches nothing
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif-Bold.ttf", "STIXGeneral.ttf", "STIXGeneralBol.ttf")
@@ -52,8 +53,9 @@ def register(image: UInt8, paper: PaperMap | None = None) -> Registration:
     if paper is None:
         return Registration(_quarter_turn(image), (), 0.0)
     sheet = lay_flat(image, paper)
-    upright, turned = _letters(sheet.ink), _letters(np.ascontiguousarray(sheet.ink[::-1, ::-1]))
-    if turned.total > upright.total + UPSIDE_DOWN_MARGIN:
+    upright = _letters(sheet.ink)
+    turned = None if upright.total >= PLAIN else _letters(np.ascontiguousarray(sheet.ink[::-1, ::-1]))
+    if turned is not None and turned.total > upright.total + UPSIDE_DOWN_MARGIN:
         height, width = image.shape[:2]
         sheet_height, sheet_width = sheet.ink.shape
         names = tuple(
@@ -127,15 +129,15 @@ class Lettering:
 def _letters(ink: Float32) -> Lettering:
     """Which font and size the page is lettered in."""
     coarse = _coarse(ink)
-    best = Lettering("", CAPITALS_MM[0], 0.0)
-    for font in ("", *FONTS):
-        for capital_mm in CAPITALS_MM:
-            total = sum(
-                float(_correlation(coarse, _glyphs(lead, font, capital_mm, COARSE_PX_PER_MM)).max()) for lead in TELLING
-            )
-            if total > best.total:
-                best = Lettering(font, capital_mm, total)
-    return best
+    # one plain font finds the size, the others are tried at the two sizes that fit it best
+    sizes = sorted((_lettering(coarse, "", capital_mm) for capital_mm in CAPITALS_MM), key=lambda x: -x.total)
+    near = [_lettering(coarse, font, size.capital_mm) for font in FONTS for size in sizes[:2]]
+    return max(*sizes[:1], *near, key=lambda x: x.total)
+
+
+def _lettering(coarse: Float32, font: str, capital_mm: float) -> Lettering:
+    fits = (_correlation(coarse, _glyphs(lead, font, capital_mm, COARSE_PX_PER_MM)).max() for lead in TELLING)
+    return Lettering(font, capital_mm, float(sum(fits)))
 
 
 def _coarse(ink: Float32) -> Float32:

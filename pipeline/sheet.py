@@ -16,6 +16,9 @@ from pipeline.recording import Float32, UInt8
 PX_PER_MM = 8  # a 0.25 mm pen stroke is 2 px wide; an A4 page is 4 megapixels
 GRID_CELL_MM = 5  # paper repeats every bold square
 GRID_BLOCK_CELLS = 10  # the grid's look is taken over 50 mm: it fades slowly, and traces fill less than half of it
+DARK = 0.5  # of the pen's darkness: surely ink
+CUT_MAX_MM = 0.6  # as wide as the boldest grid lines
+SPECK_MM = 1.5  # what is left of a dotted or faxed grid is smaller; the smallest letters are 1.7 mm tall
 EXTENT_MAX_MM = 600.0  # a longer page is a wrong scale; it also bounds the memory
 
 
@@ -23,10 +26,11 @@ EXTENT_MAX_MM = 600.0  # a longer page is a wrong scale; it also bounds the memo
 class Sheet:
     """ink: float32 (H, W), 0 paper .. 1 trace; pixel (row i, column j) is at (x0_mm + j / 8, y0_mm + i / 8) of paper.
 
-    inside: bool (H, W), False where the photograph ended.
+    marks: uint8 (H, W) 0/1, what is surely ink: dark, and no speck. inside: bool (H, W), False beyond the photograph.
     """
 
     ink: Float32
+    marks: UInt8
     inside: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
     x0_mm: float
     y0_mm: float
@@ -66,7 +70,9 @@ def lay_flat(image: UInt8, paper: PaperMap) -> Sheet:
     dark = _darkness(np.asarray(flat, np.uint8))
     dark[~inside] = 0.0
     ink = np.maximum(dark - _grid(dark), 0.0)
-    return Sheet(_normalized(ink), inside, x0, y0)
+    pen = _pen(ink)
+    ink = np.asarray(np.clip(ink / pen, 0.0, 1.0), np.float32)
+    return Sheet(ink, _marks(ink, dark / pen), inside, x0, y0)
 
 
 def _extent_mm(image: UInt8, paper: PaperMap) -> tuple[float, float, float, float]:
@@ -137,7 +143,23 @@ def _grid(dark: Float32) -> Float32:
     return np.asarray(out.reshape(padded.shape)[:height, :width], np.float32)
 
 
-def _normalized(ink: Float32) -> Float32:
-    """Scaled so that the pen is about 1: the darkest 0.7 % of a page is less than its traces and text."""
-    pen = float(np.quantile(ink[::2, ::2], 0.993))
-    return np.asarray(np.clip(ink / max(pen, 0.08), 0.0, 1.0), np.float32)
+def _pen(ink: Float32) -> float:
+    """The darkness of the pen: the darkest 0.7 % of a page is less than its traces and text."""
+    return max(float(np.quantile(ink[::2, ::2], 0.993)), 0.08)
+
+
+def _marks(ink: Float32, with_grid: Float32) -> UInt8:
+    """uint8 (H, W) 0/1: dark pixels in connected pieces that are no specks.
+
+    Where a grid line was taken out, it was taken out of the trace that crosses it as well: that cut is closed again.
+    """
+    dark = (ink > DARK).astype(np.uint8)
+    cut = 2 * round(CUT_MAX_MM * PX_PER_MM / 2) + 1
+    for shape in ((1, cut), (cut, 1)):
+        closed = np.asarray(cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones(shape, np.uint8)), np.uint8)
+        dark |= closed & (with_grid > DARK).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=8)
+    size = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    keep = size >= SPECK_MM * PX_PER_MM
+    keep[0] = False
+    return np.asarray(keep[labels], np.uint8)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-from pipeline.layout.rows import INK, Row
+from pipeline.layout.rows import Row
 from pipeline.recording import Float32, UInt8
 from pipeline.sheet import PX_PER_MM, Sheet
 
@@ -38,8 +38,7 @@ class Borders:
 
 def find_borders(sheet: Sheet, rows: Sequence[Row]) -> Borders:
     """What the rows have in common, column by column; rows must not be empty."""
-    mask = (sheet.ink > INK).astype(np.uint8)
-    bands = np.stack([_band(mask, sheet.line(row.baseline_mm)) for row in rows])
+    bands = np.stack([_band(sheet.marks, sheet.line(row.baseline_mm)) for row in rows])
     strokes = _strokes(bands)
     steps = np.mean([_steps(band) for band in bands], axis=0)
     blanks = np.mean([_blanks(band) for band in bands], axis=0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.layout.rows import INK, NEAR_MM, Row
+from pipeline.layout.rows import NEAR_MM, Row
 from pipeline.sheet import PX_PER_MM, Sheet
 
 AFTER_PULSE_MM = 7.0  # how far behind a pulse the blank before the trace is looked for
@@ -41,9 +41,9 @@ def _across_blank(sheet: Sheet, row: Row, edge_mm: float, direction: int) -> flo
     near = round(NEAR_MM * PX_PER_MM)
     line, column = sheet.line(row.baseline_mm), sheet.column(edge_mm)
     reach = round(AFTER_PULSE_MM * PX_PER_MM)
-    band = sheet.ink[max(0, line - near) : line + near + 1]
+    band = sheet.marks[max(0, line - near) : line + near + 1]
     piece = band[:, column : column + reach] if direction > 0 else band[:, max(0, column - reach) : column + 1][:, ::-1]
-    inked = np.asarray((piece > INK).any(axis=0), np.bool_)
+    inked = np.asarray(piece.any(axis=0), np.bool_)
     least = round(BLANK_MIN_MM * PX_PER_MM)
     edges = np.flatnonzero(np.diff(np.pad((~inked).astype(np.int8), 1)))
     for first, stop in zip(edges[::2], edges[1::2], strict=True):

@@ -14,13 +14,15 @@ from scipy.signal import find_peaks
 from pipeline.recording import UInt8
 from pipeline.sheet import PX_PER_MM, Sheet
 
-INK = 0.5  # of the pen's darkness
 FLAT_MAX_MM = 1.2  # a vertical run of ink up to this is the trace between complexes; letters and QRS stand taller
 PIECE_MIN_MM = 3.5  # wider than a letter, shorter than the flat stretch between T and P
+TRACE_MIN_MM = 5.0  # wider than what is left of grid lines
 FRAME_MIN_MM = 90.0  # a flat stretch this wide without one complex is a printed line, not a heart
 NEAR_MM = 3.0  # how far from its row's level the flat part of a trace strays: wander, ST, offsets between leads
+END_NEAR_MM = 7.0  # the same for its ends: a whole lead may stray, if the next row is far enough
 APART_MIN_MM = 6.5  # twelve rows on a small page
 COVERAGE_MIN = 0.45  # of the best row's flat ink: a row of traces runs across the page, text does not
+STRETCH_MIN_MM = 9.0  # a pulse with its feet; shorter stretches at the ends are something else
 LENGTH_MIN_MM = 45.0  # of a row that is worth reading
 GAP_MAX_MM = 6.0  # between leads of one row, and across a lead name that is printed in the trace
 
@@ -40,8 +42,8 @@ class Row:
 
 def find_rows(sheet: Sheet) -> tuple[Row, ...]:
     """The rows of traces from the top; empty where there are none."""
-    mask = (sheet.ink > INK).astype(np.uint8)
-    flat = _flat_pieces(mask)
+    flat = _flat_pieces(sheet.marks)
+    mask = _traces(sheet.marks)
     weight = flat.sum(axis=1, dtype=np.float64)
     profile = gaussian_filter1d(weight, 0.7 * PX_PER_MM)
     near = round(NEAR_MM * PX_PER_MM)
@@ -54,11 +56,12 @@ def find_rows(sheet: Sheet) -> tuple[Row, ...]:
     if not chosen:
         return ()
     best = max(covered[p] for p in chosen)
+    least = max(COVERAGE_MIN * best, 0.4 * LENGTH_MIN_MM * PX_PER_MM)
+    lines = sorted(peak for peak in chosen if covered[peak] >= least)
     rows = []
-    for peak in sorted(chosen):
-        if covered[peak] < max(COVERAGE_MIN * best, 0.4 * LENGTH_MIN_MM * PX_PER_MM):
-            continue
-        start, end = _ends(mask, peak, near)
+    for peak in lines:
+        others = [abs(peak - other) for other in lines if other != peak]
+        start, end = _ends(mask, peak, min(round(END_NEAR_MM * PX_PER_MM), round(0.4 * min(others, default=10**6))))
         length = end - start
         if length < LENGTH_MIN_MM * PX_PER_MM:
             continue
@@ -86,6 +89,14 @@ def _flat_pieces(mask: UInt8) -> UInt8:
     return np.asarray(keep[labels], np.uint8)
 
 
+def _traces(marks: UInt8) -> UInt8:
+    """uint8 (H, W) 0/1: pieces at least as wide as a trace's; not letters, not dashes of a grid."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
+    keep = stats[:, cv2.CC_STAT_WIDTH] >= TRACE_MIN_MM * PX_PER_MM
+    keep[0] = False
+    return np.asarray(keep[labels], np.uint8)
+
+
 def _covered(flat: UInt8, near: int) -> npt.NDArray[np.int64]:
     """int64 (H,): in how many columns flat ink lies within near pixels of this line."""
     band = cv2.dilate(flat, np.ones((2 * near + 1, 1), np.uint8))
@@ -93,18 +104,17 @@ def _covered(flat: UInt8, near: int) -> npt.NDArray[np.int64]:
 
 
 def _ends(mask: UInt8, line: int, near: int) -> tuple[int, int]:
-    """The columns between which ink runs along this line, bridging short gaps: the longest such run."""
+    """The columns between which traces run along this line: from the first long stretch to the last."""
     band = mask[max(0, line - near) : line + near + 1].any(axis=0)
     gap = round(GAP_MAX_MM * PX_PER_MM)
     closed = cv2.morphologyEx(np.pad(band.astype(np.uint8), gap)[None], cv2.MORPH_CLOSE, np.ones((1, gap), np.uint8))[
         0, gap:-gap
     ]
     edges = np.flatnonzero(np.diff(np.pad(closed.astype(np.int8), 1)))
-    starts, stops = edges[::2], edges[1::2]
-    if not len(starts):
-        return 0, 0
-    longest = int(np.argmax(stops - starts))
-    return int(starts[longest]), int(stops[longest])
+    long = [
+        (int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= STRETCH_MIN_MM * PX_PER_MM
+    ]
+    return (long[0][0], long[-1][1]) if long else (0, 0)
 
 
 def _level(flat: UInt8, line: int, near: int) -> float:
