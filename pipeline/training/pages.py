@@ -77,6 +77,11 @@ class Pool:
         names = sorted(self._open)
         return self._open[names[rng.integers(len(names))]]
 
+    def first(self, count: int) -> list[PooledPage]:
+        """The oldest pages, in their order."""
+        self.refresh()
+        return [self._open[stem] for stem in sorted(self._open)[:count]]
+
     def refresh(self, every_s: float = 10.0) -> int:
         """Look for new and gone pages, at most once in every_s. The number of pages."""
         now = time.monotonic()

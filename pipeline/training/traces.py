@@ -1,0 +1,152 @@
+"""Judges stage 2 alone on held-out pages, with the true geometry, fits the scale of its sigma, and ships it.
+
+Run as: python -m pipeline.training.traces --run DIR --valid DIR --pages 48 [--ship]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from pipeline.networks import RowNetwork, RowOptions, Weights
+from pipeline.recording import Float32, Seen, Source, Strip
+from pipeline.score import Score, score
+from pipeline.training.pages import Pool, PooledPage
+from pipeline.training.ship import commit_here, ship
+from pipeline.waveform import RowReader, read_traces
+from pipeline.waveform.network import NetworkReader
+
+DATA = "PTB-XL, CPSC 2018 and extra, Chapman/Ningbo, CODE-15 (CC BY 4.0), LUDB (ODC-BY 1.0), synthetic hearts; rendered"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A page read with its true geometry. error_mv, sigma_mv: float32 (k,) of all samples that were read."""
+
+    source: Source
+    score: Score
+    error_mv: Float32
+    sigma_mv: Float32
+    bridged: float
+    missed: float
+
+
+def judge(page: PooledPage, reader: RowReader | None) -> Judged:
+    truth = page.rendered.truth
+    recording = truth.recording
+    found = read_traces(
+        page.rendered.page.image,
+        truth.paper,
+        truth.segments,
+        recording.speed_mm_s.value,
+        page.gain_mm_mv,
+        recording.rate_hz,
+        reader,
+        page.names_mm,
+    )
+    label, guess = _rows(recording.strips), _rows(found, max(s.samples for s in recording.strips))
+    sigma = np.concatenate([s.sigma_mv[: t.samples] for s, t in zip(found, recording.strips, strict=True)])
+    error = np.concatenate(
+        [(s.millivolts - t.millivolts[: s.samples])[: t.samples] for s, t in zip(found, recording.strips, strict=True)]
+    )
+    seen = np.concatenate([s.seen[: t.samples] for s, t in zip(found, recording.strips, strict=True)])
+    read = seen == Seen.READ
+    return Judged(
+        truth.source,
+        score(label, guess, recording.rate_hz),
+        np.abs(error[read]),
+        sigma[read],
+        float((seen == Seen.BRIDGED).mean()),
+        float((seen == Seen.NOTHING).mean()),
+    )
+
+
+def _rows(strips: Sequence[Strip], samples: int | None = None) -> Float32:
+    """float32 (strips, samples) mV, padded with NaN."""
+    samples = samples or max(s.samples for s in strips)
+    out = np.full((len(strips), samples), np.nan, np.float32)
+    for row, strip in enumerate(strips):
+        out[row, : strip.samples] = strip.millivolts[:samples]
+    return out
+
+
+def sigma_scale(judged: Sequence[Judged]) -> float:
+    """What the decoded sigmas must be multiplied by so that one of them covers 68.3 % of the errors."""
+    ratios = np.concatenate([j.error_mv / j.sigma_mv for j in judged])
+    return float(np.quantile(ratios, 0.6827))
+
+
+def table(judged: Sequence[Judged], scale: float) -> str:
+    """Markdown: a line per kind of image and one for all."""
+    kinds: dict[str, list[Judged]] = defaultdict(list)
+    for page in judged:
+        kinds[page.source].append(page)
+    head = "| kind | pages | dB | median dB | lead dB | r | RMSE mV | not read % | within 1 σ % | within 2 σ % |"
+    lines = [head, "|---|---|---|---|---|---|---|---|---|---|"]
+    for kind, pages in [*sorted(kinds.items()), ("all", list(judged))]:
+        ratio = np.concatenate([j.error_mv / (j.sigma_mv * scale) for j in pages])
+        db = [j.score.kaggle_db for j in pages]
+        cells = [
+            f"{np.mean(db):.1f}",
+            f"{np.median(db):.1f}",
+            f"{np.mean([j.score.lead_db for j in pages]):.1f}",
+            f"{np.mean([j.score.r for j in pages]):.3f}",
+            f"{np.mean([j.score.rmse_mv for j in pages]):.3f}",
+            f"{100 * np.mean([j.missed for j in pages]):.2f}",
+            f"{100 * (ratio < 1).mean():.0f}",
+            f"{100 * (ratio < 2).mean():.0f}",
+        ]
+        lines.append(f"| {kind} | {len(pages)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def load_run(checkpoint: Path) -> tuple[RowNetwork, RowOptions, int]:
+    """The running average of a checkpoint, what it is built of, and the patches it has seen."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    built = state["options"]
+    options = RowOptions(tuple(built["widths"]), built["head"], built["coordinates"])
+    network = RowNetwork(options)
+    network.load_state_dict(state["average"])
+    return network.eval(), options, state["patches"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, help="folder of checkpoint.pt")
+    parser.add_argument("--valid", type=Path, required=True, help="pool of held-out pages")
+    parser.add_argument("--pages", type=int, default=48)
+    parser.add_argument("--classical", action="store_true", help="judge the tracer without weights instead")
+    parser.add_argument("--ship", action="store_true", help="write the weights and their row of the manifest")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    network, options, patches = load_run(given.run / "checkpoint.pt")
+    reader = None if given.classical else NetworkReader(network)
+    judged = [judge(page, reader) for page in Pool(given.valid).first(given.pages)]
+    scale = sigma_scale(judged)
+    print(f"{patches} patches, sigma scale {scale:.3f}\n{table(judged, scale)}")
+    if given.ship:
+        db = np.mean([j.score.kaggle_db for j in judged])
+        row = Weights(
+            "waveform",
+            "waveform.safetensors",
+            "",
+            commit_here(),
+            1,
+            DATA,
+            f"{db:.1f} dB (Kaggle rule, mean of {len(judged)} held-out renders, true geometry), {patches} patches",
+            round(scale, 3),
+            {"widths": list(options.widths), "head": options.head, "coordinates": options.coordinates},
+        )
+        print(ship(network.state_dict(), row))
+
+
+if __name__ == "__main__":
+    main()
