@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -69,6 +70,8 @@ class Database:
             max_overflow=POOL_OVERFLOW,
             pool_pre_ping=not self.is_sqlite,
         )
+        # SQLite lets writers wait by sleeping ever longer; threads of one process can be woken in turn instead.
+        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
         if self.is_sqlite:
             _take_over_sqlite_transactions(self.engine)
 
@@ -78,7 +81,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """One transaction: committed when the block ends, undone when it raises."""
-        with translated(), self.engine.begin() as connection:
+        with translated(), self._turn, self.engine.begin() as connection:
             yield Transaction(connection, self._now(connection))
 
     @contextmanager

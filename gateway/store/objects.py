@@ -44,7 +44,7 @@ class Objects:
         with space_translated():
             sync_file(staged)
             size_bytes = staged.stat().st_size
-            if target.exists() and target.stat().st_size == size_bytes:
+            if target.exists() and not self.fault(sha256):
                 staged.unlink()
             else:
                 staged.replace(target)
@@ -87,7 +87,8 @@ class Objects:
         return shutil.disk_usage(self._root).free / MEGABYTE
 
     def close(self) -> None:
-        """Gives up the staging folder; files still in it are swept by the next process."""
+        """Gives up the staging folder and what is still in it."""
+        shutil.rmtree(self.staging, ignore_errors=True)
         self._lock.close()
 
     def _create(self) -> None:

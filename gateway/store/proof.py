@@ -14,7 +14,7 @@ from gateway.job import State
 from gateway.store.audit import GENESIS_HASH, Event, row_hash
 from gateway.store.database import Database
 from gateway.store.objects import Objects
-from gateway.store.rows import AnyRow
+from gateway.store.rows import AnyRow, pages_hash
 from gateway.store.tables import DeliveryState, audit, audit_head, jobs, outbox, pages
 
 PROBLEMS_MAX = 1000  # told one by one; a database that is wholly wrong need not fill the memory too
@@ -46,6 +46,7 @@ class _Told:
     received: int = 0
     sha256: str = ""
     state: str = ""
+    pages_sha256: str = ""  # of the last time it was settled
 
 
 @dataclass
@@ -57,7 +58,7 @@ class _Ledger:
     head_hash: str = GENESIS_HASH
     problems: list[str] = field(default_factory=list)
     told: dict[str, _Told] = field(default_factory=dict)
-    queued: dict[int, tuple[str, str]] = field(default_factory=dict)  # seq -> (job id, SHA-256)
+    queued: dict[int, tuple[str, ...]] = field(default_factory=dict)  # seq -> (job id, destination, name, SHA-256)
     delivered: dict[int, str] = field(default_factory=dict)  # delivery id -> SHA-256
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     objects: set[str] = field(default_factory=set)
@@ -79,7 +80,7 @@ def verify(database: Database, objects: Objects, check_objects: bool = True) -> 
             _read_link(ledger, row)
         _check_head(ledger, connection)
         for row in _stream(connection, select(jobs)):
-            _check_job(ledger, row)
+            _check_job(ledger, row, connection)
         for row in _stream(connection, select(outbox)):
             _check_delivery(ledger, row)
         for row in _stream(connection, select(pages.c.recording_sha256).where(pages.c.recording_sha256.is_not(None))):
@@ -125,11 +126,11 @@ def _learn(ledger: _Ledger, row: AnyRow) -> None:
             told.received += 1
             told.sha256 = detail["sha256"]
         case Event.QUEUED:
-            ledger.queued[row.seq] = (row.job_id, detail["sha256"])
+            ledger.queued[row.seq] = (row.job_id, detail["destination"], detail["name"], detail["sha256"])
         case Event.DELIVERED:
             ledger.delivered[detail["delivery_id"]] = detail["sha256"]
-    if "state" in detail and detail["state"] != told.state:
-        told.state = detail["state"]
+    told.state = detail.get("state", told.state)
+    told.pages_sha256 = detail.get("pages_sha256", told.pages_sha256)
 
 
 def _check_head(ledger: _Ledger, connection: Connection) -> None:
@@ -140,7 +141,7 @@ def _check_head(ledger: _Ledger, connection: Connection) -> None:
         ledger.break_at(ledger.rows + 1, f"is missing: the head counts {head.rows} rows and ends in another hash")
 
 
-def _check_job(ledger: _Ledger, row: AnyRow) -> None:
+def _check_job(ledger: _Ledger, row: AnyRow, connection: Connection) -> None:
     told = ledger.told.pop(row.job_id, _Told())
     if told.received != 1:
         ledger.problem(f"job {row.job_id} was received {told.received} times by the audit, not once")
@@ -148,6 +149,8 @@ def _check_job(ledger: _Ledger, row: AnyRow) -> None:
         ledger.problem(f"job {row.job_id} holds other bytes than the audit received")
     if told.state != row.state:
         ledger.problem(f"job {row.job_id} is {row.state}, the audit last saw it {told.state or 'nowhere'}")
+    if told.pages_sha256 and pages_hash(connection, row.job_id) != told.pages_sha256:
+        ledger.problem(f"job {row.job_id} has other pages than it was settled with")
     try:
         ledger.counts[State(row.state)] += 1
     except ValueError:
@@ -156,8 +159,8 @@ def _check_job(ledger: _Ledger, row: AnyRow) -> None:
 
 
 def _check_delivery(ledger: _Ledger, row: AnyRow) -> None:
-    if ledger.queued.get(row.position) != (row.job_id, row.sha256):
-        ledger.problem(f"delivery {row.delivery_id} was not queued with these bytes by the audit")
+    if ledger.queued.get(row.position) != (row.job_id, row.destination, row.name, row.sha256):
+        ledger.problem(f"delivery {row.delivery_id} was not queued like this by the audit")
     if row.state == DeliveryState.DELIVERED and ledger.delivered.get(row.delivery_id) != row.sha256:
         ledger.problem(f"delivery {row.delivery_id} says delivered, the audit does not")
     ledger.objects.add(row.sha256)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Sequence
@@ -9,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from gateway.errors import NotFound
 from gateway.job import Arrival, Claim, Delivery, DocumentKind, Door, Job, State, check_move
 from gateway.order import Order
 from gateway.store.audit import canonical
 from gateway.store.database import Transaction
-from gateway.store.tables import DeliveryState, jobs, outbox
+from gateway.store.tables import DeliveryState, jobs, outbox, pages
 
 AnyRow = Row[*tuple[Any, ...]]
 
@@ -128,6 +129,13 @@ def delivery_row_from(row: AnyRow) -> DeliveryRow:
         due_at=row.due_at,
         delivered_at=row.delivered_at,
     )
+
+
+def pages_hash(connection: Connection, job_id: str) -> str:
+    """SHA-256 over what became of a job's pages, so that the audit can vouch for it without repeating it."""
+    columns = (pages.c.number, pages.c.verdict, pages.c.code, pages.c.why, pages.c.summary, pages.c.recording_sha256)
+    rows = connection.execute(select(*columns).where(pages.c.job_id == job_id).order_by(pages.c.number))
+    return hashlib.sha256(canonical([list(row) for row in rows]).encode()).hexdigest()
 
 
 # Locks are taken in one order everywhere, so that no two transactions wait for each other:

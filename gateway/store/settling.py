@@ -13,7 +13,7 @@ from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
 from gateway.store.leases import lock_leased
 from gateway.store.objects import Objects
-from gateway.store.rows import AnyRow, clean, lock_deliveries, move_job, order_text
+from gateway.store.rows import AnyRow, clean, lock_deliveries, move_job, order_text, pages_hash
 from gateway.store.tables import DeliveryState, outbox, pages
 
 EVENT_OF = {
@@ -54,6 +54,7 @@ def settle(database: Database, objects: Objects, claim: Claim, outcome: Outcome)
             code=outcome.code,
             why_sha256=text_hash(clean(outcome.why)),
             pages=len(outcome.pages),
+            pages_sha256=pages_hash(tx.connection, row.job_id),
             documents=len(outcome.documents),
         )
         for document in waiting:

@@ -239,10 +239,13 @@ def test_finds_an_invented_row(busy: Store) -> None:
         ),
         ("DELETE FROM jobs WHERE state = 'received'", "is in the audit but not among the jobs"),
         (f"UPDATE jobs SET sha256 = '{'0' * 64}' WHERE state = 'received'", "holds other bytes"),
-        ("UPDATE outbox SET state = 'delivered', position = 1", "was not queued with these bytes"),
+        ("UPDATE outbox SET state = 'delivered', position = 1", "was not queued like this"),
+        ("UPDATE outbox SET destination = destination || '2'", "was not queued like this"),
+        ("UPDATE pages SET summary = '[]'", "has other pages"),
+        ("DELETE FROM pages", "has other pages"),
         (f"UPDATE outbox SET sha256 = '{'0' * 64}'", "says delivered, the audit does not"),
     ],
-    ids=["state", "job gone", "bytes", "queued", "delivered"],
+    ids=["state", "job gone", "bytes", "queued", "destination", "page changed", "pages gone", "delivered"],
 )
 def test_finds_what_the_audit_did_not_see(busy: Store, statement: str, told: str) -> None:
     unguarded(busy, statement)

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from gateway.config import DataSection
 from gateway.errors import ConfigError, LostLease, NotFound, OutOfSpace, QueueFull, TryAgain, UnlawfulMove
 from gateway.job import LAWFUL_MOVES, Arrival, Door, Outcome, PageResult, State, Verdict
 from gateway.order import Order, Patient
-from gateway.store import WORKER_DIED, Store, database_url
+from gateway.store import WORKER_DIED, Event, Store, database_url
+from gateway.store.audit import append
+from gateway.store.database import Database
 from tests.gateway.storing import (
     LONG_S,
     SHORT_S,
@@ -31,6 +35,8 @@ from tests.gateway.storing import (
     refused,
     settled,
 )
+
+ON_POSTGRESQL = pytest.mark.parametrize("data", [pytest.param("postgresql", marks=pytest.mark.peer)], indirect=True)
 
 # Taking pages in
 
@@ -142,11 +148,12 @@ def test_a_disk_that_fills_up_while_a_page_is_kept_is_out_of_space(
     assert not receive(store, b"a page").duplicate
 
 
-def test_bytes_that_were_cut_short_on_disk_are_replaced_when_they_come_again(store: Store) -> None:
+def test_bytes_that_were_harmed_on_disk_are_replaced_when_they_come_again(store: Store) -> None:
     job = store.job(receive(store, b"a page").job_id)
-    store.content(job).write_bytes(b"a pa")
-    assert receive(store, b"a page").duplicate
-    assert store.content(job).read_bytes() == b"a page"
+    for harmed in (b"a pa", b"a pagf"):
+        store.content(job).write_bytes(harmed)
+        assert receive(store, b"a page").duplicate
+        assert store.content(job).read_bytes() == b"a page"
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "AB" * 32, "0" * 63])
@@ -437,7 +444,7 @@ def test_opening_sweeps_what_a_dead_process_had_half_received_but_not_what_a_liv
     living.write_bytes(b"half a page")
     dying = Store.open(data)
     (dying.staging / "half").write_bytes(b"half a page")
-    dying.close()
+    dying._objects._lock.close()  # as the kernel does for a process that dies
     with Store.open(data) as opened:
         assert living.exists()
         assert not dying.staging.exists()
@@ -471,6 +478,32 @@ def test_a_database_that_does_not_answer_is_the_worlds_fault(tmp_path: Path) -> 
     url = "postgresql://nobody@127.0.0.1:1/nothing"
     with pytest.raises(TryAgain, match="database"):
         Store.open(DataSection.model_validate({"folder": tmp_path, "database_url": url}))
+
+
+@ON_POSTGRESQL
+def test_a_database_that_was_restarted_is_found_again(store: Store, data: DataSection) -> None:
+    job_id = receive(store, b"a page").job_id
+    with Database(database_url(data)).engine.begin() as other:
+        other.execute(text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"))
+    assert store.job(job_id).state is State.RECEIVED
+
+
+@ON_POSTGRESQL
+def test_a_connection_that_breaks_half_way_is_the_worlds_fault_and_writes_nothing(store: Store) -> None:
+
+    def break_half_way() -> None:
+        with store._database.write() as tx:
+            append(tx, Event.REPEATED, "0" * 32, "nobody")
+            tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with pytest.raises(TryAgain, match="did not answer"):
+        break_half_way()
+    assert store.verify_audit().rows == 0
+
+
+def test_a_wrong_statement_is_our_fault_and_not_tried_again(store: Store) -> None:
+    with pytest.raises(DBAPIError), store._database.write() as tx:
+        tx.execute(text("SELECT nothing FROM nowhere"))
 
 
 def test_the_embedded_database_lives_in_the_data_folder(tmp_path: Path) -> None:
