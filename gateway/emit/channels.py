@@ -17,7 +17,10 @@ MICROVOLTS_PER_MV = 1000.0
 REACH = 32767  # microvolts either way; -32768 is kept free for padding
 SIGMA_QUESTIONABLE_MV = 0.1  # one millimetre of paper at 10 mm/mV: what a reader of paper calls a deviation
 UNREAD_QUESTIONABLE = 0.1  # of a strip's samples bridged or not read
-TOGETHER = 0.8  # shared time over joint time, from which on two strips count as printed side by side
+TOGETHER = 0.8  # of the shorter strip's time within the longer one's, from which on they are printed side by side
+CUT_SHORT = (
+    2.5  # times the shorter strip's length; a strip four times as long is a rhythm strip whose column is missing
+)
 
 _CHEST = frozenset(TWELVE[6:])
 
@@ -148,21 +151,23 @@ def concerns(finding: Finding, strip: Strip, rate_hz: int) -> bool:
 def together(all_channels: Sequence[Channel]) -> tuple[tuple[Channel, ...], ...]:
     """Channels printed side by side, column by column from the left, the long strips last."""
     groups: list[list[Channel]] = []
-    for channel in all_channels:
+    for channel in sorted(all_channels, key=lambda c: c.start - c.end):  # the longest first: they span their column
         group = next((g for g in groups if _side_by_side(g[0], channel)), None)
         if group is None:
             groups.append([channel])
         else:
             group.append(channel)
-    shortest = min((c.end - c.start for c in all_channels), default=0)
+    shortest = min((group[0].end - group[0].start for group in groups), default=0)
 
     def place(group: list[Channel]) -> tuple[bool, int]:
         return group[0].end - group[0].start > 1.5 * shortest, group[0].start  # a rhythm strip spans whole columns
 
-    return tuple(tuple(group) for group in sorted(groups, key=place))
+    number = {id(channel): n for n, channel in enumerate(all_channels)}
+    return tuple(tuple(sorted(group, key=lambda c: number[id(c)])) for group in sorted(groups, key=place))
 
 
-def _side_by_side(a: Channel, b: Channel) -> bool:
-    shared = min(a.end, b.end) - max(a.start, b.start)
-    joint = max(a.end, b.end) - min(a.start, b.start)
-    return shared >= TOGETHER * joint
+def _side_by_side(long: Channel, short: Channel) -> bool:
+    """Whether two strips stand in one column, though one may end early. A rhythm strip stands in none."""
+    length = max(short.end - short.start, 1)
+    shared = min(long.end, short.end) - max(long.start, short.start)
+    return long.rhythm == short.rhythm and shared >= TOGETHER * length and long.end - long.start <= CUT_SHORT * length

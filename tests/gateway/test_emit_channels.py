@@ -10,7 +10,7 @@ import pytest
 from gateway.emit.channels import Status, channels, together
 from gateway.emit.moment import Moment, acquired, must_be_acquired
 from gateway.errors import Held
-from pipeline.recording import TWELVE, Finding, Known, Lead, Scale, Seen, Severity
+from pipeline.recording import TWELVE, Finding, Known, Lead, Scale, Seen, Severity, Strip
 from tests import recordings as make
 
 
@@ -120,6 +120,41 @@ def test_columns_that_differ_by_a_few_samples_are_one_group() -> None:
     strips[1] = replace(cut, start_s=0.01, millivolts=cut.millivolts[5:], sigma_mv=cut.sigma_mv[5:], seen=cut.seen[5:])
     groups = together(channels(replace(recording, strips=tuple(strips))))
     assert [len(g) for g in groups] == [3, 3, 3, 3, 1]
+
+
+def shortened(strip: Strip, samples: int) -> Strip:
+    return replace(
+        strip, millivolts=strip.millivolts[:samples], sigma_mv=strip.sigma_mv[:samples], seen=strip.seen[:samples]
+    )
+
+
+def test_a_lead_that_ends_early_stays_in_its_column() -> None:
+    recording = make.three_by_four()
+    strips = list(recording.strips)
+    strips[0] = shortened(strips[0], 600)
+    groups = together(channels(replace(recording, strips=tuple(strips))))
+    assert [c.label for c in groups[0]] == ["I", "II", "III"]
+    assert [len(g) for g in groups] == [3, 3, 3, 3, 1]
+
+
+def test_a_rhythm_strip_whose_column_is_missing_stands_alone() -> None:
+    recording = make.three_by_four()
+    strips = [s for s in recording.strips if not (s.lead == Lead.II and s.samples == 1250)]
+    groups = together(channels(replace(recording, strips=tuple(strips))))
+    assert [c.label for c in groups[0]] == ["I", "III"]
+    assert [c.label for c in groups[-1]] == ["II"]
+
+
+def test_three_rhythm_strips_are_one_group() -> None:
+    groups = together(channels(make.three_by_four((Lead.V1, Lead.II, Lead.V5))))
+    assert [len(g) for g in groups] == [3, 3, 3, 3, 3]
+    assert [c.label for c in groups[-1]] == ["II rhythm", "V1 rhythm", "V5 rhythm"]
+
+
+def test_a_strip_left_of_the_first_trace_moves_the_origin_and_loses_nothing() -> None:
+    strips = [make.strip(Lead.I, 0.0, 2.5), replace(make.strip(Lead.II, 0.0, 2.5), start_s=-0.01)]
+    first, second = channels(make.recording(strips, "3x4"))
+    assert (first.start, second.start) == (5, 0)
 
 
 @pytest.mark.parametrize(

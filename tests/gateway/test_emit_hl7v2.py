@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.config import MllpDestination
@@ -258,6 +258,8 @@ TEXT = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Cn")), min_size=
 NAME = TEXT.filter(lambda t: "^" not in t and "=" not in t and t.strip() == t)
 
 
+@example(patient_id="\\F\\", family="\\X0D\\", accession="\\.br\\", detail="\\E\\S\\H\\")
+@example(patient_id="a|b^c", family="&~", accession="|", detail="~^&\\|")
 @settings(max_examples=40, deadline=None)
 @given(patient_id=TEXT, family=NAME, accession=TEXT, detail=TEXT)
 def test_no_text_can_break_out_of_its_field(patient_id: str, family: str, accession: str, detail: str) -> None:
