@@ -56,10 +56,19 @@ class Ink:
         thick = max(1, round(width_mm * self.frame.px_mm * self.factor))
         cv2.polylines(self._fine, [fixed.reshape(-1, 1, 2)], False, strength, thick, cv2.LINE_AA, _SHIFT)
 
-    def coverage(self) -> UInt8:
-        """uint8 (H, W), 255 where ink covers the whole pixel."""
+    def coverage(self, dots_per_mm: float = 0.0) -> UInt8:
+        """uint8 (H, W), 255 where ink covers the whole pixel; dots_per_mm: as a print head of so many dots makes it."""
         size = (self.frame.width_px, self.frame.height_px)
-        return np.asarray(cv2.resize(self._fine, size, interpolation=cv2.INTER_AREA), np.uint8)
+        fine = self._fine
+        if dots_per_mm:
+            scale = dots_per_mm / self.frame.px_mm / self.factor
+            # along time the paper moves under the head: only across it are there steps
+            dots = cv2.resize(fine, None, fx=1.0, fy=scale, interpolation=cv2.INTER_AREA)
+            dots = cv2.threshold(dots, 110, 255, cv2.THRESH_BINARY)[1]
+            fine = np.asarray(
+                cv2.resize(dots, (fine.shape[1], fine.shape[0]), interpolation=cv2.INTER_NEAREST), np.uint8
+            )
+        return np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def blank(frame: Frame, paper: Paper, rng: np.random.Generator) -> UInt8:

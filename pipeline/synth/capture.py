@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.recording import UInt8
-from pipeline.synth.spec import PageSpec, Wear
+from pipeline.synth.spec import Wear
 
 
 def shine(image: UInt8, wear: Wear, rng: np.random.Generator) -> UInt8:
@@ -53,6 +53,12 @@ def defocus(image: UInt8, amount: float, px_mm: float, rng: np.random.Generator)
         cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, 4)
         return np.asarray(cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6)), np.uint8)
     return np.asarray(cv2.GaussianBlur(image, (0, 0), max(radius * 0.6, 0.2)), np.uint8)
+
+
+def sharpened(image: UInt8, amount: float, px_mm: float) -> UInt8:
+    """A phone's own sharpening, with its halos."""
+    soft = cv2.GaussianBlur(image, (0, 0), 0.18 * px_mm)
+    return np.asarray(cv2.addWeighted(image, 1 + amount, soft, -amount, 0), np.uint8)
 
 
 def grain(image: UInt8, amount: float, rng: np.random.Generator) -> UInt8:
@@ -118,18 +124,18 @@ def grey(image: UInt8, rng: np.random.Generator, *, harden: bool = False) -> UIn
     return np.asarray(cv2.merge([tone] * 3), np.uint8)
 
 
-def one_bit(image: UInt8, spec: PageSpec, rng: np.random.Generator) -> UInt8:
+def one_bit(image: UInt8, halftone: bool, rng: np.random.Generator) -> UInt8:
     """A fax machine's black or white: a local threshold, or a halftone of 4 by 4 or 8 by 8."""
     tone = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     paper = float(np.median(tone))
-    if spec.halftone:
+    if halftone:
         pattern = _bayer(2 if rng.random() < 0.5 else 3)
         h, w = tone.shape
         n = len(pattern)
         limit = np.tile(pattern, (h // n + 1, w // n + 1))[:h, :w] * paper * rng.uniform(0.8, 0.98)
         bits = (tone >= np.maximum(limit, paper * 0.35)).astype(np.uint8) * 255
     else:
-        bits = (tone > paper * rng.uniform(0.45, 0.8)).astype(np.uint8) * 255
+        bits = (tone > paper * rng.uniform(0.35, 0.78)).astype(np.uint8) * 255
     return np.asarray(cv2.merge([bits] * 3), np.uint8)
 
 

@@ -19,6 +19,7 @@ from pipeline.synth.spec import (
     Place,
     Print,
     Separator,
+    Spelling,
     Wear,
 )
 
@@ -62,7 +63,7 @@ def random_spec(
     gain = gain_mm_mv or float(rng.choice([10.0, 5.0, 20.0, 2.5], p=[0.83, 0.08, 0.06, 0.03]))
     paper, printed = _paper_and_print(rng, layout, speed, gain)
     if px_per_mm is None:
-        px_per_mm = float(np.exp(rng.uniform(np.log(4.0), np.log(9.5))))
+        px_per_mm = float(np.exp(rng.uniform(np.log(3.2), np.log(9.5))))
     if orientation is None:
         orientation = int(rng.integers(8)) if rng.random() < 0.5 else 0
     camera, wear = _handling(rng, source, severity)
@@ -170,10 +171,15 @@ def _random_print(rng: np.random.Generator, layout: str, speed: float, gain: flo
         trace_rate_hz=int(rng.choice([500, 250, 125, 100], p=[0.6, 0.2, 0.08, 0.12])),
         trace=ink,
         steep_fade=float(rng.uniform(0, 0.7)) if rng.random() < 0.35 else 0.0,
+        dots_per_mm=float(rng.uniform(5, 9)) if rng.random() < 0.12 else 0.0,
+        mottle=float(rng.uniform(0.1, 0.8)) if rng.random() < 0.25 else 0.0,
+        time_ticks=bool(rng.random() < 0.06),
+        gain_by_pulse=bool(rng.random() < 0.05),
         text=ink if rng.random() < 0.7 else dark[rng.integers(5)],
         font=FONTS[rng.integers(len(FONTS))],
         label_mm=float(rng.uniform(1.8, 4.5)),
         label_offset_mm=label,
+        label_spelling=Spelling(rng.choice(list(Spelling), p=[0.85, 0.12, 0.03])),
         label_spacing=int(rng.random() < 0.1),
         label_tick=bool(rng.random() < 0.06),
         labels_missing=float(rng.uniform(0, 1)) if rng.random() < 0.06 else 0.0,
@@ -280,6 +286,7 @@ def _handling(rng: np.random.Generator, source: Source, severity: float) -> tupl
         staple=some(1, 0.1),
         redaction=some(1, 0.1),
         glare=some(1, 0.2),
+        sharpen=some(1.5, 0.25),
         crumple=some(0.3, 0.2),
         jpeg_quality=quality,
     )

@@ -87,6 +87,15 @@ class Lettering:
         x, y = (centre + 0.5) / self.frame.px_mm + [self.frame.x_mm, self.frame.y_mm]
         return float(x), float(y)
 
+    def ticks(self, y_mm: float, speed_mm_s: float) -> None:
+        """A mark for every second along a row, a taller one every third."""
+        last_mm = self.frame.x_mm + self.frame.width_px / self.frame.px_mm
+        for second in range(int((last_mm - self.frame.x_mm) / speed_mm_s) + 1):
+            tall = 3.0 if second % 3 == 0 else 1.5
+            x = self.frame.x_mm + 5 + second * speed_mm_s
+            a, b = (np.rint(self.frame.to_px(np.array([x, y]))).astype(int) for y in (y_mm, y_mm - tall))
+            cv2.line(self.coverage, (int(a[0]), int(a[1])), (int(b[0]), int(b[1])), 255, 1)
+
 
 def _stamp(onto: UInt8, mask: UInt8, left: int, top: int) -> None:
     y0, x0 = max(top, 0), max(left, 0)

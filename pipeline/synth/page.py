@@ -167,10 +167,12 @@ def _captured(image: UInt8, spec: PageSpec, rng: np.random.Generator) -> UInt8:
         image = capture.moire(image, wear.moire, spec.px_per_mm, rng)
     image = capture.defocus(image, wear.blur, spec.px_per_mm, rng)
     image = capture.grain(image, wear.noise, rng)
+    if wear.sharpen > 0:
+        image = capture.sharpened(image, wear.sharpen, spec.px_per_mm)
     if spec.grey:
         image = capture.grey(image, rng, harden=spec.source in (Source.BW_SCAN, Source.MOULDY_BW_SCAN))
     if spec.fax_dpi is not None:
-        image = capture.one_bit(image, spec, rng)
+        image = capture.one_bit(image, spec.halftone, rng)
     image = capture.drop_lines(image, wear.line_drop_out, rng)
     return capture.jpeg(image, wear.jpeg_quality) if wear.jpeg_quality and spec.fax_dpi is None else image
 

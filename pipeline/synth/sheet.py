@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from pipeline.recording import Lead, UInt8
 from pipeline.synth.canvas import Frame, Ink, blank, lay_ink
 from pipeline.synth.lettering import Lettering, header_lines, measurement_lines
-from pipeline.synth.plan import Plan, Trace, connects
-from pipeline.synth.spec import PageSpec, Separator
+from pipeline.synth.plan import CHEST, Plan, Trace, connects
+from pipeline.synth.spec import PageSpec, Separator, Spelling
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +33,27 @@ def print_sheet(plan: Plan, rate_hz: int, spec: PageSpec, frame: Frame, rng: np.
         _stroke(ink, points, spec)
     _pulses(ink, plan, spec)
     _separators(ink, plan, spec)
-    image = lay_ink(image, ink.coverage(), spec.print.trace)
+    covered = ink.coverage(spec.print.dots_per_mm)
+    if spec.print.mottle:
+        covered = _mottled(covered, spec.print.mottle, rng)
+    image = lay_ink(image, covered, spec.print.trace)
     words = Lettering(frame)
     names = _lead_names(words, plan, spec, rng)
+    if spec.print.gain_by_pulse:
+        for pulse in plan.pulses:
+            gain = f"{pulse.height_mm:g} mm/mV"
+            words.put(gain, pulse.x0_mm - 2, pulse.baseline_mm + 4.5, spec.print.font, spec.print.label_mm * 0.6)
     _texts(words, spec, rng)
     return Sheet(lay_ink(image, words.coverage, spec.print.text), frame, names)
+
+
+def _mottled(coverage: UInt8, amount: float, rng: np.random.Generator) -> UInt8:
+    """Ink that took unevenly: paler here and there."""
+    h, w = coverage.shape
+    tile = cv2.GaussianBlur(rng.random((192, 192), np.float32), (0, 0), float(rng.uniform(0.6, 4)))
+    tile = 1 - amount * np.clip(0.5 + (tile - 0.5) / (3 * tile.std()), 0, 1)
+    light = np.tile(tile, (h // 192 + 1, w // 192 + 1))[:h, :w]
+    return np.asarray(cv2.multiply(coverage, light.astype(np.float32), dtype=cv2.CV_8U), np.uint8)
 
 
 def _framed(image: UInt8, frame: Frame, spec: PageSpec) -> UInt8:
@@ -127,6 +144,10 @@ def _lead_names(
         x, y = trace.segment.start_mm + dx, trace.segment.baseline_mm + dy + (p.label_mm if dy > 0 else 0.0)
         lead = trace.segment.lead
         text = f"-{lead}" if p.negative_avr and lead is Lead.AVR else str(lead)
+        if p.label_spelling is Spelling.CAPITALS:
+            text = text.upper()
+        elif p.label_spelling is Spelling.C_FOR_CHEST:
+            text = text.replace("V", "C") if lead in CHEST else text
         text = (" " * p.label_spacing).join(text)
         names.append((lead, *words.put(text, x, y, p.font, p.label_mm)))
         if p.label_tick:
@@ -141,6 +162,8 @@ def _texts(words: Lettering, spec: PageSpec, rng: np.random.Generator) -> None:
     room = int((p.top_mm - 14 - top) / pitch)
     for i, line in enumerate(header_lines(rng, min(p.header_lines, max(room, 0)))):
         words.put(line, left, top + (i + 1) * pitch, p.font, p.header_mm)
+    if p.time_ticks:
+        words.ticks(p.top_mm - 13 - paper.origin_mm[1], p.speed_mm_s)
     if p.measurements:
         column = left + rng.uniform(0.3, 0.5) * paper.width_mm
         for i, line in enumerate(measurement_lines(rng)[: max(room, 0)]):

@@ -42,6 +42,14 @@ class Separator(StrEnum):
     DASHED = "dashed"
 
 
+class Spelling(StrEnum):
+    """How the machine writes the names of leads."""
+
+    USUAL = "usual"  # aVR, V1
+    CAPITALS = "capitals"  # AVR, V1
+    C_FOR_CHEST = "c_for_chest"  # aVR, C1
+
+
 class Join(StrEnum):
     """How one lead goes over into the next."""
 
@@ -105,10 +113,15 @@ class Print:
     trace_rate_hz: int = 500
     trace: Colour = (20, 20, 20)
     steep_fade: float = 0.0
+    dots_per_mm: float = 0.0  # a thermal head of so many dots draws in steps; 0 draws smoothly
+    mottle: float = 0.0
+    time_ticks: bool = False
+    gain_by_pulse: bool = False
     text: Colour = (20, 20, 20)
     font: str = "DejaVuSans"
     label_mm: float = 3.0
     label_offset_mm: tuple[float, float] = (1.5, -8.0)
+    label_spelling: Spelling = Spelling.USUAL
     label_spacing: int = 0
     label_tick: bool = False
     labels_missing: float = 0.0
@@ -166,6 +179,7 @@ class Wear:
     copies: int = 0  # times through a photocopier
     crumple: float = 0.0
     glare: float = 0.0
+    sharpen: float = 0.0
     jpeg_quality: int = 0
 
     def severities(self) -> tuple[float, ...]:
