@@ -1,7 +1,8 @@
 """Bytes as received -> (pages, Order). DICOM, PDF, TIFF, PNG and JPEG are told apart by content, never by name.
 
 Everything is capped before it is decoded, and pages are decoded one at a time: a document of fifty pages holds one
-page in memory. A page at fault raises Refused; the foreign libraries' own exceptions end here.
+page in memory. Decoding happens in a process of its own with a bound on its memory and its time, for the decoders are
+large C libraries and what they decode comes from outside. A page at fault raises Refused, whatever it did to them.
 """
 
 from __future__ import annotations
@@ -9,12 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.config import IdentitySection, LimitsSection
-from gateway.errors import Refused
 from gateway.job import Arrival
-from gateway.order import Order
-from gateway.unpack import dicom, pdf, raster
 from gateway.unpack.document import Unpacked
 from gateway.unpack.media import MediaType, recognise
+from gateway.unpack.sandbox import decoder
 
 __all__ = ["MediaType", "Unpacked", "recognise", "unpack"]
 
@@ -24,13 +23,7 @@ def unpack(path: Path, arrival: Arrival, limits: LimitsSection, identity: Identi
 
     Raises:
         Refused: the file is none of the five kinds, is damaged, or breaks a cap.
+        OSError: the file is not there.
+        TryAgain: the decoder's process was ended from outside.
     """
-    media = recognise(path)
-    if media is None:
-        raise Refused("unknown_format", "The file is no DICOM object, PDF, TIFF, PNG or JPEG.")
-    if media is MediaType.DICOM:
-        return dicom.open_document(path, arrival.order, limits, identity)
-    order = arrival.order or Order()
-    if media is MediaType.PDF:
-        return pdf.open_document(path, order, limits)
-    return raster.open_document(path, media, order, limits)
+    return decoder().open(path, arrival.order, limits, identity)

@@ -1,4 +1,4 @@
-"""Two hundred damaged pages through the unpacking, in a process of its own: none may kill it, bloat it or stop it."""
+"""Two hundred damaged pages through the unpacking, in a process of its own: none may kill, bloat or stop it."""
 
 from __future__ import annotations
 
@@ -288,14 +288,22 @@ HARMLESS = ("pdf_stream_bomb",)
 
 
 def _watch(pid: int, peaks: list[float]) -> None:
-    """Notes the resident megabytes every few milliseconds for as long as the process lives."""
+    """Notes the resident megabytes of a process and its children for as long as it lives."""
     try:
         process = psutil.Process(pid)
         while True:
-            peaks.append(process.memory_info().rss / 1e6)
+            family = [process, *process.children(recursive=True)]
+            peaks.append(sum(_resident_mb(member) for member in family))
             time.sleep(0.005)
     except psutil.NoSuchProcess:
         return
+
+
+def _resident_mb(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_info().rss) / 1e6
+    except psutil.NoSuchProcess:  # a decoder that has just died of its page
+        return 0.0
 
 
 if __name__ == "__main__":

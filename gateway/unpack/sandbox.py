@@ -1,0 +1,185 @@
+"""A process for the decoders: where a page kills or hangs it, the page is refused and a new process started."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from gateway.config import IdentitySection, LimitsSection
+from gateway.errors import CodedError, Refused, TryAgain
+from gateway.order import Order
+from gateway.unpack.document import Unpacked
+from gateway.unpack.media import MediaType
+from gateway.unpack.protocol import Answer, Decoded, Fault, Opened, Request
+from pipeline.recording import Page
+
+PAGE_WITHIN_S = 120.0  # a page takes a second; a busy machine may be fifty times slower
+DOCUMENTS_MAX = 500  # then a fresh child: the libraries' own leaks end here
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # decoding uses one, and each reserves memory
+READ_BYTES = 1 << 16
+COMMAND = (sys.executable, "-m", "gateway.unpack.child")
+
+
+# How a page ends its decoder. Anything else came from outside: the operating system, out of memory, or a person.
+PAGES_DOING = (
+    signal.SIGABRT,
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+    signal.SIGXCPU,
+)
+
+
+class Child:
+    """A running ``gateway.unpack.child`` and the two pipes to it."""
+
+    def __init__(self) -> None:
+        # Its standard error is thrown away: C libraries' remarks on damaged input, and now and then a patient's name.
+        self._process = subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **ONE_THREAD},
+            bufsize=0,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._read = bytearray()  # beyond the last line
+
+    def line(self, request: bytes, within_s: float) -> bytes:
+        """Sends a request and returns the line of its answer. EOFError where the child is gone, TimeoutError."""
+        deadline = time.monotonic() + within_s
+        try:
+            self._stdin.write(request)
+        except BrokenPipeError:
+            raise EOFError from None
+        while b"\n" not in self._read:
+            self._wait(deadline)
+            more = os.read(self._stdout.fileno(), READ_BYTES)
+            if not more:
+                raise EOFError
+            self._read += more
+        line, _, rest = self._read.partition(b"\n")
+        self._read = rest
+        return bytes(line)
+
+    def fill(self, view: memoryview, within_s: float) -> None:
+        """Reads pixels until the view is full. EOFError, TimeoutError."""
+        deadline = time.monotonic() + within_s
+        have = min(len(self._read), len(view))
+        view[:have] = self._read[:have]
+        del self._read[:have]
+        while have < len(view):
+            self._wait(deadline)
+            more = os.readv(self._stdout.fileno(), [view[have:]])
+            if not more:
+                raise EOFError
+            have += more
+
+    def end(self) -> int:
+        """Ends the child and returns its status, its own where it had ended by itself."""
+        self._stdin.close()
+        try:
+            status = self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        self._stdout.close()
+        return status
+
+    def _wait(self, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([self._stdout], [], [], left)[0]:
+            raise TimeoutError
+
+
+class Decoder:
+    """Asks one thing of a child at a time; starts it with the first, and anew after it died."""
+
+    def __init__(self, page_within_s: float = PAGE_WITHIN_S) -> None:
+        self._page_within_s = page_within_s
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._documents = 0
+
+    def open(self, path: Path, order: Order | None, limits: LimitsSection, identity: IdentitySection) -> Unpacked:
+        """Raises Refused, OSError and TryAgain; so does reading a page of what it returns."""
+        stated = None if order is None else order.to_dict()
+        request = Request(path=str(path.absolute()), order=stated, limits=limits, identity=identity)
+        with self._lock:
+            if self._documents >= DOCUMENTS_MAX:
+                self._stop()
+            self._documents += 1
+            answer, _ = self._ask(request)
+        if not isinstance(answer, Opened):
+            raise TypeError("the decoder answered with a page where none was asked for")
+        opened = Order.from_dict(dict(answer.order))
+        return Unpacked(MediaType(answer.media_type), opened, answer.page_count, partial(self._page, request))
+
+    def close(self) -> None:
+        """Ends the child."""
+        with self._lock:
+            self._stop()
+
+    def _page(self, request: Request, number: int) -> Page:
+        with self._lock:
+            answer, page = self._ask(request.model_copy(update={"page": number}))
+        if page is None:
+            raise TypeError(f"the decoder answered with {answer.kind} where a page was asked for")
+        return page
+
+    def _ask(self, request: Request) -> tuple[Opened | Decoded, Page | None]:
+        """Raises Refused, OSError and TryAgain."""
+        if self._child is None:
+            self._child = Child()
+        try:
+            line = self._child.line(request.model_dump_json().encode() + b"\n", self._page_within_s)
+            answer = Answer.model_validate_json(line).answer
+            page = None
+            if isinstance(answer, Decoded):
+                page = Page(np.empty((answer.rows, answer.columns, 3), np.uint8), answer.dpi)
+                self._child.fill(page.image.data.cast("B"), self._page_within_s)
+        except TimeoutError:
+            self._stop()
+            raise Refused("too_slow", f"Decoding took longer than {self._page_within_s:.0f} seconds.") from None
+        except EOFError:
+            raise self._death(self._stop()) from None
+        if isinstance(answer, Fault):
+            if answer.kind == "os_error":
+                raise OSError(int(answer.code), answer.why)
+            raise Refused(answer.code, answer.why)
+        return answer, page
+
+    def _death(self, status: int) -> CodedError:
+        """What the child's end says about the page."""
+        if -status in PAGES_DOING:
+            return Refused("damaged", f"The file crashed its decoder ({signal.Signals(-status).name}).")
+        return TryAgain("decoder_ended", f"the decoder's process ended with status {status}, not by the page's doing")
+
+    def _stop(self) -> int:
+        status = self._child.end() if self._child is not None else 0
+        self._child, self._documents = None, 0
+        return status
+
+
+@lru_cache(maxsize=1)
+def decoder() -> Decoder:
+    """This process's decoder."""
+    made = Decoder()
+    atexit.register(made.close)
+    return made
