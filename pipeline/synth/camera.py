@@ -88,7 +88,7 @@ class View:
 def aim(spec: PageSpec, window_mm: tuple[float, float, float, float], rng: np.random.Generator) -> View:
     """A view in which the image just holds the window (x0, y0, x1, y1) mm of the sheet."""
     x0, y0, x1, y1 = window_mm
-    folds = tuple(_fold(rng, spec.camera, (x1 - x0, y1 - y0)) for _ in range(spec.camera.folds))
+    folds = fold_lines(spec.camera, (x1 - x0, y1 - y0), rng)
     size = max(x1 - x0, y1 - y0)
     view = View(spec.camera, ((x0 + x1) / 2, (y0 + y1) / 2), size, folds, float(rng.uniform(0, 6.28)), spec.px_per_mm)
     along = np.linspace(0, 1, 9)
@@ -112,8 +112,15 @@ def aim(spec: PageSpec, window_mm: tuple[float, float, float, float], rng: np.ra
     )
 
 
+Folds = tuple[tuple[float, float, float, float], ...]
+
+
+def fold_lines(camera: Camera, size_mm: tuple[float, float], rng: np.random.Generator) -> Folds:
+    """Where the sheet was folded: unit normal, distance from the centre (mm), steepness of the rise."""
+    return tuple(_fold(rng, camera, size_mm) for _ in range(camera.folds))
+
+
 def _fold(rng: np.random.Generator, camera: Camera, size_mm: tuple[float, float]) -> tuple[float, float, float, float]:
-    """Unit normal, distance from the centre, steepness of the rise."""
     upright = rng.random() < 0.5
     angle = (0.0 if upright else np.pi / 2) + rng.normal(0, 0.12)
     half = size_mm[0 if upright else 1] / 2

@@ -14,7 +14,8 @@ def shine(image: UInt8, wear: Wear, rng: np.random.Generator) -> UInt8:
     if wear.shadow <= 0 and wear.colour_cast <= 0 and wear.low_contrast <= 0:
         return image
     light = _light(image.shape[:2], wear.shadow, rng)
-    cast = 1 + wear.colour_cast * rng.uniform(-0.28, 0.0, 3) * rng.permutation([1.0, 0.6, 0.15])
+    # the weakest channel loses 28 % at most, another some of it, the strongest nothing
+    cast = 1 - 0.28 * wear.colour_cast * rng.permutation([1.0, rng.uniform(0, 1), 0.0])
     lift = 70.0 * wear.low_contrast * rng.uniform(0.3, 1.0)
     gain = 1 - 0.45 * wear.low_contrast
     out = np.empty_like(image)
@@ -35,7 +36,12 @@ def _light(shape: tuple[int, int], amount: float, rng: np.random.Generator) -> n
     for _ in range(int(rng.integers(0, 3))):
         angle, soft = rng.uniform(0, 6.28), rng.uniform(0.01, 0.25)
         edge = (x - rng.uniform(0.1, 0.9)) * np.cos(angle) + (y - rng.uniform(0.1, 0.9)) * np.sin(angle)
+        if rng.random() < 0.4:  # a hand or a phone
+            blob = (x - rng.random()) ** 2 / rng.uniform(0.01, 0.1) + (y - rng.random()) ** 2 / rng.uniform(0.01, 0.2)
+            edge = 0.3 * (1 - blob)
         light = light * (1 - amount * rng.uniform(0.1, 0.55) / (1 + np.exp(-np.clip(edge / soft, -30, 30))))
+    # the darkest place tells the severity
+    light = 1 - (light.max() - light) / max(float(np.ptp(light)), 1e-6) * 0.6 * amount
     return np.asarray(cv2.resize(light.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
 
 
@@ -103,7 +109,7 @@ def moire(image: UInt8, amount: float, px_mm: float, rng: np.random.Generator) -
     angle, wave = rng.uniform(0, 3.14), rng.uniform(1.5, 14) * px_mm
     u = (x * np.cos(angle) + y * np.sin(angle)) / wave + bend * rng.uniform(0.3, 2.5)
     v = (-x * np.sin(angle) + y * np.cos(angle)) / (wave * rng.uniform(0.8, 3)) - bend * rng.uniform(0.3, 2.5)
-    lag, deep = rng.uniform(0, 2.2), 0.11 * amount * rng.uniform(0.3, 1)
+    lag, deep = rng.uniform(0, 2.2), 0.10 * amount * rng.uniform(0.5, 1)
     weave = 1 + 0.10 * amount * rng.random() * ((np.arange(w) % 3 - 1)[None, :] * (np.arange(h) % 2 * 2 - 1)[:, None])
     for channel in range(3):
         waves = np.cos(2 * np.pi * u + lag * channel) + 0.6 * np.cos(2 * np.pi * v + lag * channel * 1.7)

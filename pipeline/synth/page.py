@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pipeline.geometry import Float64, Keypoint, PaperMap, Segment
 from pipeline.recording import Float32, Known, MadeBy, Page, Recording, Scale, Seen, Source, Strip, UInt8
 from pipeline.synth import capture
-from pipeline.synth.camera import aim, look, paper_map
+from pipeline.synth.camera import aim, fold_lines, look, paper_map
 from pipeline.synth.canvas import Frame
 from pipeline.synth.chance import random_spec
 from pipeline.synth.other import render_not_an_ecg
@@ -86,7 +86,8 @@ def _flat(
     sheet = print_sheet(plan, rate_hz, spec, frame, rng)
     x_mm, y_mm = (np.arange(np.ceil(window[i] / 5), np.floor(window[i + 2] / 5) + 1) * 5.0 for i in (0, 1))
     nodes = frame.to_px(np.stack(np.meshgrid(x_mm, y_mm), axis=-1))
-    worn = wear_down(sheet.image, frame, spec, (), rng)
+    folds = fold_lines(spec.camera, (window[2] - window[0], window[3] - window[1]), rng)
+    worn = wear_down(sheet.image, frame, spec, folds, ((window[0] + window[2]) / 2, (window[1] + window[3]) / 2), rng)
     return worn.image, PaperMap(x_mm, y_mm, nodes, Known.GRID), sheet
 
 
@@ -100,7 +101,7 @@ def _seen(
     frame = Frame(whole[0], whole[1], round((whole[2] - whole[0]) * s), round((whole[3] - whole[1]) * s), s)
     sheet = print_sheet(plan, rate_hz, spec, frame, rng)
     view = aim(spec, window, rng)
-    worn = wear_down(sheet.image, frame, spec, view.folds, rng)
+    worn = wear_down(sheet.image, frame, spec, view.folds, view.centre_mm, rng)
     gaze = look(view)
     image = gaze.resample(worn.image, frame)
     if spec.camera.curl_mm or spec.camera.folds:

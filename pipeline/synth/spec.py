@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from pipeline.recording import Lead, Source
@@ -183,8 +183,9 @@ class Wear:
     jpeg_quality: int = 0
 
     def severities(self) -> tuple[float, ...]:
-        """In the order of Degradation."""
-        return tuple(float(getattr(self, d.value)) for d in Degradation)
+        """In the order of Degradation: faded ink is low contrast, crushed paper is folded."""
+        whole = replace(self, low_contrast=max(self.low_contrast, self.fade), fold=max(self.fold, self.crumple))
+        return tuple(float(getattr(whole, d.value)) for d in Degradation)
 
 
 @dataclass(frozen=True)

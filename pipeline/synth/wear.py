@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.recording import UInt8
 from pipeline.synth import scrawl
+from pipeline.synth.camera import Folds
 from pipeline.synth.canvas import Frame
 from pipeline.synth.spec import Colour, PageSpec
 
@@ -24,11 +25,15 @@ class Worn:
     gone: UInt8 | None
 
 
-Folds = tuple[tuple[float, float, float, float], ...]
-
-
-def wear_down(image: UInt8, frame: Frame, spec: PageSpec, folds: Folds, rng: np.random.Generator) -> Worn:
-    """Everything the specification says, in the order it would happen."""
+def wear_down(
+    image: UInt8,
+    frame: Frame,
+    spec: PageSpec,
+    folds: Folds,
+    centre_mm: tuple[float, float],
+    rng: np.random.Generator,
+) -> Worn:
+    """Everything the specification says, in the order it would happen. centre_mm: what folds are measured from."""
     wear, paper = spec.wear, spec.paper.colour
     if wear.fade > 0:
         image = _faded(image, frame, wear.fade, paper, rng)
@@ -40,7 +45,7 @@ def wear_down(image: UInt8, frame: Frame, spec: PageSpec, folds: Folds, rng: np.
     if wear.dirt > 0:
         image = _dirty(image, frame, wear.dirt, rng)
     if wear.fold > 0 or wear.crumple > 0:
-        image = _creased(image, frame, spec, folds, rng)
+        image = _creased(image, frame, spec, folds, centre_mm, rng)
     for _ in range(wear.copies):
         image = _copied(image, frame, rng)
     gone = _torn(frame, wear.tear, rng) if wear.tear > 0 else None
@@ -146,13 +151,19 @@ def _dirty(image: UInt8, frame: Frame, amount: float, rng: np.random.Generator) 
     return np.asarray(cv2.subtract(image, cv2.merge([film] * 3)), np.uint8)
 
 
-def _creased(image: UInt8, frame: Frame, spec: PageSpec, folds: Folds, rng: np.random.Generator) -> UInt8:
+def _creased(
+    image: UInt8,
+    frame: Frame,
+    spec: PageSpec,
+    folds: Folds,
+    centre: tuple[float, float],
+    rng: np.random.Generator,
+) -> UInt8:
     """Fold lines where the ink cracked, and the facets of paper that was crushed."""
     h, w = _soft_shape(frame, 2.5)
     scale = 1 / 2.5
     x = frame.x_mm + (np.arange(w, dtype=np.float32) + 0.5) * scale
     y = frame.y_mm + (np.arange(h, dtype=np.float32)[:, None] + 0.5) * scale
-    centre = (frame.x_mm + w * scale / 2, frame.y_mm + h * scale / 2)
     light = np.zeros((h, w), np.float32)
     for nx, ny, at, _ in folds:
         away = (x - centre[0]) * np.float32(nx) + (y - centre[1]) * np.float32(ny) - np.float32(at)
