@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.picture import draw_png
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -20,6 +19,7 @@ from gateway.job import Arrival, Door
 from gateway.order import Order
 from gateway.unpack import unpack
 from pipeline.errors import Unreadable
+from pipeline.picture import draw_png
 from pipeline.recording import Page, Recording
 
 FORMATS = ("npz", "csv", "dcm", "aecg", "png")

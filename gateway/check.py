@@ -20,7 +20,7 @@ class Line:
 
 
 def check_all(config: Config, *, peers: bool) -> list[Line]:
-    """Every check, in the order an administrator would mend things. Makes the data folder and the schema, nothing else."""
+    """Every check, in the order an administrator would mend things. Makes data folder and schema, nothing else."""
     lines = [Line("configuration", False, problem) for problem in check_config(config)]
     if not lines:
         lines.append(Line("configuration", True, "no contradictions"))

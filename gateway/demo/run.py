@@ -14,8 +14,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
-from pipeline.picture import draw_png
-from pipeline.score import kaggle_db
 from pydicom import dcmread
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +26,9 @@ from gateway.demo.pacs import StandInPacs
 from gateway.demo.secondary_capture import secondary_capture
 from gateway.emit import npz
 from gateway.job import Document, DocumentKind, Job, State
+from pipeline.picture import draw_png
 from pipeline.recording import TWELVE, Page
+from pipeline.score import kaggle_db
 from pipeline.synth.fax import encode_fax_tiff
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import faxed_page, scanned_page

@@ -1,6 +1,6 @@
 """One training loop for the networks that look at whole pages or large pieces of them: source, register, grid.
 
-Resumes from its checkpoint, keeps to a time budget, logs to a CSV and draws its curve; one GPU (bfloat16) or CPU threads.
+Resumes from its checkpoint, keeps to a time budget, logs to a CSV and draws its curve; on one GPU or CPU threads.
 """
 
 from __future__ import annotations

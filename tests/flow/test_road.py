@@ -19,12 +19,12 @@ import hl7.mllp
 import numpy as np
 import pytest
 from lxml import etree
-from pipeline.score import kaggle_db
 from pydicom import dcmread
 
 from gateway.demo.secondary_capture import secondary_capture
 from gateway.job import State
 from pipeline.recording import TWELVE
+from pipeline.score import kaggle_db
 from pipeline.synth.fax import encode_fax_tiff
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.other import render_not_an_ecg
