@@ -1,0 +1,111 @@
+r"""A Recording as an HL7 v2 result, ORU^R01. Pure: the same input gives the same bytes.
+
+Built with hl7apy, TOLERANT (STRICT cannot hold an ED result). hl7apy takes a field as text in which ``^`` and ``&``
+already separate and which is already escaped, so every text goes through ``text.escaped`` first. Between the versions
+only the message type (2.3 has no structure in MSH-9) and the group that holds the result differ.
+
+Every result is preliminary (OBR-25, OBX-11 = P). Segments end with CR, the last one too. Control characters never get
+in: in names and numbers they hold the job, in our own sentences they become spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from hl7apy.consts import VALIDATION_LEVEL
+from hl7apy.core import Message
+
+from gateway.emit import moment
+from gateway.emit.emitted import Emitted, derived_id
+from gateway.emit.hl7v2 import results, segments
+from gateway.emit.hl7v2.addressing import Addressing
+from gateway.emit.hl7v2.results import Measurement, Result
+from gateway.errors import Held
+from gateway.order import Order
+from pipeline.recording import Recording
+
+__all__ = ["Addressing", "Measurement", "emit"]
+
+_CODECS = {"UNICODE UTF-8": "utf-8", "8859/1": "latin-1", "ASCII": "ascii"}  # HL7 table 0211
+
+
+def emit(
+    recording: Recording,
+    order: Order,
+    aecg: Emitted | None,
+    *,
+    to: Addressing,
+    job_id: str,
+    page: int,
+    source_sha256: str,
+    message_time: datetime,
+    measurements: Sequence[Measurement] = (),
+) -> Emitted:
+    """Write one page's result for one destination. aecg is embedded (OBX ED, Base64) unless None or too big.
+
+    message_time: from the job, the same on every try, for it is in the message and the message makes its own name.
+
+    Raises:
+        Held: no_patient, bad_identity, bad_acquisition_date; unmappable_character where the destination's character
+            set lacks one; message_too_big where even without the waveform the message is longer than it takes. The
+            last two are the configuration's fault, not the page's: the sender is not told no.
+    """
+    filler = segments.filler_number(order, to, source_sha256, page)
+    told = [
+        *map(results.measured, measurements),
+        *results.provenance(recording, source_sha256, page),
+        *map(results.finding, recording.findings),
+    ]
+
+    def written(what: Sequence[Result]) -> Emitted:
+        message = _message(order, to, filler, message_time, what)
+        name = derived_id("message", job_id, str(page), to.name, _encoded(message, to))
+        message.msh.msh_10 = name
+        return Emitted(name, _encoded(message, to))
+
+    out = written([*told, results.waveform(aecg)] if aecg else told)
+    if aecg and len(out.data) > to.message_max_bytes:
+        why = (
+            f"The annotated ECG ({len(aecg.data)} bytes) is not in this message: with it the message would have "
+            f"{len(out.data)} bytes and this destination takes {to.message_max_bytes}."
+        )
+        out = written([*told, results.omission(why)])
+    if len(out.data) > to.message_max_bytes:
+        raise Held(
+            "message_too_big",
+            f"{len(out.data)} bytes even without the waveform; destination {to.name} takes {to.message_max_bytes}",
+        )
+    return out
+
+
+def _message(order: Order, to: Addressing, filler: str, message_time: datetime, what: Sequence[Result]) -> Any:
+    message = Message("ORU_R01", version=to.version, validation_level=VALIDATION_LEVEL.TOLERANT)
+    segments.header(message.msh, to, message_time)
+    result = message.add_group("ORU_R01_RESPONSE" if to.version == "2.3" else "ORU_R01_PATIENT_RESULT")
+    patient = result.add_group("ORU_R01_PATIENT")
+    segments.patient(patient.add_segment("PID"), order)
+    segments.visit(patient.add_group("ORU_R01_VISIT").add_segment("PV1"), order)
+    observed = result.add_group("ORU_R01_ORDER_OBSERVATION")
+    acquired = moment.acquired(order)
+    at = acquired.hl7() if acquired else ""
+    segments.request(observed.add_segment("ORC"), observed.add_segment("OBR"), order, filler, at, message_time)
+    results.add_to(observed, what, at)
+    return message
+
+
+def _encoded(message: Any, to: Addressing) -> bytes:
+    segments = message.to_er7().split("\r")
+    codec = _CODECS[to.character_set]
+    for number, segment in enumerate(segments, start=1):
+        try:
+            segment.encode(codec)
+        except UnicodeEncodeError as error:
+            field = segment[: error.start].count("|") + segment.startswith("MSH")  # MSH-1 is the separator itself
+            raise Held(
+                "unmappable_character",
+                f"segment {number} ({segment[:3]}-{field}) holds a character that {to.character_set} lacks; "
+                f"destination {to.name} needs another character_set",
+            ) from error
+    return "".join(f"{segment}\r" for segment in segments if segment).encode(codec)

@@ -1,0 +1,98 @@
+"""The results of a recording, one OBX each."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.emit import words
+from gateway.emit.channels import channels
+from gateway.emit.emitted import Emitted
+from gateway.emit.hl7v2.segments import PRELIMINARY
+from gateway.emit.hl7v2.text import coded, fields, sentence
+from gateway.mapping import Measured, Told, mappings
+from pipeline.recording import Finding, Recording
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number that was measured on the recording, in the unit of observations.toml."""
+
+    what: Measured
+    value: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """OBX-2, OBX-3, OBX-5 and OBX-6, escaped."""
+
+    value_type: str
+    identifier: str
+    value: str
+    units: str = ""
+
+
+def measured(measurement: Measurement) -> Result:
+    """A number with its unit. Raises ValueError where it is none: what was not measured is left out."""
+    if not math.isfinite(measurement.value):
+        raise ValueError(f"{measurement.what} is {measurement.value}: leave out what was not measured")
+    code = mappings().measured[measurement.what]
+    unit = mappings().units[code.unit]
+    number = f"{measurement.value:.{code.decimals}f}"
+    return Result("NM", coded(code), number, fields(unit.ucum, unit.meaning, "UCUM"))
+
+
+def provenance(recording: Recording, source_sha256: str, page: int) -> Sequence[Result]:
+    """Where the recording comes from and what is wrong with its samples, a sentence each."""
+    printed = channels(recording)
+    lines = [
+        *words.provenance(recording),
+        f"Page {page} of the document with SHA-256 {source_sha256}.",
+        words.printed(printed, recording.rate_hz),
+        *(words.clipped(channel) for channel in printed if channel.clipped),
+    ]
+    code = coded(mappings().told[Told.PROVENANCE])
+    return [Result("TX", code, sentence(line)) for line in lines]
+
+
+def finding(what: Finding) -> Result:
+    """A finding, its own code as the alternate identifier."""
+    told = mappings().told[Told.FINDING]
+    text = mappings().finding_text(what.code)
+    identifier = fields(told.code, told.meaning, told.system, what.code, text, told.system)
+    return Result("TX", identifier, sentence(words.finding(what)))
+
+
+def waveform(aecg: Emitted) -> Result:
+    """The annotated ECG as ED; the words TEXT, XML and Base64 are of HL7 tables 0191, 0291 and 0299."""
+    encoded = base64.b64encode(aecg.data).decode("ascii")
+    return Result("ED", coded(mappings().told[Told.WAVEFORM]), f"^TEXT^XML^Base64^{encoded}")
+
+
+def omission(why: str) -> Result:
+    """That something is not in this message."""
+    return Result("TX", coded(mappings().told[Told.OMISSION]), sentence(why))
+
+
+def add_to(observed: Any, results: Iterable[Result], acquired: str) -> None:
+    """An OBX each, numbered in OBX-1, and among those of one kind in OBX-4."""
+    of_kind: dict[str, int] = {}
+    for total, result in enumerate(results, start=1):
+        kind = result.identifier.split("^", 1)[0]
+        of_kind[kind] = of_kind.get(kind, 0) + 1
+        obx = observed.add_group("ORU_R01_OBSERVATION").add_segment("OBX")
+        for field, text in (
+            ("obx_1", str(total)),
+            ("obx_2", result.value_type),
+            ("obx_3", result.identifier),
+            ("obx_4", str(of_kind[kind])),
+            ("obx_5", result.value),
+            ("obx_6", result.units),
+            ("obx_11", PRELIMINARY),
+            ("obx_14", acquired),
+        ):
+            if text:
+                setattr(obx, field, text)
