@@ -22,8 +22,8 @@ from pipeline.synth.spec import (
     Spelling,
 )
 
-_LAYOUT_ODDS = {"3x4+1": 0.38, "3x4": 0.12, "3x4+2": 0.04, "3x4+3": 0.1, "6x2": 0.1, "6x2+1": 0.05, "12x1": 0.05}
-_LAYOUT_ODDS |= {"4x3": 0.03, "6x1-limb": 0.03, "6x1-chest": 0.02}
+_LAYOUT_ODDS = {"3x4+1": 0.36, "3x4": 0.12, "3x4+2": 0.04, "3x4+3": 0.1, "6x2": 0.1, "6x2+1": 0.05, "12x1": 0.05}
+_LAYOUT_ODDS |= {"4x3": 0.02, "4x3+1": 0.01, "3x4-cabrera": 0.02, "6x1-limb": 0.03, "6x1-chest": 0.02}
 _LAYOUT_ODDS |= {"3x4+1-cabrera": 0.03, "6x2-cabrera": 0.03, "12x1-cabrera": 0.02}
 _GRIDS: tuple[tuple[Colour, Colour, Colour], ...] = (  # paper, minor, major
     ((255, 255, 255), (255, 210, 210), (240, 130, 130)),
@@ -61,6 +61,8 @@ def random_spec(
     speed = speed_mm_s or float(rng.choice([25.0, 50.0, 12.5], p=[0.84, 0.09, 0.07]))
     gain = gain_mm_mv or float(rng.choice([10.0, 5.0, 20.0, 2.5], p=[0.83, 0.08, 0.06, 0.03]))
     paper, printed = _paper_and_print(rng, layout, speed, gain)
+    if source in (Source.BW_SCAN, Source.MOULDY_BW_SCAN) and rng.random() < 0.35:
+        paper = replace(paper, laser=True)  # mostly a second print of something that was in colour
     if px_per_mm is None:
         px_per_mm = float(np.exp(rng.uniform(np.log(3.2), np.log(9.5))))
     if orientation is None:
@@ -87,13 +89,20 @@ def random_spec(
         wear,
         source,
         px_per_mm,
-        print_scale=float(rng.normal(1.0, 0.01)) if rng.random() < 0.3 else 1.0,
+        print_scale=_print_scale(rng, fax=fax_dpi is not None),
         tells_dpi=fax_dpi is not None or bool(rng.random() < 0.5),
         grey=grey,
         fax_dpi=fax_dpi,
         halftone=bool(rng.random() < 0.3),
         orientation=orientation,
     )
+
+
+def _print_scale(rng: np.random.Generator, *, fax: bool) -> float:
+    """Printers and faxes shrink pages to fit; then the file's dpi misleads by some per cent."""
+    if rng.random() < 0.6:
+        return 1.0
+    return float(rng.uniform(0.92, 1.0)) if fax else float(rng.normal(1.0, 0.012))
 
 
 def _paper_and_print(rng: np.random.Generator, layout: str, speed: float, gain: float) -> tuple[Paper, Print]:

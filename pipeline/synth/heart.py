@@ -52,7 +52,7 @@ def synthetic_ecg(rng: np.random.Generator, seconds: float, rate_hz: int) -> Flo
         dipole += _fibrillation(rng, t)
     eight = _LOOK @ dipole
     if paced:
-        spike = rng.uniform(-6, 6) * rng.normal(1, 0.4, 8) * np.linalg.norm(_LOOK, axis=1)
+        spike = rng.uniform(-4, 4) * rng.normal(1, 0.4, 8) * np.linalg.norm(_LOOK, axis=1)
         for at in beats:
             here = round((at - 0.045 + (0.0 if wide else -0.02)) * rate_hz)
             if 0 <= here < n:

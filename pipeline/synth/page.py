@@ -17,7 +17,7 @@ from pipeline.synth.chance import random_spec
 from pipeline.synth.other import render_not_an_ecg
 from pipeline.synth.plan import CHEST, Plan, as_printed, plan_page
 from pipeline.synth.sheet import Sheet, print_sheet
-from pipeline.synth.spec import PHOTOGRAPHED, Camera, PageSpec, Paper, Print, Wear
+from pipeline.synth.spec import PHOTOGRAPHED, Camera, GridStyle, PageSpec, Paper, Print, Wear
 from pipeline.synth.truth import PageTruth, Rendered
 from pipeline.synth.wear import clouds, multiplied, wear_down
 
@@ -68,6 +68,8 @@ def render(signals_mv: Float32, rate_hz: int, spec: PageSpec, seed: int) -> Rend
         spec.orientation,
         spec.source,
         spec.wear.severities(),
+        spec.paper.style is not GridStyle.NONE,
+        spec.paper.box_mm,
     )
     return Rendered(Page(np.ascontiguousarray(image), _dpi(spec)), truth)
 

@@ -60,7 +60,12 @@ class Join(StrEnum):
 
 @dataclass(frozen=True)
 class Paper:
-    """The sheet. origin_mm: from its top left corner to the first 5 mm line; box_mm: ruled part, None for all of it."""
+    """The sheet and its ruling.
+
+    origin_mm: from the top left corner to the first crossing of 5 mm lines, where paper millimetres are 0, 0.
+    box_mm: the ruled part (x0, y0, x1, y1) in paper millimetres; None rules all of it.
+    minor_mm, major_mm: line widths. texture: 0..1, how coarse the fibres show.
+    """
 
     width_mm: float = 280.0
     height_mm: float = 215.0
@@ -80,7 +85,14 @@ class Paper:
 
 @dataclass(frozen=True)
 class Print:
-    """What the machine printed. Lengths in mm of paper; label_offset_mm from the lead's start on its baseline."""
+    """What the machine printed.
+
+    top_mm, left_mm, right_mm: from the sheet's edges to the first baseline, and to pulse or trace; row_mm between
+    baselines, jitter_mm their standard deviation. gap_mm: between two leads of a row; 0 unless join is GAP.
+    label_offset_mm: from a lead's start on its baseline to the left foot of its name when above the baseline, to its
+    left top when below. simultaneous: every column shows the same seconds. trace_rate_hz: a slower machine prints
+    the polyline through fewer samples. *_bold: times the trace's width. steep_fade, mottle, labels_missing: 0..1.
+    """
 
     layout: str = "3x4+1"
     speed_mm_s: float = 25.0
@@ -133,7 +145,12 @@ class Print:
 
 @dataclass(frozen=True)
 class Camera:
-    """How the sheet lies before the lens; all zero is a perfect copy. severity-free: lengths and angles."""
+    """How the sheet lies before the lens; all zero is a perfect copy.
+
+    distance: of the lens, in lengths of the longer side. lens: radial distortion at half that length. curl_mm: how
+    high the waves of the sheet rise, curl_wave_mm apart, in direction curl_deg. fold_mm: how far each of the folds
+    lifts an edge. crop_mm: left, top, right, bottom; negative shows what lies beside. flatbed: a lid, not a desk.
+    """
 
     roll_deg: float = 0.0
     tilt_deg: tuple[float, float] = (0.0, 0.0)
@@ -157,7 +174,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Wear:
-    """What time, hands and machines did to the page, each 0..1 unless said otherwise."""
+    """What time, hands and machines did to the page, each 0..1 unless said otherwise. jpeg_quality: 0 for none."""
 
     shadow: float = 0.0
     colour_cast: float = 0.0
@@ -190,7 +207,11 @@ class Wear:
 
 @dataclass(frozen=True)
 class PageSpec:
-    """One page. fax_dpi: (x, y) of a one-bit fax. print_scale: how much larger than the file's dpi says it is."""
+    """One page.
+
+    px_per_mm: of the image, before print_scale. print_scale: how much larger the page is than the file's dpi says.
+    fax_dpi: (x, y) of a one-bit fax, None for all else; halftone: its greys become dots. orientation: as in PageTruth.
+    """
 
     paper: Paper = field(default_factory=Paper)
     print: Print = field(default_factory=Print)
