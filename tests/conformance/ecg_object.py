@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.sr import _concepts_dict
 from pydicom.uid import GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
@@ -78,8 +79,7 @@ def _group(group: Dataset) -> Iterator[str]:
     if len(group.WaveformData) != 2 * group.NumberOfWaveformSamples * len(channels):
         yield "the waveform data is not as long as channels times samples"
     pad = (-32768).to_bytes(2, "little", signed=True)
-    words = {group.WaveformData[i : i + 2] for i in range(0, len(group.WaveformData), 2)}
-    if (pad in words) != ("WaveformPaddingValue" in group):
+    if (-32768 in np.frombuffer(group.WaveformData, "<i2")) != ("WaveformPaddingValue" in group):
         yield "padding value without padding, or padding without its value"
     if group.get("WaveformPaddingValue", pad) != pad:
         yield "the padding value is not -32768 in two bytes"
