@@ -78,7 +78,8 @@ def export(database: Database, stream: TextIO) -> int:
     """Writes the chain as JSON lines, hashes included, and returns how many."""
     rows = 0
     with database.read() as connection:
-        for row in connection.execution_options(yield_per=EXPORT_ROWS).execute(select(audit).order_by(audit.c.seq)):
+        query = select(audit).order_by(audit.c.seq)
+        for row in connection.execute(query, execution_options={"yield_per": EXPORT_ROWS}):
             stream.write(canonical(_as_dict(row)) + "\n")
             rows += 1
     return rows

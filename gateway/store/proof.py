@@ -177,7 +177,7 @@ def _check_objects(ledger: _Ledger, objects: Objects) -> None:
 
 
 def _stream(connection: Connection, query: Any) -> Iterator[AnyRow]:
-    return iter(connection.execution_options(yield_per=FETCH_ROWS).execute(query))
+    return iter(connection.execute(query, execution_options={"yield_per": FETCH_ROWS}))
 
 
 @contextmanager

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from gateway.store import Store, database_url, upgrade_schema
 from gateway.store.database import Database
 from gateway.store.schema import downgrade, newest_revision, upgrade
 from gateway.store.tables import metadata
+from tests.gateway.storing import in_processes
 
 
 @pytest.fixture
@@ -119,15 +119,14 @@ def test_check_says_when_the_schema_is_behind(data: DataSection, database: Datab
             store.check()
 
 
+def open_from(folder: Path, data: DataSection, _which: int) -> None:
+    os.chdir(folder)
+    with Store.open(data) as store:
+        assert "revision 0001" in store.check()
+
+
 def test_processes_that_open_an_empty_store_at_once_all_succeed(data: DataSection, tmp_path: Path) -> None:
-    program = (
-        "import sys; from gateway.config import DataSection; from gateway.store import Store\n"
-        "data = DataSection.model_validate({'folder': sys.argv[1], 'database_url': sys.argv[2]})\n"
-        "print(Store.open(data).check())"
-    )
-    command = [sys.executable, "-c", program, str(data.folder), data.database_url.get_secret_value()]
-    # From another folder, to see that the migrations are found from anywhere.
-    started = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    said = [process.communicate(timeout=60)[0] for process in started]
-    assert [process.returncode for process in started] == [0, 0, 0]
-    assert all("revision 0001" in line for line in said)
+    """From another folder, to see that the migrations are found from anywhere."""
+    in_processes(4, open_from, tmp_path, data)
+    with Store.open(data) as store:
+        assert store.verify_audit().ok
