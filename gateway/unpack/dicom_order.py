@@ -8,6 +8,7 @@ import struct
 import warnings
 import zlib
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import pydicom
@@ -77,32 +78,71 @@ def order_from_dicom(dataset: Dataset, identity: IdentitySection) -> Order:
     The acquisition time is the first of identity.acquired_at_from that holds a lawful date; a ...Date is joined with
     its ...Time.
     """
-    acquired_at, acquired_from = acquired(dataset, identity.acquired_at_from)
+    texts = Texts(dataset)
+    acquired_at, acquired_from = acquired(texts, identity.acquired_at_from)
     patient = Patient(
-        patient_id=text_of(dataset, "PatientID"),
-        issuer=text_of(dataset, "IssuerOfPatientID"),
-        name=text_of(dataset, "PatientName"),
-        birth_date=date_of(dataset, "PatientBirthDate"),
-        sex=sex_of(dataset),
+        patient_id=texts["PatientID"],
+        issuer=texts["IssuerOfPatientID"],
+        name=texts["PatientName"],
+        birth_date=texts.date("PatientBirthDate"),
+        sex=texts["PatientSex"].upper() if texts["PatientSex"].upper() in ("M", "F", "O") else "",
     )
     return Order(
         patient=patient,
-        study_uid=text_of(dataset, "StudyInstanceUID"),
-        study_id=text_of(dataset, "StudyID"),
-        study_date=date_of(dataset, "StudyDate"),
-        study_time=time_of(dataset, "StudyTime"),
-        accession_number=text_of(dataset, "AccessionNumber"),
-        referring_physician=text_of(dataset, "ReferringPhysicianName"),
-        placer_order_number=text_of(dataset, "PlacerOrderNumberImagingServiceRequest"),
-        filler_order_number=text_of(dataset, "FillerOrderNumberImagingServiceRequest"),
-        institution=text_of(dataset, "InstitutionName"),
+        study_uid=texts["StudyInstanceUID"],
+        study_id=texts["StudyID"],
+        study_date=texts.date("StudyDate"),
+        study_time=texts.time("StudyTime"),
+        accession_number=texts["AccessionNumber"],
+        referring_physician=texts["ReferringPhysicianName"],
+        placer_order_number=texts["PlacerOrderNumberImagingServiceRequest"],
+        filler_order_number=texts["FillerOrderNumberImagingServiceRequest"],
+        institution=texts["InstitutionName"],
         acquired_at=acquired_at,
         acquired_from=acquired_from,
-        visit_number=text_of(dataset, "AdmissionID"),
-        character_set=text_of(dataset, "SpecificCharacterSet"),
-        source=SourceImage(text_of(dataset, "SOPClassUID"), text_of(dataset, "SOPInstanceUID")),
-        attributes=attributes_of(dataset),
+        visit_number=texts["AdmissionID"],
+        character_set=texts["SpecificCharacterSet"],
+        source=SourceImage(texts["SOPClassUID"], texts["SOPInstanceUID"]),
+        attributes=tuple((keyword, text[:TEXT_MAX]) for keyword, text in texts.items() if text),
     )
+
+
+class Texts(dict[str, str]):
+    """Every public top-level element that holds a text or numbers: keyword to text, in the file's order.
+
+    "" for a keyword that is missing or whose element is damaged. Read in one pass, for a door is waiting.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__()
+        for tag in tuple(dataset.keys()):
+            # the dictionary decides before the value is touched: bulk data stays in the file, damaged elements unread
+            keyword = _text_keyword(int(tag))
+            if keyword:
+                self[keyword] = text_of(dataset, keyword)
+
+    def __missing__(self, keyword: str) -> str:
+        return ""
+
+    def date(self, keyword: str) -> str:
+        """A DA attribute as YYYYMMDD, "" where it is no date of the calendar."""
+        text = self[keyword]
+        old = OLD_DATE.fullmatch(text)
+        text = "".join(old.groups()) if old else text
+        return text if DATE.fullmatch(text) and is_date_time(text) else ""
+
+    def time(self, keyword: str) -> str:
+        """A TM attribute as HHMMSS[.f], as far as it is stated, "" where it is no time of day."""
+        text = self[keyword].replace(":", "")
+        return text if TIME.fullmatch(text) and is_date_time("20000101" + text) else ""
+
+
+@lru_cache(maxsize=4096)
+def _text_keyword(tag: int) -> str:
+    """The keyword of a tag that the dictionary has as text or number, "" for any other."""
+    if dictionary_has_tag(tag) and dictionary_VR(tag) in TEXT_VRS | NUMBER_VRS:
+        return dictionary_keyword(tag)
+    return ""
 
 
 def text_of(dataset: Dataset, keyword: str) -> str:
@@ -120,26 +160,7 @@ def text_of(dataset: Dataset, keyword: str) -> str:
 
 def _clean(text: str) -> str:
     """Without the padding of PS3.5 6.2 and without control characters, which no receiver of these texts allows."""
-    return "".join(c for c in text if c.isprintable()).strip()
-
-
-def date_of(dataset: Dataset, keyword: str) -> str:
-    """A DA attribute as YYYYMMDD, "" where it is no date of the calendar."""
-    text = text_of(dataset, keyword)
-    old = OLD_DATE.fullmatch(text)
-    text = "".join(old.groups()) if old else text
-    return text if DATE.fullmatch(text) and is_date_time(text) else ""
-
-
-def time_of(dataset: Dataset, keyword: str) -> str:
-    """A TM attribute as HHMMSS[.f], as far as it is stated, "" where it is no time of day."""
-    text = text_of(dataset, keyword).replace(":", "")
-    return text if TIME.fullmatch(text) and is_date_time("20000101" + text) else ""
-
-
-def sex_of(dataset: Dataset) -> str:
-    text = text_of(dataset, "PatientSex").upper()
-    return text if text in ("M", "F", "O") else ""
+    return (text if text.isprintable() else "".join(c for c in text if c.isprintable())).strip()
 
 
 def is_date_time(text: str) -> bool:
@@ -156,27 +177,14 @@ def is_date_time(text: str) -> bool:
     return second is None or second <= 60
 
 
-def acquired(dataset: Dataset, sources: tuple[str, ...]) -> tuple[str, str]:
+def acquired(texts: Texts, sources: tuple[str, ...]) -> tuple[str, str]:
     """(DICOM DT, the attribute that said so), both "" where none of the attributes holds a lawful moment."""
     for keyword in sources:
         if keyword.endswith("Date"):
-            date = date_of(dataset, keyword)
-            moment = date + time_of(dataset, keyword.removesuffix("Date") + "Time") if date else ""
+            date = texts.date(keyword)
+            moment = date + texts.time(keyword.removesuffix("Date") + "Time") if date else ""
         else:
-            moment = text_of(dataset, keyword)
+            moment = texts[keyword]
         if moment and is_date_time(moment):
             return moment, keyword
     return "", ""
-
-
-def attributes_of(dataset: Dataset) -> tuple[tuple[str, str], ...]:
-    """(keyword, text) of every public top-level element that holds a short text or numbers, in the file's order."""
-    found = []
-    for tag in tuple(dataset.keys()):
-        # the dictionary decides before the value is touched: bulk data stays in the file, damaged elements unread
-        if dictionary_has_tag(tag) and dictionary_VR(tag) in TEXT_VRS | NUMBER_VRS:
-            keyword = dictionary_keyword(tag)
-            text = text_of(dataset, keyword)
-            if text:
-                found.append((keyword, text[:TEXT_MAX]))
-    return tuple(found)

@@ -14,7 +14,7 @@ from gateway.config import Config
 from gateway.errors import CodedError, Refused, TryAgain
 from gateway.intake.dicom_scp.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, supported_contexts
 from gateway.intake.dicom_scp.handler import CStoreHandler, Status
-from gateway.intake.dicom_scp.server import REQUEST_WITHIN_S, GuardedServer, GuardedSocket
+from gateway.intake.dicom_scp.server import REQUEST_WITHIN_S, GuardedServer, GuardedSocket, WakingQueue
 from gateway.intake.dicom_scp.staging import IMPLEMENTATION_CLASS_UID, LAWFUL_UID, StagedObject, StagingDimse, file_head
 from gateway.store import Store
 
@@ -94,7 +94,10 @@ class DicomScp:
     def _prepare(self, association: Any) -> None:
         """Puts our socket and our DIMSE provider into a new association, before its threads start."""
         timeout_s = self._settings.network_timeout_s
-        association.dul.socket = GuardedSocket(association.dul.socket, PDU_MAX_BYTES, timeout_s)
+        dul = association.dul
+        dul.to_provider_queue = to_send = WakingQueue()
+        dul.socket = GuardedSocket(dul.socket, to_send, PDU_MAX_BYTES, timeout_s)
+        dul._run_loop_delay = 0  # it sleeps where it waits for the socket
         association.dimse = StagingDimse(association, self._new_object)
 
     def _new_object(self, sop_class: str, sop_instance: str, syntax: str) -> StagedObject:

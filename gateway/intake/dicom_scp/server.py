@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
+import queue
+import select
 import selectors
 import socket
 import struct
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +39,7 @@ SMALL_MAX_BYTES = 1024  # release and abort are 4 bytes
 ABORT = struct.pack(">BBI4B", 0x07, 0, 4, 0, 0, 2, 6)
 
 REQUEST_WITHIN_S = 5.0  # from the connection to the whole A-ASSOCIATE-RQ
+REACTOR_ROUND_S = 0.02  # how often an association's threads look up from what they wait for
 LOOK_ROUND_S = 0.1  # how often the listener and the anteroom look up from their sockets
 COLLECT_EVERY_S = 30.0  # pynetdicom's ended associations are cyclic garbage with open descriptors
 WAITING_MAX = 200  # connections that have not yet sent it; each costs one descriptor and nothing else
@@ -160,17 +165,54 @@ def _wake_at(connection: socket.socket, count: int) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
 
-class GuardedSocket(AssociationSocket):
-    """pynetdicom's socket with a bound on every PDU's length and on the time it may take to arrive."""
+class WakingQueue(queue.Queue[Any]):
+    """A queue that a thread can wait for together with a socket."""
 
-    def __init__(self, adopted: AssociationSocket, pdu_max_bytes: int, timeout_s: float) -> None:
+    def __init__(self) -> None:
+        super().__init__()
+        self.bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, self.bell)
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        os.eventfd_write(self.bell, 1)
+
+
+class GuardedSocket(AssociationSocket):
+    """pynetdicom's socket with a bound on every PDU's length and on the time it may take to arrive.
+
+    pynetdicom's reactor asks it every millisecond whether there is something to read. Here the question waits for the
+    answer, or for something to send, so that neither is found a millisecond late nor asked for a thousand times a
+    second.
+    """
+
+    def __init__(self, adopted: AssociationSocket, to_send: WakingQueue, pdu_max_bytes: int, timeout_s: float) -> None:
         # Adopts another's state: making a new one would tell the state machine of a second connection.
         self.__dict__.update(adopted.__dict__)
+        self._to_send = to_send
         self._pdu_max_bytes = pdu_max_bytes
         self._timeout_s = timeout_s
         self._kind = 0
         if self.socket is not None:
             self.socket.settimeout(timeout_s)  # for sending: a peer that stops reading must not hold a thread
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to read; waits for it a while, or until there is something to send."""
+        connection = self.socket
+        if connection is None or not self._is_connected:
+            time.sleep(REACTOR_ROUND_S)  # the reactor is about to end, and must not spin until it does
+            return False
+        patience_s = REACTOR_ROUND_S if self._to_send.empty() and self.event_queue.empty() else 0
+        try:
+            bell = self._to_send.bell
+            readable, _, _ = select.select([connection.fileno(), bell], [], [], patience_s)
+        except (OSError, ValueError):  # closed by the association's thread meanwhile
+            self.event_queue.put("Evt17")
+            return False
+        if bell in readable:
+            os.eventfd_read(bell)
+        return any(descriptor != bell for descriptor in readable)
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Reads exactly nr_bytes, fewer where the peer hangs up.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import queue
 import re
+import struct
 import uuid
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pydicom.dataset import FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
@@ -26,6 +25,8 @@ NO_DATASET = 0x0101  # PS3.7 E.1: the value of Command Data Set Type that says s
 # Names our files' writer. Without a version: the same object must give the same bytes after an upgrade.
 IMPLEMENTATION_CLASS_UID = UID("2.25.232786204571438520186270944113258412751")
 
+MESSAGE_ROUND_S = 0.02  # how often the association looks for a release while no message comes
+
 NewObject = Callable[[str, str, str], "StagedObject"]
 
 
@@ -35,15 +36,23 @@ def file_head(sop_class: str, sop_instance: str, syntax: str) -> bytes:
     Nothing in it changes from one sending to the next, so that the same object sent twice is the same file, with the
     same hash. The preamble is zero: a sender cannot make the file something else as well.
     """
-    meta = FileMetaDataset()
-    meta.FileMetaInformationVersion = b"\x00\x01"
-    meta.MediaStorageSOPClassUID = UID(sop_class)
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance)
-    meta.TransferSyntaxUID = UID(syntax)
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta, enforce_standard=False)
-    return bytes(128) + b"DICM" + buffer.getvalue()
+    elements = b"".join(
+        (
+            struct.pack("<HH2sHI2s", 2, 0x0001, b"OB", 0, 2, b"\x00\x01"),  # File Meta Information Version
+            _uid_element(0x0002, sop_class),  # Media Storage SOP Class UID
+            _uid_element(0x0003, sop_instance),  # Media Storage SOP Instance UID
+            _uid_element(0x0010, syntax),  # Transfer Syntax UID
+            _uid_element(0x0012, IMPLEMENTATION_CLASS_UID),
+        )
+    )
+    return bytes(128) + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(elements)) + elements
+
+
+def _uid_element(number: int, value: str) -> bytes:
+    """An element of group 2 with a UID, padded to an even length (PS3.5 6.2, 7.1.2)."""
+    data = value.encode("ascii")
+    data += bytes(len(data) % 2)
+    return struct.pack("<HH2sH", 2, number, b"UI", len(data)) + data
 
 
 class StagedObject:
@@ -142,6 +151,15 @@ class StagingDimse(DIMSEServiceProvider):
             single.presentation_data_value_list.append(fragment)
             super().receive_primitive(single)
             self._redirect(fragment[0])
+
+    def get_msg(self, block: bool = False) -> Any:
+        """The next message. Where pynetdicom's reactor would come back a millisecond later, waits for it instead."""
+        if block:
+            return super().get_msg(block=True)
+        try:
+            return self.msg_queue.get(timeout=MESSAGE_ROUND_S)
+        except queue.Empty:
+            return None, None
 
     def abandon(self) -> None:
         """The association is over: what was half received is removed."""
