@@ -67,15 +67,21 @@ class Digitizer:
         with watch.stage("register"):
             turn = register.register(image).orientation
             image, dpi = register.set_upright(image, turn), _turned(page.dpi, turn)
+            original = register.set_upright(page.image, turn)
         with watch.stage("grid"):
             fit = grid.find_grid(image, dpi)
         with watch.stage("register"):
             found = register.register(image, fit.paper)
-            image = register.set_upright(image, found.orientation)
-            paper = register.map_upright(fit.paper, image, found.orientation)
+            paper = register.map_upright(fit.paper, image.shape[:2], found.orientation)
+            image, dpi = register.set_upright(image, found.orientation), _turned(dpi, found.orientation)
+            original = register.set_upright(original, found.orientation)
         if turn or found.orientation:
             findings.append(
-                Finding(FindingCode.ORIENTATION_CORRECTED, Severity.INFO, detail=str(turn + found.orientation))
+                Finding(
+                    FindingCode.ORIENTATION_CORRECTED,
+                    Severity.INFO,
+                    detail=f"{(turn + found.orientation) % 4} quarter turns",
+                )
             )
         with watch.stage("layout"):
             sheet = lay_flat(image, paper)
@@ -83,14 +89,20 @@ class Digitizer:
             if not rows:
                 raise Unreadable(UnreadableCode.NO_TRACES, "no row of traces was found on the page")
         with watch.stage("calibration"):
-            scale = calibration.calibrate(image, paper, [row.baseline_mm for row in rows], layout.extent_mm(rows))
+            baselines = [row.baseline_mm for row in rows]
+            scale = calibration.calibrate(image, paper, baselines, layout.extent_mm(rows), dpi)
         with watch.stage("layout"):
+            if scale.stretch != (1.0, 1.0):  # the pulse taught us the millimetre: everything so far was off by a factor
+                paper = scale.paper
+                sheet = lay_flat(image, paper)
+                rows = layout.find_rows(sheet)
             names = layout.names_of(found.keypoints, paper)
             pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
             printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value)
         with watch.stage("waveform"):
+            # from the original pixels: the reader was trained on them and levels light and paper by itself
             strips = waveform.read_traces(
-                image,
+                original,
                 paper,
                 printed.segments,
                 scale.speed_mm_s.value,

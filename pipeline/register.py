@@ -7,7 +7,7 @@ nothing, so it leaves here as a page without names. The contract already has roo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -27,7 +27,7 @@ FOUND = 0.62  # correlation of a name in a strange font with ours; random stroke
 SURE = 0.92  # correlation at which we stop doubting
 TELLING = (Lead.AVR, Lead.AVL, Lead.AVF)  # the names whose shape nothing else on a page has
 PLAIN = 2.0  # summed correlation of the telling names that only a page the right way up reaches
-UPSIDE_DOWN_MARGIN = 0.15  # summed correlation by which lettering must fit better upside down
+UPRIGHT_MARGIN = 0.15  # summed correlation by which lettering must fit better in another direction
 FAINT = 0.03  # of a name's own energy, added to the paper's: blank paper matches nothing
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif-Bold.ttf", "STIXGeneral.ttf", "STIXGeneralBol.ttf")
 
@@ -47,26 +47,22 @@ class Registration:
 def register(image: UInt8, paper: PaperMap | None = None) -> Registration:
     """The page's orientation and lead names.
 
-    Without paper only a quarter turn is looked for (0 or 1) and no name; with it, the image has lying traces,
-    and only upright and upside down (0 or 2) remain to be told apart. image: uint8 (H, W, 3) RGB.
+    Without paper only the direction of the traces is looked at (0 or 1) and no name is read; with it, lettering that
+    does not fit is tried in all four directions. image: uint8 (H, W, 3) RGB.
     """
     if paper is None:
         return Registration(_quarter_turn(image), (), 0.0)
-    sheet = lay_flat(image, paper)
-    upright = _letters(sheet.ink)
-    turned = None if upright.total >= PLAIN else _letters(np.ascontiguousarray(sheet.ink[::-1, ::-1]))
-    if turned is not None and turned.total > upright.total + UPSIDE_DOWN_MARGIN:
-        height, width = image.shape[:2]
-        sheet_height, sheet_width = sheet.ink.shape
-        names = tuple(
-            Name(n.lead, sheet_width - 1 - n.column, sheet_height - 1 - n.line, n.score)
-            for n in _names(np.ascontiguousarray(sheet.ink[::-1, ::-1]), turned)
-        )
-        found = _keypoints(names, sheet, paper)
-        flipped = tuple(Keypoint(k.lead, width - 1 - k.x_px, height - 1 - k.y_px, k.score) for k in found)
-        return Registration(2, flipped, _score(found))
-    found = _keypoints(_names(sheet.ink, upright), sheet, paper)
-    return Registration(0, found, _score(found))
+    views = {0: (image, paper)}
+    sheets = {0: lay_flat(image, paper)}
+    letters = {0: _letters(sheets[0].ink)}
+    if letters[0].total < PLAIN:
+        for turn in (2, 1, 3):
+            views[turn] = (set_upright(image, turn), map_upright(paper, image.shape[:2], turn))
+            sheets[turn] = lay_flat(*views[turn])
+            letters[turn] = _letters(sheets[turn].ink)
+    best = max(letters, key=lambda turn: letters[turn].total + (UPRIGHT_MARGIN if turn == 0 else 0.0))
+    found = _keypoints(_names(sheets[best].ink, letters[best]), sheets[best], views[best][1])
+    return Registration(best, found, _score(found))
 
 
 def set_upright(image: UInt8, orientation: int) -> UInt8:
@@ -75,18 +71,19 @@ def set_upright(image: UInt8, orientation: int) -> UInt8:
     return np.ascontiguousarray(turned[:, ::-1] if orientation >= 4 else turned)
 
 
-def map_upright(paper: PaperMap, upright: UInt8, orientation: int) -> PaperMap:
-    """The paper of an image that has since been set upright from orientation 0 or 2; upright is that image."""
-    if orientation == 0:
-        return paper
-    if orientation != 2:
-        raise ValueError(f"only half turns leave the paper's axes in place, not orientation {orientation}")
-    height, width = upright.shape[:2]
-    nodes = np.array([width - 1, height - 1]) - paper.nodes_px[::-1, ::-1]
-    # millimetres run the other way too: the same spacing, from the other end
-    x_mm = paper.x_mm[-1] - paper.x_mm[::-1]
-    y_mm = paper.y_mm[-1] - paper.y_mm[::-1]
-    return replace(paper, x_mm=x_mm, y_mm=y_mm, nodes_px=nodes)
+def map_upright(paper: PaperMap, shape: tuple[int, int], orientation: int) -> PaperMap:
+    """The paper of an image of this (H, W) after set_upright(image, orientation), which is 0..3: no mirror."""
+    if not 0 <= orientation <= 3:
+        raise ValueError(f"a mirrored paper (orientation {orientation}) has no ascending millimetres")
+    size = shape
+    for _ in range(orientation):
+        # a quarter turn clockwise: what was left is up, what was down is left
+        x_px, y_px = paper.nodes_px[..., 0], paper.nodes_px[..., 1]
+        turned = np.stack([size[0] - 1 - y_px, x_px], axis=-1)
+        nodes = np.transpose(turned, (1, 0, 2))[:, ::-1]
+        paper = PaperMap(paper.y_mm[-1] - paper.y_mm[::-1], paper.x_mm - paper.x_mm[0], nodes, paper.known)
+        size = size[1], size[0]
+    return paper
 
 
 def _quarter_turn(image: UInt8) -> int:

@@ -13,9 +13,9 @@ from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Segment
 from pipeline.layout.borders import Borders, find_borders
-from pipeline.layout.columns import Columns, fit_columns
+from pipeline.layout.columns import Columns, Spacing, fit_columns
 from pipeline.layout.ends import Span, row_span
-from pipeline.layout.names import Agreement, Name, agree, name_at, pitch_mm
+from pipeline.layout.names import Agreement, Name, agree, name_at, spacing
 from pipeline.layout.rows import Row
 from pipeline.layout.templates import Template, templates
 from pipeline.recording import Finding, Lead, Severity
@@ -93,21 +93,21 @@ def _fits(
     sheet: Sheet, rows: Sequence[Row], spans: Sequence[Span], names: Sequence[Name], speed_mm_s: float
 ) -> Iterator[_Fit]:
     borders: dict[tuple[Row, ...], Borders] = {}
-    combs: dict[tuple[tuple[Row, ...], int, float | None], Columns] = {}
+    combs: dict[tuple[tuple[Row, ...], int, Spacing | None], Columns] = {}
     for template in templates():
-        pitch = pitch_mm(names, template)
+        apart = spacing(names, template)
         for placed in _placements(len(rows), template):
             here = tuple(None if k is None else rows[k] for k in placed)
             lead_rows = tuple(row for row in here[: len(template.rows)] if row is not None)
             if not lead_rows:
                 continue
-            key = (lead_rows, template.columns, pitch)
+            key = (lead_rows, template.columns, apart)
             if key not in combs:
                 if lead_rows not in borders:
                     borders[lead_rows] = find_borders(sheet, lead_rows)
                 used = [spans[k] for k in placed if k is not None]
                 ends = float(np.median([s.start_mm for s in used])), float(np.median([s.end_mm for s in used]))
-                combs[key] = fit_columns(sheet, borders[lead_rows], template.columns, ends, speed_mm_s, pitch)
+                combs[key] = fit_columns(sheet, borders[lead_rows], template.columns, ends, speed_mm_s, apart)
             columns = combs[key]
             baselines = [row.baseline_mm if row else None for row in here]
             agreement = agree(names, template, baselines, columns)

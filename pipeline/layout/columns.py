@@ -10,15 +10,26 @@ from pipeline.layout.borders import Borders
 from pipeline.recording import Float32
 from pipeline.sheet import PX_PER_MM, Sheet
 
-REACH_MM = 4.0  # how far the first sample may lie from where ink was seen to begin or end: pulse feet, names, flat ends
+OUTWARD_MM = 4.0  # how far beyond the seen ink the first or last sample may lie: flat ends that a scan lost
+INWARD_MM = 14.0  # and how far within: a calibration pulse that was not recognised, a foot, a name
 FINE_MM = 0.125  # a sheet pixel
 USUAL_S = 10.0  # nearly every device prints ten seconds across
-PULL_PER_MM = 0.06  # of evidence lost per mm away from the seen ends; a stroke shared by all rows is worth 1
+PULL_PER_MM = 0.04  # of evidence lost per mm away from the seen ends; a stroke shared by all rows is worth 1
 NAMES_PULL_PER_MM = 0.2  # and per mm by which columns differ from the distance of their names
+NAME_AT_MM, NAME_AT_SPREAD_MM = 3.5, 4.5  # a name's centre stands 1 mm before to 8 mm behind the start of its lead
+NAME_PLACE_PULL_PER_MM = 0.05  # per mm outside of that
 USUAL_PULL_PER_MM = 0.04  # and per mm away from ten seconds, up to 3 mm
 BLANK = 0.6  # of the rows are blank
 BLANK_MAX_MM = 8.0
 SEEN = 0.35  # evidence per border from which on borders count as seen
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """What the lead names say of the columns: how far apart they are, and where the names of the first one stand."""
+
+    pitch_mm: float
+    first_mm: float
 
 
 @dataclass(frozen=True)
@@ -49,22 +60,25 @@ def fit_columns(
     count: int,
     ends_mm: tuple[float, float],
     speed_mm_s: float,
-    names_pitch_mm: float | None = None,
+    names: Spacing | None = None,
 ) -> Columns:
     """The count equal columns between about ends_mm whose borders are best seen."""
     left, right = ends_mm
     if count == 1:
         return Columns(1, left, right - left, 0.0, 0.0)
-    shifts = np.arange(-REACH_MM, REACH_MM + FINE_MM / 2, FINE_MM)
-    first, last = np.meshgrid(left + shifts, right + shifts, indexing="ij")
+    outward, inward = np.arange(-OUTWARD_MM, 0, FINE_MM), np.arange(0, INWARD_MM + FINE_MM / 2, FINE_MM)
+    shifts = np.concatenate([outward, inward])
+    first, last = np.meshgrid(left + shifts, right - shifts, indexing="ij")
     pitch = (last - first) / count
     x = first[..., None] + pitch[..., None] * np.arange(1, count)
     columns = (x - sheet.x0_mm) * PX_PER_MM
     evidence = np.interp(columns, np.arange(len(borders.strokes)), borders.evidence).mean(axis=-1)
     cost = PULL_PER_MM * (np.abs(first - left) + np.abs(last - right))
     cost += USUAL_PULL_PER_MM * np.minimum(np.abs(last - first - USUAL_S * speed_mm_s), 3.0)
-    if names_pitch_mm is not None:
-        cost += NAMES_PULL_PER_MM * np.minimum(np.abs(pitch - names_pitch_mm), 4.0)
+    if names is not None:
+        cost += NAMES_PULL_PER_MM * np.minimum(np.abs(pitch - names.pitch_mm), 4.0)
+        away = np.abs(names.first_mm - first - NAME_AT_MM) - NAME_AT_SPREAD_MM
+        cost += NAME_PLACE_PULL_PER_MM * np.clip(away, 0.0, 10.0)
     i, j = (int(k) for k in np.unravel_index(int(np.argmax(evidence - cost)), evidence.shape))
     found = Columns(count, float(first[i, j]), float(pitch[i, j]), 0.0, float(evidence[i, j]))
     gap = _gap(sheet, borders.blanks, found)

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from pipeline.geometry import Float64, Keypoint, PaperMap
-from pipeline.layout.columns import Columns
+from pipeline.layout.columns import Columns, Spacing
 from pipeline.layout.templates import Template
 from pipeline.recording import Lead
 
@@ -94,8 +94,8 @@ def agree(
     return Agreement(float(sums[best]) - CONTRADICTION * weight, (float(dx), float(dy)), read, wrong)
 
 
-def pitch_mm(names: Sequence[Name], template: Template) -> float | None:
-    """The distance of neighbouring columns by names of like width in one row, None where no two were read."""
+def spacing(names: Sequence[Name], template: Template) -> Spacing | None:
+    """How far columns are apart by names of like width in one row, None where no two were read."""
     cell = {lead: (r, c) for r, leads in enumerate(template.rows) for c, lead in enumerate(leads)}
     found: list[tuple[float, float]] = []
     for one, other in product(names, names):
@@ -108,8 +108,14 @@ def pitch_mm(names: Sequence[Name], template: Template) -> float | None:
         return None
     pitch, weight = np.array(found).T
     support = [float(weight[np.abs(pitch - p) <= 1.0].sum()) for p in pitch]
+    if max(support) < PITCH_SURE:
+        return None
     near = np.abs(pitch - pitch[int(np.argmax(support))]) <= 1.0
-    return float(np.average(pitch[near], weights=weight[near])) if max(support) >= PITCH_SURE else None
+    mean = float(np.average(pitch[near], weights=weight[near]))
+    firsts = np.array([n.x_mm - cell[n.lead][1] * mean for n in names if n.lead in cell])
+    scores = np.array([n.score for n in names if n.lead in cell])
+    support = [float(scores[np.abs(firsts - x) <= SAME_X_MM].sum()) for x in firsts]
+    return Spacing(mean, float(firsts[int(np.argmax(support))]))
 
 
 def name_at(names: Sequence[Name], x_mm: float, y_mm: float) -> Name | None:

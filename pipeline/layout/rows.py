@@ -18,10 +18,12 @@ FLAT_MAX_MM = 1.2  # a vertical run of ink up to this is the trace between compl
 PIECE_MIN_MM = 3.5  # wider than a letter, shorter than the flat stretch between T and P
 TRACE_MIN_MM = 5.0  # wider than what is left of grid lines
 FRAME_MIN_MM = 90.0  # a flat stretch this wide without one complex is a printed line, not a heart
+STRAIGHT_MM = 0.15  # median distance from a straight line; the calmest trace has P and T waves
 NEAR_MM = 3.0  # how far from its row's level the flat part of a trace strays: wander, ST, offsets between leads
 END_NEAR_MM = 7.0  # the same for its ends: a whole lead may stray, if the next row is far enough
+NOISY = 0.25  # what ink of a trace counts that is not flat: all that a trembling patient leaves
 APART_MIN_MM = 6.5  # twelve rows on a small page
-COVERAGE_MIN = 0.45  # of the best row's flat ink: a row of traces runs across the page, text does not
+COVERAGE_MIN = 0.5  # of the best row's columns: a row of traces runs across the page, text does not
 STRETCH_MIN_MM = 9.0  # a pulse with its feet; shorter stretches at the ends are something else
 LENGTH_MIN_MM = 45.0  # of a row that is worth reading
 GAP_MAX_MM = 6.0  # between leads of one row, and across a lead name that is printed in the trace
@@ -31,7 +33,7 @@ GAP_MAX_MM = 6.0  # between leads of one row, and across a lead name that is pri
 class Row:
     """A row of traces: its level at 0 mV and its left and right end, in paper millimetres.
 
-    coverage: 0..1, the share of its length where flat trace was seen near its level.
+    coverage: 0..1, the share of its length where a trace was seen near its level.
     """
 
     baseline_mm: float
@@ -44,10 +46,10 @@ def find_rows(sheet: Sheet) -> tuple[Row, ...]:
     """The rows of traces from the top; empty where there are none."""
     flat = _flat_pieces(sheet.marks)
     mask = _traces(sheet.marks)
-    weight = flat.sum(axis=1, dtype=np.float64)
+    weight = flat.sum(axis=1, dtype=np.float64) + NOISY * mask.sum(axis=1, dtype=np.float64)
     profile = gaussian_filter1d(weight, 0.7 * PX_PER_MM)
     near = round(NEAR_MM * PX_PER_MM)
-    covered = _covered(flat, near)
+    covered = _covered(mask, near)
     peaks = [int(p) for p in find_peaks(profile, height=LENGTH_MIN_MM * PX_PER_MM * 0.02)[0]]
     chosen: list[int] = []
     for peak in sorted(peaks, key=lambda p: -profile[p]):
@@ -94,12 +96,23 @@ def _traces(marks: UInt8) -> UInt8:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(marks, connectivity=8)
     keep = stats[:, cv2.CC_STAT_WIDTH] >= TRACE_MIN_MM * PX_PER_MM
     keep[0] = False
+    for k in np.flatnonzero(stats[:, cv2.CC_STAT_WIDTH] > FRAME_MIN_MM * PX_PER_MM).tolist():
+        left, top, width, height = (int(v) for v in stats[k, : cv2.CC_STAT_AREA])
+        keep[k] &= not _straight(labels[top : top + height, left : left + width] == k)
     return np.asarray(keep[labels], np.uint8)
 
 
-def _covered(flat: UInt8, near: int) -> npt.NDArray[np.int64]:
-    """int64 (H,): in how many columns flat ink lies within near pixels of this line."""
-    band = cv2.dilate(flat, np.ones((2 * near + 1, 1), np.uint8))
+def _straight(piece: npt.NDArray[np.bool_]) -> bool:
+    """Whether a long piece is a ruled line or the edge of a sheet: its middle follows a straight line throughout."""
+    columns = np.flatnonzero(piece.any(axis=0))
+    middle = (piece * np.arange(len(piece))[:, None]).sum(axis=0)[columns] / piece.sum(axis=0)[columns]
+    slope, start = np.polyfit(columns, middle, 1)
+    return float(np.median(np.abs(middle - slope * columns - start))) < STRAIGHT_MM * PX_PER_MM
+
+
+def _covered(mask: UInt8, near: int) -> npt.NDArray[np.int64]:
+    """int64 (H,): in how many columns a trace lies within near pixels of this line."""
+    band = cv2.dilate(mask, np.ones((2 * near + 1, 1), np.uint8))
     return np.asarray(band.sum(axis=1, dtype=np.int64))
 
 
