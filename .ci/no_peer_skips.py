@@ -3,7 +3,8 @@
 import sys
 import xml.etree.ElementTree as ET
 
-ALLOWED = "needs ../shared"  # data that only development machines have
+# what no installation can mend: data that only development machines have, and file permissions, which root ignores
+ALLOWED = ("../shared", "aECG schema", "root", "can be mounted")
 
 
 def main(report: str) -> int:
@@ -12,7 +13,7 @@ def main(report: str) -> int:
         for case in ET.parse(report).iter("testcase")
         for skip in case.iter("skipped")
     ]
-    bad = [skip for skip in skips if ALLOWED not in skip[2]]
+    bad = [skip for skip in skips if not any(word in skip[2] for word in ALLOWED)]
     for where, name, why in bad:
         print(f"skipped in CI: {where}::{name}: {why}", file=sys.stderr)
     return 1 if bad else 0

@@ -217,7 +217,7 @@ def jobs_identify(
         "acquired_at": acquired_at,
     }
     with _open_store(load(config)) as store:
-        order = identified(store.job(job_id).arrival.order, changes)
+        order = identified(store.order(job_id), changes)
         store.identify(job_id, order, _named(actor))
     out.print(f"{job_id} is identified and waits for a worker again")
 

@@ -64,9 +64,15 @@ class Worker:
             log.warning("job %s: the lease was lost, another worker has it", claim.job.job_id)
         except TryAgain as error:  # the disk is full, say: the page keeps waiting and costs no attempt
             log.warning("job %s: %s", claim.job.job_id, error.code)
-            self.store.release(claim)
+            self._give_back(claim)
             return False
         return True
+
+    def _give_back(self, claim: Claim) -> None:
+        try:
+            self.store.release(claim)
+        except (LostLease, TryAgain) as error:  # then the lease runs out by itself
+            log.warning("job %s: not given back, %s", claim.job.job_id, error)
 
     def _outcome(self, job: Job) -> Outcome:
         """What became of a job; every failure that is not the world's becomes a state with its reason."""
@@ -94,12 +100,12 @@ class Worker:
             return self._nothing_read(results)
         stopped = self._first_to_hold(results)
         if stopped is not None:
-            return self._held(stopped.code, f"Page {stopped.number}: {stopped.why}", results)
+            return self._held(stopped.code, f"Page {stopped.number}: {stopped.why}", results, order)
         try:
             self._require_identity(order)
             return self._sent(job, order, read, results)
         except Held as error:
-            return self._held(error.code, error.why, results)
+            return self._held(error.code, error.why, results, order)
 
     def _read(self, number: int, page: Page) -> ReadPage:
         try:
@@ -132,8 +138,8 @@ class Worker:
         """A document goes out whole or waits whole: one doubtful ECG page holds the others, a cover sheet does not."""
         return next((r for r in results if r.verdict in (Verdict.HELD, Verdict.UNREADABLE)), None)
 
-    def _held(self, code: str, why: str, results: tuple[PageResult, ...]) -> Outcome:
-        return Outcome(State.HELD, code, why, results, made_by=self.made_by)
+    def _held(self, code: str, why: str, results: tuple[PageResult, ...], order: Order) -> Outcome:
+        return Outcome(State.HELD, code, why, results, order=order, made_by=self.made_by)
 
     def _require_identity(self, order: Order) -> None:
         for key in self.config.identity.require:

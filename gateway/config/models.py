@@ -92,7 +92,7 @@ class Backoff(Section):
     first_s: float = Field(2.0, gt=0)
     factor: float = Field(2.0, ge=1)
     ceiling_s: float = Field(900.0, gt=0)
-    attempts_max: int = Field(30, ge=1)
+    attempts_max: int = Field(300, ge=1)
 
 
 class DicomDestination(Section):
