@@ -12,19 +12,34 @@ from pipeline.recording import Float32
 from pipeline.training.pages import PooledPage
 from pipeline.waveform.decode import BIN_MM
 from pipeline.waveform.network import hints, normalise
-from pipeline.waveform.strip import COLUMNS_PER_MM, HALF_HEIGHT_MM, RowStrip, cut_strip
+from pipeline.waveform.strip import COLUMNS_PER_MM, HALF_HEIGHT_MM, TALL_HALF_HEIGHT_MM, RowStrip, cut_strip
 
-COLUMNS = 512
-WIDTH_MM = COLUMNS / COLUMNS_PER_MM
 MARGIN_MM = 8.0  # as in use: the reader sees what lies beside the row
+
+
+@dataclass(frozen=True)
+class Size:
+    """columns and half the height, in mm, of the patches of one batch."""
+
+    columns: int
+    half_height_mm: float
+
+    @property
+    def width_mm(self) -> float:
+        return self.columns / COLUMNS_PER_MM
+
+
+ORDINARY = Size(512, HALF_HEIGHT_MM)
+TALL = Size(256, TALL_HALF_HEIGHT_MM)  # as costly; the reader is asked for these where a trace leaves the strip
 
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """pixels: float32 (3, rows, COLUMNS). hints: float32 (HINTS, rows/4, COLUMNS/4).
+    """pixels: float32 (3, rows, columns). hints: float32 (HINTS, rows/4, columns/4).
 
-    target: float32 (COLUMNS,), the ink's height as a fractional bin from the top, NaN where the row has none.
-    counted: bool (COLUMNS,), False where the truth cannot be seen or asked for: ink beyond strip or page.
+    target: float32 (columns,), the ink's height as a fractional bin from the top, NaN where the row has none; the
+    outermost bin where the ink lies beyond the strip, so that the reader learns to ask for a taller one.
+    counted: bool (columns,), False where the image does not show the ink.
     """
 
     pixels: Float32
@@ -66,14 +81,14 @@ class Bend:
         return self.shift + self.slope * u + self.wave * np.sin(2 * np.pi * u / self.wavelength + self.phase)
 
 
-def draw_patch(page: PooledPage, rng: np.random.Generator, *, plain: bool = False) -> Patch:
+def draw_patch(page: PooledPage, rng: np.random.Generator, size: Size = ORDINARY, *, plain: bool = False) -> Patch:
     """A random patch of a random row; plain leaves out every disturbance that is not the page's own."""
     segments = page.rendered.truth.segments
     number = segments[rng.integers(len(segments))].row
     row = [segment for segment in segments if segment.row == number]
-    start_mm = _start(row, rng)
+    start_mm = _start(row, size, rng)
     bend = Bend() if plain else Bend.draw(rng)
-    strip = _cut(page, row[0].baseline_mm, start_mm, bend)
+    strip = _cut(page, row[0].baseline_mm, start_mm, size, bend)
     target, counted = _target(page, row, strip, bend)
     if not plain:
         strip, target = disturb(strip, target, rng)
@@ -84,25 +99,25 @@ def draw_patch(page: PooledPage, rng: np.random.Generator, *, plain: bool = Fals
     return Patch(pixels, hints(strip, spans, names), target, counted)
 
 
-def _start(row: list[Segment], rng: np.random.Generator) -> float:
+def _start(row: list[Segment], size: Size, rng: np.random.Generator) -> float:
     """Left end of the patch: half of them hold a lead's start or end well inside, where most is read wrong."""
     if rng.random() < 0.5:
         segment = row[rng.integers(len(row))]
         edge = segment.start_mm if rng.random() < 0.7 else segment.end_mm
-        return float(edge - rng.uniform(4, WIDTH_MM - 4))
-    low, high = row[0].start_mm - MARGIN_MM, row[-1].end_mm + MARGIN_MM - WIDTH_MM
+        return float(edge - rng.uniform(4, size.width_mm - 4))
+    low, high = row[0].start_mm - MARGIN_MM, row[-1].end_mm + MARGIN_MM - size.width_mm
     return float(rng.uniform(min(low, high), max(low, high)))
 
 
-def _cut(page: PooledPage, baseline_mm: float, start_mm: float, bend: Bend) -> RowStrip:
-    centre = start_mm + WIDTH_MM / 2
-    x = np.linspace(start_mm - 1, start_mm + WIDTH_MM + 1, 28)
-    y = baseline_mm + np.linspace(-HALF_HEIGHT_MM - 1, HALF_HEIGHT_MM + 1, 28)
+def _cut(page: PooledPage, baseline_mm: float, start_mm: float, size: Size, bend: Bend) -> RowStrip:
+    centre, height = start_mm + size.width_mm / 2, size.half_height_mm
+    x = np.linspace(start_mm - 1, start_mm + size.width_mm + 1, 28)
+    y = baseline_mm + np.linspace(-height - 1, height + 1, 28)
     true_x = np.broadcast_to(bend.true_x(x, centre), (len(y), len(x)))
     true_y = baseline_mm + (y - baseline_mm)[:, None] * (1 + bend.stretch_y) + bend.offset(x, centre)[None, :]
     truth = page.rendered.truth.paper
     assumed = PaperMap(x, y, truth.to_px(np.stack([true_x, true_y], axis=-1)), truth.known)
-    return cut_strip(page.rendered.page.image, assumed, start_mm, start_mm + WIDTH_MM, baseline_mm)
+    return cut_strip(page.rendered.page.image, assumed, start_mm, start_mm + size.width_mm, baseline_mm, height)
 
 
 def _target(
@@ -110,7 +125,7 @@ def _target(
 ) -> tuple[Float32, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
     recording = page.rendered.truth.recording
     strips = dict(zip(page.rendered.truth.segments, recording.strips, strict=True))
-    centre = strip.x0_mm + WIDTH_MM / 2
+    centre = strip.x0_mm + strip.pixels.shape[1] / COLUMNS_PER_MM / 2
     x = bend.true_x(strip.x_mm, centre)
     below = np.full(len(x), np.nan)  # mm below the strip's middle
     for segment in row:
@@ -122,10 +137,10 @@ def _target(
         below[inside] = (true_y - bend.offset(strip.x_mm[inside], centre)) / (1 + bend.stretch_y)
     bins = len(strip.rise_mm) // 2
     target = below / BIN_MM + (bins - 1) / 2
-    rows = np.clip(np.nan_to_num(target) * 2 + 0.5, 0, len(strip.rise_mm) - 1).astype(int)
+    target = np.clip(target, 0, bins - 1)
+    rows = (np.nan_to_num(target) * 2 + 0.5).astype(int)
     on_page = strip.on_page[rows, np.arange(len(x))]
-    within = (target > -0.5) & (target < bins - 0.5)
-    return target.astype(np.float32), np.isnan(target) | (within & on_page)
+    return target.astype(np.float32), np.isnan(target) | on_page
 
 
 def told(
@@ -147,12 +162,12 @@ def disturb(strip: RowStrip, target: Float32, rng: np.random.Generator) -> tuple
     if rng.random() < 0.25:
         pixels[:] = (pixels @ np.float32(rng.dirichlet([2, 2, 2])))[..., None]
     if rng.random() < 0.25:
-        pixels = pixels[..., rng.permutation(3)]
+        pixels = np.ascontiguousarray(pixels[..., rng.permutation(3)])
     if rng.random() < 0.2:
         _letter(pixels, rng)
     if rng.random() < 0.12:
         _tear(pixels, target, rng)
-    pixels **= np.float32(rng.uniform(0.6, 1.6))
+    pixels[:] = cv2.pow(pixels, float(rng.uniform(0.6, 1.6)))
     pixels *= rng.uniform(0.85, 1.0, 3).astype(np.float32)
     pixels += rng.normal(0, 0.03, 3).astype(np.float32)
     if rng.random() < 0.15:
@@ -170,7 +185,7 @@ def disturb(strip: RowStrip, target: Float32, rng: np.random.Generator) -> tuple
 def _letter(pixels: Float32, rng: np.random.Generator) -> None:
     """A lead name or a number somewhere near the trace, in the strip's own ink."""
     word = str(rng.choice(["V1", "V2", "V3", "V4", "V5", "V6", "aVR", "aVL", "aVF", "I", "II", "III", "25", "mV"]))
-    at = (int(rng.integers(0, COLUMNS - 20)), int(rng.integers(pixels.shape[0] // 4, pixels.shape[0] * 3 // 4)))
+    at = (int(rng.integers(0, pixels.shape[1] - 20)), int(rng.integers(pixels.shape[0] // 4, pixels.shape[0] * 3 // 4)))
     ink = float(np.quantile(pixels[::4, ::4], 0.01))
     layer = np.zeros(pixels.shape[:2], np.uint8)
     font = [cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX][rng.integers(3)]
@@ -184,6 +199,6 @@ def _tear(pixels: Float32, target: Float32, rng: np.random.Generator) -> None:
     """One to three narrow bands without ink: drop-outs that must be called gaps."""
     for _ in range(int(rng.integers(1, 4))):
         width = int(rng.integers(4, 40))
-        left = int(rng.integers(0, COLUMNS - width))
+        left = int(rng.integers(0, pixels.shape[1] - width))
         pixels[:, left : left + width] = np.median(pixels[:, left : left + width], axis=0, keepdims=True)
         target[left : left + width] = np.nan

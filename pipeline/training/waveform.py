@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from pipeline.networks import RowNetwork, RowOptions
 from pipeline.training.pages import Pool
-from pipeline.training.patches import Patch, draw_patch
+from pipeline.training.patches import ORDINARY, TALL, Patch, draw_patch
 from pipeline.waveform.decode import BIN_MM
 
 CHECKPOINT_EVERY_S = 180.0
@@ -38,7 +38,8 @@ STEEP_WEIGHT = 0.5  # per bin a column: QRS slopes are few columns and most of t
 STEEPEST = 6.0
 DECAY_SHARE = 0.25  # of the time budget: the rate stays, then falls to DECAY_TO
 DECAY_TO = 0.03
-PAGES_PER_VISIT = 2  # patches of one page in a row
+PATCHES_PER_VISIT = 2  # of one page in a row: its truth is in the cache
+TALL_SHARE = 0.12  # of the batches
 
 Scores = tuple[float, float, float, float]  # loss, mm, dB, share of columns with wrong presence
 
@@ -133,9 +134,10 @@ def batches(pool: Pool, rng: np.random.Generator, size: int, device: torch.devic
     """Random disturbed patches without end."""
     while True:
         patches: list[Patch] = []
+        shape = TALL if rng.random() < TALL_SHARE else ORDINARY
         while len(patches) < size:
             page = pool.draw(rng)
-            patches += [draw_patch(page, rng) for _ in range(PAGES_PER_VISIT)]
+            patches += [draw_patch(page, rng, shape) for _ in range(PATCHES_PER_VISIT)]
         yield stack(patches[:size], device)
 
 

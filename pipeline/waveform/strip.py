@@ -71,15 +71,16 @@ def cut_strip(
     x_mm = left_mm + (np.arange(columns * fine_x) + 0.5) / (COLUMNS_PER_MM * fine_x)
     y_mm = top_mm + (np.arange(rows * fine_y) + 0.5) / (ROWS_PER_MM * fine_y)
     along_x, along_y = _spline(knots_x, x_mm), _spline(knots_y, y_mm)
-    px, py = (along_y @ at_px[..., axis] @ along_x.T for axis in (0, 1))
+    # float32 places a sample within 0.0003 px of a page of 4,000 px, and remap takes nothing finer
+    px, py = (along_y @ at_px[..., axis].astype(np.float32) @ along_x.T for axis in (0, 1))
     height, width = image.shape[:2]
     x_lo, x_hi = _window(px, width)
     y_lo, y_hi = _window(py, height)
     piece = np.ascontiguousarray(image[y_lo:y_hi, x_lo:x_hi])
     fine = cv2.remap(
         piece,
-        (px - x_lo).astype(np.float32),
-        (py - y_lo).astype(np.float32),
+        px - np.float32(x_lo),
+        py - np.float32(y_lo),
         cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(255, 255, 255),
@@ -94,9 +95,9 @@ def _knots(low_mm: float, high_mm: float) -> Float64:
     return np.linspace(low_mm, high_mm, max(4, int(np.ceil((high_mm - low_mm) / MAP_STEP_MM)) + 1))
 
 
-def _spline(knots: Float64, at: Float64) -> Float64:
-    """float64 (len(at), len(knots)): the matrix that takes values at the knots to a cubic spline through them."""
-    return np.asarray(CubicSpline(knots, np.eye(len(knots)))(at), np.float64)
+def _spline(knots: Float64, at: Float64) -> Float32:
+    """float32 (len(at), len(knots)): the matrix that takes values at the knots to a cubic spline through them."""
+    return np.asarray(CubicSpline(knots, np.eye(len(knots)))(at), np.float32)
 
 
 def _oversampling(at_px: Float64, knots_x: Float64, knots_y: Float64) -> tuple[int, int]:
@@ -108,7 +109,7 @@ def _oversampling(at_px: Float64, knots_x: Float64, knots_y: Float64) -> tuple[i
     return fine_x, fine_y
 
 
-def _window(at_px: Float64, size: int) -> tuple[int, int]:
+def _window(at_px: Float32, size: int) -> tuple[int, int]:
     """The part of an image axis that the samples touch, with the two pixels a cubic kernel reaches beyond."""
     low = int(np.clip(np.floor(at_px.min()) - 2, 0, size - 1))
     high = int(np.clip(np.ceil(at_px.max()) + 3, low + 1, size))

@@ -6,7 +6,7 @@ import pytest
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.signals import synthetic_ecg
 from pipeline.training.pages import Pool, store_page
-from pipeline.training.patches import COLUMNS, Bend, draw_patch
+from pipeline.training.patches import TALL, Bend, draw_patch
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,28 @@ def test_columns_beyond_the_row_have_no_target_and_count(pool):
 def test_shapes_are_those_the_network_takes(pool):
     rng = np.random.default_rng(5)
     patch = draw_patch(pool.draw(rng), rng)
-    assert patch.pixels.shape == (3, 320, COLUMNS)
-    assert patch.hints.shape == (4, 80, COLUMNS // 4)
+    assert patch.pixels.shape == (3, 320, 512)
+    assert patch.hints.shape == (4, 80, 128)
     assert patch.pixels.dtype == patch.hints.dtype == patch.target.dtype == np.float32
+
+
+def test_a_tall_patch_holds_the_same_truth(pool):
+    rng = np.random.default_rng(6)
+    patch = draw_patch(pool.draw(rng), rng, TALL, plain=True)
+    assert patch.pixels.shape == (3, 640, 256)
+    off = off_ink(patch)
+    assert len(off) > 30
+    assert abs(np.median(off)) < 0.2
+
+
+def test_ink_beyond_the_strip_is_asked_for_at_its_edge(tmp_path):
+    signals = np.zeros((12, 5000), np.float32)
+    signals[:, ::1000] = signals[:, 1::1000] = 5.0
+    store_page(render(signals, 500, PageSpec(), 0), tmp_path, 0)
+    rng = np.random.default_rng(7)
+    patches = [draw_patch(Pool(tmp_path).draw(rng), rng, plain=True) for _ in range(30)]
+    tops = [np.nanmin(p.target) for p in patches if np.isfinite(p.target).any()]
+    assert min(tops) == 0.0
 
 
 def test_no_bend_moves_nothing():
