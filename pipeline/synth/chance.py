@@ -11,6 +11,7 @@ from pipeline.synth.fate import handling, tight
 from pipeline.synth.layouts import LAYOUTS
 from pipeline.synth.spec import (
     FONTS,
+    PHOTOGRAPHED,
     Colour,
     GridStyle,
     Join,
@@ -68,7 +69,7 @@ def random_spec(
     if orientation is None:
         orientation = int(rng.integers(8)) if rng.random() < 0.5 else 0
     camera, wear = handling(rng, source, severity)
-    if rng.random() < 0.3 * min(severity * 2, 1):
+    if rng.random() < (0.45 if source in PHOTOGRAPHED else 0.3) * min(severity * 2, 1):
         camera = replace(camera, crop_mm=tight(rng, paper, printed))
     if wear.fold > 0 and camera.folds == 0:
         camera = replace(camera, folds=int(rng.integers(1, 4)))
@@ -117,6 +118,9 @@ def _paper_and_print(rng: np.random.Generator, layout: str, speed: float, gain: 
     if strip_paper:
         height = float(min(height, top + row * (rows - 0.3) + rng.uniform(4, 25)))
     ground, minor, major = _GRIDS[rng.integers(len(_GRIDS))]
+    if rng.random() < 0.5:  # most real rulings are paler than the samples they were named after
+        pale = rng.uniform(0.1, 0.7)
+        minor, major = _towards(minor, ground, pale), _towards(major, ground, pale * rng.uniform(0.3, 1.0))
     jitter = rng.integers(-12, 13, 3)
     origin = (float(rng.uniform(0, 5)), float(rng.uniform(0, 5)))
     box = None
@@ -170,7 +174,7 @@ def _random_print(rng: np.random.Generator, layout: str, speed: float, gain: flo
         pulse_s=float(rng.choice([0.2, 0.1])) if rng.random() < 0.4 else 0.2,
         pulse_slant_mm=float(rng.uniform(0, 0.5)) if rng.random() < 0.4 else 0.0,
         pulse_bold=float(rng.uniform(0.8, 2.5)) if rng.random() < 0.25 else 1.0,
-        offset_mv=float(rng.exponential(0.12)) if rng.random() < 0.4 else 0.0,
+        offset_mv=float(min(rng.exponential(0.12), 0.35)) if rng.random() < 0.4 else 0.0,
         settle_mv=float(rng.exponential(0.25)) if rng.random() < 0.25 else 0.0,
         negative_avr="cabrera" in layout and bool(rng.random() < 0.5),
         join=join,
@@ -212,6 +216,11 @@ def _label_offset(rng: np.random.Generator) -> tuple[float, float]:
     if kind == 2:
         return float(rng.uniform(-1, 6)), float(rng.uniform(-12, -4))
     return float(rng.uniform(0, 6)), float(rng.uniform(4, 12))
+
+
+def _towards(colour: Colour, ground: Colour, share: float) -> Colour:
+    r, g, b = (round(c + (to - c) * share) for c, to in zip(colour, ground, strict=True))
+    return r, g, b
 
 
 def _shift(colour: Colour, by: np.ndarray) -> Colour:

@@ -144,9 +144,9 @@ def augment(x: Float32, rng: np.random.Generator) -> Float32:
         eight = -eight
     n, rate = eight.shape[1], RATE_HZ
     t = np.arange(n, dtype=np.float32) / rate
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         for _ in range(2):
-            size = rng.exponential(0.08, (8, 1)) * rng.choice([-1, 1], (8, 1))
+            size = rng.exponential(0.06, (8, 1)) * rng.choice([-1, 1], (8, 1))
             eight = eight + size * np.sin(2 * np.pi * rng.uniform(0.05, 0.6) * t + rng.uniform(0, 6.28, (8, 1)))
     if rng.random() < 0.35:
         eight = eight + rng.normal(0, rng.exponential(0.02), (8, n)) * (rng.random((8, 1)) < 0.6)
