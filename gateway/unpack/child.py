@@ -51,6 +51,8 @@ class Child:
         request = Request.model_validate_json(line)
         restrict(request)
         try:
+            if request.page == 0:
+                self._opened = None  # the file of this name may be another by now
             document = self._document(request.model_copy(update={"page": 0}))
             if request.page == 0:
                 media, count, order = document.media_type, document.page_count, document.order

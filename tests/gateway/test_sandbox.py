@@ -62,6 +62,13 @@ def test_a_page_comes_out_as_it_went_in(decoder: Decoder, page: Path) -> None:
     assert read.image.flags.writeable
 
 
+def test_a_file_that_has_changed_is_opened_anew(decoder: Decoder, page: Path) -> None:
+    list(opened(decoder, page).pages)
+    page.write_bytes(encoded(gradient(30, 50), "JPEG"))
+    ((_, read),) = opened(decoder, page).pages
+    assert read.image.shape == (30, 50, 3)
+
+
 def test_one_process_serves_many_documents(decoder: Decoder, page: Path) -> None:
     for _ in range(3):
         list(opened(decoder, page).pages)
