@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -59,6 +60,14 @@ def draw(page: Page, recording: Recording) -> UInt8:
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]
     return np.ascontiguousarray(pixels[..., :3])
+
+
+def draw_png(page: Page, recording: Recording) -> bytes:
+    """What `draw` draws, as a PNG file."""
+    done, data = cv2.imencode(".png", draw(page, recording)[..., ::-1])
+    if not done:
+        raise ValueError("the picture could not be encoded")
+    return data.tobytes()
 
 
 def _place(strips: Sequence[Strip], rate_hz: int) -> Iterator[_Placed]:
