@@ -55,7 +55,10 @@ def score(label: Float32, found: Float32, rate_hz: int) -> Score:
         read = np.full(len(wanted), np.nan)
         there = guess[printed[0] : printed[-1] + 1]
         read[: len(there)] = there
-        aligned, lag = align(wanted, read, int(rate_hz * LONGEST_LAG_S))
+        shown = np.isfinite(wanted)  # a crop may have cut a peak away: what the page does not show is not asked for
+        label_whole, read = _across(wanted, shown), np.where(shown, read, _across(read, shown & np.isfinite(read)))
+        aligned, lag = align(label_whole, read, int(rate_hz * LONGEST_LAG_S))
+        wanted, aligned = wanted[shown], aligned[shown]
         power, error = float((wanted**2).sum()), float(((wanted - aligned) ** 2).sum())
         signal, noise, samples = signal + power, noise + error, samples + len(wanted)
         decibels.append(_decibel(power, error))
@@ -99,6 +102,14 @@ def align(label: Float64, found: Float64, longest: int) -> tuple[Float64, int]:
     if kept.any():
         moved += (label[kept] - moved[kept]).mean()
     return np.where(kept, moved, 0.0), lag
+
+
+def _across(values: Float64, known: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Float64:
+    """The values with straight lines where they are not known; all NaN where none is."""
+    if not known.any():
+        return np.full(len(values), np.nan)
+    at = np.arange(len(values))
+    return np.interp(at, at[known], values[known])
 
 
 def _decibel(signal: float, noise: float) -> float:

@@ -111,11 +111,9 @@ def _digitizer() -> Digitizer:
 def _judge_case(case: Case, signals: Path | None, cache: Path | None) -> Row:
     if signals is not None and cache is not None and not _banks:
         _banks.append(SignalBank(signals, cache))
-    rendered = draw(case, _banks[0] if _banks else None)
-    truth = rendered.truth.recording
-    row = judge(
-        f"{case.number:04d}", str(case.source), case.plain, rendered.page, truth.twelve().millivolts, truth.rate_hz
-    )
+    drawn = draw(case, _banks[0] if _banks else None)
+    truth = drawn.rendered.truth.recording
+    row = judge(f"{case.number:04d}", str(case.source), case.plain, drawn.rendered.page, drawn.label, truth.rate_hz)
     if row.refused:
         return row
     found = row.stages.split("|", 3)

@@ -6,12 +6,12 @@ Signals come from held-out patients of a SignalBank, or from the synthetic heart
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.recording import Source
-from pipeline.synth.page import random_spec, render
+from pipeline.recording import Float32, Lead, Source
+from pipeline.synth.page import in_picture, random_spec, render
 from pipeline.synth.signals import RATE_HZ, SignalBank, synthetic_ecg
 from pipeline.synth.truth import Rendered
 
@@ -41,10 +41,29 @@ def cases(pages: int) -> Iterator[Case]:
         yield Case(number, KINDS[kind], round_number % 2 < 2 * PLAIN_SHARE)
 
 
-def draw(case: Case, bank: SignalBank | None) -> Rendered:
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A page of the suite. label: float32 (12, n) mV at RATE_HZ as printed inside the picture, NaN elsewhere."""
+
+    rendered: Rendered
+    label: Float32
+
+
+def draw(case: Case, bank: SignalBank | None) -> Drawn:
     """The page of a case; the same case and bank, the same page."""
     rng = np.random.default_rng(case.seed)
     signals = bank.draw(rng, "test", vary=False) if bank is not None else synthetic_ecg(rng, SECONDS, RATE_HZ)
     usual = {"layout": "3x4+1", "speed_mm_s": 25.0, "gain_mm_mv": 10.0} if case.plain else {}
     spec = random_spec(rng, source=case.source, **usual)  # type: ignore[arg-type]  # three of its keywords
-    return render(signals, RATE_HZ, spec, case.seed)
+    rendered = render(signals, RATE_HZ, spec, case.seed)
+    return Drawn(rendered, _label(rendered, spec.print.negative_avr))
+
+
+def _label(rendered: Rendered, negative_avr: bool) -> Float32:
+    """What can be read off the page: not what a crop cut away, and aVR upright where -aVR is printed."""
+    recording = rendered.truth.recording
+    strips = []
+    for strip, inside in zip(recording.strips, in_picture(rendered), strict=True):
+        sign = -1.0 if negative_avr and strip.lead is Lead.AVR else 1.0
+        strips.append(replace(strip, millivolts=np.where(inside, sign * strip.millivolts, np.nan).astype(np.float32)))
+    return replace(recording, strips=tuple(strips)).twelve().millivolts

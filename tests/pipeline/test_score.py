@@ -77,3 +77,13 @@ def test_of_equal_lags_the_smallest_wins():
 def test_refuses_a_label_without_leads():
     with pytest.raises(ValueError, match="no lead"):
         score(np.full((12, 10), np.nan, np.float32), np.zeros((12, 10), np.float32), RATE_HZ)
+
+
+def test_a_stretch_that_the_page_does_not_show_is_not_asked_for() -> None:
+    t = np.arange(1000) / 500
+    label = np.sin(2 * np.pi * 3 * t)[None].astype(np.float32)
+    holed = label.copy()
+    holed[0, 400:450] = np.nan
+    found = label.copy()
+    found[0, 400:450] = 5.0  # whatever was read there counts neither for nor against
+    assert score(holed, found, 500).kaggle_db > 25
