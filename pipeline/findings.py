@@ -48,7 +48,7 @@ class FindingCode(_Worded):
     EINTHOVEN_RESIDUAL = "einthoven_residual", "I - II + III is not zero: at least one limb lead is wrong here."
     GOLDBERGER_RESIDUAL = (
         "goldberger_residual",
-        "aVR + aVL + aVF, or an augmented lead against the limb leads, is not zero.",
+        "Augmented leads contradict one another or the limb leads: at least one of them is wrong here.",
     )
     EINTHOVEN_CORRECTED = "einthoven_corrected", "Limb leads read side by side were reconciled by Einthoven's law."
     RHYTHM_DISAGREEMENT = "rhythm_disagreement", "A lead printed twice was read differently in its two places."

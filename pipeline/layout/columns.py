@@ -16,8 +16,9 @@ FINE_MM = 0.125  # a sheet pixel
 USUAL_S = 10.0  # nearly every device prints ten seconds across
 PULL_PER_MM = 0.04  # of evidence lost per mm away from the seen ends; a stroke shared by all rows is worth 1
 NAMES_PULL_PER_MM = 0.2  # and per mm by which columns differ from the distance of their names
-NAME_AT_MM, NAME_AT_SPREAD_MM = 3.5, 4.5  # a name's centre stands 1 mm before to 8 mm behind the start of its lead
+NAME_AT_MM, NAME_AT_SPREAD_MM = 2.0, 4.0  # a name begins 2 mm before to 6 mm behind the start of its lead
 NAME_PLACE_PULL_PER_MM = 0.05  # per mm outside of that
+NAMES_SLACK_MM = 0.4  # letters are larger or smaller than the usual
 USUAL_PULL_PER_MM = 0.04  # and per mm away from ten seconds, up to 3 mm
 BLANK = 0.6  # of the rows are blank
 BLANK_MAX_MM = 8.0
@@ -76,7 +77,7 @@ def fit_columns(
     cost = PULL_PER_MM * (np.abs(first - left) + np.abs(last - right))
     cost += USUAL_PULL_PER_MM * np.minimum(np.abs(last - first - USUAL_S * speed_mm_s), 3.0)
     if names is not None:
-        cost += NAMES_PULL_PER_MM * np.minimum(np.abs(pitch - names.pitch_mm), 4.0)
+        cost += NAMES_PULL_PER_MM * np.clip(np.abs(pitch - names.pitch_mm) - NAMES_SLACK_MM, 0.0, 4.0)
         away = np.abs(names.first_mm - first - NAME_AT_MM) - NAME_AT_SPREAD_MM
         cost += NAME_PLACE_PULL_PER_MM * np.clip(away, 0.0, 10.0)
     i, j = (int(k) for k in np.unravel_index(int(np.argmax(evidence - cost)), evidence.shape))

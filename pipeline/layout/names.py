@@ -17,6 +17,8 @@ SIDEWAYS_MM = (-18.0, 22.0)  # where a name stands relative to the start of its 
 UPWARDS_MM = (-20.0, 16.0)  # and relative to its row's level, y down
 SAME_X_MM, SAME_Y_MM = 3.5, 3.0  # names of one page stand alike; narrow ones are centred elsewhere than wide ones
 PITCH_SURE = 0.4  # summed products of scores of name pairs that agree on the columns' distance
+CAPITAL_MM = 3.0
+WIDTHS = {"I": 0.3, "II": 0.65, "III": 1.0, "V": 1.55, "a": 2.4}  # of names, in heights of a capital
 CONTRADICTION = 0.7  # a wrong name where another is expected weighs a little less than the right one
 
 
@@ -95,15 +97,15 @@ def agree(
 
 
 def spacing(names: Sequence[Name], template: Template) -> Spacing | None:
-    """How far columns are apart by names of like width in one row, None where no two were read."""
+    """How far columns are apart by the left edges of names in one row, None where no two were read."""
     cell = {lead: (r, c) for r, leads in enumerate(template.rows) for c, lead in enumerate(leads)}
     found: list[tuple[float, float]] = []
     for one, other in product(names, names):
-        if one.lead not in cell or other.lead not in cell or len(one.lead) != len(other.lead):
+        if one.lead not in cell or other.lead not in cell:
             continue
         (r, c), (r2, c2) = cell[one.lead], cell[other.lead]
-        if r == r2 and c2 > c and abs(one.y_mm - other.y_mm) <= SAME_Y_MM and other.x_mm > one.x_mm:
-            found.append(((other.x_mm - one.x_mm) / (c2 - c), one.score * other.score))
+        if r == r2 and c2 > c and abs(one.y_mm - other.y_mm) <= SAME_Y_MM and _left_mm(other) > _left_mm(one):
+            found.append(((_left_mm(other) - _left_mm(one)) / (c2 - c), one.score * other.score))
     if not found:
         return None
     pitch, weight = np.array(found).T
@@ -112,10 +114,16 @@ def spacing(names: Sequence[Name], template: Template) -> Spacing | None:
         return None
     near = np.abs(pitch - pitch[int(np.argmax(support))]) <= 1.0
     mean = float(np.average(pitch[near], weights=weight[near]))
-    firsts = np.array([n.x_mm - cell[n.lead][1] * mean for n in names if n.lead in cell])
+    firsts = np.array([_left_mm(n) - cell[n.lead][1] * mean for n in names if n.lead in cell])
     scores = np.array([n.score for n in names if n.lead in cell])
     support = [float(scores[np.abs(firsts - x) <= SAME_X_MM].sum()) for x in firsts]
     return Spacing(mean, float(firsts[int(np.argmax(support))]))
+
+
+def _left_mm(name: Name) -> float:
+    """The left edge of a name's letters, as if they were of the usual size: what devices align with a lead's start."""
+    kind = name.lead[:1] if name.lead[0] in "aV" else name.lead.value
+    return name.x_mm - CAPITAL_MM * WIDTHS[kind] / 2
 
 
 def name_at(names: Sequence[Name], x_mm: float, y_mm: float) -> Name | None:
