@@ -28,7 +28,7 @@ from gateway.config import Config, DataSection, DicomScpSection
 from gateway.errors import OutOfSpace, QueueFull
 from gateway.intake import dicom_scp
 from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, DicomScp, Status
-from gateway.intake.dicom_scp.server import WAITING_MAX
+from gateway.intake.dicom_scp.anteroom import WAITING_MAX
 from gateway.job import Door
 from gateway.order import Patient
 from gateway.store import Store
@@ -355,7 +355,7 @@ class TestThoseWhoMeanNoGood:
             assert time.monotonic() - began < 2
 
     def test_a_connection_that_never_asks_is_dropped(self, scp: DicomScp, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(dicom_scp.server, "REQUEST_WITHIN_S", 0.2)
+        monkeypatch.setattr(dicom_scp.anteroom, "REQUEST_WITHIN_S", 0.2)
         with socket.create_connection(("127.0.0.1", scp.port)) as connection:
             connection.sendall(b"\x01\x00")
             assert _hung_up(connection)

@@ -12,9 +12,11 @@ from pynetdicom import AE, _config, evt
 
 from gateway.config import Config
 from gateway.errors import CodedError, Refused, TryAgain
+from gateway.intake.dicom_scp.anteroom import REQUEST_WITHIN_S
+from gateway.intake.dicom_scp.connection import GuardedSocket, WakingQueue
 from gateway.intake.dicom_scp.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, supported_contexts
 from gateway.intake.dicom_scp.handler import CStoreHandler, Status
-from gateway.intake.dicom_scp.server import REQUEST_WITHIN_S, GuardedServer, GuardedSocket, WakingQueue
+from gateway.intake.dicom_scp.server import GuardedServer
 from gateway.intake.dicom_scp.staging import IMPLEMENTATION_CLASS_UID, LAWFUL_UID, StagedObject, StagingDimse, file_head
 from gateway.store import Store
 
