@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipeline import ruling
 from pipeline.geometry import Float64, PaperMap
-from pipeline.grid import coarse, fallback, ink, lattice, spectrum
+from pipeline.grid import coarse, fallback, lattice
 from pipeline.recording import Known, UInt8
 
 __all__ = ["GridFit", "find_grid"]
@@ -76,11 +77,11 @@ def _from_lines(image: UInt8, px_mm: tuple[float, float] | None) -> GridFit | No
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     page = image if shrink == 1.0 else np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     scale = np.array([width / size[0], height / size[1]])  # given pixels per working pixel
-    print_ink = ink.darkness(page)
-    found = spectrum.windows(print_ink)
+    print_ink = ruling.darkness(page)
+    found = ruling.windows(print_ink)
     if not len(found.power):
         return None
-    lines = spectrum.pair(found.power.mean(axis=0), None if px_mm is None else px_mm[0] / px_mm[1])
+    lines = ruling.pair(found.power.mean(axis=0), None if px_mm is None else px_mm[0] / px_mm[1])
     if lines is None:
         return None
     expected = None if px_mm is None else px_mm[0] / float(scale[0])
@@ -112,7 +113,7 @@ def _middle(nodes_px: Float64) -> tuple[Float64, Float64]:
     return right, down
 
 
-def spacing_mm(lines: tuple[spectrum.Comb, spectrum.Comb], longer_px: int, expected_px_mm: float | None) -> float:
+def spacing_mm(lines: tuple[ruling.Comb, ruling.Comb], longer_px: int, expected_px_mm: float | None) -> float:
     """Whether the lines found are 1 or 5 mm apart.
 
     A comb whose fifth harmonic stands out has millimetre lines among its 5-mm lines. A plain comb has only one kind:

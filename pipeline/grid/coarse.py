@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.grid.spectrum import SURE, Comb, Windows, evidence, prominence
+from pipeline.ruling import SURE, Comb, Windows, evidence, prominence
 
 Float64 = npt.NDArray[np.float64]
 

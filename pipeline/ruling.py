@@ -1,4 +1,7 @@
-"""Finds the pitch and the direction of the printed lines from the power spectra of overlapping windows."""
+"""The lines printed on the paper: their pitch and direction, from the power spectra of overlapping windows.
+
+Shared by the stages that must know whether there is a grid (source) and where exactly (grid).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
+from pipeline.recording import UInt8
+
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
+SHRINK = 8  # the background is estimated on a page 8 times smaller: it is smooth, and 64 times cheaper there
 WINDOW_PX = 256  # 40 to 60 mm at the working scale: some ten 5-mm squares, and local enough for a curled page
 STRIDE_PX = 128
 MIRROR = 8  # columns of negative x frequency kept beside the half spectrum, so that sampling across zero is smooth
@@ -51,6 +57,30 @@ class Comb:
     @property
     def pitch_px(self) -> float:
         return 1.0 / float(np.hypot(self.fx, self.fy))
+
+
+def darkness(image: UInt8) -> Float32:
+    """Ink at each pixel of an RGB page, float32 (H, W): mean about 0, local standard deviation about 1.
+
+    The darkest channel sees a grid of any colour. Traces are darker than the grid; they are clipped to what the
+    darkest 3 % of the page have, so that they weigh no more than the lines they cover.
+    """
+    blue_green = cv2.min(image[..., 1], image[..., 2])
+    darkest = cv2.min(image[..., 0], blue_green).astype(np.float32)
+    ink = smooth(darkest, 1.5) - darkest
+    ceiling = float(np.percentile(ink[::3, ::3], 97))
+    np.clip(ink, -ceiling, ceiling, out=ink)
+    spread = np.sqrt(smooth(ink * ink, 5.0))
+    # half a grey level: an empty margin stays quiet instead of showing its compression noise at full height
+    return cast(Float32, ink / (spread + 0.5))
+
+
+def smooth(values: Float32, sigma: float) -> Float32:
+    """A broad local mean: Gaussian of sigma (in units of 8 pixels) of a page shrunk 8 times."""
+    height, width = values.shape
+    small = cv2.resize(values, (max(2, width // SHRINK), max(2, height // SHRINK)), interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return cast(Float32, cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
 def windows(ink: Float32) -> Windows:
