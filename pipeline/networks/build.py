@@ -32,24 +32,42 @@ def build_source(classes: int, degradations: int, encoder: str = "efficientnet_b
 
 
 def build_register(classes: int, orientations: int = 8, encoder: str = "tu-resnet18d") -> nn.Module:
-    """ResNet-18d U-Net: heat-map logits (N, classes, H, W) of lead names, and orientation logits (N, orientations)."""
-    return cast(
-        nn.Module,
-        smp.Unet(
-            encoder,
-            encoder_weights=None,
-            classes=classes,
-            decoder_channels=(128, 96, 64, 48, 32),
-            aux_params={"classes": orientations, "pooling": "avg"},
-        ),
+    """ResNet-18d U-Net: logits (N, classes, H/2, W/2) and of the orientation (N, orientations).
+
+    The first class is "a lead name is centred here", the others say which. H and W are multiples of 32.
+    """
+    network = smp.Unet(
+        encoder,
+        encoder_weights=None,
+        classes=classes,
+        decoder_channels=(128, 96, 64, 48, 48),
+        aux_params={"classes": orientations, "pooling": "avg"},
     )
+    return _halved(network)
 
 
-def build_grid(classes: int, encoder: str = "resnet34") -> nn.Module:
-    """ResNet-34 U-Net: (N, classes, H, W) of the page's grid."""
-    return cast(
-        nn.Module, smp.Unet(encoder, encoder_weights=None, classes=classes, decoder_channels=(128, 96, 64, 48, 32))
+def build_grid(classes: int, encoder: str = "resnet34", depth: int = 4) -> nn.Module:
+    """ResNet-34 U-Net: (N, classes, H/2, W/2) of the page's grid; H and W are multiples of 2 to the depth.
+
+    Without the encoder's last layer: it holds 13 of 21 million parameters, and what it adds, a view beyond 500 pixels
+    at stride 32, a pattern with a period of 21 pixels does not need.
+    """
+    network = smp.Unet(
+        encoder,
+        encoder_weights=None,
+        encoder_depth=depth,
+        classes=classes,
+        decoder_channels=(128, 96, 64, 48, 48)[5 - depth :],
     )
+    if depth < 5:
+        del network.encoder.layer4
+    return _halved(network)
+
+
+def _halved(network: smp.Unet) -> nn.Module:
+    """Answers at half resolution: the last decoder block, a third of the work, only sharpens what is smooth here."""
+    network.decoder.blocks = network.decoder.blocks[:-1]
+    return cast(nn.Module, network)
 
 
 def build_row(

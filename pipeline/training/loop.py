@@ -5,66 +5,70 @@ Resumes from its checkpoint, keeps to a time budget, logs to a CSV and draws its
 
 from __future__ import annotations
 
-import argparse
 import csv
+import math
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from pipeline.networks.build import BUILDERS, Arguments
 from pipeline.training.curve import draw_curve
+from pipeline.training.options import Options
 from pipeline.training.pages import Pool, PooledPage
 
 CHECKPOINT_EVERY_S = 150.0
+JUDGING_SHARE = 0.1  # of the time at most
 EMA = 0.998
+EMA_START = 20  # steps: the average forgets the fresh weights this fast at first
 WARM_UP_STEPS = 100
 FALL_SHARE = 0.4  # of the time budget: the rate stays, then falls to zero along a half cosine
 CLIP = 2.0
+DECAY = 0.01
 
-Arrays = tuple[np.ndarray, ...]
-
-
-class Task(ABC):
-    """What one network learns. A sample is its input, uint8 (3, h, w), followed by its targets."""
-
-    @abstractmethod
-    def build(self) -> nn.Module:
-        """The network, fresh."""
-
-    @abstractmethod
-    def sample(self, page: PooledPage, rng: np.random.Generator, *, plain: bool) -> Arrays:
-        """A sample of a page; plain: undisturbed, for judging. All samples of a task have the same shapes."""
-
-    @abstractmethod
-    def loss(self, output: object, targets: Sequence[Tensor]) -> Tensor:
-        """Of a batch."""
-
-    @abstractmethod
-    def judge(self, output: object, targets: Sequence[Tensor]) -> Mapping[str, float]:
-        """Figures of a batch of held-out samples, averaged over batches in the log."""
+Array = npt.NDArray[Any]
+Arrays = tuple[Array, ...]
 
 
 @dataclass(frozen=True)
-class Options:
-    """One training run. workers: processes that cut samples beside the one that trains (0: none)."""
+class Task(ABC):
+    """What one network learns. A sample is its input, uint8 (3, h, w), followed by its targets, all of fixed shapes.
 
-    pool: Path
-    valid: Path
-    run: Path
-    minutes: float
-    batch: int = 8
-    rate: float = 1e-3
-    workers: int = 0
-    threads: int = 1
-    seed: int = 1
-    resume: bool = False
+    name and arguments: the network's row in the manifest, by which it is built here and at run time.
+    """
+
+    name: str
+    arguments: Arguments = field(default_factory=dict)
+
+    def build(self) -> nn.Module:
+        """The network, fresh."""
+        return BUILDERS[self.name](**self.arguments)
+
+    @abstractmethod
+    def sample(self, page: PooledPage, rng: np.random.Generator, *, plain: bool) -> Arrays:
+        """A sample of a page; plain: undisturbed, for judging."""
+
+    def disturb(self, pixels: Tensor) -> Tensor:
+        """What happens to colours in training, on the device: float32 (N, 3, h, w), 0..1, in and out."""
+        return pixels
+
+    @abstractmethod
+    def loss(self, output: Any, targets: Sequence[Tensor]) -> Tensor:
+        """Of a batch."""
+
+    @abstractmethod
+    def judge(self, output: Any, targets: Sequence[Tensor]) -> Mapping[str, float]:
+        """Figures of a batch of held-out samples, averaged over batches in the log; NaN where there is none."""
 
 
 class Samples(IterableDataset[Arrays]):
@@ -85,26 +89,41 @@ class Samples(IterableDataset[Arrays]):
 class Run:
     """Network, its running average, optimizer and counters: all that a checkpoint holds."""
 
-    def __init__(self, task: Task, options: Options, device: torch.device) -> None:
-        torch.manual_seed(options.seed)
-        self.task, self.options, self.device = task, options, device
-        self.network = task.build().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = task.build().to(device)
+    def __init__(self, task: Task, seed: int, folder: Path, device: torch.device) -> None:
+        torch.manual_seed(seed)
+        self.task, self.device = task, device
+        self.network, self.average = (self._onto_device(task.build()) for _ in range(2))
         self.average.load_state_dict(self.network.state_dict())
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=options.rate, weight_decay=0.01)
+        weights = list(self.network.parameters())
+        groups = [
+            {"params": [w for w in weights if w.ndim > 1], "weight_decay": DECAY},
+            {"params": [w for w in weights if w.ndim <= 1], "weight_decay": 0.0},  # biases and norms: not to shrink
+        ]
+        self.optimizer = torch.optim.AdamW(groups)
         self.steps = self.samples = 0
-        self.checkpoint = options.run / "checkpoint.pt"
+        self.minutes = 0.0
+        self.checkpoint = folder / "checkpoint.pt"
+
+    def _onto_device(self, network: nn.Module) -> nn.Module:
+        return network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def save(self) -> None:
+        """Write the checkpoint whole: a process killed at any moment leaves this one or the one before."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "steps": self.steps,
             "samples": self.samples,
+            "minutes": self.minutes,
+            "name": self.task.name,
+            "arguments": self.task.arguments,
         }
         part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
+        with part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(self.checkpoint)
 
     def load(self) -> None:
@@ -112,14 +131,17 @@ class Run:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.steps, self.samples = state["steps"], state["samples"]
+        self.steps, self.samples, self.minutes = state["steps"], state["samples"], state["minutes"]
+        torch.manual_seed(torch.initial_seed() + self.samples)  # other noise and other drop-out than before
 
-    def step(self, batch: Sequence[Tensor], rate: float) -> float:
-        """One optimizer step in bfloat16, the loss in float32."""
+    def step(self, batch: Sequence[Tensor], rate: float) -> Tensor:
+        """One optimizer step in bfloat16, the loss in float32; returns the loss, on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
-        pixels, targets = self._onto_device(batch)
+        pixels, targets = self._given(batch)
+        with torch.no_grad():
+            pixels = _centred(self.task.disturb(pixels))
         with torch.autocast(self.device.type, torch.bfloat16):
             output = self.network(pixels)
         loss = self.task.loss(output, targets)
@@ -130,7 +152,7 @@ class Run:
         self.steps += 1
         self.samples += len(pixels)
         self._follow()
-        return float(loss.detach())
+        return loss.detach()
 
     @torch.inference_mode()
     def judge(self, batches: Sequence[Sequence[Tensor]]) -> dict[str, float]:
@@ -138,20 +160,21 @@ class Run:
         self.average.eval()
         rows: list[dict[str, float]] = []
         for batch in batches:
-            pixels, targets = self._onto_device(batch)
+            pixels, targets = self._given(batch)
             with torch.autocast(self.device.type, torch.bfloat16):
-                output = self.average(pixels)
+                output = self.average(_centred(pixels))
             rows.append({"valid_loss": float(self.task.loss(output, targets)), **self.task.judge(output, targets)})
-        return {key: float(np.nanmean([row[key] for row in rows])) for key in rows[0]}
+        return {key: _mean([row[key] for row in rows]) for key in rows[0]}
 
-    def _onto_device(self, batch: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        pixels = batch[0].to(self.device, non_blocking=True)
-        pixels = (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    def _given(self, batch: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """Pixels as float32 0..1 and the targets, on the device."""
+        pixels = batch[0].to(self.device, non_blocking=True).float() / 255
         return pixels, [target.to(self.device, non_blocking=True) for target in batch[1:]]
 
     @torch.no_grad()
     def _follow(self) -> None:
-        keep = min(EMA, self.steps / (self.steps + 20))
+        """The average takes in the network: weights and batch-norm statistics by EMA, counters as they are."""
+        keep = min(EMA, self.steps / (self.steps + EMA_START))
         for mine, theirs in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
             if mine.dtype.is_floating_point:
                 mine.lerp_(theirs, 1 - keep)
@@ -159,16 +182,32 @@ class Run:
                 mine.copy_(theirs)
 
 
+def _centred(pixels: Tensor) -> Tensor:
+    """0..1 to -1..1, in the memory layout convolutions are fastest in."""
+    return (pixels * 2 - 1).contiguous(memory_format=torch.channels_last)
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
 def train(task: Task, options: Options) -> None:
-    """Trains until the minutes are over; the checkpoint is at most CHECKPOINT_EVERY_S old, and whole."""
+    """Trains until the minutes are over; the checkpoint is at most CHECKPOINT_EVERY_S old, and whole.
+
+    Raises FloatingPointError when the loss is no number any more; the checkpoint before it stays.
+    """
+    began = time.monotonic()
     options.run.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    run = Run(task, options, device)
+    torch.backends.cudnn.benchmark = True  # all batches have one shape
+    run = Run(task, options.seed, options.run, device)
     if options.resume and run.checkpoint.exists():
         run.load()
-    held_out = _held_out(task, options)
+    held_out_batches = held_out(task, options.valid, options.judged, options.batch)
+    # forked workers need no pickle of the task; they start before CUDA is first used by this process's threads
     loader = DataLoader(
         Samples(task, options.pool, (options.seed, run.samples)),
         batch_size=options.batch,
@@ -176,32 +215,44 @@ def train(task: Task, options: Options) -> None:
         pin_memory=device.type == "cuda",
         prefetch_factor=4 if options.workers else None,
     )
-    began = saved = time.monotonic()
-    first, losses = run.steps, list[float]()
+    first, before, losses = run.steps, run.minutes, list[Tensor]()
+    saved, seen, pause_s = time.monotonic(), run.samples, CHECKPOINT_EVERY_S
+    judged = saved
     for batch in loader:
-        spent = (time.monotonic() - began) / 60 / options.minutes
-        losses.append(run.step(batch, _rate(options, run.steps - first, spent)))
-        if spent >= 1 or time.monotonic() - saved > CHECKPOINT_EVERY_S:
-            saved = time.monotonic()
-            run.save()
-            minutes = (time.monotonic() - began) / 60
-            row = {"minutes": minutes, "samples": run.samples, "train_loss": float(np.mean(losses))}
-            _log(options.run, {**row, **run.judge(held_out)})
+        now = time.monotonic()
+        spent = (now - began) / 60 / options.minutes
+        losses.append(run.step(batch, rate_now(options.rate, run.steps - first, spent)))
+        if spent < 1 and now - saved < CHECKPOINT_EVERY_S:
+            continue
+        train_loss = float(torch.stack(losses).mean())
+        if not math.isfinite(train_loss):
+            raise FloatingPointError(f"the loss is {train_loss} after {run.steps} steps: go on with a lower --rate")
+        per_s = (run.samples - seen) / (time.monotonic() - saved)
+        run.minutes = before + (time.monotonic() - began) / 60
+        run.save()
+        saved, seen = time.monotonic(), run.samples
+        if spent >= 1 or saved - judged >= pause_s:
+            row = {"minutes": run.minutes, "samples": run.samples, "samples_per_s": per_s, "train_loss": train_loss}
+            _log(options.run, {**row, **run.judge(held_out_batches)})
+            pause_s = max(CHECKPOINT_EVERY_S, (time.monotonic() - saved) / JUDGING_SHARE)
+            judged = saved = time.monotonic()
             losses.clear()
         if spent >= 1:
             return
 
 
-def _rate(options: Options, steps: int, spent: float) -> float:
+def rate_now(rate: float, steps: int, spent: float) -> float:
+    """Warm-up over the first steps, a plateau, then a half cosine to zero; spent: share of the time budget, 0..1."""
     fall = max(0.0, (spent - (1 - FALL_SHARE)) / FALL_SHARE)
-    return options.rate * min(1.0, (steps + 1) / WARM_UP_STEPS) * (0.5 + 0.5 * float(np.cos(np.pi * min(fall, 1.0))))
+    return rate * min(1.0, (steps + 1) / WARM_UP_STEPS) * (0.5 + 0.5 * math.cos(math.pi * min(fall, 1.0)))
 
 
-def _held_out(task: Task, options: Options, batches: int = 8) -> list[list[Tensor]]:
-    """The same plain samples in every run on the same pool of held-out pages."""
-    rng, pool = np.random.default_rng(0), Pool(options.valid)
-    drawn = [[task.sample(pool.draw(rng), rng, plain=True) for _ in range(options.batch)] for _ in range(batches)]
-    return [[torch.from_numpy(np.stack(column)) for column in zip(*batch, strict=True)] for batch in drawn]
+def held_out(task: Task, folder: Path, count: int, size: int) -> list[list[Tensor]]:
+    """At least `count` plain samples in batches of `size`; the same in every run on the same held-out pages."""
+    rng, pages = np.random.default_rng(0), Pool(folder).first(count)
+    drawn = [task.sample(pages[i % len(pages)], rng, plain=True) for i in range(math.ceil(count / size) * size)]
+    batches = [drawn[i : i + size] for i in range(0, len(drawn), size)]
+    return [[torch.from_numpy(np.stack(column)) for column in zip(*batch, strict=True)] for batch in batches]
 
 
 def _log(run: Path, row: Mapping[str, float]) -> None:
@@ -211,22 +262,6 @@ def _log(run: Path, row: Mapping[str, float]) -> None:
         writer = csv.DictWriter(file, list(row))
         if new:
             writer.writeheader()
-        writer.writerow({key: f"{value:.5g}" for key, value in row.items()})
+        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
     print(" ".join(f"{key}={value:.4g}" for key, value in row.items()), flush=True)
     draw_curve(path, run / "curve.png", "samples")
-
-
-def options_from(description: str, batch: int) -> Options:
-    """The command line every trainer of this loop has."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--pool", type=Path, required=True, help="pages of pipeline.training.pages, training patients")
-    parser.add_argument("--valid", type=Path, required=True, help="the same, held-out patients; not replaced")
-    parser.add_argument("--run", type=Path, required=True, help="folder of checkpoint, log and curve")
-    parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--batch", type=int, default=batch)
-    parser.add_argument("--rate", type=float, default=Options.rate)
-    parser.add_argument("--workers", type=int, default=Options.workers)
-    parser.add_argument("--threads", type=int, default=Options.threads)
-    parser.add_argument("--seed", type=int, default=Options.seed)
-    parser.add_argument("--resume", action="store_true")
-    return Options(**vars(parser.parse_args()))

@@ -1,0 +1,59 @@
+"""From heat maps to points."""
+
+import pytest
+import torch
+
+from pipeline.networks.peaks import APART, find_peaks
+
+
+def heat(*spots, names=3, size=40):
+    """Logits of Gaussian heat around (name, x, y, height) spots, each saying its name."""
+    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    place, known = torch.zeros(size, size), torch.zeros(names, size, size)
+    for name, sx, sy, tall in spots:
+        near = (x - sx) ** 2 + (y - sy) ** 2
+        place += tall * torch.exp(-near / 8)
+        known[name] += 5.0 * (near < 9)
+    return torch.cat([torch.logit(place.clamp(1e-5, 1 - 1e-5))[None], known])[None]
+
+
+def test_finds_a_peak_below_a_cell_and_its_name():
+    peaks = find_peaks(heat((1, 20.4, 9.7, 0.9)), 0.4)
+    assert peaks.name.tolist() == [1]
+    assert (float(peaks.x), float(peaks.y)) == pytest.approx((20.4, 9.7), abs=0.02)
+    assert float(peaks.place) == pytest.approx(0.9, abs=0.03)
+    assert 0.8 < float(peaks.score) < float(peaks.place)
+
+
+def test_a_name_that_cannot_be_read_has_a_place_and_no_score():
+    logits = heat((0, 20, 20, 0.9))
+    logits[:, 1:] = 0
+    peaks = find_peaks(logits, 0.4)
+    assert float(peaks.place) > 0.85
+    assert float(peaks.score) == pytest.approx(float(peaks.place) / 3)
+
+
+def test_equal_neighbours_are_one_peak():
+    peaks = find_peaks(heat((0, 20.5, 20.5, 0.8)).to(torch.bfloat16), 0.4)
+    assert (float(peaks.x), float(peaks.y)) == pytest.approx((20.5, 20.5), abs=0.1)
+
+
+def test_two_names_apart_are_two():
+    peaks = find_peaks(heat((0, 10, 20, 0.6), (0, 10 + APART, 20, 0.8)), 0.4)
+    assert sorted(peaks.x.round().int().tolist()) == [10, 10 + APART]
+
+
+def test_peaks_of_a_batch_know_their_sample():
+    peaks = find_peaks(torch.cat([heat((2, 10, 10, 0.9)), heat(), heat((1, 30, 20.25, 0.9))]), 0.4)
+    assert peaks.sample.tolist() == [0, 2]
+    assert peaks.name.tolist() == [2, 1]
+    assert peaks.y.tolist() == pytest.approx([10, 20.25], abs=0.05)
+
+
+def test_what_is_below_the_threshold_is_no_peak():
+    assert len(find_peaks(heat((0, 20, 20, 0.3)), 0.4).x) == 0
+
+
+def test_a_peak_in_the_corner_is_found():
+    peaks = find_peaks(heat((0, 0, 39, 0.9)), 0.4)
+    assert (float(peaks.x), float(peaks.y)) == pytest.approx((0, 39), abs=0.5)
