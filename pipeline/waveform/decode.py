@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import minimum_filter1d
+from scipy.signal import savgol_filter
 
 from pipeline.geometry import Float64
 from pipeline.networks.row import ROWS_PER_BIN
 from pipeline.recording import Float32
 from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip
-from pipeline.waveform.viterbi import cheapest_path
+from pipeline.waveform.viterbi import Int64, cheapest_path
+
+Bool = npt.NDArray[np.bool_]
 
 BIN_MM = ROWS_PER_BIN / ROWS_PER_MM
-REACH = 4  # bins to either side of the path: the target's own spread of one bin, and the network's doubt
-STIFFNESS = 0.12  # nats per bin of height difference: bends unsure columns, gives way to a steep stroke that was seen
+REACH = 3  # bins to either side of the path that always count: the target's own spread of one bin
+THIN = 0.005  # probability of a bin at which the scan away from the path ends (0.5 dB better than a fixed reach)
+STIFFNESS = 0.05  # nats per bin of height difference: bends unsure columns, gives way to a steep stroke that was seen
 JUMP = 5.0  # nats for a step of any height: a pacing spike of one sure column is worth going there and back
-BOUNDARY_JUMP = 0.5  # nats, near a lead's start: the next lead begins at a height of its own
+BOUNDARY_JUMP = 2.0  # nats, near a lead's start: the next lead begins at a height of its own
 FLOOR_MM = 0.05  # half a pixel at 100 dpi and the resampling: no column is known better
 UNLIKELIEST = -12.0  # log-probability below which a bin is as good as impossible: one bin must not veto a path
+SMOOTHED_COLUMNS = 5
+HAIR_MM = 0.1  # 0.01 mV at 10 mm/mV: the reading's own noise; any more smoothing costs decibels on noisy signals
 FREE_MM = 1.5  # a lead's start is known to about 1 mm
 
 
@@ -42,6 +50,7 @@ def decode(
         jump[np.abs(strip.x_mm - start) < FREE_MM] = BOUNDARY_JUMP
     path = cheapest_path(np.asarray(cost, np.float32), STIFFNESS, jump)
     rise, sigma = _expectation(np.exp(given_ink), path)
+    rise = _smooth(rise, null < 0.5)
     sigma = np.maximum(sigma * sigma_scale, FLOOR_MM)
     present = 1.0 - null
     inside = present >= 0.5
@@ -50,14 +59,30 @@ def decode(
     return Reading(rise.astype(np.float32), sigma.astype(np.float32), present.astype(np.float32), edge_mm)
 
 
-def _expectation(p: Float32, path: np.ndarray[tuple[int], np.dtype[np.int64]]) -> tuple[Float64, Float64]:
-    """Mean around the path, and the standard deviation of the whole column about it, less the target's own spread."""
-    rise = bin_rise_mm(len(p))
-    rows = np.clip(path[None, :] + np.arange(-REACH, REACH + 1)[:, None], 0, len(p) - 1)
-    weight = np.take_along_axis(p, rows, axis=0) + 1e-12
-    mean = (weight * rise[rows]).sum(axis=0) / weight.sum(axis=0)
+def _expectation(p: Float32, path: Int64) -> tuple[Float64, Float64]:
+    """Mean around the path, and the standard deviation of the whole column about it, less the target's own spread.
+
+    The bidirectional scan: from the path up and from the path down for as long as the column holds probability. In
+    a flat column that is a few bins, in a steep stroke the whole run of ink, whose mean is the best single height.
+    """
+    bins = len(p)
+    rise, index = bin_rise_mm(bins), np.arange(bins)[:, None]
+    thin = (p < THIN) & (np.abs(index - path) > REACH)
+    above = np.where(thin & (index < path), index, -1).max(axis=0)
+    below = np.where(thin & (index > path), index, bins).min(axis=0)
+    weight = p * ((index > above) & (index < below)) + 1e-9 * (index == path)
+    mean = (weight * rise[:, None]).sum(axis=0) / weight.sum(axis=0)
     variance = (p * (rise[:, None] - mean) ** 2).sum(axis=0)
     return mean, np.sqrt(np.maximum(variance - BIN_MM**2, 0.0))
+
+
+def _smooth(rise_mm: Float64, read: Bool) -> Float64:
+    """Savitzky–Golay over 25 ms at 25 mm/s, within the ink, where it moves the trace by less than a hair."""
+    if len(rise_mm) < SMOOTHED_COLUMNS:
+        return rise_mm
+    smooth = savgol_filter(rise_mm, SMOOTHED_COLUMNS, 2)
+    within = minimum_filter1d(read.astype(np.uint8), SMOOTHED_COLUMNS) == 1
+    return np.where(within & (np.abs(smooth - rise_mm) < HAIR_MM), smooth, rise_mm)
 
 
 __all__ = ["BIN_MM", "COLUMNS_PER_MM", "bin_rise_mm", "decode"]

@@ -35,6 +35,21 @@ def test_follows_a_steep_stroke_to_its_peak():
     np.testing.assert_allclose(reading.rise_mm, rise, atol=0.1)
 
 
+def test_smoothing_leaves_a_narrow_peak_its_height():
+    rise = 0.03 * np.random.default_rng(0).standard_normal(COLUMNS)
+    rise[100:103] += [4.0, 10.0, 4.0]
+    reading = decode(log_p(rise), strip(), [(0.0, 25.0)])
+    assert reading.rise_mm[101] == pytest.approx(rise[101], abs=0.05)
+    assert np.std(reading.rise_mm[:95]) < 0.8 * np.std(rise[:95])
+
+
+def test_a_broad_column_is_read_at_the_middle_of_its_ink():
+    p = np.full((BINS + 1, COLUMNS), -20.0, np.float32)
+    p[60:81] = np.log(1 / 21)
+    reading = decode(p, strip(), [(0.0, 25.0)])
+    np.testing.assert_allclose(reading.rise_mm, bin_rise_mm(BINS)[70], atol=0.05)
+
+
 def test_stays_on_its_row_where_a_neighbour_is_darker_for_a_moment():
     rise = np.zeros(COLUMNS)
     p = 0.45 * np.exp(log_p(rise)) + 0.55 * np.exp(log_p(np.full(COLUMNS, 20.0)))
