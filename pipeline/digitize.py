@@ -19,7 +19,7 @@ from pipeline.sheet import lay_flat
 from pipeline.waveform.network import NetworkReader
 
 RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
-SIDE_MIN_PX = 350  # of the shorter side: below it a millimetre has not two pixels
+SIDE_MIN_PX = 240  # of the shorter side: three rows on it leave a trace about a pixel and a half of line width
 CHEST = frozenset(TWELVE[6:])
 TRUST = {Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
 
@@ -112,13 +112,15 @@ class Digitizer:
                 [(n.x_mm, n.y_mm) for n in names],
             )
         with watch.stage("quality"):
+            beats = measure.beats_s(strips, RATE_HZ)
             evidence = quality.PageEvidence(
                 grid_strength=fit.strength,
                 scale_measured=min(TRUST[scale.speed_mm_s.known], TRUST[scale.gain_mm_mv.known]),
                 names_read=printed.names_read,
                 border_evidence=printed.border_evidence,
                 unnamed=printed.unnamed,
-                beats=measure.heart_rate(strips, RATE_HZ) is not None,
+                beats_alike=measure.likeness(strips, beats, RATE_HZ),
+                rate_found=measure.heart_rate(strips, RATE_HZ) is not None,
             )
             judged = quality.assess(strips, RATE_HZ, evidence)
         return Recording(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -18,6 +19,8 @@ REFRACTORY_S = 0.25  # no two beats are closer: 240 per minute
 STRIP_MIN_S = 1.0
 PEAK = 0.35  # of a typical beat's energy
 BEATS_MIN = 4  # three intervals, so that one wrong one can be noticed
+SLACK_S = 0.02  # beats are placed to about that
+ALIKE = 0.8  # correlation of neighbouring beats; noise of the same band stays below 0.7
 SPAN_MIN_S = 2.0
 UNEVEN_MAX = 0.35  # median deviation of intervals over their median: beyond it, beats were missed or invented
 
@@ -36,7 +39,8 @@ def measure(recording: Recording) -> Measurements:
 
 def heart_rate(strips: Sequence[Strip], rate_hz: int) -> float | None:
     """Beats per minute from the QRS energy of all strips along page time; None where beats are few or uneven."""
-    return _rate(beats_s(strips, rate_hz))
+    beats = beats_s(strips, rate_hz)
+    return _rate(beats) if likeness(strips, beats, rate_hz) >= ALIKE else None
 
 
 def heart_rate_bpm(millivolts: Float32, rate_hz: int) -> float | None:
@@ -63,6 +67,28 @@ def r_peaks_s(millivolts: Float32, rate_hz: int) -> Float64:
 def _alone(millivolts: Float32) -> Strip:
     read = np.where(np.isfinite(millivolts), np.uint8(Seen.READ), np.uint8(Seen.NOTHING))
     return Strip(Lead.II, 0.0, millivolts, np.zeros(len(millivolts), np.float32), read)
+
+
+def likeness(strips: Sequence[Strip], beats: Float64, rate_hz: int) -> float:
+    """How much neighbouring beats of a lead look alike: the median correlation of their QRS complexes, 0 without two.
+
+    Hearts, fibrillating ones too, stay above 0.9; noise below 0.7.
+    """
+    reach, slack = round(WINDOW_S * rate_hz), round(SLACK_S * rate_hz)
+    found: list[float] = []
+    for strip in strips:
+        known = np.isfinite(strip.millivolts)
+        if known.sum() < STRIP_MIN_S * rate_hz:
+            continue
+        at = np.arange(strip.samples)
+        filtered = sosfiltfilt(_qrs_filter(rate_hz), np.interp(at, at[known], strip.millivolts[known]))
+        places = np.round((beats - strip.start_s) * rate_hz).astype(int)
+        inside = places[(places >= reach + slack) & (places < strip.samples - reach - slack)].tolist()
+        for one, other in pairwise(inside):
+            shape = filtered[one - reach : one + reach + 1]
+            others = [filtered[other - reach + lag : other + reach + 1 + lag] for lag in range(-slack, slack + 1)]
+            found.append(max(float(np.corrcoef(shape, o)[0, 1]) for o in others) if shape.any() else 0.0)
+    return float(np.median(found)) if found else 0.0
 
 
 def _rate(beats: Float64) -> float | None:

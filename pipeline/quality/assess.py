@@ -14,6 +14,8 @@ from pipeline.quality.limb import LimbCheck, check_limbs, correct_limbs, turn_ov
 from pipeline.quality.twice import TwiceCheck, check_twice, recognise, renamed
 from pipeline.recording import Finding, Lead, Seen, Severity, Strip
 
+NOISE_ALIKE, HEART_ALIKE = 0.65, 0.95
+NAMES_MIN = 3
 LEADS_MIN = 6  # fewer cannot be told from a page of something else
 READ_MIN = 0.35  # of a strip's samples, for its lead to count as read
 GAP_MIN_S = 0.1  # unread stretches shorter than a QRS complex are not worth a finding
@@ -30,7 +32,8 @@ class PageEvidence:
 
     grid_strength: 0..1, 0 without a grid. scale_measured: 0..1, how well speed and gain are known.
     names_read: leads whose name stood in place. border_evidence: 0..1. unnamed: leads of long strips without a name.
-    beats: a regular heart rate was found.
+    beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below 0.7 in noise. rate_found: a heart rate
+    was measured.
     """
 
     grid_strength: float
@@ -38,7 +41,8 @@ class PageEvidence:
     names_read: int
     border_evidence: float
     unnamed: frozenset[Lead]
-    beats: bool
+    beats_alike: float
+    rate_found: bool
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ class Assessment:
 def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Assessment:
     """Check, correct and rate the strips of a page.
 
-    Raises Unreadable: too_few_leads when fewer than six leads were read, low_confidence when what was read is hopeless.
+    Raises Unreadable: too_few_leads when fewer than six leads were read, not_an_ecg when neither names nor beats were
+    found, low_confidence when what was read is hopeless.
     """
     findings: list[Finding] = []
     strips = tuple(strips)
@@ -63,6 +68,8 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
         raise Unreadable(
             UnreadableCode.TOO_FEW_LEADS, f"only {len(read)} of {len({s.lead for s in strips})} leads read"
         )
+    if evidence.beats_alike < NOISE_ALIKE and evidence.names_read < NAMES_MIN:
+        raise Unreadable(UnreadableCode.NOT_AN_ECG, "no lead names, and no two stretches of the traces look like beats")
     strips = _named(strips, rate_hz, evidence.unnamed, findings)
     limbs = check_limbs(strips, rate_hz)
     if any(check.inverted for check in limbs):
@@ -73,7 +80,7 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
     findings += [f for strip in strips for f in _lead_findings(strip, rate_hz)]
     findings += _limb_findings(limbs)
     findings += [_twice_finding(check) for check in twice if check.bad]
-    if not evidence.beats:
+    if not evidence.rate_found:
         findings.append(Finding(FindingCode.HEART_RATE_UNSURE, Severity.INFO))
     features = _features(strips, limbs, twice, evidence)
     sure = confidence(features)
@@ -171,7 +178,7 @@ def _features(
         sharp=1.0 - float(np.clip(np.median(blur) / 0.6, 0.0, 1.0)),
         limbs=float(np.clip(1.0 - np.median([c.residual for c in limbs]) / 0.8, 0.0, 1.0)) if limbs else 0.5,
         twice=float(np.clip((min(c.correlation for c in twice) - 0.5) / 0.5, 0.0, 1.0)) if twice else 0.5,
-        beats=float(evidence.beats),
+        beats=float(np.clip((evidence.beats_alike - NOISE_ALIKE) / (HEART_ALIKE - NOISE_ALIKE), 0.0, 1.0)),
         names=min(evidence.names_read / 8, 1.0),
         borders=min(evidence.border_evidence / 0.6, 1.0),
         grid=evidence.grid_strength,

@@ -12,7 +12,7 @@ class Features:
     """Each 0..1, 1 the best; 0.5 where the page offers nothing to check.
 
     read: share of samples read. least_read: the same of the worst strip. sharp: small sigma against the signal.
-    limbs: limb leads obey Einthoven. twice: leads printed twice agree. beats: a regular heart rate was found.
+    limbs: limb leads obey Einthoven. twice: leads printed twice agree. beats: neighbouring beats look alike.
     names, borders: lead names and borders seen. grid, scale: how firmly millimetres, seconds and millivolts are known.
     """
 

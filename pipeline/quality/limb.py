@@ -21,9 +21,9 @@ LIMB: dict[Lead, tuple[float, float]] = {
 }
 OVERLAP_MIN_S = 1.0
 SAME_START_S = 0.02  # strips of one printed column begin together
-LAG_MAX_S = 0.04  # a millimetre of paper: rows that were printed or rectified askew
-RESIDUAL_BAD = 0.45  # rms over rms of the leads; well-read leads stay below 0.2
-RESIDUAL_BAD_MV = 0.06  # small leads may differ by their noise
+LAG_MAX_S = 0.016  # 0.4 mm of paper: rows rectified askew; more freedom would fit one wave of a wrong lead to another
+RESIDUAL_BAD = 0.35  # rms over rms of the leads; well-read leads stay below 0.2
+RESIDUAL_BAD_MV = 0.04  # small leads may differ by their noise
 CORRECT_BELOW = 0.25  # leads that agree worse are not mixed with one another
 CORRECT_LAG_MAX_S = 0.004
 
@@ -147,7 +147,7 @@ def _residual(values: Float64, leads: Sequence[Lead]) -> tuple[float, float]:
     known = values[:, np.isfinite(values).all(axis=0)]
     if known.shape[1] < 2:
         return 1.0, 0.0
-    known = known - np.median(known, axis=1, keepdims=True)
+    known = known - known.mean(axis=1, keepdims=True)  # the mean, unlike the median, obeys the law too
     plane = _plane(leads)
     off = known - plane @ (np.linalg.pinv(plane) @ known)
     rms = float(np.sqrt(np.mean(off**2)))
@@ -194,7 +194,7 @@ def _on_plane(strips: list[Strip]) -> list[Strip]:
     sigma = np.stack([s.sigma_mv[:n] for s in strips]).astype(np.float64)
     read = np.stack([s.seen[:n] == Seen.READ for s in strips]).all(axis=0) & np.isfinite(values).all(axis=0)
     plane = _plane([s.lead for s in strips])
-    offset = np.median(values[:, read], axis=1, keepdims=True) if read.any() else np.zeros((len(strips), 1))
+    offset = values[:, read].mean(axis=1, keepdims=True) if read.any() else np.zeros((len(strips), 1))
     weight = 1.0 / np.maximum(sigma[:, read], 0.005) ** 2
     known = values[:, read] - offset
     normal = np.einsum("ka,kt,kb->tab", plane, weight, plane)

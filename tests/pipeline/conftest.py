@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
+from printed_strips import RATE_HZ, heart
 
-from pipeline.recording import Float32
-from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, clean_page, render
 from pipeline.synth.truth import Rendered
-
-RATE_HZ = 500
-
-
-def heart(seed: int = 1) -> Float32:
-    """float32 (12, 5000) mV at 500 Hz."""
-    return synthetic_ecg(np.random.default_rng(seed), 10.0, RATE_HZ)
 
 
 @pytest.fixture(scope="session")

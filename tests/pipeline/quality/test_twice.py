@@ -1,0 +1,45 @@
+"""Leads printed twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from printed_strips import RATE_HZ, page, strip
+
+from pipeline.quality.twice import check_twice, recognise, renamed
+from pipeline.recording import TWELVE, Lead
+
+
+def test_the_same_lead_agrees_with_itself_under_a_shift() -> None:
+    strips = page()
+    late = replace(strips[-1], millivolts=np.roll(strips[-1].millivolts, 40))
+    (check,) = check_twice([*strips[:-1], late], RATE_HZ)
+    assert check.lead is Lead.II
+    assert check.correlation > 0.98
+    assert not check.bad
+
+
+def test_another_lead_under_the_same_name_does_not_agree() -> None:
+    strips = page(Lead.V1)
+    (check,) = check_twice([*strips[:-1], renamed(strips[-1], Lead.II)], RATE_HZ)
+    assert check.bad
+
+
+def test_an_unnamed_long_strip_is_recognised_by_its_short_one() -> None:
+    for lead in (Lead.II, Lead.V1, Lead.V4):
+        strips = page(lead)
+        assert recognise(renamed(strips[-1], Lead.AVF), strips[:-1], RATE_HZ) is lead
+
+
+def test_noise_is_recognised_as_nothing() -> None:
+    strips = page()
+    noise = np.random.default_rng(1).normal(0, 0.3, strips[-1].samples).astype(np.float32)
+    assert recognise(replace(strips[-1], millivolts=noise), strips[:-1], RATE_HZ) is None
+
+
+def test_pages_whose_columns_all_show_one_time_agree_too() -> None:
+    shorts = [replace(strip(lead), start_s=2.5 * (k // 3)) for k, lead in enumerate(TWELVE)]
+    (check,) = check_twice([*shorts, strip(Lead.V5, 0.0, 10.0)], RATE_HZ)
+    assert check.lead is Lead.V5
+    assert not check.bad
