@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from pipeline.measure import Measurements, measure
-
 from gateway.config import Config, Destination, DicomDestination, FolderDestination, MllpDestination
 from gateway.emit import aecg, dicom_waveform, hl7v2
 from gateway.emit.emitted import Emitted
@@ -14,6 +12,7 @@ from gateway.errors import NotFound
 from gateway.job import Document, DocumentKind, Job
 from gateway.mapping import Measured
 from gateway.order import Order
+from pipeline.measure import Measurements, measure
 from pipeline.recording import Recording
 
 

@@ -60,6 +60,7 @@ def run_demo(folder: Path, out: Console) -> int:
     pacs.start()
     ehr.start()
     with TemporaryDirectory(prefix="cardioscan-demo-") as data:
+        (Path(data) / "inbox").mkdir()
         gateway = Gateway(_config(Path(data), pacs, ehr))
         out.print(f"stand-in PACS on 127.0.0.1:{pacs.port}, stand-in EHR on 127.0.0.1:{ehr.port}", highlight=False)
         gateway.start()
@@ -107,7 +108,6 @@ def _send(gateway: Gateway, inbox: Path, out: Console) -> list[Sent]:
     scanner.send(Document(DocumentKind.DICOM_WAVEFORM, "scanner", "page", 1, part10))
     scanner.close()
     out.print("sent a scanned page by C-STORE as Secondary Capture: accepted", highlight=False)
-    inbox.mkdir(parents=True, exist_ok=True)
     sidecar = {"patient_id": "DEMO-2", "name": "Beispiel^Bert", "sex": "M", "acquired_at": "20240201081500"}
     (inbox / "fax-0001.json").write_text(json.dumps(sidecar), encoding="utf-8")
     encode_fax_tiff([faxed.page], inbox / "fax-0001.tif")
@@ -148,6 +148,9 @@ def _report(
 ) -> int:
     """Says what arrived where, how near the truth it is, and whether the audit holds."""
     waveforms = {str(ds.PatientID): ds for ds in (dcmread(path, force=True) for path in objects)}
+    for job in jobs:
+        if job.why:
+            out.print(f"{job.arrival.door}: {job.state} because {job.code}: {job.why}", highlight=False, soft_wrap=True)
     table = Table("page", "job", "DICOM waveform at the PACS", "HL7 ORU at the EHR", "aECG in it", "SNR against truth")
     good = True
     for page in sent:
@@ -201,9 +204,9 @@ def _millivolts(dataset: object) -> Float32:
 
 
 def _draw(gateway: Gateway, folder: Path, page: Sent, job: Job) -> Path:
-    result = gateway.store.pages(job.job_id)[0]
     path = folder / f"{page.how.lower()}.png"
-    if result.recording_npz is not None:
+    result = next(iter(gateway.store.pages(job.job_id)), None)
+    if result is not None and result.recording_npz is not None:
         recording = npz.from_npz(result.recording_npz, result.summary)
         path.write_bytes(draw_png(Page(page.rendered.page.image, page.rendered.page.dpi), recording))
     return path

@@ -25,6 +25,7 @@ from gateway.job import Document, DocumentKind, Job, State
 from gateway.store import Store
 
 ENDED = (State.DELIVERED, State.HELD, State.REFUSED)
+PATIENCE_S = 240.0  # a page takes seconds; a machine that also does other work, many times that
 
 
 def free_port() -> int:
@@ -58,7 +59,7 @@ class GatewayProcess:
         log = (self.folder / "gateway.log").open("ab")
         command = [sys.executable, "-m", "gateway", "serve", "--config", str(self.path)]
         self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(lambda: answers(self.port), 60, "the DICOM door to open")
+        wait_for(lambda: answers(self.port), PATIENCE_S, "the DICOM door to open")
 
     def kill(self) -> None:
         """kill -9 of the gateway process; its workers notice that it is gone and end by themselves."""
@@ -110,7 +111,7 @@ class GatewayProcess:
         assert len(jobs) == 1, jobs
         return jobs[0]
 
-    def wait_for_state(self, *states: State, seconds: float = 90) -> Job:
+    def wait_for_state(self, *states: State, seconds: float = PATIENCE_S) -> Job:
         def reached() -> Job | None:
             job = self.one_job()
             return job if job.state in states else None

@@ -13,7 +13,7 @@ from gateway.demo.secondary_capture import secondary_capture
 from gateway.job import State
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page
-from tests.flow.processes import GatewayProcess, Pacs, free_port, wait_for
+from tests.flow.processes import PATIENCE_S, GatewayProcess, Pacs, free_port, wait_for
 
 CONFIG = """
 [data]
@@ -92,7 +92,7 @@ def test_gateway_killed_while_the_worker_digitizes(bench: Bench, page: bytes) ->
     bench.pacs.start()
     bench.gateway.start()
     bench.gateway.send(page)
-    wait_for(lambda: bench.gateway.one_job().attempts == 1, 60, "a worker to claim the page")
+    wait_for(lambda: bench.gateway.one_job().attempts == 1, PATIENCE_S, "a worker to claim the page")
     bench.gateway.kill()
     bench.gateway.start()
     bench.proves()
@@ -102,7 +102,7 @@ def test_worker_killed_while_it_digitizes_is_replaced(bench: Bench, page: bytes)
     bench.pacs.start()
     bench.gateway.start()
     bench.gateway.send(page)
-    wait_for(lambda: bench.gateway.one_job().attempts == 1, 60, "a worker to claim the page")
+    wait_for(lambda: bench.gateway.one_job().attempts == 1, PATIENCE_S, "a worker to claim the page")
     bench.gateway.kill_worker()
     bench.proves()
     assert bench.gateway.one_job().attempts in (1, 2)  # 1 where the page was settled before the kill came
@@ -114,7 +114,7 @@ def test_a_worker_that_dies_twice_on_a_page_leaves_it_held_as_ours(bench: Bench,
     for attempt in (1, 2):
         if attempt == 1:
             bench.gateway.send(page)
-        wait_for(lambda n=attempt: bench.gateway.one_job().attempts == n, 60, f"claim {attempt}")
+        wait_for(lambda n=attempt: bench.gateway.one_job().attempts == n, PATIENCE_S, f"claim {attempt}")
         bench.gateway.kill_worker()
     job = bench.gateway.wait_for_state(State.HELD)
     assert job.code == "our_fault_worker_died"
@@ -136,7 +136,7 @@ def test_killed_while_the_document_is_on_its_way(bench: Bench, page: bytes) -> N
     bench.pacs.start()
     bench.gateway.start()
     bench.gateway.send(page)
-    assert bench.pacs.reached.wait(90)
+    assert bench.pacs.reached.wait(PATIENCE_S)
     bench.gateway.kill()
     bench.pacs.hold.set()
     bench.gateway.start()

@@ -30,7 +30,7 @@ from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.other import render_not_an_ecg
 from pipeline.synth.page import faxed_page, scanned_page
 from tests.flow.orthanc import BINARY, Orthanc
-from tests.flow.processes import ENDED, GatewayProcess, free_port, wait_for
+from tests.flow.processes import ENDED, PATIENCE_S, GatewayProcess, free_port, wait_for
 
 pytestmark = [
     pytest.mark.peer,
@@ -92,7 +92,9 @@ class Receiver:
         asyncio.set_event_loop(self._loop)
 
         async def serve() -> None:
-            server = await hl7.mllp.start_hl7_server(self._take, "127.0.0.1", self.port, limit=1 << 24)
+            server = await hl7.mllp.start_hl7_server(
+                self._take, "127.0.0.1", self.port, limit=1 << 24, encoding="utf-8"
+            )
             self._ready.set()
             await server.serve_forever()
 
@@ -129,7 +131,7 @@ class Road:
 
     def storescu(self, path: Path, sender: str = "SCANNER") -> None:
         command = ["storescu", "-aet", sender, "-aec", "CARDIOSCAN", "127.0.0.1", str(self.gateway.port), str(path)]
-        subprocess.run(command, check=True, timeout=60)
+        subprocess.run(command, check=True, timeout=PATIENCE_S)
 
     def job_from(self, name: str):  # type: ignore[no-untyped-def]
         store = self.gateway.store()
@@ -143,11 +145,11 @@ class Road:
             job = self.job_from(name)
             return job if job and job.state in ENDED else None
 
-        return wait_for(look, 90, f"the job of {name} to end")
+        return wait_for(look, PATIENCE_S, f"the job of {name} to end")
 
     def cardioscan(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "gateway", *words, "--config", str(self.gateway.path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +230,7 @@ def test_a_fax_without_identity_is_held_until_a_person_says_whose_it_is(road: Ro
     words = ("--patient-id", "ROAD-3", "--acquired-at", "20240201", "--actor", "nurse")
     answer = road.cardioscan("jobs", "identify", job.job_id, *words)
     assert answer.returncode == 0, answer.stderr
-    wait_for(lambda: road.job_from("f2.tif").state == State.DELIVERED, 90, "the identified job to be delivered")
+    wait_for(lambda: road.job_from("f2.tif").state == State.DELIVERED, PATIENCE_S, "the identified job to be delivered")
     assert any("ROAD-3" in str(m.segment("PID")) for m in road.ehr.messages)
 
 
@@ -245,7 +247,7 @@ def test_a_destination_that_is_down_blocks_no_other(road: Road, tmp_path: Path) 
     image = scanned_page(_signals(14), 500, seed=14).page.image
     path.write_bytes(secondary_capture(image, "ROAD-5", "Down^Peer", "20240131143000"))
     road.storescu(path, "TO_NOBODY")
-    wait_for(lambda: any("ROAD-5" in str(m.segment("PID")) for m in road.ehr.messages), 90, "the EHR to get it")
+    wait_for(lambda: any("ROAD-5" in str(m.segment("PID")) for m in road.ehr.messages), PATIENCE_S, "the EHR to get it")
     assert road.job_from("TO_NOBODY").state == State.DIGITIZED
 
 
