@@ -148,9 +148,9 @@ def _report(
 ) -> int:
     """Says what arrived where, how near the truth it is, and whether the audit holds."""
     waveforms = {str(ds.PatientID): ds for ds in (dcmread(path, force=True) for path in objects)}
-    for job in jobs:
-        if job.why:
-            out.print(f"{job.arrival.door}: {job.state} because {job.code}: {job.why}", highlight=False, soft_wrap=True)
+    for stopped in (job for job in jobs if job.why):
+        told = f"{stopped.arrival.door}: {stopped.state} because {stopped.code}: {stopped.why}"
+        out.print(told, highlight=False, soft_wrap=True)
     table = Table("page", "job", "DICOM waveform at the PACS", "HL7 ORU at the EHR", "aECG in it", "SNR against truth")
     good = True
     for page in sent:
