@@ -33,9 +33,8 @@ def main() -> None:
                 refused += 1
             seconds.append(time.perf_counter() - started)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            f"{name:6} {statistics.median(seconds):.2f} s a page (max {max(seconds):.2f}), {refused} refused, peak {peak_mb:.0f} MB"
-        )
+        middle, slowest = statistics.median(seconds), max(seconds)
+        print(f"{name:6} {middle:.2f} s a page (max {slowest:.2f}), {refused} refused, peak {peak_mb:.0f} MB")
 
 
 if __name__ == "__main__":
