@@ -23,6 +23,7 @@ FINEST_PX_MM, COARSEST_PX_MM = 7.0, 4.0  # resolution at which the page is drawn
 WEAKEST = 0.15  # share of nodes with lines below which the lines are taken for chance
 STRONG = 0.5  # share of nodes with lines above which they are believed against the file's resolution
 STRETCH = 0.04  # by which the paper's millimetre and the file's may differ: prints are scaled to fit a page
+COMPLETE = 0.8  # share of nodes with lines below which a second way of following them is tried
 BOTH = 0.6  # correlation of a node's two families of lines with the page's line profile, chance reaches it in 2 %
 
 
@@ -89,10 +90,14 @@ def _from_lines(image: UInt8, px_mm: tuple[float, float] | None) -> GridFit | No
     across_x, across_y = (coarse.phase(found, lines[axis], axis, comb_mm) for axis in (0, 1))
     start = lattice.initial(across_x, across_y, (size[1], size[0]))
     straight = [min(FINEST_PX_MM, max(COARSEST_PX_MM, c.pitch_px / comb_mm)) for c in lines]
-    fit = lattice.refine(start, print_ink, (straight[0], straight[1]), comb_mm)
+    px = (straight[0], straight[1])
+    fit = lattice.refine(start, print_ink, px, comb_mm)
+    strength = _strength(fit, size)
+    if strength < COMPLETE:
+        other = lattice.refine(start, print_ink, px, comb_mm, lattice.SUPPLE)
+        if _strength(other, size) > strength + 0.01:
+            fit, strength = other, _strength(other, size)
     nodes = (fit.nodes_px + 0.5) * scale - 0.5  # pixel centres at integers on both scales
-    inside = np.all((nodes >= 0) & (nodes <= [width - 1, height - 1]), axis=-1)
-    strength = float(np.mean(fit.coherence.min(axis=0)[inside] > BOTH)) if inside.any() else 0.0
     if strength < WEAKEST:
         return None
     paper = PaperMap(fit.x_mm - fit.x_mm[0], fit.y_mm - fit.y_mm[0], nodes, Known.GRID)
@@ -101,6 +106,12 @@ def _from_lines(image: UInt8, px_mm: tuple[float, float] | None) -> GridFit | No
     skew = float(np.degrees(np.arctan2(right[1] / pitch[1], right[0] / pitch[0])))
     residual = float(np.nanmedian(np.abs(fit.residual_mm))) * 1.4826 * float(np.mean(pitch))
     return GridFit(paper, pitch, skew, strength, residual, Known.GRID)
+
+
+def _strength(fit: lattice.Lattice, size: tuple[int, int]) -> float:
+    """The share of the nodes on an image of (width, height) around which both families of lines were seen."""
+    inside = np.all((fit.nodes_px >= 0) & (fit.nodes_px <= np.array(size) - 1), axis=-1)
+    return float(np.mean(fit.coherence.min(axis=0)[inside] > BOTH)) if inside.any() else 0.0
 
 
 def _middle(nodes_px: Float64) -> tuple[Float64, Float64]:

@@ -25,8 +25,12 @@ Complex128 = npt.NDArray[np.complex128]
 NODE_MM = 5.0
 HARMONICS = 10  # of the 5-mm period: the second of the millimetre lines; finer detail is the lines' profile
 COHERENT = 0.45  # correlation with the page's own line profile below which a node's surroundings show no lines
-ROUNDS = 8  # at most; a flat page needs three
-PLATE = 1.5  # stiffness of the thin plate against a node of full evidence: bends within about two nodes
+ROUNDS = 9  # at most; a flat page needs one with each plate
+# Stiffness of the thin plate against a node of full evidence, round by round, and how far a node may lie from the
+# lattice of the round before without being taken for text or blank paper. STEADY bends broadly at first, so that lines
+# of text are outvoted; SUPPLE follows every bend at once, as a badly curled page needs. Both end within two nodes.
+STEADY = ((300.0, np.inf), (30.0, 2.5), (5.0, 1.5), (1.5, 1.0))
+SUPPLE = ((1.5, np.inf), (1e3, 2.5), (100.0, 1.5), (10.0, 1.0), (1.5, 0.7))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +79,20 @@ def initial(across_x: Phase, across_y: Phase, shape: tuple[int, int]) -> Lattice
     return Lattice(x_mm, y_mm, nodes, empty, empty * np.nan)
 
 
-def refine(lattice: Lattice, ink: Float32, px_mm: tuple[float, float], period_mm: float) -> Lattice:
+def refine(
+    lattice: Lattice,
+    ink: Float32,
+    px_mm: tuple[float, float],
+    period_mm: float,
+    plates: tuple[tuple[float, float], ...] = STEADY,
+) -> Lattice:
     """Moves the nodes until the lines of ink float32 (H, W) lie straight and every period_mm (1 or 5) millimetres.
 
     Each round the coherent part of the page grows into what was bent too much for the round before.
     """
     before = 0.0
     for done in range(ROUNDS):
+        stiffness, strayed_mm = plates[min(done, len(plates) - 1)]
         straight, seen = _straighten(lattice, ink, px_mm)
         moved, coherence, residual = [], [], []
         for axis in (0, 1):
@@ -89,15 +100,15 @@ def refine(lattice: Lattice, ink: Float32, px_mm: tuple[float, float], period_mm
             harmonics, energy = _harmonics(straight.transpose(order), seen.transpose(order))
             off, fit = _displacements(harmonics, energy, period_mm, first=done == 0)
             off, fit = (off, fit) if axis == 0 else (off.T, fit.T)
-            weight = np.clip(fit - COHERENT, 0, None) ** 2 * _agreement(off)
-            surface, rest = thin_plate(off, weight / max(float(weight.max()), 1e-9))
+            weight = np.clip(fit - COHERENT, 0, None) ** 2 * _agreement(off) / (1 + (off / strayed_mm) ** 4)
+            surface, rest = thin_plate(off, weight / max(float(weight.max()), 1e-9), stiffness)
             moved.append(surface)
             coherence.append(fit)
             residual.append(np.where(weight > 0, rest, np.nan))
         nodes = _at(lattice, lattice.x_mm[None] - moved[0], lattice.y_mm[:, None] - moved[1])
         lattice = Lattice(lattice.x_mm, lattice.y_mm, nodes, np.stack(coherence), np.stack(residual))
         now = float(np.mean(lattice.coherence))
-        if done >= 2 and now < before + 0.004:
+        if done >= len(plates) - 1 and now < before + 0.004:
             break
         before = now
     return lattice
@@ -227,7 +238,7 @@ def unwrap(wrapped: Float64, evidence: Float64, period: float) -> Float64:
     return out
 
 
-def thin_plate(values: Float64, weight: Float64, stiffness: float = PLATE) -> tuple[Float64, Float64]:
+def thin_plate(values: Float64, weight: Float64, stiffness: float) -> tuple[Float64, Float64]:
     """The smoothest surface near weighted values, outliers turned down; linear where there are none.
 
     values, weight: float64 (R, C). Returns the surface and values minus surface.
