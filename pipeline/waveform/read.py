@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Protocol
 
@@ -22,6 +22,9 @@ Int64 = npt.NDArray[np.int64]
 MARGIN_MM = 8.0  # beyond the row's ends: lets the reader see where the ink begins, and the pulse before it
 LONGEST_BRIDGE_S = 0.08  # narrower than any QRS complex: a longer gap could hide one
 EDGE_MM = 1.0  # a trace this close to the strip's edge may have left it
+MOST_LATE_MM = 2.0  # a row whose ink begins farther off lost its beginning, or began with something else
+AGREED_MM = 0.25  # median distance of the rows' starts from their middle
+LASTING_MM = 3.0  # of ink, four fifths of it whole: a speck is no start
 PRESENT = 0.5  # ink of this row is likelier than none
 
 
@@ -66,7 +69,8 @@ def read_traces(
 
     image: uint8 (H, W, 3) RGB, the original pixels (it is resampled here, once). network None reads classically.
     names_mm: paper (x, y) of the centres of recognised lead names, so that their letters are not read as signal.
-    A sample at page time t lies at start_mm + (t - start_s) * speed_mm_s.
+    A sample at page time t lies at start_mm + (t - start_s) * speed_mm_s, after all segments were moved by the little
+    that the ink of the rows begins later or earlier than they say.
     """
     reader = network if network is not None else ClassicalReader()
     rows = [list(of_row) for _, of_row in groupby(sorted(segments, key=_row_key), key=_row_key)]
@@ -77,12 +81,46 @@ def read_traces(
         again = [_cut_row(image, paper, rows[i], tuple(names_mm), TALL_HALF_HEIGHT_MM) for i in tall]
         for i, row, reading in zip(tall, again, reader.read(again), strict=True):
             cut[i], readings[i] = row, reading
+    late_mm = found_late_mm(cut, readings)
     strips = {
-        id(segment): _strip(segment, row.strip, reading, speed_mm_s, gain_mm_mv(segment), rate_hz)
+        id(segment): _strip(_moved(segment, late_mm), row.strip, reading, speed_mm_s, gain_mm_mv(segment), rate_hz)
         for of_row, row, reading in zip(rows, cut, readings, strict=True)
         for segment in of_row
     }
     return [strips[id(segment)] for segment in segments]
+
+
+def found_late_mm(rows: Sequence[Row], readings: Sequence[Reading]) -> float:
+    """By how much the rows' ink begins right of where their segments do; 0.0 unless the rows agree.
+
+    Earlier stages know the start of the traces to about a millimetre, the ink shows it to a tenth, and page time is
+    counted from there: half a millimetre is 20 ms.
+    """
+    late = [
+        _first_ink_mm(row, reading) - min(start for start, _ in row.spans_mm)
+        for row, reading in zip(rows, readings, strict=True)
+    ]
+    near = [x for x in late if abs(x) <= MOST_LATE_MM]
+    if len(near) < 2 or len(near) <= len(rows) / 2:
+        return 0.0
+    middle = float(np.median(near))
+    return middle if float(np.median(np.abs(np.array(near) - middle))) <= AGREED_MM else 0.0
+
+
+def _first_ink_mm(row: Row, reading: Reading) -> float:
+    """Paper x where the row's ink begins and goes on for LASTING_MM; infinite where it never does."""
+    there = reading.present >= PRESENT
+    columns = round(LASTING_MM * COLUMNS_PER_MM)
+    if len(there) < columns:
+        return float("inf")
+    ahead = np.convolve(there, np.ones(columns), "full")[columns - 1 :][: len(there)]
+    begins = np.flatnonzero(there & (ahead >= 0.8 * columns))
+    # the ink begins somewhere between this column's centre and the one before
+    return float(row.strip.x_mm[begins[0]]) - 0.5 / COLUMNS_PER_MM if len(begins) else float("inf")
+
+
+def _moved(segment: Segment, by_mm: float) -> Segment:
+    return replace(segment, start_mm=segment.start_mm + by_mm, end_mm=segment.end_mm + by_mm)
 
 
 def _row_key(segment: Segment) -> tuple[int, float]:

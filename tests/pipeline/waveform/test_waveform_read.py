@@ -5,7 +5,9 @@ import pytest
 from waveform_drawing import GAIN_MM_MV, PAPER, RATE_HZ, SEGMENTS, SPEED_MM_S, beats, page
 
 from pipeline.recording import Lead, Seen
-from pipeline.waveform import read_traces
+from pipeline.waveform import COLUMNS_PER_MM, RowStrip, read_traces
+from pipeline.waveform.read import Row, found_late_mm
+from pipeline.waveform.reading import Reading
 
 
 def read(image):
@@ -47,3 +49,36 @@ def test_halves_the_millivolts_of_a_lead_printed_at_twice_the_gain():
     whole = read(image)[0].millivolts
     half = read_traces(image, PAPER, SEGMENTS, SPEED_MM_S, lambda s: GAIN_MM_MV * 2, RATE_HZ, None)[0].millivolts
     np.testing.assert_allclose(half, whole / 2, atol=1e-6)
+
+
+def reading(first_mm, columns=600):
+    """A Reading whose ink begins first_mm into its strip: the columns nearer than half a column to it, and on."""
+    x = np.arange(columns) / COLUMNS_PER_MM
+    flat = np.zeros(columns, np.float32)
+    return Reading(flat, flat + 0.1, (x > first_mm - 1 / 16).astype(np.float32), 30.0)
+
+
+def row(start_mm, columns=600):
+    blank = np.zeros((320, columns, 3), np.float32)
+    return Row(RowStrip(blank, np.ones((320, columns), bool), 0.0, 50.0), ((start_mm, 70.0),))
+
+
+def test_rows_that_begin_together_later_than_told_move_the_time_origin():
+    rows = [row(8.0), row(8.0), row(8.0)]
+    assert found_late_mm(rows, [reading(8.75), reading(8.6), reading(8.75)]) == pytest.approx(0.75, abs=0.07)
+
+
+def test_rows_that_disagree_leave_the_time_origin_alone():
+    rows = [row(8.0), row(8.0), row(8.0)]
+    assert found_late_mm(rows, [reading(8.0), reading(9.0), reading(9.9)]) == 0.0
+
+
+def test_a_speck_before_the_row_is_not_its_start():
+    specks = [reading(8.5), reading(8.5)]
+    for r in specks:
+        r.present[:3] = 1.0
+    assert found_late_mm([row(8.0), row(8.0)], specks) == pytest.approx(0.5, abs=0.07)
+
+
+def test_one_row_alone_does_not_move_the_time_origin():
+    assert found_late_mm([row(8.0)], [reading(8.75)]) == 0.0
