@@ -207,18 +207,10 @@ def train(task: Task, options: Options) -> None:
     if options.resume and run.checkpoint.exists():
         run.load()
     held_out_batches = held_out(task, options.valid, options.judged, options.batch)
-    # forked workers need no pickle of the task; they start before CUDA is first used by this process's threads
-    loader = DataLoader(
-        Samples(task, options.pool, (options.seed, run.samples)),
-        batch_size=options.batch,
-        num_workers=options.workers,
-        pin_memory=device.type == "cuda",
-        prefetch_factor=4 if options.workers else None,
-    )
     first, before, losses = run.steps, run.minutes, list[Tensor]()
     saved, seen, pause_s = time.monotonic(), run.samples, CHECKPOINT_EVERY_S
     judged = saved
-    for batch in loader:
+    for batch in _loader(task, options, run):
         now = time.monotonic()
         spent = (now - began) / 60 / options.minutes
         losses.append(run.step(batch, rate_now(options.rate, run.steps - first, spent)))
@@ -241,6 +233,17 @@ def train(task: Task, options: Options) -> None:
             return
 
 
+def _loader(task: Task, options: Options, run: Run) -> DataLoader[Arrays]:
+    """Batches without end, cut ahead by workers; others than those the run has seen."""
+    return DataLoader(
+        Samples(task, options.pool, (options.seed, run.samples)),
+        batch_size=options.batch,
+        num_workers=options.workers,
+        pin_memory=run.device.type == "cuda",
+        prefetch_factor=4 if options.workers else None,
+    )
+
+
 def rate_now(rate: float, steps: int, spent: float) -> float:
     """Warm-up over the first steps, a plateau, then a half cosine to zero; spent: share of the time budget, 0..1."""
     fall = max(0.0, (spent - (1 - FALL_SHARE)) / FALL_SHARE)
@@ -256,12 +259,18 @@ def held_out(task: Task, folder: Path, count: int, size: int) -> list[list[Tenso
 
 
 def _log(run: Path, row: Mapping[str, float]) -> None:
+    """Another line in log.csv, and the curve drawn anew. Figures a line lacks, as those of older code, are NaN."""
     path = run / "log.csv"
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+    rows: list[dict[str, str]] = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    rows.append({key: f"{value:.6g}" for key, value in row.items()})
+    part = path.with_suffix(".part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(dict.fromkeys(key for line in rows for key in line)), restval="nan")
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)
     print(" ".join(f"{key}={value:.4g}" for key, value in row.items()), flush=True)
     draw_curve(path, run / "curve.png", "samples")

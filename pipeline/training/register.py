@@ -1,6 +1,7 @@
 """Trains stage 0: where the lead names are printed, and which way up the page lies.
 
 Run as: python -m pipeline.training.register --pool DIR --valid DIR --run DIR --minutes 60 [--side 1024] [--resume]
+On a large GPU: --batch 64 --rate 2e-3 --side 1024.
 
 Pages are seen as at run time: the longer side PAGE_PX pixels, so that a capital of 2 mm is 9 pixels tall (at 1,024 it
 is 7, and "I", "II" and "III" run together). Names are learned as points, by one heat map of places with CenterNet's

@@ -161,6 +161,15 @@ def test_a_resumed_training_goes_on_counting_and_logging(drawn_pages, tmp_path):
     assert not (tmp_path / "checkpoint.part").exists()
 
 
+def test_a_log_written_before_a_figure_was_added_goes_on(drawn_pages, tmp_path):
+    (tmp_path / "log.csv").write_text("minutes,samples,train_loss,valid_loss,forgotten\n1,8,0.5,0.6,0.7\n")
+    train(TASK, options(drawn_pages, tmp_path))
+    old, new = csv.DictReader((tmp_path / "log.csv").open())
+    assert (old["forgotten"], old["off"]) == ("0.7", "nan")
+    assert new["forgotten"] == "nan"
+    assert float(new["off"]) >= 0
+
+
 def test_a_training_that_is_not_resumed_begins_anew(drawn_pages, tmp_path):
     train(TASK, options(drawn_pages, tmp_path))
     steps = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["steps"]

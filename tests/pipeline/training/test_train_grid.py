@@ -86,7 +86,19 @@ def test_the_truth_has_no_error(pages):
     figures = grid.judge(truths(mm), targets)
     assert figures["p90_5mm"] < 1e-3
     assert figures["p90_1mm"] < 1e-3
+    assert figures["sure_5mm"] == figures["sure_1mm"] == 1.0
     assert figures["ruled"] == 1.0
+
+
+def test_what_it_is_sure_of_is_judged_apart(pages):
+    _, mm, printed = GridTask("grid", side=SIDE).sample(pages["plain"], np.random.default_rng(5), plain=True)
+    output = truths(mm)
+    output[..., : SIDE // 4] = truths(mm + 1.5)[..., : SIDE // 4]
+    output[:, :-1, :, : SIDE // 4] *= 0.5
+    figures = task().judge(output, [torch.from_numpy(mm)[None], torch.ones(1, *printed.shape, dtype=torch.uint8)])
+    assert figures["sure_5mm"] == 0.5
+    assert figures["p90_5mm"] == pytest.approx(1.5, abs=0.01)
+    assert figures["p90_sure_5mm"] < 1e-3
 
 
 def test_the_error_is_a_distance_around_the_period():
@@ -103,7 +115,10 @@ def test_the_length_of_a_pair_does_not_change_its_phase_but_its_loss():
     targets = [mm[None], torch.ones(1, 8, 8, dtype=torch.uint8)]
     unsure = truths(mm)
     unsure[:, :-1] *= 0.3
-    assert task().judge(unsure, targets)["p90_1mm"] < 1e-3
+    figures = task().judge(unsure, targets)
+    assert figures["p90_1mm"] < 1e-3
+    assert figures["sure_1mm"] == 0.0
+    assert math.isnan(figures["p90_sure_1mm"])
     assert float(task().loss(unsure, targets)) == pytest.approx(0.5 * 0.7**2, rel=0.01)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from pipeline.recording import Degradation, Source
 from pipeline.training import source
+from pipeline.training.loop import Run
 from pipeline.training.source import KEPT, KINDS, NO_ECG, NO_ECG_SEED, Others, task
 
 
@@ -80,3 +81,19 @@ def test_figures_count_kinds_and_measure_severities():
 def test_the_network_has_a_logit_for_every_kind_and_degradation():
     network = task("efficientnet_b0").build().eval()
     assert network(torch.zeros(1, 3, 96, 96)).shape == (1, len(Source) + len(Degradation))
+
+
+def test_a_fresh_network_expects_pages_to_be_well():
+    output = task("efficientnet_b0").build().eval()(torch.zeros(1, 3, 96, 96))
+    assert float(output[:, len(KINDS) :].detach().sigmoid().mean()) < 0.25
+
+
+def test_learns_its_pages_by_heart(pages, tmp_path):
+    classifier = task("efficientnet_b0")
+    rng = np.random.default_rng(3)
+    samples = [classifier.sample(pages[name], rng, plain=True) for name in ("plain", "fax", "curled", "bare")]
+    pixels, *targets = (torch.from_numpy(np.stack(column)) for column in zip(*samples, strict=True))
+    batch = [pixels[..., ::3, ::3], *targets]  # small: what counts here is that it learns
+    run = Run(classifier, 1, tmp_path, torch.device("cpu"))
+    losses = [float(run.step(batch, 1e-3)) for _ in range(15)]
+    assert losses[-1] < 0.5 * losses[0]
