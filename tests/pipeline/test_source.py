@@ -1,0 +1,72 @@
+"""Kinds of pages are told apart, and what is no ECG is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.recording import Degradation, Float32, Source
+from pipeline.source import classify
+from pipeline.synth.heart import synthetic_ecg
+from pipeline.synth.page import PageSpec, clean_page, faxed_page, render, render_not_an_ecg, scanned_page
+from pipeline.synth.spec import Camera, GridStyle, Paper, Wear
+
+
+@pytest.fixture(scope="module")
+def signals() -> Float32:
+    return synthetic_ecg(np.random.default_rng(4), 10.0, 500)
+
+
+def test_knows_a_digital_render(signals: Float32) -> None:
+    page = clean_page(signals, 500, 1).page
+    assert classify(page.image, page.dpi).source is Source.DIGITAL_RENDER
+
+
+def test_knows_a_colour_scan(signals: Float32) -> None:
+    page = scanned_page(signals, 500, 1).page
+    assert classify(page.image, page.dpi).source is Source.COLOUR_SCAN
+
+
+@pytest.mark.parametrize(("fine", "kind"), [(True, Source.FAX_FINE), (False, Source.FAX_STANDARD)])
+def test_knows_the_two_kinds_of_fax(signals: Float32, fine: bool, kind: Source) -> None:
+    page = faxed_page(signals, 500, 1, fine=fine).page
+    guess = classify(page.image, page.dpi)
+    assert guess.source is kind
+    assert guess.score > 0.5
+
+
+def test_knows_a_photograph_by_its_light(signals: Float32) -> None:
+    wear = Wear(shadow=0.9, noise=0.2, blur=0.2)
+    spec = PageSpec(camera=Camera(tilt_deg=(6.0, 4.0)), wear=wear, source=Source.PHOTO_OF_PAPER)
+    guesses = [classify(render(signals, 500, spec, seed).page.image) for seed in range(4)]
+    assert sum(g.source is Source.PHOTO_OF_PAPER for g in guesses) >= 2
+    assert sum(g.severity(Degradation.SHADOW) > 0.3 for g in guesses) >= 2
+
+
+def test_refuses_letters_forms_and_pictures() -> None:
+    refused = 0
+    for seed in range(100, 124):
+        page = render_not_an_ecg(seed)
+        guess = classify(page.image, page.dpi)
+        assert (guess.source is Source.NOT_AN_ECG) == (guess.not_an_ecg > 0.5)
+        refused += guess.source is Source.NOT_AN_ECG
+    # the rest, such as empty ECG paper and charts of curves, is left to the stages that look for rows of leads
+    assert refused >= 12
+
+
+def test_takes_no_ecg_without_a_grid_for_something_else(signals: Float32) -> None:
+    for seed in range(3):
+        page = render(signals, 500, PageSpec(paper=Paper(style=GridStyle.NONE)), seed).page
+        assert classify(page.image, page.dpi).not_an_ecg < 0.2
+
+
+def test_gives_every_degradation_a_severity_between_0_and_1(signals: Float32) -> None:
+    page = scanned_page(signals, 500, 1).page
+    guess = classify(page.image, page.dpi)
+    assert len(guess.degradations) == len(Degradation)
+    assert all(0.0 <= d <= 1.0 for d in guess.degradations)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_takes_an_empty_page_for_no_ecg(value: int) -> None:
+    assert classify(np.full((500, 700, 3), value, np.uint8)).source is Source.NOT_AN_ECG
