@@ -27,14 +27,15 @@ class Loaded:
 
 
 def build_source(classes: int, degradations: int, encoder: str = "efficientnet_b5") -> nn.Module:
-    """EfficientNet-B5: logits (N, classes + degradations) of an RGB thumbnail."""
+    """EfficientNet-B5: logits (N, classes + degradations) of what thumbnail.compose makes of a page, RGB -1..1."""
     return timm.create_model(encoder, pretrained=False, num_classes=classes + degradations)
 
 
 def build_register(classes: int, orientations: int = 8, encoder: str = "tu-resnet18d") -> nn.Module:
     """ResNet-18d U-Net: logits (N, classes, H/2, W/2) and of the orientation (N, orientations).
 
-    The first class is "a lead name is centred here", the others say which. H and W are multiples of 32.
+    Of RGB -1..1, H and W multiples of 32. The first class is "a lead name is centred here", the others say which: see
+    find_peaks.
     """
     network = smp.Unet(
         encoder,
@@ -47,7 +48,7 @@ def build_register(classes: int, orientations: int = 8, encoder: str = "tu-resne
 
 
 def build_grid(classes: int, encoder: str = "resnet34", depth: int = 4) -> nn.Module:
-    """ResNet-34 U-Net: (N, classes, H/2, W/2) of the page's grid; H and W are multiples of 2 to the depth.
+    """ResNet-34 U-Net: (N, classes, H/2, W/2), see phases, of RGB -1..1, H and W multiples of 2 to the depth.
 
     Without the encoder's last layer: it holds 13 of 21 million parameters, and what it adds, a view beyond 500 pixels
     at stride 32, a pattern with a period of 21 pixels does not need.

@@ -3,11 +3,10 @@
 Run as: python -m pipeline.training.grid --pool DIR --valid DIR --run DIR --minutes 60 [--side 512] [--resume]
 On a large GPU: --batch 64 --rate 2e-3.
 
-The network answers per cell of two pixels: cosine and sine of the phase of x and of y within 5 mm, the same within
-1 mm, and the logit of "a grid is printed here". Unwrapped over the page, the phases within 5 mm number the lines, on
-any page; those within 1 mm place them. A phase has no template, no origin and no largest page, and the length of an
-unnormalised pair says how sure it is: the mean of vectors that may point anywhere is short. x and y grow to the right
-and downwards of the picture, whichever way the page lies: a ruling does not tell, and its lines are the same.
+The network answers per cell of two pixels (pipeline.networks.phase): cosine and sine of the phase of x and of y within
+5 mm, the same within 1 mm, and the logit of "a grid is printed here". Unwrapped over the page, the phases within 5 mm
+number the lines, on any page; those within 1 mm place them. A phase has no template, no origin and no largest page, and
+the length of an unnormalised pair says how sure it is: the mean of vectors that may point anywhere is short.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.geometry import Float64
+from pipeline.networks.phase import CELL, CLASSES, PERIODS_MM, PX_MM, apart, phases, vectors
 from pipeline.recording import Float32, UInt8
 from pipeline.synth.truth import PageTruth
 from pipeline.training.disturb import disturb_colours
@@ -30,16 +29,12 @@ from pipeline.training.options import options_of, parser_of
 from pipeline.training.pages import PooledPage
 from pipeline.training.pieces import Piece, View, cut, pitch_px_mm, turned, upright_size
 
-PX_MM = 4.3  # a page of 280 mm is 1,200 pixels wide
 SCALE = (0.75, 1.35)
 ASPECT = 0.08
 ANGLE_DEG = 6.0
 UPRIGHT = 0.75  # of the pieces; stage 0 sets pages upright, but should not be trusted blindly
-CELL = 2  # pixels: the network answers at half resolution
 NODE_PX = 32  # the map is evaluated this often and interpolated by cubics: 0.01 mm on a curled page
 SURE = 0.8  # length of both pairs of a period from which a phase is believed: a standard deviation of a ninth of it
-PERIODS_MM = (5.0, 1.0)
-CLASSES = 4 * len(PERIODS_MM) + 1
 PRESENCE_WEIGHT = 0.2
 
 
@@ -91,32 +86,14 @@ class GridTask(Task):
         the share of cells told ruled or not.
         """
         mm, printed = targets[0], targets[1] > 0
-        output = output.float()
         figures: dict[str, float] = {}
-        for i, period in enumerate(PERIODS_MM):
-            pairs = output[:, 4 * i : 4 * i + 4]
-            error = phase_error_mm(pairs, mm, period)
-            sure = printed & (pairs.reshape(len(pairs), 2, 2, *pairs.shape[2:]).norm(dim=2).amin(dim=1) > SURE)
+        for period, phase in zip(PERIODS_MM, phases(output), strict=True):
+            error = apart(phase.mm, mm, period)
+            sure = printed & (phase.sure.amin(dim=1) > SURE)
             figures[f"p90_{period:.0f}mm"] = _quantile(error, printed)
             figures[f"p90_sure_{period:.0f}mm"] = _quantile(error, sure)
             figures[f"sure_{period:.0f}mm"] = float(sure.sum() / printed.sum()) if printed.any() else math.nan
         return figures | {"ruled": float(((output[:, -1] > 0) == printed).float().mean())}
-
-
-def vectors(mm: Tensor) -> Tensor:
-    """float32 (N, 2, h, w) mm -> (N, 8, h, w): per period, cos x, sin x, cos y, sin y."""
-    parts = []
-    for period in PERIODS_MM:
-        phase = mm * (2 * math.pi / period)
-        parts.append(torch.stack([phase.cos(), phase.sin()], dim=2).flatten(1, 2))
-    return torch.cat(parts, dim=1)
-
-
-def phase_error_mm(pairs: Tensor, mm: Tensor, period: float) -> Tensor:
-    """float32 (N, 2, h, w): distance along x and y, within a period, of (N, 4, h, w) cosines and sines to the truth."""
-    said = torch.stack([torch.atan2(pairs[:, 1], pairs[:, 0]), torch.atan2(pairs[:, 3], pairs[:, 2])], dim=1)
-    off = said * (period / (2 * math.pi)) - mm
-    return (off - period * torch.round(off / period)).abs()
 
 
 def _quantile(error: Tensor, where: Tensor, share: float = 0.9) -> float:

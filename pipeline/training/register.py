@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.peaks import find_peaks
+from pipeline.networks.peaks import CELL, PAGE_PX, find_peaks
 from pipeline.recording import TWELVE
 from pipeline.training.disturb import disturb_colours
 from pipeline.training.loop import Arrays, Task, train
@@ -30,8 +30,6 @@ from pipeline.training.options import options_of, parser_of
 from pipeline.training.pages import PooledPage
 from pipeline.training.pieces import View, apply, cut, inverse, pitch_px_mm, turned, upright_size
 
-PAGE_PX = 1280
-CELL = 2  # pixels: the network answers at half resolution
 NAMES = 32  # room for names in a sample: 12 leads twice, three rhythms
 SIGMA_CELLS = 2.0  # 0.9 mm
 EDGE_PX = 8  # a name whose centre is nearer to the edge is half outside: neither asked for nor held against

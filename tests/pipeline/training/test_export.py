@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from pipeline.networks import load, manifest
+from pipeline.networks.phase import CLASSES
 from pipeline.training.export import judged_row
-from pipeline.training.grid import CLASSES, GridTask, task
+from pipeline.training.grid import GridTask, task
 from pipeline.training.loop import Run
 from pipeline.training.ship import ship
 

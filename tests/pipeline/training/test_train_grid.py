@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.training.grid import CELL, CLASSES, PERIODS_MM, GridTask, paper_mm, phase_error_mm, task, vectors
+from pipeline.networks.phase import CELL, CLASSES, vectors
+from pipeline.training.grid import GridTask, paper_mm, task
 from pipeline.training.loop import Run
 from pipeline.training.pieces import View, cut
 
@@ -99,15 +100,6 @@ def test_what_it_is_sure_of_is_judged_apart(pages):
     assert figures["sure_5mm"] == 0.5
     assert figures["p90_5mm"] == pytest.approx(1.5, abs=0.01)
     assert figures["p90_sure_5mm"] < 1e-3
-
-
-def test_the_error_is_a_distance_around_the_period():
-    mm = torch.zeros(1, 2, 4, 4)
-    for i, period in enumerate(PERIODS_MM):
-        for shift, distance in ((0.1, 0.1), (period - 0.1, 0.1), (period * 7 + 0.3, 0.3), (-0.2, 0.2)):
-            pairs = truths(mm[0] + shift)[:, 4 * i : 4 * i + 4]
-            error = phase_error_mm(pairs, mm, period)
-            assert float((error - distance).abs().max()) < 1e-4
 
 
 def test_the_length_of_a_pair_does_not_change_its_phase_but_its_loss():

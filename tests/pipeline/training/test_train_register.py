@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.networks.peaks import CELL
 from pipeline.recording import TWELVE
 from pipeline.training.loop import Run
-from pipeline.training.register import CELL, NAMES, PRIOR, focal_loss, heat_of, match, name_loss, task
+from pipeline.training.register import NAMES, PRIOR, focal_loss, heat_of, match, name_loss, task
 
 SIDE = 640
 
