@@ -47,7 +47,7 @@ def gain_of(truth: PageTruth, segment: Segment) -> float:
 
 
 def training_spec(rng: np.random.Generator) -> PageSpec:
-    """A random page; on a good third of them leads start where readers err: at a pulse, a bold tick, over their name."""
+    """A random page; on a third of them leads start where readers err: at a pulse, a bold tick, over their name."""
     spec = random_spec(rng)
     if rng.random() > HARD_START_SHARE:
         return spec
