@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -140,6 +140,92 @@ def test_a_file_that_grows_while_it_is_copied_is_taken_later(
     settle(inbox, clock)
     assert store.content(only_job(store)).read_bytes() == PNG
     assert names(store.staging) == [".lock"]
+
+
+class Meanwhile:
+    """Does something to the folder right after the store has been asked for something, once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, store: Store, verb: str, change: Callable[[], object]) -> None:
+        self._asked = getattr(store, verb)
+        self._change: Callable[[], object] | None = change
+        monkeypatch.setattr(store, verb, self)
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        answer = self._asked(*args, **kwargs)
+        change, self._change = self._change, None
+        if change is not None:
+            change()
+        return answer
+
+
+NEXT = encoded(255 - gradient(), "PNG")
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Puts another file under a name, as a fax server does that writes under another name first."""
+    hidden = path.with_name(".next")
+    hidden.write_bytes(data)
+    hidden.rename(path)
+
+
+@pytest.mark.parametrize("put", [replace, Path.write_bytes])
+def test_a_file_that_comes_under_the_name_of_one_just_committed_is_not_lost(
+    inbox: FaxInbox,
+    clock: Clock,
+    store: Store,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    put: Callable[[Path, bytes], object],
+) -> None:
+    path = folder / "fax.png"
+    path.write_bytes(PNG)
+    Meanwhile(monkeypatch, store, "receive", lambda: put(path, NEXT))
+    settle(inbox, clock)
+    assert path.read_bytes() == NEXT
+    assert names(folder / "taken") == []
+    settle(inbox, clock)
+    assert [store.content(job).read_bytes() for job in store.jobs()] == [NEXT, PNG]
+    assert (folder / "taken" / "fax.png").read_bytes() == NEXT
+
+
+def test_the_next_document_does_not_get_the_sidecar_of_the_one_before(
+    inbox: FaxInbox, clock: Clock, store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "fax.png").write_bytes(PNG)
+    (folder / "fax.png.json").write_text('{"patient_id": "P-1"}')
+    Meanwhile(monkeypatch, store, "receive", lambda: replace(folder / "fax.png", NEXT))
+    settle(inbox, clock)
+    settle(inbox, clock)
+    assert [job.arrival.order.patient.patient_id for job in store.jobs() if job.arrival.order] == ["", "P-1"]
+    assert names(folder) == []
+
+
+def test_the_next_document_keeps_its_own_sidecar(
+    inbox: FaxInbox, clock: Clock, store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def next_one() -> None:
+        replace(folder / "fax.png", NEXT)
+        replace(folder / "fax.png.json", b'{"patient_id": "P-2"}')
+
+    (folder / "fax.png").write_bytes(PNG)
+    (folder / "fax.png.json").write_text('{"patient_id": "P-1"}')
+    Meanwhile(monkeypatch, store, "receive", next_one)
+    settle(inbox, clock)
+    settle(inbox, clock)
+    assert [job.arrival.order.patient.patient_id for job in store.jobs() if job.arrival.order] == ["P-2", "P-1"]
+    assert names(folder) == []
+
+
+def test_a_file_replaced_before_it_is_copied_waits_until_it_has_settled(
+    inbox: FaxInbox, clock: Clock, store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "fax.png").write_bytes(PNG)
+    same_size = PNG[:-1] + b"!"
+    Meanwhile(monkeypatch, store, "room", lambda: replace(folder / "fax.png", same_size))
+    settle(inbox, clock)
+    assert store.jobs() == []
+    settle(inbox, clock)
+    assert store.content(only_job(store)).read_bytes() == same_size
 
 
 @pytest.mark.parametrize(

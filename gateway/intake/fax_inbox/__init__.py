@@ -2,6 +2,8 @@
 
 What was taken lies in ``taken/`` afterwards, what could not be in ``refused/`` beside a ``.reason.txt``. A file is
 moved only after the store has committed; a crash in between takes it again, as a repeat of the same job, and moves it.
+What is read and what is moved is the very file that was seen to settle: another that came under its name in between
+stays for the next look.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ import hashlib
 import logging
 import os
 import uuid
-from contextlib import suppress
 from pathlib import Path
 
 from gateway.config import Config, FaxInboxSection
@@ -88,11 +89,12 @@ class FaxInbox:
                 self._refuse(settled, error)
                 return
             self._committed.add(settled.document)
-        self._move(settled, self._folder(TAKEN))
+        if not self._move(settled, self._folder(TAKEN)):
+            log.info("inbox %s: another file has come under the name of one just taken", self.settings.name)
         self._committed.discard(settled.document)
 
     def _take(self, settled: Settled) -> bool:
-        """Commits a document as a job; False where it turned out to be still growing.
+        """Commits a document as a job; False where it or its sidecar is not the file any more that settled.
 
         Raises:
             Refused: not a document of a kind taken here, too large, or with a sidecar that is not lawful.
@@ -102,11 +104,13 @@ class FaxInbox:
         if document.size_bytes > self.settings.file_max_mb * 10**6:
             raise Refused("too_large", f"The file is larger than {self.settings.file_max_mb} MB (file_max_mb).")
         order = self._order(settled)
+        if order is None:
+            return False
         self._store.room()
         staged = self._store.staging / uuid.uuid4().hex
         try:
-            sha256, head = self._copy(document, staged)
-            if staged.stat().st_size != document.size_bytes:
+            sha256, head, copied = self._copy(document, staged)
+            if copied != document:
                 return False
             arrival = Arrival(
                 door=Door.FAX,
@@ -122,19 +126,28 @@ class FaxInbox:
         log.info("inbox %s: job %s%s, %d bytes", self.settings.name, receipt.job_id, again, document.size_bytes)
         return True
 
-    def _order(self, settled: Settled) -> Order:
-        """The Order of the sidecar, else of the file's name, else an empty one, which the worker holds."""
+    def _order(self, settled: Settled) -> Order | None:
+        """The Order of the sidecar, else of the file's name, else an empty one, which the worker holds.
+
+        None where the sidecar is another than the one that settled. Raises Refused.
+        """
         if settled.ambiguous:
             raise Refused("sidecar", "Two documents share one sidecar; name it <document>.json, extension included.")
         claimed = self._claimed(settled.document)
         if claimed.exists():
             return order_from_sidecar(claimed.read_bytes())
         if settled.sidecar is not None:
-            return order_from_sidecar((self.settings.folder / settled.sidecar.name).read_bytes())
+            data = (self.settings.folder / settled.sidecar.name).read_bytes()
+            if not settled.sidecar.is_still_in(self.settings.folder):
+                return None
+            return order_from_sidecar(data)
         return order_from_name(settled.document.name, self._pattern)
 
-    def _copy(self, document: Sighting, staged: Path) -> tuple[str, bytes]:
-        """Copies a document into staging; its SHA-256 and its first bytes. The inbox may be on another file system."""
+    def _copy(self, document: Sighting, staged: Path) -> tuple[str, bytes, Sighting]:
+        """Copies a document into staging: its SHA-256, its first bytes, and which file that was afterwards.
+
+        The inbox may be on another file system.
+        """
         digest = hashlib.sha256()
         head = b""
         # O_NOFOLLOW: the file may have become a link to somewhere else since it was looked at
@@ -144,31 +157,43 @@ class FaxInbox:
                 head = head or chunk[:PDF_HEADER_WITHIN]
                 digest.update(chunk)
                 target.write(chunk)
-        return digest.hexdigest(), head
+            copied = Sighting.of(document.name, os.fstat(source.fileno()))
+        return digest.hexdigest(), head, copied
 
     def _refuse(self, settled: Settled, error: Refused) -> None:
         """Moves a document away and says beside it why. The reason first: never a refused file without one."""
+        if not settled.document.is_still_in(self.settings.folder):
+            return
         folder = self._folder(REFUSED)
         target = _free(folder, settled.document.name)
-        (folder / (target.name + REASON)).write_text(f"{error.code}: {error.why}\n", encoding="utf-8")
-        self._move(settled, folder, target)
+        reason = folder / (target.name + REASON)
+        reason.write_text(f"{error.code}: {error.why}\n", encoding="utf-8")
+        if not self._move(settled, folder, target):
+            reason.unlink()
+            return
         log.warning("inbox %s: a file was refused, %s", self.settings.name, error.code)
 
-    def _move(self, settled: Settled, folder: Path, target: Path | None = None) -> None:
+    def _move(self, settled: Settled, folder: Path, target: Path | None = None) -> bool:
         """Moves a document and its sidecar so that a crash in between neither parts them nor gives either to another.
+
+        False where another file has the document's name by now: it stays, for nobody has read it.
 
         The sidecar is claimed first, under a hidden name that only this very document has; then the document goes,
         then the sidecar. A document left with a claimed sidecar is taken again with it, as a repeat; a claimed sidecar
         left alone has a document that went.
         """
+        here = self.settings.folder
         target = target or _free(folder, settled.document.name)
         claimed = self._claimed(settled.document)
-        if settled.sidecar is not None:
-            with suppress(FileNotFoundError):  # shared, and gone with the other document that wanted it
-                (self.settings.folder / settled.sidecar.name).rename(claimed)
-        (self.settings.folder / settled.document.name).rename(target)
-        if claimed.exists():
+        # A shared sidecar may be gone with the other document that wanted it; a new one is the next document's.
+        if settled.sidecar is not None and settled.sidecar.is_still_in(here):
+            (here / settled.sidecar.name).rename(claimed)
+        is_still_here = settled.document.is_still_in(here)
+        if is_still_here:
+            (here / settled.document.name).rename(target)
+        if claimed.exists():  # also where the document has gone: what it said must not become another's
             claimed.rename(_free(folder, target.name + SIDECAR))
+        return is_still_here
 
     def _claimed(self, document: Sighting) -> Path:
         """The hidden name of a document's sidecar while both are moved: the same for no other document."""

@@ -28,6 +28,18 @@ class Sighting:
     changed_ns: int
     inode: int
 
+    @classmethod
+    def of(cls, name: str, status: os.stat_result) -> Sighting:
+        """What a file's status says."""
+        return cls(name, status.st_size, status.st_mtime_ns, status.st_ino)
+
+    def is_still_in(self, folder: Path) -> bool:
+        """Whether this very file, unchanged, still has its name; a sender may have put another there. OSError."""
+        try:
+            return Sighting.of(self.name, os.lstat(folder / self.name)) == self
+        except FileNotFoundError:
+            return False
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -101,7 +113,7 @@ def _look(folder: Path) -> list[Sighting]:
             except FileNotFoundError:  # gone since the listing
                 continue
             if stat.S_ISREG(status.st_mode):
-                found.append(Sighting(entry.name, status.st_size, status.st_mtime_ns, status.st_ino))
+                found.append(Sighting.of(entry.name, status))
     return found
 
 
