@@ -3,8 +3,14 @@
 import sys
 import xml.etree.ElementTree as ET
 
-# what no installation can mend: data that only development machines have, and file permissions, which root ignores
-ALLOWED = ("../shared", "aECG schema", "root", "can be mounted")
+# what no installation can mend; every other skip is a peer that this script should have installed
+ALLOWED = (
+    "needs ../shared",  # data that only development machines have
+    "HL7's aECG schema is not here",  # not ours to distribute
+    "root may write everywhere",
+    "no file system can be mounted here",
+    "no GPU here",
+)
 
 
 def main(report: str) -> int:
@@ -13,7 +19,7 @@ def main(report: str) -> int:
         for case in ET.parse(report).iter("testcase")
         for skip in case.iter("skipped")
     ]
-    bad = [skip for skip in skips if not any(word in skip[2] for word in ALLOWED)]
+    bad = [skip for skip in skips if not any(reason in skip[2] for reason in ALLOWED)]
     for where, name, why in bad:
         print(f"skipped in CI: {where}::{name}: {why}", file=sys.stderr)
     return 1 if bad else 0

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.process import BaseProcess
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from gateway.config import Config
 from gateway.deliver.queue import DeliveryLoop, make_sender
+from gateway.errors import ConfigError
 from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
 from gateway.store import Store
+from gateway.supervisor import Supervisor
 from pipeline.recording import Page, Recording
 
 log = logging.getLogger(__name__)
 
 SUPERVISE_S = 1.0  # how often dead workers are looked for: short against the seconds a page takes
-STOP_S = 10.0  # how long a worker may finish its page after SIGTERM; its lease covers what it could not
+GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
+STOP_S = 15.0  # after which it is killed, and its lease must run out
 
 
 @dataclass(frozen=True)
@@ -52,24 +52,39 @@ def open_eye(threads: int = 0) -> Eye:
 
 def run_worker(config: Config, number: int) -> None:
     """The main function of a worker process: works until SIGTERM, or until its gateway is gone."""
-    from gateway.worker import Worker  # scipy and the emitters take seconds to load, and no door needs them
+    from gateway.worker import Stopped, Worker  # scipy and the emitters take seconds to load, and no door needs them
 
-    configure_logging(config)
+    configure_process(config)
     gateway_pid = os.getppid()
     stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)  # a page may be finished, but not waited for
+
+    def give_up(*_: object) -> None:
+        raise Stopped
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGALRM, give_up)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
-    eye = open_eye(config.pipeline.threads)
-    store = Store.open(config.data)
-    worker = Worker(f"{gateway_pid}.{number}", config, store, eye.digitize, eye.made_by)
+    store = Store.open(config.data)  # before the networks: an unreachable database is told at once
     try:
+        eye = open_eye(config.pipeline.threads)
+        worker = Worker(f"{gateway_pid}.{number}", config, store, eye.digitize, eye.made_by)
         worker.run(lambda: stopping.is_set() or os.getppid() != gateway_pid, stopping.wait)
+    except Stopped:
+        log.info("stopped while loading")
     finally:
         store.close()
 
 
-def configure_logging(config: Config) -> None:
-    """One line a record on stderr: time, level, module, text. Job ids and hashes only, never patient data."""
+def configure_process(config: Config) -> None:
+    """What every process of the gateway does first: files for its own user only, and one log line a record on stderr.
+
+    Log lines hold job ids and hashes, never patient data.
+    """
+    os.umask(0o077)
     logging.basicConfig(level=config.logging.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -84,8 +99,7 @@ class Gateway:
         self.scp = DicomScp(config, self.store) if config.dicom_scp.enabled else None
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
-        self._workers: dict[int, BaseProcess] = {}
-        self._spawn = multiprocessing.get_context("spawn")  # fork would copy open sockets and database handles
+        self._workers = Supervisor(config.worker.processes, partial(run_worker, config))
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(2 + len(self._inboxes))},
             job_defaults={"coalesce": True, "max_instances": 1},
@@ -93,43 +107,50 @@ class Gateway:
         )
 
     def start(self) -> None:
-        """Workers first (they take seconds to load), doors last: a page is never taken in by half a gateway."""
-        self._supervise()
+        """The C-STORE door first: if its port is taken, nothing else has begun. What it takes in waits in the store.
+
+        Raises:
+            ConfigError: the port cannot be listened on; another gateway may be running.
+        """
+        if self.scp is not None:
+            self._open_door(self.scp)
+        self._workers.look()
         for loop in self._loops:
             loop.start()
-        self._every(SUPERVISE_S, self._supervise, "workers")
+        self._every(SUPERVISE_S, self._workers.look, "workers")
         for inbox in self._inboxes:
             self._every(inbox.settings.poll_s, inbox.poll, f"inbox {inbox.settings.name}")
         self._scheduler.start()
-        if self.scp is not None:
-            self.scp.start()
 
     def stop(self) -> None:
-        """Doors first, then the loops, then the workers; a page in work is finished or its lease runs out."""
+        """Doors first, then the loops, then the workers; a page in work is finished, or given back and done again."""
         if self.scp is not None:
             self.scp.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         for loop in self._loops:
             loop.stop()
-        for process in self._workers.values():
-            process.terminate()
-        deadline = time.monotonic() + STOP_S
-        for process in self._workers.values():
-            process.join(max(0.1, deadline - time.monotonic()))
-            if process.is_alive():
-                process.kill()
-                process.join()
+        self._workers.stop(STOP_S)
         self.store.close()
+
+    def _open_door(self, scp: DicomScp) -> None:
+        settings = self.config.dicom_scp
+        try:
+            scp.start()
+        except OSError as error:
+            raise ConfigError(
+                f"dicom_scp: {settings.host}:{settings.port} cannot be listened on ({error.strerror}); is another "
+                "gateway running, or the port below 1024?"
+            ) from error
 
     def run(self) -> None:
         """start(), then wait for SIGTERM or SIGINT, then stop()."""
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
-        self.start()
-        log.info("the gateway is up")
         try:
+            self.start()
+            log.info("the gateway is up")
             stopping.wait()
         finally:
             self.stop()
@@ -137,19 +158,7 @@ class Gateway:
     @property
     def worker_pids(self) -> tuple[int, ...]:
         """Process ids of the live workers."""
-        return tuple(p.pid for p in self._workers.values() if p.pid is not None and p.is_alive())
+        return self._workers.pids
 
     def _every(self, seconds: float, work: Callable[[], object], name: str) -> None:
         self._scheduler.add_job(work, "interval", seconds=seconds, name=name)
-
-    def _supervise(self) -> None:
-        """Starts the workers that are missing. What a dead one held comes back when its lease runs out."""
-        for number in range(self.config.worker.processes):
-            process = self._workers.get(number)
-            if process is not None and process.is_alive():
-                continue
-            if process is not None:
-                log.error("worker %d died with exit code %s; starting another", number, process.exitcode)
-            process = self._spawn.Process(target=partial(run_worker, self.config, number), name=f"worker-{number}")
-            process.start()
-            self._workers[number] = process

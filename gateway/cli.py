@@ -56,10 +56,10 @@ def main() -> None:
 @app.command()
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    from gateway.app import Gateway, configure_logging
+    from gateway.app import Gateway, configure_process
 
     settings = load(config)
-    configure_logging(settings)
+    configure_process(settings)
     Gateway(settings).run()
 
 
@@ -202,10 +202,18 @@ def jobs_identify(
     sex: Annotated[str, typer.Option(help="M, F or O")] = "",
     accession_number: Annotated[str, typer.Option()] = "",
     acquired_at: Annotated[str, typer.Option(help="When the ECG was recorded, as DICOM DT: 20240131143000")] = "",
+    all_pages: Annotated[
+        bool, typer.Option("--all-pages", help="Every page of a document with several ECGs is this patient's.")
+    ] = False,
     actor: ActorOption = "",
 ) -> None:
-    """Say whose ECG a held job is; it is digitized and sent as that patient's."""
-    from gateway.identify import identified
+    """Say whose ECG a held job is; it is digitized and sent as that patient's.
+
+    Another patient than the page came with takes nothing over from that one: name, birth date, sex, study and order
+    numbers are as given here, or empty. Exit 2: an option is not lawful, or the document has several ECG pages, which
+    may be of several patients, and --all-pages was not given.
+    """
+    from gateway.identify import ecg_pages, identified, is_another_patient
 
     changes = {
         "patient_id": patient_id,
@@ -216,10 +224,23 @@ def jobs_identify(
         "accession_number": accession_number,
         "acquired_at": acquired_at,
     }
-    with _open_store(load(config)) as store:
-        order = identified(store.order(job_id), changes)
+    settings = load(config)
+    with _open_store(settings) as store:
+        before = store.order(job_id)
+        try:
+            order = identified(before, changes)
+        except ValueError as error:
+            raise _bad_usage(str(error)) from error
+        count = 1 if all_pages else ecg_pages(settings, store, job_id)
+        if count > 1:
+            raise _bad_usage(
+                f"the document has {count} ECG pages, which may be of several patients: look at them, and give "
+                "--all-pages if every one is this patient's"
+            )
         store.identify(job_id, order, _named(actor))
-    out.print(f"{job_id} is identified and waits for a worker again")
+    if before is not None and is_another_patient(before, changes):
+        _say("another patient: nothing that the page came with about its patient, study or order was kept")
+    _say(f"{job_id} is identified and waits for a worker again")
 
 
 @audit_app.command("verify")
@@ -260,6 +281,17 @@ def describe() -> None:
     from gateway.describe import describe as text
 
     print(text(), end="")
+
+
+def _say(line: str, console: Console = out) -> None:
+    """One line as it is: texts of peers and people hold brackets, which are no markup of ours."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _bad_usage(why: str) -> typer.Exit:
+    """Says why on stderr; to be raised."""
+    _say(why, err)
+    return typer.Exit(BAD_USAGE)
 
 
 def _open_store(config: Config) -> AbstractContextManager[Store]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.config import Config
 from gateway.dispatch import documents_for
@@ -16,13 +18,17 @@ from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdic
 from gateway.order import Order
 from gateway.rules import Action, Decision, facts_of, route
 from gateway.store import Store
-from gateway.unpack import unpack
+from gateway.unpack import Unpacked, unpack
 from pipeline.errors import Unreadable
 from pipeline.recording import Page, Recording, Severity
 
 log = logging.getLogger(__name__)
 
 Digitize = Callable[[Page], Recording]
+
+
+class Stopped(BaseException):
+    """The gateway stops and does not wait for the page in work. Not an Exception: nothing on the way may swallow it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,23 +56,40 @@ class Worker:
                 pause(self.config.worker.poll_s)
 
     def work_once(self) -> bool:
-        """Takes the next job through. False when nothing waits."""
+        """Takes the next job through. False when nothing waits, or the world is not ready for it."""
         settings = self.config.worker
-        claim = self.store.claim(self.name, settings.lease_s, settings.attempts_max)
-        if claim is None:
+        try:
+            claim = self.store.claim(self.name, settings.lease_s, settings.attempts_max)
+        except TryAgain as error:
+            log.warning("no job can be claimed: %s", error.code)
             return False
+        return claim is not None and self._work_on(claim)
+
+    def _work_on(self, claim: Claim) -> bool:
+        job_id = claim.job.job_id
         try:
             with self._lease_kept(claim):
                 outcome = self._outcome(claim.job)
-            self.store.settle(claim, outcome)
-            log.info("job %s: %s %s", claim.job.job_id, outcome.state, outcome.code)
+                self._settle(claim, outcome)
+            log.info("job %s: %s %s", job_id, outcome.state, outcome.code)
         except LostLease:
-            log.warning("job %s: the lease was lost, another worker has it", claim.job.job_id)
+            log.warning("job %s: the lease was lost, another worker has it", job_id)
         except TryAgain as error:  # the disk is full, say: the page keeps waiting and costs no attempt
-            log.warning("job %s: %s", claim.job.job_id, error.code)
+            log.warning("job %s: %s", job_id, error.code)
             self._give_back(claim)
             return False
+        except Stopped:  # the page is not at fault: it waits for the next worker and costs no attempt
+            self._give_back(claim)
+            raise
         return True
+
+    def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        try:
+            self.store.settle(claim, outcome)
+        except (LostLease, TryAgain):
+            raise
+        except Exception as error:  # noqa: BLE001  our fault again: the outcome cannot be kept, but the page is
+            self.store.settle(claim, self._our_fault(claim.job, error))
 
     def _give_back(self, claim: Claim) -> None:
         try:
@@ -84,16 +107,21 @@ class Worker:
             return Outcome(State.HELD, error.code, error.why, made_by=self.made_by)
         except TryAgain:
             raise
-        except Exception as error:  # our fault: the job waits for a person, the process lives
-            log.exception("job %s: our fault", job.job_id)
-            why = f"An error of the gateway itself ({type(error).__name__}); the log has the details."
-            return Outcome(State.HELD, "our_fault", why, made_by=self.made_by)
+        except Exception as error:  # noqa: BLE001  our fault: the job waits for a person, the process lives
+            return self._our_fault(job, error)
+
+    def _our_fault(self, job: Job, error: Exception) -> Outcome:
+        """Tells the log where, but not the error's own words: they may quote a patient."""
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        log.error("job %s: our fault, %s\n%s", job.job_id, type(error).__name__, frames)
+        why = f"An error of the gateway itself ({type(error).__name__}); the log has the details."
+        return Outcome(State.HELD, "our_fault", why, made_by=self.made_by)
 
     def take_through(self, job: Job) -> Outcome:
         """Raises Refused, Held and TryAgain; anything else that escapes is the gateway's own fault."""
-        unpacked = unpack(self.store.content(job), job.arrival, self.config.limits, self.config.identity)
+        unpacked = unpack(self._bytes_of(job), job.arrival, self.config.limits, self.config.identity)
         order = job.arrival.order or unpacked.order
-        pages = [self._read(number, page) for number, page in unpacked.pages]
+        pages = [self._read(number, unpacked) for number in range(1, unpacked.page_count + 1)]
         results = tuple(page.result for page in pages)
         read = [(page.result.number, page.recording) for page in pages if page.recording is not None]
         if not read:
@@ -104,15 +132,25 @@ class Worker:
         try:
             self._require_identity(order)
             return self._sent(job, order, read, results)
-        except Held as error:
+        except (Held, Refused) as error:  # Refused by an emitter: what was read cannot be written as asked
             return self._held(error.code, error.why, results, order)
 
-    def _read(self, number: int, page: Page) -> ReadPage:
+    def _bytes_of(self, job: Job) -> Path:
+        """Raises TryAgain where the data folder is not there, as on a share that is not mounted."""
+        path = self.store.content(job)
+        if not path.exists():
+            raise TryAgain("object_missing", "The received bytes are not in the data folder; is it mounted?")
+        return path
+
+    def _read(self, number: int, unpacked: Unpacked) -> ReadPage:
+        """One page, decoded and digitized. A damaged page is that page's verdict, not the document's."""
         try:
-            recording = self.digitize(page)
+            recording = self.digitize(unpacked.read(number))
         except Unreadable as error:
             verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
             return ReadPage(PageResult(number, verdict, error.code, error.why), None)
+        except Refused as error:
+            return ReadPage(PageResult(number, Verdict.UNREADABLE, error.code, error.why), None)
         verdict, code, why = self._judge(recording)
         result = PageResult(number, verdict, code, why, npz.summary_json(recording), npz.to_npz(recording))
         return ReadPage(result, recording)
@@ -150,9 +188,15 @@ class Worker:
     def _sent(
         self, job: Job, order: Order, read: list[tuple[int, Recording]], results: tuple[PageResult, ...]
     ) -> Outcome:
+        """Every page to where its rule says; a rule that holds or refuses one page does so with the document."""
         documents: list[Document] = []
         for number, recording in read:
             decision = self._decide(job, order, recording)
+            if decision.action is Action.REFUSE:
+                why = f"Page {number}: {decision.why}"
+                return Outcome(State.REFUSED, "refused_by_rule", why, results, order=order, made_by=self.made_by)
+            if decision.action is Action.HOLD:
+                return self._held("held_by_rule", f"Page {number}: {decision.why}", results, order)
             for name in decision.destinations:
                 documents += documents_for(self.config, name, job, order, number, recording)
         return Outcome(State.DIGITIZED, "", "", results, tuple(documents), order, self.made_by)
@@ -160,12 +204,7 @@ class Worker:
     def _decide(self, job: Job, order: Order, recording: Recording) -> Decision:
         config = self.config
         names = tuple(destination.name for destination in config.destination)
-        decision = route(facts_of(job.arrival, order, recording), config.rule, config.routing, names)
-        if decision.action is Action.HOLD:
-            raise Held("held_by_rule", decision.why)
-        if decision.action is Action.REFUSE:
-            raise Refused("refused_by_rule", decision.why)
-        return decision
+        return route(facts_of(job.arrival, order, recording), config.rule, config.routing, names)
 
     @contextmanager
     def _lease_kept(self, claim: Claim) -> Iterator[None]:

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from gateway.config import Config
-from gateway.job import Arrival, Door, Job, State, Verdict
+from gateway.errors import Refused, TryAgain
+from gateway.job import Arrival, Claim, Door, Job, Outcome, State, Verdict
 from gateway.order import Order, Patient
 from gateway.store import Store
-from gateway.worker import Worker
+from gateway.unpack import Unpacked, unpack
+from gateway.worker import Stopped, Worker
 from pipeline.errors import Unreadable
 from pipeline.recording import Finding, Page, Recording, Severity
 from tests.recordings import three_by_four
@@ -158,3 +160,69 @@ def test_a_file_that_cannot_be_unpacked_is_refused(config: Config, store: Store)
     receipt = store.receive(staged, Arrival(Door.FAX, "fax", order=WHOSE), sha256=sha256)
     Worker("test", config, store, _read, "{}").work_once()
     assert store.job(receipt.job_id).state == State.REFUSED
+
+
+def test_a_damaged_page_holds_the_document_and_keeps_what_was_read(
+    work: Callable[..., Job], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off_after_the_first(*given: object) -> Unpacked:
+        whole = unpack(*given)  # type: ignore[arg-type]
+
+        def read(number: int) -> Page:
+            if number == 2:
+                raise Refused("damaged", "The page is cut off.")
+            return whole.read(number)
+
+        return replace(whole, read=read)
+
+    monkeypatch.setattr("gateway.worker.unpack", cut_off_after_the_first)
+    job = work(_read, pages=2)
+    assert (job.state, job.code) == (State.HELD, "damaged")
+    first, second = store.pages(job.job_id)
+    assert first.recording_npz is not None
+    assert second.verdict == Verdict.UNREADABLE
+
+
+def test_a_world_not_ready_costs_the_job_no_attempt(work: Callable[..., Job], store: Store) -> None:
+    def not_now(_page: Page) -> Recording:
+        raise TryAgain("busy", "Not now.")
+
+    with pytest.raises(AssertionError):  # work_once says False
+        work(not_now)
+    (job,) = store.jobs(State.RECEIVED)
+    assert job.attempts == 0
+
+
+def test_a_stop_in_the_middle_of_a_page_gives_it_back(work: Callable[..., Job], store: Store) -> None:
+    def stopped(_page: Page) -> Recording:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        work(stopped)
+    (job,) = store.jobs(State.RECEIVED)
+    assert job.attempts == 0
+
+
+def test_a_database_that_does_not_answer_ends_no_worker(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> None:
+        raise TryAgain("database_unavailable", "No answer.")
+
+    monkeypatch.setattr(store, "claim", silent)
+    assert not Worker("test", config, store, _read, "{}").work_once()
+
+
+def test_an_outcome_that_cannot_be_kept_is_our_fault(
+    work: Callable[..., Job], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, tries = store.settle, []
+
+    def fails_once(claim: Claim, outcome: Outcome) -> None:
+        tries.append(outcome)
+        if len(tries) == 1:
+            raise ValueError("ours")
+        settle(claim, outcome)
+
+    monkeypatch.setattr(store, "settle", fails_once)
+    assert work(_read).code == "our_fault"
