@@ -20,6 +20,8 @@ NAME_AT_MM, NAME_AT_SPREAD_MM = 2.0, 4.0  # a name begins 2 mm before to 6 mm be
 NAME_PLACE_PULL_PER_MM = 0.05  # per mm outside of that
 NAMES_SLACK_MM = 0.4  # letters are larger or smaller than the usual
 USUAL_PULL_PER_MM = 0.04  # and per mm away from ten seconds, up to 3 mm
+ENDS_AGREE_MM = 0.5  # pen widths, and a last sample that is not printed
+TICK_MIN_MM, TICK_MAX_MM = 0.3, 1.0  # less is within the error of ink ends; more is no tick that belongs to the lead
 BLANK = 0.6  # of the rows are blank
 BLANK_MAX_MM = 8.0
 SEEN = 0.35  # evidence per border from which on borders count as seen
@@ -84,7 +86,17 @@ def fit_columns(
     found = Columns(count, float(first[i, j]), float(pitch[i, j]), 0.0, float(evidence[i, j]))
     gap = _gap(sheet, borders.blanks, found)
     # borders lie in the middle of the gap: the first column begins half a gap after its own
-    return Columns(count, found.start_mm + gap / 2, found.pitch_mm, gap, found.evidence)
+    fitted = Columns(count, found.start_mm + gap / 2, found.pitch_mm, gap, found.evidence)
+    return Columns(count, fitted.start_mm + _tick_offset(fitted, ends_mm), fitted.pitch_mm, gap, fitted.evidence)
+
+
+def _tick_offset(columns: Columns, ends_mm: tuple[float, float]) -> float:
+    """Some devices print their ticks half a millimetre before the lead: where both ends of the ink agree on that."""
+    early, late = ends_mm[0] - columns.start_mm, ends_mm[1] - columns.end_mm
+    offset = (early + late) / 2
+    if abs(early - late) > ENDS_AGREE_MM or not TICK_MIN_MM < abs(offset) < TICK_MAX_MM:
+        return 0.0
+    return offset
 
 
 def _gap(sheet: Sheet, blanks: Float32, columns: Columns) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.quality.confidence import Features, confidence
+from pipeline.quality.ends import trim_ends
 from pipeline.quality.limb import LimbCheck, check_limbs, correct_limbs, turn_over
 from pipeline.quality.twice import TwiceCheck, check_twice, recognise, renamed
 from pipeline.recording import Finding, Lead, Seen, Severity, Strip
@@ -62,7 +63,7 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
     found, low_confidence when what was read is hopeless.
     """
     findings: list[Finding] = []
-    strips = tuple(strips)
+    strips = tuple(trim_ends(strip, rate_hz) for strip in strips)
     read = {s.lead for s in strips if _share_read(s) >= READ_MIN}
     if len(read) < LEADS_MIN:
         raise Unreadable(
