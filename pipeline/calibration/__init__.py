@@ -27,6 +27,8 @@ LONGEST_ROW_S = 11.0  # ten seconds is what a page shows at most, and a little f
 NEAR_SPEED = 0.13  # of a nominal width: some machines print pulses of 3.2 mm at 25 mm/s, which must fit no speed
 NEAR_GAIN = 0.16  # of a nominal height: gains are a factor 2 apart, a foot is lost in the trace's first beat
 ENOUGH = 0.9  # summed scores of pulses that agree: one clear pulse, or two doubtful ones
+UNUSUAL = 1.5  # the same for a gain that one page in ten has or fewer
+WIDTHS_MM = (1.25, 2.5, 3.2, 5.0, 10.0)  # of 0.1 and 0.2 s at the three speeds, and of one maker's narrow pulses
 DISAGREES = 0.03  # between grid and file resolution: more than a printer's or a scanner's stretch
 
 
@@ -73,7 +75,7 @@ def calibrate(
     gain = Scale(USUAL_GAIN, Known.ASSUMED)
     chest: Scale | None = None
     pulses: tuple[Pulse, ...] = ()
-    strong = [(g, group) for g, group in by_gain.items() if sum(p.score for p in group) >= ENOUGH]
+    strong = [(g, group) for g, group in by_gain.items() if _convincing(g, group)]
     if strong:
         best, pulses = max(strong, key=lambda item: sum(p.score for p in item[1]))
         gain = Scale(best, Known.PULSE)
@@ -98,11 +100,24 @@ def _by_gain(found: Sequence[Pulse]) -> dict[float, tuple[Pulse, ...]]:
     """The pulses of each nominal gain; of those, the ones that are as wide as most."""
     groups: dict[float, tuple[Pulse, ...]] = {}
     for gain in GAINS_MM_MV:
-        group = [p for p in found if abs(p.height_mm / (gain * PULSE_MV) - 1) < NEAR_GAIN]
+        near = NEAR_GAIN if gain == USUAL_GAIN else 0.8 * NEAR_GAIN
+        group = [p for p in found if abs(p.height_mm / (gain * PULSE_MV) - 1) < near and _usual_width(p)]
         if group:
             width = _width(group)
             groups[gain] = tuple(p for p in group if abs(p.width_mm / width - 1) < NEAR_SPEED)
     return groups
+
+
+def _usual_width(pulse: Pulse) -> bool:
+    return any(abs(pulse.width_mm / w - 1) < NEAR_SPEED for w in WIDTHS_MM)
+
+
+def _convincing(gain: float, group: Sequence[Pulse]) -> bool:
+    """One clear pulse shows the usual gain; an unusual one needs two, alike: letters and beats look like one pulse."""
+    evidence = sum(p.score for p in group)
+    if gain == USUAL_GAIN:
+        return evidence >= ENOUGH
+    return len(group) > 1 and evidence >= UNUSUAL
 
 
 def _width(group: Sequence[Pulse]) -> float:
