@@ -24,6 +24,6 @@ def unpack(path: Path, arrival: Arrival, limits: LimitsSection, identity: Identi
     Raises:
         Refused: the file is none of the five kinds, is damaged, or breaks a cap.
         OSError: the file is not there.
-        TryAgain: the decoder's process was ended from outside.
+        TryAgain: the decoder's process did not start, or was stopped by a signal that no page causes.
     """
     return decoder().open(path, arrival.order, limits, identity)

@@ -1,6 +1,7 @@
 """The sandbox's child: decodes what its parent asks for, until the parent hangs up.
 
-Run as ``python -m gateway.unpack.child``, requests on standard input, answers on standard output.
+Run as ``python -m gateway.unpack.child``, requests on standard input, answers on standard output; an empty line first
+says that everything is loaded.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     child = Child(sys.stdout.buffer)
+    sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
     for line in sys.stdin.buffer:
         child.serve(line)
 

@@ -1,4 +1,7 @@
-"""What the sandbox and its child say to each other: a JSON line each way, then the pixels of a page."""
+"""What the sandbox and its child say to each other: a JSON line each way, then the pixels of a page.
+
+Before all else the child says an empty line: it is loaded, and whatever ends it from here on, a page did.
+"""
 
 from __future__ import annotations
 

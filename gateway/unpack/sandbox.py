@@ -29,8 +29,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # decoding u
 READ_BYTES = 1 << 16
 COMMAND = (sys.executable, "-m", "gateway.unpack.child")
 
-
-# How a page ends its decoder. Anything else came from outside: the operating system, out of memory, or a person.
+# How a page ends its decoder by itself.
 PAGES_DOING = (
     signal.SIGABRT,
     signal.SIGSEGV,
@@ -41,6 +40,9 @@ PAGES_DOING = (
     signal.SIGSYS,
     signal.SIGXCPU,
 )
+# A decoder that is killed may have been so by chance: the operating system, out of memory, picks a process. Twice over
+# one page is the page's doing, and would go on for ever: its job is given back without a count.
+KILLS_MAX = 2
 
 
 class Child:
@@ -62,7 +64,7 @@ class Child:
         self._read = bytearray()  # beyond the last line
 
     def line(self, request: bytes, within_s: float) -> bytes:
-        """Sends a request and returns the line of its answer. EOFError where the child is gone, TimeoutError."""
+        """Sends a request, b"" for none, and returns the answer's line. EOFError (the child is gone), TimeoutError."""
         deadline = time.monotonic() + within_s
         try:
             self._stdin.write(request)
@@ -144,9 +146,20 @@ class Decoder:
         return page
 
     def _ask(self, request: Request) -> tuple[Opened | Decoded, Page | None]:
-        """Raises Refused, OSError and TryAgain."""
+        """One request, again where the decoder was killed over it. Raises Refused, OSError and TryAgain."""
+        for kills in range(1, KILLS_MAX + 1):
+            try:
+                return self._ask_once(request)
+            except EOFError:
+                status = self._stop()
+                if status != -signal.SIGKILL or kills == KILLS_MAX:
+                    raise _death(status) from None
+        raise AssertionError("the loop ends by return or raise")
+
+    def _ask_once(self, request: Request) -> tuple[Opened | Decoded, Page | None]:
+        """Raises Refused, OSError, and EOFError where the child is gone."""
         if self._child is None:
-            self._child = Child()
+            self._child = _started(self._page_within_s)
         try:
             line = self._child.line(request.model_dump_json().encode() + b"\n", self._page_within_s)
             answer = Answer.model_validate_json(line).answer
@@ -157,24 +170,41 @@ class Decoder:
         except TimeoutError:
             self._stop()
             raise Refused("too_slow", f"Decoding took longer than {self._page_within_s:.0f} seconds.") from None
-        except EOFError:
-            raise self._death(self._stop()) from None
+        except ValueError:  # pydantic's, with the answer in it: a decoder that babbles is as good as dead
+            self._stop()
+            raise Refused("decoder_failed", "The decoder's answer to this file was not understood.") from None
         if isinstance(answer, Fault):
             if answer.kind == "os_error":
                 raise OSError(int(answer.code), answer.why)
             raise Refused(answer.code, answer.why)
         return answer, page
 
-    def _death(self, status: int) -> CodedError:
-        """What the child's end says about the page."""
-        if -status in PAGES_DOING:
-            return Refused("damaged", f"The file crashed its decoder ({signal.Signals(-status).name}).")
-        return TryAgain("decoder_ended", f"the decoder's process ended with status {status}, not by the page's doing")
-
     def _stop(self) -> int:
         status = self._child.end() if self._child is not None else 0
         self._child, self._documents = None, 0
         return status
+
+
+def _started(within_s: float) -> Child:
+    """A child that has loaded its libraries and waits. TryAgain where it does not come that far: no page did that."""
+    child = Child()
+    try:
+        child.line(b"", within_s)
+    except (EOFError, TimeoutError):
+        status = child.end()
+        raise TryAgain("decoder_ended", f"the decoder did not start, status {status}") from None
+    return child
+
+
+def _death(status: int) -> CodedError:
+    """What the end of a decoder over a page says. Only a signal that no page causes is the world's doing."""
+    if -status in PAGES_DOING:
+        return Refused("damaged", f"The file crashed its decoder ({signal.Signals(-status).name}).")
+    if status == -signal.SIGKILL:
+        return Refused("decoder_failed", f"The decoder was killed {KILLS_MAX} times over this file: out of memory?")
+    if status >= 0:
+        return Refused("decoder_failed", f"The decoder gave up on this file with exit status {status}.")
+    return TryAgain("decoder_ended", f"the decoder was stopped ({signal.Signals(-status).name})")
 
 
 @lru_cache(maxsize=1)

@@ -48,8 +48,8 @@ def child_of(decoder: Decoder) -> psutil.Process:
 
 
 def speaking(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """The next child runs this instead of decoding."""
-    monkeypatch.setattr(sandbox, "COMMAND", (sys.executable, "-c", program))
+    """The next child says that it is ready, and then runs this instead of decoding."""
+    monkeypatch.setattr(sandbox, "COMMAND", (sys.executable, "-c", f"print(flush=True)\n{program}"))
 
 
 def test_a_page_comes_out_as_it_went_in(decoder: Decoder, page: Path) -> None:
@@ -100,19 +100,54 @@ def test_a_page_that_crashes_the_decoder_is_refused_and_the_next_is_read(
     assert len(list(opened(decoder, page).pages)) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
-def test_a_decoder_killed_from_outside_is_not_the_pages_fault(
-    decoder: Decoder, page: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+def test_a_decoder_stopped_by_a_signal_that_no_page_causes_is_not_the_pages_fault(
+    decoder: Decoder, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speaking(monkeypatch, f"import os; input(); os.kill(os.getpid(), {int(number)})")
-    with pytest.raises(TryAgain, match="decoder_ended"):
+    speaking(monkeypatch, f"import os; input(); os.kill(os.getpid(), {int(signal.SIGHUP)})")
+    with pytest.raises(TryAgain, match="SIGHUP"):
         opened(decoder, page)
+
+
+def test_a_decoder_killed_once_is_given_the_page_again(
+    decoder: Decoder, page: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    began = tmp_path / "began"
+    real = "from gateway.unpack.child import Child; import sys; child = Child(sys.stdout.buffer)"
+    speaking(
+        monkeypatch,
+        f"import os; from pathlib import Path; began = Path({str(began)!r})\n"
+        "if not began.exists(): began.touch(); input(); os.kill(os.getpid(), 9)\n"
+        f"{real}\nfor line in sys.stdin.buffer: child.serve(line)",
+    )
+    assert len(list(opened(decoder, page).pages)) == 1
+    assert began.exists()
+
+
+def test_a_page_over_which_the_decoder_is_killed_twice_is_refused(
+    decoder: Decoder, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        speaking(patched, "import os; input(); os.kill(os.getpid(), 9)")
+        with pytest.raises(Refused, match="decoder_failed"):
+            opened(decoder, page)
+    assert len(list(opened(decoder, page).pages)) == 1
+
+
+@pytest.mark.parametrize("program", ["input(); raise RuntimeError", "input(); print('what?', flush=True); input()"])
+def test_a_page_that_the_decoder_gives_up_on_or_babbles_about_is_refused_and_the_next_is_read(
+    decoder: Decoder, page: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    with monkeypatch.context() as patched:
+        speaking(patched, program)
+        with pytest.raises(Refused, match="decoder_failed"):
+            opened(decoder, page)
+    assert len(list(opened(decoder, page).pages)) == 1
 
 
 def test_a_decoder_that_cannot_start_is_not_the_pages_fault(
     decoder: Decoder, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speaking(monkeypatch, "raise SystemExit(3)")
+    monkeypatch.setattr(sandbox, "COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
     with pytest.raises(TryAgain, match="status 3"):
         opened(decoder, page)
 
