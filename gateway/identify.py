@@ -1,21 +1,102 @@
-"""A person says whose ECG a held page is: their words over what the door knew."""
+"""A person says whose ECG a page is: their words over what the door knew, never one patient's texts on another."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
+from gateway.config import Config
+from gateway.identity_text import FORMS, TEXT_MAX, is_text, lawful
 from gateway.order import Order, Patient
+from gateway.store import Store
+from gateway.unpack import unpack
 
 PATIENT_KEYS = frozenset(f.name for f in fields(Patient))
+# Attributes that describe the object and its machine, not a patient, a visit or a request: they outlive a new patient.
+IMPERSONAL = frozenset(
+    (
+        "SOPClassUID",
+        "SOPInstanceUID",
+        "Modality",
+        "ImageType",
+        "ConversionType",
+        "Manufacturer",
+        "ManufacturerModelName",
+        "DeviceSerialNumber",
+        "SoftwareVersions",
+        "StationName",
+        "InstitutionName",
+        "InstitutionalDepartmentName",
+        "institution",
+    )
+)
 
 
 def identified(order: Order | None, changes: Mapping[str, str]) -> Order:
-    """The order with every non-empty change in place; keys are fields of Patient and Order."""
+    """The order with every non-empty change in place; keys are fields of Patient and Order.
+
+    Where the changes name another patient, nothing of the first one stays: name, birth date, sex, study, order
+    numbers, visit and referring physician go, and only what the changes state comes instead. The page's own source,
+    institution and acquisition time stay.
+
+    Raises:
+        ValueError: a change is not lawful; says which, and what to write instead.
+    """
+    given = {key: _checked(key, value.strip()) for key, value in changes.items() if value.strip()}
     order = order or Order()
-    given = {key: value for key, value in changes.items() if value}
+    if is_another_patient(order, given):
+        order = without_patient(order)
     patient = replace(order.patient, **{key: value for key, value in given.items() if key in PATIENT_KEYS})
     rest = {key: value for key, value in given.items() if key not in PATIENT_KEYS}
     if "acquired_at" in rest:
         rest["acquired_from"] = "a person"
     return replace(order, patient=patient, **rest)  # type: ignore[arg-type]  # the keys are Order's own texts
+
+
+def is_another_patient(order: Order, changes: Mapping[str, str]) -> bool:
+    """Whether the changes name another patient than the order does.
+
+    An order that says nothing of its patient is completed, not changed, and so is an identifier without an issuer. A
+    name without an identifier is somebody's: who gives the identifier may not see whose, so it goes.
+    """
+    known = order.patient
+    patient_id, issuer = (changes.get(key, "").strip() for key in ("patient_id", "issuer"))
+    if known == Patient():
+        return False
+    other_id = bool(patient_id) and patient_id != known.patient_id
+    return other_id or (bool(issuer) and bool(known.issuer) and issuer != known.issuer)
+
+
+def without_patient(order: Order) -> Order:
+    """What an order says of the page itself, and nothing of whose it was."""
+    return Order(
+        institution=order.institution,
+        acquired_at=order.acquired_at,
+        acquired_from=order.acquired_from,
+        source=order.source,
+        attributes=tuple((key, value) for key, value in order.attributes if key in IMPERSONAL),
+    )
+
+
+def ecg_pages(config: Config, store: Store, job_id: str) -> int:
+    """How many pages of a job one identity would be given to: those digitized, or all where none was tried yet.
+
+    Raises:
+        NotFound: no such job.
+        Refused: no page was tried, and the document cannot be opened.
+        TryAgain: the decoder's process was ended from outside.
+    """
+    pages = store.pages(job_id)
+    if pages:
+        return sum(page.recording_npz is not None for page in pages)
+    job = store.job(job_id)
+    return unpack(store.content(job), job.arrival, config.limits, config.identity).page_count
+
+
+def _checked(key: str, text: str) -> str:
+    if not is_text(text):
+        raise ValueError(f"{key}: at most {TEXT_MAX} printable characters, no backslash")
+    value = lawful(key, text)
+    if value is None:
+        raise ValueError(f"{key}: {text!r} is not lawful; it must be {FORMS[key]}")
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,17 @@ from typer.testing import CliRunner
 
 from gateway import cli
 from gateway.batch import FORMATS, parse_formats
+from gateway.config import Config, load
 from gateway.describe import describe
+from gateway.job import Outcome, PageResult, State, Verdict
+from gateway.order import Patient
+from gateway.store import Store
 from pipeline.recording import TWELVE
 from pipeline.score import kaggle_db
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.other import render_not_an_ecg
 from pipeline.synth.page import clean_page
+from tests.gateway.storing import settled
 
 README = Path(__file__).parents[2] / "README.md"
 run = CliRunner()
@@ -107,3 +113,31 @@ def test_jobs_and_audit_of_an_empty_gateway(tmp_path: Path) -> None:
     assert "verified: 0 audit rows" in answer.stdout
     assert run.invoke(cli.app, ["audit", "export", "--config", str(path)]).stdout == ""
     assert run.invoke(cli.app, ["check", "--no-peers", "--config", str(path)]).exit_code == 0
+
+
+def _configured(folder: Path) -> tuple[Path, Config]:
+    path = folder / "config.toml"
+    path.write_text(f'[data]\nfolder = "{folder}/data"\nreserve_mb = 0\n[dicom_scp]\nport = 0\n')
+    return path, load(path)
+
+
+def test_identify_gives_one_identity_to_several_pages_only_when_told_so(tmp_path: Path) -> None:
+    path, config = _configured(tmp_path)
+    pages = tuple(PageResult(n, Verdict.DIGITIZED, recording_npz=b"npz %d" % n) for n in (1, 2))
+    with closing(Store.open(config.data)) as store:
+        job_id = settled(store, Outcome(State.HELD, "no_patient_id", "none", pages))
+        words = ["jobs", "identify", job_id, "--config", str(path), "--actor", "me", "--patient-id", "222"]
+        wrong = run.invoke(cli.app, [*words, "--sex", "female"])
+        assert wrong.exit_code == 2
+        assert "M, F or O" in wrong.stderr
+        refused = run.invoke(cli.app, words)
+        assert refused.exit_code == 2
+        assert "2 ECG pages" in refused.stderr
+        assert store.job(job_id).state == State.HELD
+        told = run.invoke(cli.app, [*words, "--all-pages"])
+        assert told.exit_code == 0, told.output
+        assert "another patient" in told.stdout
+        assert store.job(job_id).state == State.RECEIVED
+        order = store.order(job_id)
+        assert order is not None
+        assert order.patient == Patient("222")

@@ -24,8 +24,8 @@ import re
 from collections.abc import Mapping
 
 from gateway.errors import ConfigError, Refused
+from gateway.identity_text import TEXT_MAX, is_text, lawful
 from gateway.order import Order
-from gateway.unpack.dicom_order import is_date_time
 
 PATIENT_KEYS = ("patient_id", "issuer", "name", "birth_date", "sex")
 ORDER_KEYS = (
@@ -42,12 +42,8 @@ ORDER_KEYS = (
     "acquired_at",
 )
 KEYS = (*PATIENT_KEYS, *ORDER_KEYS)
-DATE_KEYS = ("birth_date", "study_date")
 
 SIDECAR_MAX_BYTES = 64 * 1024  # sixteen short texts; anything longer is another file
-TEXT_MAX = 64  # characters: DICOM's LO and one component group of its PN (PS3.5 6.2)
-LAWFUL_UID = re.compile(r"[0-9.]{1,64}")
-ISO = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,6})?)?)?)?)?(Z|[+-]\d\d:?\d\d)?")
 
 
 def order_from_sidecar(data: bytes) -> Order:
@@ -120,35 +116,14 @@ def _text(key: str, value: object, source: str) -> str:
     if not isinstance(value, str):
         raise _refused(f"The {source} holds no text under {key!r}.")
     text = value.strip()
-    if len(text) > TEXT_MAX or not text.isprintable() or "\\" in text:
+    if not is_text(text):
         raise _refused(f"The {source} holds under {key!r} more than {TEXT_MAX} characters, or unlawful ones.")
     if not text:
         return ""
-    lawful = _checked(key, text)
-    if lawful is None:
+    checked = lawful(key, text)
+    if checked is None:
         raise _refused(f"The {source} holds under {key!r} no lawful value.")
-    return lawful
-
-
-def _checked(key: str, text: str) -> str | None:
-    """The text in DICOM's form, None where it is not lawful for its key."""
-    if key in DATE_KEYS:
-        text = text.replace("-", "")
-        return text if re.fullmatch(r"\d{8}", text) and is_date_time(text) else None
-    if key == "study_time":
-        text = text.replace(":", "")
-        return text if is_date_time("20000101" + text) and text[:1].isdigit() else None
-    if key == "acquired_at":
-        iso = ISO.fullmatch(text)
-        if iso:
-            text = "".join(part or "" for part in iso.groups()[:7])
-            text += (iso[8] or "").replace("Z", "+0000").replace(":", "")
-        return text if is_date_time(text) else None
-    if key == "sex":
-        return text.upper() if text.upper() in ("M", "F", "O") else None
-    if key == "study_uid":
-        return text if LAWFUL_UID.fullmatch(text) else None
-    return text
+    return checked
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
