@@ -21,6 +21,7 @@ Bool = npt.NDArray[np.bool_]
 BIN_MM = ROWS_PER_BIN / ROWS_PER_MM
 REACH = 3  # bins to either side of the path that always count: the target's own spread of one bin
 THIN = 0.005  # probability of a bin at which the scan away from the path ends (0.5 dB better than a fixed reach)
+TAIL = 0.05
 STIFFNESS = 0.05  # nats per bin of height difference: bends unsure columns, gives way to a steep stroke that was seen
 JUMP = 5.0  # nats for a step of any height: a pacing spike of one sure column is worth going there and back
 BOUNDARY_JUMP = 2.0  # nats, near a lead's start: the next lead begins at a height of its own
@@ -54,9 +55,19 @@ def decode(
     sigma = np.maximum(sigma * sigma_scale, FLOOR_MM)
     present = 1.0 - null
     inside = present >= 0.5
-    half_height = strip.rise_mm[0]
-    edge_mm = float(half_height - np.abs(rise[inside]).max()) if inside.any() else float(half_height)
+    edge_mm = _nearest_edge_mm(np.exp(given_ink[:, inside]))
     return Reading(rise.astype(np.float32), sigma.astype(np.float32), present.astype(np.float32), edge_mm)
+
+
+def _nearest_edge_mm(p: Float32) -> float:
+    """How near the trace may come to the strip's top or bottom: by the outermost twentieth of its probability.
+
+    Not by the path, which stays low where a stroke leaves the strip and comes back within two columns.
+    """
+    if p.shape[1] == 0:
+        return float(bin_rise_mm(len(p))[0])
+    from_top, from_bottom = ((np.cumsum(q, axis=0) < TAIL).sum(axis=0).min() for q in (p, p[::-1]))
+    return float(min(from_top, from_bottom) * BIN_MM)
 
 
 def _expectation(p: Float32, path: Int64) -> tuple[Float64, Float64]:

@@ -15,13 +15,13 @@ from pipeline.geometry import PaperMap, Segment
 from pipeline.recording import Seen, Strip, UInt8
 from pipeline.waveform.classical import trace_classically
 from pipeline.waveform.reading import Reading
-from pipeline.waveform.strip import COLUMNS_PER_MM, TALL_HALF_HEIGHT_MM, RowStrip, cut_strip
+from pipeline.waveform.strip import COLUMNS_PER_MM, HALF_HEIGHT_MM, TALL_HALF_HEIGHT_MM, RowStrip, cut_strip
 
 Int64 = npt.NDArray[np.int64]
 
 MARGIN_MM = 8.0  # beyond the row's ends: lets the reader see where the ink begins, and the pulse before it
 LONGEST_BRIDGE_S = 0.08  # narrower than any QRS complex: a longer gap could hide one
-EDGE_MM = 1.0  # a trace this close to the strip's edge may have left it
+EDGE_MM = 3.0  # a trace that may come this close to the edge of the strip may have left it
 MOST_LATE_MM = 2.0  # a row whose ink begins farther off lost its beginning, or began with something else
 AGREED_MM = 0.25  # median distance of the rows' starts from their middle
 LASTING_MM = 3.0  # of ink, four fifths of it whole: a speck is no start
@@ -80,7 +80,8 @@ def read_traces(
     if tall:
         again = [_cut_row(image, paper, rows[i], tuple(names_mm), TALL_HALF_HEIGHT_MM) for i in tall]
         for i, row, reading in zip(tall, again, reader.read(again), strict=True):
-            cut[i], readings[i] = row, reading
+            if _highest_mm(reading) > HALF_HEIGHT_MM - EDGE_MM:  # else the ordinary strip held it all
+                cut[i], readings[i] = row, reading
     late_mm = found_late_mm(cut, readings)
     strips = {
         id(segment): _strip(_moved(segment, late_mm), row.strip, reading, speed_mm_s, gain_mm_mv(segment), rate_hz)
@@ -88,6 +89,10 @@ def read_traces(
         for segment in of_row
     }
     return [strips[id(segment)] for segment in segments]
+
+
+def _highest_mm(reading: Reading) -> float:
+    return float(np.abs(reading.rise_mm[reading.present >= PRESENT]).max(initial=0.0))
 
 
 def found_late_mm(rows: Sequence[Row], readings: Sequence[Reading]) -> float:

@@ -14,7 +14,7 @@ class Reading:
     rise_mm: float32 (columns,) height of the trace above the strip's baseline, finite everywhere.
     sigma_mm: float32 (columns,) one standard deviation of it.
     present: float32 (columns,) 0..1, how sure we are that this row has ink in the column.
-    edge_mm: how close the trace comes to the top or bottom of the strip where it is present.
+    edge_mm: how close the trace comes, or may come, to the top or bottom of the strip where it is present.
     """
 
     rise_mm: Float32

@@ -91,3 +91,9 @@ def test_tells_how_near_the_trace_comes_to_the_edge():
     rise[50] = 31.0
     assert decode(log_p(rise), strip(), [(0.0, 25.0)]).edge_mm < 1.0
     assert decode(log_p(np.zeros(COLUMNS)), strip(), [(0.0, 25.0)]).edge_mm > 30.0
+
+
+def test_a_stroke_that_may_leave_the_strip_counts_as_near_its_edge():
+    p = log_p(np.zeros(COLUMNS))
+    p[:BINS, 50] = np.log(1 / BINS)  # a column of ink from top to bottom
+    assert decode(p, strip(), [(0.0, 25.0)]).edge_mm < 4.0

@@ -44,6 +44,30 @@ def test_leaves_a_long_gap_empty():
     assert (strip.seen[gap] == Seen.NOTHING).all()
 
 
+class Scripted:
+    """Says of ordinary strips that the trace may leave them, and of tall ones how high it goes."""
+
+    def __init__(self, peak_mm):
+        self.peak_mm = peak_mm
+
+    def read(self, rows):
+        out = []
+        for row in rows:
+            rows_, columns = row.strip.pixels.shape[:2]
+            rise = np.full(columns, 1.0, np.float32)
+            if rows_ > 320:
+                rise = np.full(columns, 2.0, np.float32)
+                rise[400:410] = self.peak_mm
+            out.append(Reading(rise, rise * 0 + 0.1, rise * 0 + 1, 0.0))
+        return out
+
+
+@pytest.mark.parametrize(("peak_mm", "expected_mv"), [(42.0, 4.2), (20.0, 0.1)])
+def test_takes_the_tall_strip_only_where_the_trace_left_the_ordinary_one(peak_mm, expected_mv):
+    strips = read_traces(page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, Scripted(peak_mm))
+    assert np.nanmax(strips[0].millivolts) == pytest.approx(expected_mv, abs=0.01)
+
+
 def test_halves_the_millivolts_of_a_lead_printed_at_twice_the_gain():
     image = page(beats())
     whole = read(image)[0].millivolts
