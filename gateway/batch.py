@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, count
 from pathlib import Path
 
 from rich.console import Console
@@ -14,15 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gateway.app import Eye, open_eye
 from gateway.config import IdentitySection, LimitsSection
 from gateway.emit import aecg, dicom_waveform, npz
-from gateway.errors import Held, Refused
+from gateway.errors import CodedError, Held
+from gateway.identify import identified
 from gateway.job import Arrival, Door
 from gateway.order import Order
-from gateway.unpack import unpack
+from gateway.unpack import Unpacked, unpack
 from pipeline.errors import Unreadable
 from pipeline.picture import draw_png
 from pipeline.recording import Page, Recording
 
 FORMATS = ("npz", "csv", "dcm", "aecg", "png")
+ENDINGS = {"aecg": "xml"}  # of files; the others are named as they end
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -34,102 +37,173 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return wanted
 
 
-@dataclass(frozen=True, eq=False)
-class Task:
-    """One file of the command: what it is called in the results, and whose ECG it is said to be."""
-
-    path: Path
-    stem: str
-    order: Order
-
-
-def digitize_files(images: Sequence[Path], folder: Path, formats: Sequence[str], err: Console, order: Order) -> int:
-    """Digitizes every file and returns how many had a page that could not be read; reasons go to err."""
-    refused = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        bar = progress.add_task("loading the networks", total=len(images))
-        eye = open_eye()
-        for path, stem in zip(images, _stems(images), strict=True):
-            progress.update(bar, description=path.name)
-            problems = _digitize_file(eye, Task(path, stem, order), folder, formats)
-            for problem in problems.notes + problems.refusals:
-                progress.console.print(f"{path}: {problem}", highlight=False, markup=False, soft_wrap=True)
-            refused += bool(problems.refusals)
-            progress.advance(bar)
-    return refused
-
-
 @dataclass(frozen=True)
 class Problems:
-    """refusals: pages that were not digitized. notes: documents that could not be made of a digitized page."""
+    """refusals: files or pages that were not digitized. notes: what is missing beside a page that was."""
 
     refusals: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def _stems(images: Sequence[Path]) -> list[str]:
-    """One stem for each file; files of one name and different endings or folders do not overwrite one another."""
-    taken: set[str] = set()
-    stems = []
-    for path in images:
-        stem, number = path.stem, 1
-        if stem in taken and path.name not in taken:
-            stem = path.name
-        while stem in taken:
-            number += 1
-            stem = f"{path.stem}-{number}"
-        taken.add(stem)
-        stems.append(stem)
-    return stems
+@dataclass(frozen=True)
+class PageProblems:
+    """The same of one page. no_ecgs: a page that is no ECG, which only a document without any fails for."""
+
+    refusals: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    no_ecgs: tuple[str, ...] = ()
 
 
-def _digitize_file(eye: Eye, task: Task, folder: Path, formats: Sequence[str]) -> Problems:
-    data = task.path.read_bytes()
-    sha256 = hashlib.sha256(data).hexdigest()
-    arrival = Arrival(Door.WEB, sender="digitize", file_name=task.path.name, order=task.order)
-    try:
-        unpacked = unpack(task.path, arrival, LimitsSection(), IdentitySection())
-        pages = list(unpacked.pages)
-    except Refused as error:
-        return Problems((f"{error.code}: {error.why}",))
-    order = task.order if task.order != Order() else unpacked.order
-    refusals: list[str] = []
-    notes: list[str] = []
-    for number, page in pages:
-        where = f"page {number}: " if len(pages) > 1 else ""
+class Names:
+    """Hands out the names of results, without their endings: none twice, and none that would replace an input."""
+
+    def __init__(self, images: Sequence[Path], folder: Path, formats: Sequence[str]) -> None:
+        self._folder = folder
+        self._endings = {*(ENDINGS.get(form, form) for form in formats), "json"}
+        self._inputs = {image.resolve() for image in images}
+        self._taken: set[str] = set()
+        self._of_file = {image: self._take(image.stem, image.name) for image in dict.fromkeys(images)}
+
+    def of(self, image: Path, page: int, page_count: int) -> str:
+        """The name for a page: the file's own where it is the only one."""
+        if page_count == 1:
+            return self._of_file[image]
+        return self._take(f"{self._of_file[image]}-{page}", f"{image.name}-{page}")
+
+    def _take(self, *wanted: str) -> str:
+        numbered = (f"{wanted[0]}-{number}" for number in count(2))
+        name = next(name for name in chain(wanted, numbered) if self._is_free(name))
+        self._taken.add(name)
+        return name
+
+    def _is_free(self, name: str) -> bool:
+        results = ((self._folder / f"{name}.{ending}").resolve() for ending in self._endings)
+        return name not in self._taken and self._inputs.isdisjoint(results)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A digitized page and what its documents say of where it came from."""
+
+    page: Page
+    recording: Recording
+    order: Order
+    sha256: str
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What is the same for every file of the command. changes: whose ECG the command line says it is."""
+
+    eye: Eye
+    folder: Path
+    formats: Sequence[str]
+    changes: Mapping[str, str]
+    names: Names
+
+    def digitize(self, image: Path) -> Problems:
+        """One file, page by page; whatever is wrong with it stays with it."""
         try:
-            recording = eye.digitize(page)
+            return self._digitize(image)
+        except CodedError as error:
+            return Problems((f"{error.code}: {error.why}",))
+        except OSError as error:
+            return Problems((_in_words(error),))
+
+    def _digitize(self, image: Path) -> Problems:
+        """Raises Refused, TryAgain and OSError where no page can be had."""
+        with image.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        arrival = Arrival(Door.WEB, sender="digitize", file_name=image.name)  # no order: a DICOM page brings its own
+        unpacked = unpack(image, arrival, LimitsSection(), IdentitySection())
+        order = identified(unpacked.order, self.changes)
+        pages = [self._page(image, unpacked, order, sha256, number) for number in range(1, unpacked.page_count + 1)]
+        notes = [note for page in pages for note in page.notes]
+        refusals = [refusal for page in pages for refusal in page.refusals]
+        no_ecgs = [no_ecg for page in pages for no_ecg in page.no_ecgs]
+        if len(no_ecgs) + len(refusals) < len(pages):  # a cover sheet beside an ECG is no failure
+            return Problems(tuple(refusals), tuple(notes + no_ecgs))
+        return Problems(tuple(refusals + no_ecgs), tuple(notes))
+
+    def _page(self, image: Path, unpacked: Unpacked, order: Order, sha256: str, number: int) -> PageProblems:
+        """One page through all steps; it is let go before the next is decoded."""
+        where = f"page {number}: " if unpacked.page_count > 1 else ""
+        try:
+            page = unpacked.read(number)
+            source = Source(page, self.eye.digitize(page), order, sha256, number)
+            notes = self._write(source, self.names.of(image, number, unpacked.page_count))
+            return PageProblems(notes=tuple(where + note for note in notes))
         except Unreadable as error:
-            refusals.append(f"{where}{error.code}: {error.why}")
-            continue
-        stem = task.stem if len(pages) == 1 else f"{task.stem}-{number}"
-        for form in formats:
+            told = (f"{where}{error.code}: {error.why}",)
+            return PageProblems(no_ecgs=told) if error.code == "not_an_ecg" else PageProblems(refusals=told)
+        except CodedError as error:
+            return PageProblems(refusals=(f"{where}{error.code}: {error.why}",))
+        except OSError as error:
+            return PageProblems(refusals=(where + _in_words(error),))
+
+    def _write(self, source: Source, name: str) -> list[str]:
+        """Writes every document of a page and returns what could not be made, and why. Raises OSError."""
+        notes = []
+        for form in self.formats:
             try:
-                content = _document(form, page, recording, order, sha256, number)
+                content = _document(form, source)
             except Held as error:
-                notes.append(f"{where}no {form} written: {error.why}")
+                notes.append(f"no {form} written: {error.why}")
                 continue
-            _write_whole(folder / f"{stem}.{'xml' if form == 'aecg' else form}", content)
-        _write_whole(folder / f"{stem}.json", npz.summary_json(recording).encode())
-    return Problems(tuple(refusals), tuple(notes))
+            _write_whole(self.folder / f"{name}.{ENDINGS.get(form, form)}", content)
+        _write_whole(self.folder / f"{name}.json", npz.summary_json(source.recording).encode())
+        return notes
 
 
-def _document(form: str, page: Page, recording: Recording, order: Order, sha256: str, number: int) -> bytes:
+def digitize_files(
+    images: Sequence[Path], folder: Path, formats: Sequence[str], err: Console, changes: Mapping[str, str]
+) -> int:
+    """Digitizes every file and returns how many had a page that could not be read; reasons go to err.
+
+    changes: keys of Patient and Order, over what a DICOM page says itself; lawful, as ``identified`` requires.
+    """
+    refused = 0
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        bar = progress.add_task("loading the networks", total=len(images))
+        batch = Batch(open_eye(), folder, formats, changes, Names(images, folder, formats))
+        for image in images:
+            progress.update(bar, description=image.name)
+            problems = batch.digitize(image)
+            for problem in problems.notes + problems.refusals:
+                progress.console.print(f"{image}: {problem}", highlight=False, markup=False, soft_wrap=True)
+            refused += bool(problems.refusals)
+            progress.advance(bar)
+    return refused
+
+
+def _in_words(error: OSError) -> str:
+    about = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or type(error).__name__}{about}"
+
+
+def _document(form: str, source: Source) -> bytes:
+    """Raises Held where the document may not be without something that nobody said."""
+    recording, order = source.recording, source.order
     if form == "npz":
         return npz.to_npz(recording)
     if form == "csv":
         return npz.to_csv(recording)
     if form == "png":
-        return draw_png(page, recording)
+        return draw_png(source.page, recording)
     if form == "aecg":
-        return aecg.emit(recording, order, source_sha256=sha256, page=number).data
-    digitized_at = datetime.now(UTC)  # the command's only clock: ContentDate is when the waveform was made
-    return dicom_waveform.emit(recording, order, source_sha256=sha256, page=number, received_at=digitized_at).data
+        return aecg.emit(recording, order, source_sha256=source.sha256, page=source.number).data
+    now = datetime.now(UTC)  # the command's only clock: ContentDate is when the waveform was made
+    return dicom_waveform.emit(recording, order, source_sha256=source.sha256, page=source.number, received_at=now).data
 
 
 def _write_whole(path: Path, content: bytes) -> None:
     """A reader never sees half a file: a temporary name first, then the rename."""
     partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

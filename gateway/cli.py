@@ -83,23 +83,26 @@ def digitize(
         str, typer.Option(help="When the ECG was recorded, as DICOM DT (20240131143000); dcm cannot be without it.")
     ] = "",
 ) -> None:
-    """Digitize pages; exit 0 all digitized, 3 some unreadable (reasons on stderr), 2 bad usage."""
+    """Digitize pages, each into files named after it.
+
+    Exit 0: every page was digitized, or is no ECG beside one in the same file; 3: some were unreadable (reasons on
+    stderr, nothing written for them); 2: bad usage. A dcm or aecg that a digitized page cannot be made into, for want
+    of a date say, is told on stderr and changes no exit status.
+    """
     from gateway.batch import digitize_files, parse_formats
     from gateway.identify import identified
 
+    changes = {"patient_id": patient_id, "acquired_at": acquired_at}
     try:
         wanted = parse_formats(formats)
+        identified(None, changes)
     except ValueError as error:
-        err.print(str(error), highlight=False)
-        raise typer.Exit(BAD_USAGE) from error
+        raise _bad_usage(str(error)) from error
     missing = [image for image in images if not image.is_file()]
-    for image in missing:
-        err.print(f"{image}: no such file", highlight=False, soft_wrap=True)
     if missing:
-        raise typer.Exit(BAD_USAGE)
+        raise _bad_usage("\n".join(f"{image}: no such file" for image in missing))
     folder.mkdir(parents=True, exist_ok=True)
-    order = identified(None, {"patient_id": patient_id, "acquired_at": acquired_at})
-    refused = digitize_files(images, folder, wanted, err, order)
+    refused = digitize_files(images, folder, wanted, err, changes)
     raise typer.Exit(SOME_UNREADABLE if refused else 0)
 
 
