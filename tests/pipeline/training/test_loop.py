@@ -1,6 +1,8 @@
 """The loop of the page networks: it learns, goes on where it stopped, and never loses its checkpoint."""
 
 import csv
+import multiprocessing
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,6 +145,28 @@ def test_a_write_that_fails_leaves_the_checkpoint_before_it(tmp_path, monkeypatc
     again = Run(TASK, 2, tmp_path, CPU)
     again.load()
     assert again.steps == 1
+
+
+def test_a_process_killed_while_it_writes_leaves_a_whole_checkpoint(tmp_path):
+    run = Run(TASK, 1, tmp_path, CPU)
+    run.save()
+
+    def save_on_and_on():
+        while True:
+            run.steps += 1
+            run.save()
+
+    rng, before = np.random.default_rng(0), 0
+    for _ in range(8):
+        process = multiprocessing.get_context("fork").Process(target=save_on_and_on)
+        process.start()
+        time.sleep(rng.uniform(0.05, 0.15))
+        process.kill()
+        process.join()
+        run.load()
+        assert run.steps >= before
+        before = run.steps
+    assert before > 8
 
 
 def options(pool, run, **more):
