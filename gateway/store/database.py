@@ -12,7 +12,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import URL, Connection, CursorResult, Engine, Executable, create_engine, event, func, make_url, select
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from gateway.config import DataSection
@@ -23,6 +32,8 @@ BUSY_TIMEOUT_MS = 30_000  # how long a writer waits for its turn; far above the 
 POOL_CONNECTIONS = 5
 POOL_OVERFLOW = 45  # every C-STORE association and delivery thread may want one at once
 POSTGRES_DISK_FULL = "53100"
+# Our statement was wrong; to try that again would never end. All else that a driver raises is the database's state.
+OUR_FAULT = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,7 @@ class Database:
             self.url,
             pool_size=POOL_CONNECTIONS,
             max_overflow=POOL_OVERFLOW,
+            hide_parameters=True,  # SQLAlchemy's messages quote them, and they hold patients' names
             pool_pre_ping=not self.is_sqlite,
         )
         # SQLite lets writers wait by sleeping ever longer; threads of one process can be woken in turn instead.
@@ -122,17 +134,38 @@ def _take_over_sqlite_transactions(engine: Engine) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """The database's failures as ours: OutOfSpace where its disk is full, TryAgain where it does not answer."""
+    """The database's failures as ours: OutOfSpace where its disk is full, TryAgain where it cannot do its work.
+
+    The latter also where it is damaged, or read-only after a fail-over. A statement that is wrong passes as it is.
+    """
     try:
         yield
-    except OperationalError as error:
+    except OUR_FAULT:
+        raise
+    except DBAPIError as error:
         if _disk_is_full(error.orig):
             raise OutOfSpace("out_of_space", "the database's disk is full") from error
-        if _is_our_fault(error.orig):
+        if isinstance(error, OperationalError) and _is_our_fault(error.orig):
             raise
-        raise TryAgain("database_unavailable", f"the database did not answer: {_first_line(error.orig)}") from error
-    except (InterfaceError, PoolTimeout) as error:
-        raise TryAgain("database_unavailable", f"the database did not answer: {_first_line(error)}") from error
+        raise _unavailable(error) from error
+    except PoolTimeout as error:
+        raise _unavailable(error) from error
+
+
+@contextmanager
+def translated_for_a_door() -> Iterator[None]:
+    """Everything the database raises as TryAgain, our own fault too: the sender must keep its page and come again."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: SQLAlchemyError) -> TryAgain:
+    told = error.orig if isinstance(error, DBAPIError) else error
+    # Of our own faults the type only: a first line may quote the value that the database could not take.
+    what = type(told).__name__ if isinstance(error, OUR_FAULT) else _first_line(told)
+    return TryAgain("database_unavailable", f"the database did not answer: {what}")
 
 
 def _disk_is_full(error: BaseException | None) -> bool:

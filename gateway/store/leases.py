@@ -14,6 +14,8 @@ from gateway.store.rows import AnyRow, claim_from, clean, lock_job, move_job, ne
 from gateway.store.tables import jobs
 
 WORKER_DIED = "our_fault_worker_died"
+# A page given back has met a full disk, say, which it will meet again: those behind it go first for a while.
+RELEASED_WAITS_S = 5.0
 
 
 def claim(database: Database, worker: str, lease_s: float, attempts_max: int) -> Claim | None:
@@ -40,13 +42,15 @@ def heartbeat(database: Database, held: Claim, lease_s: float) -> Claim:
 
 
 def release(database: Database, held: Claim) -> None:
-    """Gives a job back as if it had not been claimed. LostLease where another worker has it now."""
+    """Gives a job back as if it had not been claimed, but not to be lent for RELEASED_WAITS_S. Raises LostLease."""
     with database.write() as tx:
         row = lock_leased(tx, held)
+        # Without a token, lease_until is the moment before which it waits: nobody holds it, nothing can expire.
+        waits_until = _end(tx, RELEASED_WAITS_S)
         tx.execute(
             update(jobs)
             .where(jobs.c.number == row.number)
-            .values(attempts=row.attempts - 1, lease_token=None, lease_worker="", lease_until=None)
+            .values(attempts=row.attempts - 1, lease_token=None, lease_worker="", lease_until=waits_until)
         )
         append(tx, Event.RELEASED, row.job_id, row.lease_worker, state=row.state)
 

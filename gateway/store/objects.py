@@ -16,6 +16,9 @@ from typing import IO
 
 from gateway.errors import NotFound, OutOfSpace
 
+# Pages show patients' names: for the gateway's own user only, whatever its umask is.
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
 SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 SWEEP_LOCK = ".lock"
@@ -26,7 +29,7 @@ class Objects:
     """The folder ``objects/ab/abcdef…`` and, on the same file system, this process's own ``staging/…``."""
 
     def __init__(self, folder: Path) -> None:
-        """Creates the folders, and removes what dead processes left half received. OutOfSpace where it cannot."""
+        """Creates the folders, in one that is there, and removes what dead processes left half received. OutOfSpace."""
         self._root = folder / "objects"
         with space_translated():
             self._create()
@@ -42,6 +45,7 @@ class Objects:
         """Moves a staged file to its place, on disk for good, and returns its size in bytes."""
         target = self.path(sha256)
         with space_translated():
+            staged.chmod(FILE_MODE)  # before it can be found under its hash; doors may have been less careful
             sync_file(staged)
             size_bytes = staged.stat().st_size
             if target.exists() and not self.fault(sha256):
@@ -93,8 +97,9 @@ class Objects:
 
     def _create(self) -> None:
         # All 256 at once, so that receiving a page never has to make a folder's own entry durable.
+        self._root.mkdir(FOLDER_MODE, exist_ok=True)
         for first in range(256):
-            (self._root / f"{first:02x}").mkdir(parents=True, exist_ok=True)
+            (self._root / f"{first:02x}").mkdir(FOLDER_MODE, exist_ok=True)
         sync_folder(self._root)
         sync_folder(self._root.parent)
 
@@ -108,6 +113,11 @@ def space_translated() -> Iterator[None]:
         if error.errno in NO_SPACE:
             raise OutOfSpace("out_of_space", "the disk is full") from error
         raise
+
+
+def private_file(path: Path) -> IO[str]:
+    """A file to write to, created for its own user only; one that is there is opened as it is."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE), "w")
 
 
 def sync_file(path: Path) -> None:
@@ -130,19 +140,19 @@ def sync_folder(path: Path) -> None:
 
 def _open_staging(root: Path) -> tuple[Path, IO[str]]:
     """A staging folder of our own, and the lock that says its owner lives; those of the dead are removed."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / SWEEP_LOCK).open("w") as sweep:
+    root.mkdir(FOLDER_MODE, exist_ok=True)
+    with private_file(root / SWEEP_LOCK) as sweep:
         fcntl.flock(sweep, fcntl.LOCK_EX)  # or a folder could be swept before its new owner has locked it
         for folder in [entry for entry in root.iterdir() if entry.is_dir()]:
             _remove_if_dead(folder)
         ours = root / uuid.uuid4().hex
-        ours.mkdir()
-        lock = (ours / SWEEP_LOCK).open("w")
+        ours.mkdir(FOLDER_MODE)
+        lock = private_file(ours / SWEEP_LOCK)
         fcntl.flock(lock, fcntl.LOCK_EX)
     return ours, lock
 
 
 def _remove_if_dead(folder: Path) -> None:
-    with suppress(BlockingIOError), (folder / SWEEP_LOCK).open("a") as lock:
+    with suppress(BlockingIOError), private_file(folder / SWEEP_LOCK) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of a dead process's locks
         shutil.rmtree(folder, ignore_errors=True)

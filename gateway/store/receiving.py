@@ -15,7 +15,7 @@ from gateway.errors import OutOfSpace, QueueFull
 from gateway.job import Arrival, State
 from gateway.order import Patient
 from gateway.store.audit import Event, append, canonical
-from gateway.store.database import Database, Transaction
+from gateway.store.database import Database, Transaction, translated_for_a_door
 from gateway.store.objects import Objects
 from gateway.store.rows import clean, new_id, order_text
 from gateway.store.tables import jobs
@@ -27,6 +27,12 @@ class Receipt:
 
     job_id: str
     duplicate: bool
+
+
+def room(database: Database, objects: Objects, data: DataSection) -> None:
+    """Raises TryAgain, QueueFull or OutOfSpace where a door should not even begin to receive."""
+    with translated_for_a_door(), database.read() as connection:
+        check_room(connection, objects, data)
 
 
 def check_room(connection: Connection, objects: Objects, data: DataSection) -> None:
@@ -44,12 +50,14 @@ def receive(
     """Keeps a staged file and makes it a job. The staged file is gone afterwards, whatever happened."""
     try:
         key = repeat_key(arrival, sha256)
-        with database.read() as connection:
-            if connection.execute(select(jobs.c.job_id).where(jobs.c.repeat_key == key)).first() is None:
-                check_room(connection, objects, data)
-        size_bytes = objects.keep(staged, sha256)
-        with database.write() as tx:
-            return _commit(tx, arrival, sha256, size_bytes, key)
+        with translated_for_a_door():
+            with database.read() as connection:
+                if connection.execute(select(jobs.c.job_id).where(jobs.c.repeat_key == key)).first() is None:
+                    check_room(connection, objects, data)
+            size_bytes = objects.keep(staged, sha256)
+            with database.write() as tx:
+                receipt = _commit(tx, arrival, sha256, size_bytes, key)
+        return receipt
     finally:
         staged.unlink(missing_ok=True)
 

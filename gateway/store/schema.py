@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from gateway.errors import ConfigError
 from gateway.store.database import Database, translated
+from gateway.store.objects import private_file
 
 # Beside this package, in a checkout as in site-packages; not imported, because any folder may hold a "migrations".
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -86,8 +87,9 @@ def _alone(database: Database) -> Iterator[Connection]:
     file = Path(database.url.database or "")
     file.parent.mkdir(parents=True, exist_ok=True)
     # A file lock, because SQLite does not wait for its turn when two processes switch to WAL at once.
-    with file.with_name(f"{file.name}.lock").open("w") as lock, translated():
+    with private_file(file.with_name(f"{file.name}.lock")) as lock, translated():
         fcntl.flock(lock, fcntl.LOCK_EX)
+        private_file(file).close()  # SQLite would create it for everybody; its -wal and -shm get the mode of the file
         raw = database.engine.raw_connection()
         try:
             raw.cursor().execute("PRAGMA journal_mode = WAL")

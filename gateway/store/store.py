@@ -12,7 +12,7 @@ from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, Stat
 from gateway.order import Order
 from gateway.store import audit, leases, outbox, people, proof, reading, receiving, settling
 from gateway.store.database import Database, database_url
-from gateway.store.objects import Objects
+from gateway.store.objects import FOLDER_MODE, Objects
 from gateway.store.proof import AuditReport
 from gateway.store.receiving import Receipt
 from gateway.store.rows import DeliveryRow
@@ -33,8 +33,9 @@ class Store:
 
     @classmethod
     def open(cls, data: DataSection) -> Store:
-        """Opens the store, creating its folders and bringing its schema to the newest revision."""
-        data.folder.mkdir(parents=True, exist_ok=True)
+        """Opens the store, making folders that only its own user may read, and the schema of the newest revision."""
+        data.folder.parent.mkdir(parents=True, exist_ok=True)
+        data.folder.mkdir(FOLDER_MODE, exist_ok=True)
         database = Database(database_url(data))
         try:
             upgrade(database)
@@ -74,8 +75,7 @@ class Store:
 
     def room(self) -> None:
         """Raises QueueFull or OutOfSpace where a door should not even begin to receive."""
-        with self._database.read() as connection:
-            receiving.check_room(connection, self._objects, self._data)
+        receiving.room(self._database, self._objects, self._data)
 
     def receive(self, staged: Path, arrival: Arrival, *, sha256: str) -> Receipt:
         """Keeps a staged file for good and makes it a job; only after this may a door say yes.
@@ -96,7 +96,7 @@ class Store:
         return leases.heartbeat(self._database, claim, lease_s)
 
     def release(self, claim: Claim) -> None:
-        """Gives a job back without counting the attempt. LostLease where another worker has it now."""
+        """Gives a job back without counting the attempt; it waits some seconds, so that others pass. LostLease."""
         leases.release(self._database, claim)
 
     def settle(self, claim: Claim, outcome: Outcome) -> None:

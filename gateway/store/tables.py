@@ -101,7 +101,7 @@ jobs = Table(
     Column("made_by", Text, nullable=False),
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_worker", Text, nullable=False),
-    Column("lease_until", Moment),
+    Column("lease_until", Moment),  # without a token: not to be lent before, for it has just been given back
     CheckConstraint(one_of("state", State), name="state"),
     Index(None, "state", "number"),
 )

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.config import DataSection
 from gateway.job import Arrival, Door, Outcome, State
 from gateway.order import Order, Patient
-from gateway.store import Event, Store
+from gateway.store import Event, Store, leases
 from tests.gateway.storing import (
     LONG_S,
     SHORT_S,
@@ -34,8 +34,9 @@ COLUMNS = ("at", "kind", "job_id", "actor", "detail", "prev_hash", "hash")
 
 
 @pytest.fixture
-def busy(store: Store) -> Store:
+def busy(store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store in which everything that the audit knows has happened."""
+    monkeypatch.setattr(leases, "RELEASED_WAITS_S", 0.0)
     job_id = settled(store, digitized(document("pacs"), document("ehr")), b"1")
     receive(store, b"1")
     store.postpone(on_its_way(store, "pacs"), "Doe^Jane is busy", 0.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,14 @@ from tests.gateway.storing import (
 )
 
 ON_POSTGRESQL = pytest.mark.parametrize("data", [pytest.param("postgresql", marks=pytest.mark.peer)], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def open_umask() -> Iterator[None]:
+    """The least careful umask: modes must come from the store, not from whoever starts it."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
 
 
 def test_lists_the_newest_jobs_first_by_state_and_page(store: Store) -> None:
@@ -112,6 +123,44 @@ def test_a_connection_that_breaks_half_way_is_the_worlds_fault_and_writes_nothin
 def test_a_wrong_statement_is_our_fault_and_not_tried_again(store: Store) -> None:
     with pytest.raises(DBAPIError), store._database.write() as tx:
         tx.execute(text("SELECT nothing FROM nowhere"))
+
+
+@ON_POSTGRESQL
+def test_a_database_that_became_read_only_is_the_worlds_fault(store: Store) -> None:
+    def write_to_a_standby() -> None:
+        with store._database.write() as tx:
+            tx.execute(text("SET TRANSACTION READ ONLY"))
+            append(tx, Event.REPEATED, "0" * 32, "nobody")
+
+    with pytest.raises(TryAgain, match="read-only"):
+        write_to_a_standby()
+
+
+def test_a_damaged_database_is_the_worlds_fault(tmp_path: Path) -> None:
+    with Store.open(DataSection(folder=tmp_path, reserve_mb=0)) as store:
+        receive(store, b"a page")
+    file = tmp_path / "cardioscan.sqlite3"
+    file.write_bytes(file.read_bytes()[:100] + b"\xff" * (file.stat().st_size - 100))
+    with pytest.raises(TryAgain, match="database_unavailable"):
+        Store.open(DataSection(folder=tmp_path, reserve_mb=0))
+
+
+def test_a_door_is_told_to_try_again_whatever_the_database_did(store: Store) -> None:
+    with store._database.write() as tx:
+        tx.execute(text("ALTER TABLE jobs RENAME TO other_jobs"))
+    for verb in (store.room, lambda: receive(store, b"a page")):
+        with pytest.raises(TryAgain, match="database_unavailable"):
+            verb()
+
+
+@pytest.mark.parametrize("data", ["sqlite"], indirect=True)
+def test_everything_in_the_data_folder_is_for_its_own_user_only(store: Store, data: DataSection) -> None:
+    settled(store, held(), b"a page")
+    receive(store, b"another")
+    found = [data.folder, *data.folder.rglob("*")]
+    assert {"cardioscan.sqlite3", "cardioscan.sqlite3-wal", "cardioscan.sqlite3-shm"} <= {path.name for path in found}
+    for path in found:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
 def test_the_embedded_database_lives_in_the_data_folder(tmp_path: Path) -> None:

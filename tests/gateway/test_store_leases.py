@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import LostLease
 from gateway.job import State
-from gateway.store import WORKER_DIED, Store
+from gateway.store import WORKER_DIED, Store, leases
 from tests.gateway.storing import (
     LONG_S,
     SHORT_S,
@@ -25,13 +25,29 @@ def test_lends_the_oldest_page_first_and_each_once(store: Store) -> None:
     assert store.claim("worker-2", LONG_S, 2) is None
 
 
-def test_a_claim_counts_the_attempt_and_a_release_takes_it_back(store: Store) -> None:
+def test_a_claim_counts_the_attempt_and_a_release_takes_it_back(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RELEASED_WAITS_S", 0.0)
     receive(store, b"a page")
     claim = claimed(store)
     assert claim.job.attempts == 1
     store.release(claim)
     assert store.job(claim.job.job_id).attempts == 0
     assert claimed(store).job.attempts == 1
+
+
+def test_a_page_given_back_lets_the_others_pass_and_comes_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RELEASED_WAITS_S", 0.5)
+    first, second = (receive(store, content).job_id for content in (b"1", b"2"))
+    released_at = time.monotonic()
+    store.release(claimed(store))
+    assert claimed(store).job.job_id == second
+    again = store.claim("worker-2", LONG_S, 2)
+    while again is None:
+        assert time.monotonic() < released_at + 30
+        time.sleep(0.05)
+        again = store.claim("worker-2", LONG_S, 2)
+    assert time.monotonic() - released_at >= 0.5
+    assert (again.job.job_id, again.job.attempts) == (first, 1)
 
 
 def test_a_heartbeat_keeps_a_lease(store: Store) -> None:
