@@ -1,0 +1,133 @@
+"""A page in, a recording out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from printed_strips import RATE_HZ, heart
+
+from pipeline.digitize import Digitizer, digitize
+from pipeline.errors import Unreadable
+from pipeline.findings import FindingCode, UnreadableCode
+from pipeline.recording import Known, Lead, Page, Recording, Seen
+from pipeline.score import kaggle_db
+from pipeline.synth.page import faxed_page
+from pipeline.synth.truth import Rendered
+
+
+@pytest.fixture(scope="module")
+def digitizer() -> Digitizer:
+    return Digitizer()
+
+
+@pytest.fixture(scope="module")
+def recording(digitizer: Digitizer, clean: Rendered) -> Recording:
+    return digitizer.digitize(clean.page)
+
+
+def decibels(page: Rendered, found: Recording) -> float:
+    return kaggle_db(page.truth.recording.twelve().millivolts, found.twelve().millivolts, RATE_HZ)
+
+
+def test_a_clean_page_comes_back_as_it_was_printed(clean: Rendered, recording: Recording) -> None:
+    assert recording.layout == "3x4+1"
+    assert (recording.speed_mm_s.value, recording.gain_mm_mv.value) == (25.0, 10.0)
+    assert recording.speed_mm_s.known is Known.PULSE
+    assert [s.lead for s in recording.strips] == [s.lead for s in clean.truth.recording.strips]
+    assert decibels(clean, recording) >= 14.0
+    assert recording.confidence > 0.8
+
+
+def test_page_time_runs_on_from_column_to_column(recording: Recording) -> None:
+    starts = {s.lead: s.start_s for s in recording.strips[:12]}
+    assert starts[Lead.I] == 0.0
+    assert starts[Lead.AVR] == pytest.approx(2.5, abs=0.02)
+    assert starts[Lead.V6] == pytest.approx(7.5, abs=0.02)
+    assert recording.duration_s == pytest.approx(10.0, abs=0.05)
+
+
+def test_what_is_not_read_is_nan_and_marked(recording: Recording) -> None:
+    for strip in recording.strips:
+        nothing = strip.seen == Seen.NOTHING
+        assert np.isnan(strip.millivolts[nothing]).all()
+        assert np.isnan(strip.sigma_mv[nothing]).all()
+        assert np.isfinite(strip.millivolts[~nothing]).all()
+        assert (strip.sigma_mv[~nothing] > 0).all()
+
+
+def test_says_what_made_it_and_how_long_each_stage_took(digitizer: Digitizer, recording: Recording) -> None:
+    assert recording.made_by == digitizer.made_by
+    assert all(len(sha256) == 64 for _, sha256 in recording.made_by.weights)
+    stages = [name for name, _ in recording.seconds]
+    assert stages == ["source", "enhance", "register", "grid", "layout", "calibration", "waveform", "quality"]
+
+
+def test_the_same_page_gives_the_same_recording(clean: Rendered, recording: Recording) -> None:
+    again = digitize(clean.page)
+    assert again.findings == recording.findings
+    for a, b in zip(again.strips, recording.strips, strict=True):
+        assert np.array_equal(a.millivolts, b.millivolts, equal_nan=True)
+
+
+def test_reads_a_fax(digitizer: Digitizer) -> None:
+    page = faxed_page(heart(), RATE_HZ, 11)
+    assert decibels(page, digitizer.digitize(page.page)) >= 14.0
+
+
+def test_a_page_upside_down_is_set_upright_and_says_so(digitizer: Digitizer, clean: Rendered) -> None:
+    turned = Page(np.ascontiguousarray(clean.page.image[::-1, ::-1]), clean.page.dpi)
+    found = digitizer.digitize(turned)
+    assert FindingCode.ORIENTATION_CORRECTED in {f.code for f in found.findings}
+    assert decibels(clean, found) >= 14.0
+
+
+def test_reads_six_rows_of_two_columns(digitizer: Digitizer, six_by_two: Rendered) -> None:
+    found = digitizer.digitize(six_by_two.page)
+    assert found.layout == "6x2+1"
+    assert decibels(six_by_two, found) >= 12.0
+
+
+def ruled_paper() -> np.ndarray:
+    image = np.full((1200, 1600, 3), 255, np.uint8)
+    image[::8] = image[:, ::8] = (255, 205, 205)
+    image[::40] = image[:, ::40] = (240, 130, 130)
+    return image
+
+
+def test_refuses_a_blank_page(digitizer: Digitizer) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        digitizer.digitize(Page(np.full((1200, 1600, 3), 255, np.uint8)))
+    assert refusal.value.code in {UnreadableCode.NOT_AN_ECG, UnreadableCode.NO_TRACES}
+
+
+def test_refuses_empty_ecg_paper(digitizer: Digitizer) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        digitizer.digitize(Page(ruled_paper()))
+    assert refusal.value.code in {UnreadableCode.NOT_AN_ECG, UnreadableCode.NO_TRACES}
+
+
+def test_refuses_lines_that_are_no_heart(digitizer: Digitizer) -> None:
+    """A random walk on ECG paper has rows, a grid and a length of ten seconds, but no beats."""
+    image = ruled_paper()
+    rng = np.random.default_rng(5)
+    x = np.arange(100, 1500)
+    for row in range(4):
+        y = 200 + 260 * row + np.cumsum(rng.normal(0, 1.6, len(x)))
+        y -= np.linspace(0, y[-1] - y[0], len(x))
+        for dy in (0, 1):
+            image[np.clip(np.round(y).astype(int) + dy, 0, 1199), x] = 20
+    with pytest.raises(Unreadable) as refusal:
+        digitizer.digitize(Page(image))
+    assert refusal.value.code in set(UnreadableCode)
+
+
+def test_refuses_noise(digitizer: Digitizer) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (900, 1200, 3)).astype(np.uint8)
+    with pytest.raises(Unreadable):
+        digitizer.digitize(Page(noise))
+
+
+def test_refuses_an_image_too_small_for_a_trace(digitizer: Digitizer, clean: Rendered) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        digitizer.digitize(Page(np.ascontiguousarray(clean.page.image[:200, :300])))
+    assert refusal.value.code == UnreadableCode.IMAGE_TOO_SMALL
