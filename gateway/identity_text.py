@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 
-from gateway.unpack.dicom_order import is_date_time
+from gateway.unpack.dicom_order import is_date_time, is_uid
 
 DATE_KEYS = ("birth_date", "study_date")
 TEXT_MAX = 64  # characters: DICOM's LO and one component group of its PN (PS3.5 6.2)
-LAWFUL_UID = re.compile(r"[0-9.]{1,64}")
 ISO = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(\.\d{1,6})?)?)?)?)?(Z|[+-]\d\d:?\d\d)?")
 
 FORMS = {  # what to write instead, for a person
@@ -45,5 +44,5 @@ def lawful(key: str, text: str) -> str | None:
     if key == "sex":
         return text.upper() if text.upper() in ("M", "F", "O") else None
     if key == "study_uid":
-        return text if LAWFUL_UID.fullmatch(text) else None
+        return text if is_uid(text) else None
     return text

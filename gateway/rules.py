@@ -1,8 +1,9 @@
 """Routing rules: match, explain, replay.
 
 A rule holds if all its conditions hold. ``match = "first"``: the first rule that holds decides alone.
-``match = "all"``: every rule that holds counts; a hold wins over a refusal and a refusal over sends, for a person can
-still refuse or send what is held, but nobody sees what was refused; the sends of several rules are united.
+``match = "all"``: every rule that holds counts; a hold wins over a refusal and a refusal over sends, for a person
+sees what is held and can give it up, or identify or retry it so that it is routed anew, but nobody looks for what was
+refused; the sends of several rules are united.
 With no rules at all every recording goes to every destination.
 
 A condition on a value that is absent does not hold, so the negated one does. Values are compared as they came: case

@@ -98,7 +98,7 @@ def _subject(root: Element, patient: Patient, patient_root: str) -> None:
     scope = next((oid for oid in (patient_root, issuer) if _OID.fullmatch(oid)), str(derived_uuid("issuer", issuer)))
     _add(subject, "id", root=scope, extension=identity.plain("patient id", patient.patient_id))
     person = _add(subject, "subjectDemographicPerson")
-    for name in identity.person_names("patient name", patient.name)[:1]:
+    if name := identity.one_name("patient name", patient.name):
         parts = _add(person, "name")
         for tag, text in (("prefix", name.prefix), ("given", name.given), ("given", name.middle)):
             if text:

@@ -36,6 +36,11 @@ def person_names(what: str, pn: str) -> tuple[PersonName, ...]:
     return tuple(PersonName(*(part.strip() for part in group.split("^"))) for group in groups)
 
 
+def one_name(what: str, pn: str) -> PersonName | None:
+    """The first group of a DICOM PN that says anything, for a format that holds one. Raises Held(bad_identity)."""
+    return next((name for name in person_names(what, pn) if name != PersonName()), None)
+
+
 def plain(what: str, value: str) -> str:
     """The value itself. Raises Held(bad_identity) where it holds a control character."""
     if CONTROL.search(value):
@@ -52,4 +57,4 @@ def like(what: str, value: str, form: tuple[str, str]) -> str:
 
 def bad(what: str, form: str) -> Held:
     """The one way to say that a text of the order cannot be sent. It never holds the text: logs carry no patient."""
-    return Held("bad_identity", f"the {what} is not as it must be ({form}); correct it and release the page")
+    return Held("bad_identity", f"the {what} is not as it must be ({form}); identify the page with the right one")

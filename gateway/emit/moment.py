@@ -60,7 +60,7 @@ def acquired(order: Order) -> Moment | None:
         raise Held(
             "bad_acquisition_date",
             f"the acquisition time from {order.acquired_from or 'the order'} is not a date as DICOM writes it "
-            "(YYYYMMDDHHMMSS or the beginning of it); correct it and release the page",
+            "(YYYYMMDDHHMMSS or the beginning of it); identify the page with the right one",
         )
     return Moment(digits, match[2] or "", match[3] or "")
 
@@ -71,6 +71,6 @@ def must_be_acquired(order: Order) -> Moment:
     if moment is None:
         raise Held(
             "no_acquisition_date",
-            "nothing says when this ECG was recorded, and the document must; read it off the page and release it",
+            "nothing says when this ECG was recorded, and the document must; identify the page with its date",
         )
     return moment

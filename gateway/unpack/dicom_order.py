@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import struct
+import unicodedata
 import warnings
 import zlib
 from datetime import datetime
@@ -55,6 +56,8 @@ NUMBER_VRS = frozenset(("US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"))
 DATE_TIME = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d{1,6})?)?)?)?)?)?(?:[+-]\d{4})?")
 DATE = re.compile(r"\d{8}")
 OLD_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # ACR-NEMA's form, which PS3.5 asks readers to accept
+UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")  # PS3.5 9.1: no empty component, no leading zero
+UID_MAX = 64  # characters
 TIME = re.compile(r"\d\d(?:\d\d(?:\d\d(?:\.\d{1,6})?)?)?")
 
 
@@ -76,7 +79,8 @@ def order_from_dicom(dataset: Dataset, identity: IdentitySection) -> Order:
     """The Order in a dataset. What is missing or unreadable is "", never a guess.
 
     The acquisition time is the first of identity.acquired_at_from that holds a lawful date; a ...Date is joined with
-    its ...Time.
+    its ...Time. A Study Instance UID that breaks the rules for UIDs counts as missing, for no receiver could take it:
+    what is made then belongs to a study of its own, as for a page that came as a file.
     """
     texts = Texts(dataset)
     acquired_at, acquired_from = acquired(texts, identity.acquired_at_from)
@@ -89,7 +93,7 @@ def order_from_dicom(dataset: Dataset, identity: IdentitySection) -> Order:
     )
     return Order(
         patient=patient,
-        study_uid=texts["StudyInstanceUID"],
+        study_uid=texts["StudyInstanceUID"] if is_uid(texts["StudyInstanceUID"]) else "",
         study_id=texts["StudyID"],
         study_date=texts.date("StudyDate"),
         study_time=texts.time("StudyTime"),
@@ -159,8 +163,19 @@ def text_of(dataset: Dataset, keyword: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without the padding of PS3.5 6.2 and without control characters, which no receiver of these texts allows."""
-    return (text if text.isprintable() else "".join(c for c in text if c.isprintable())).strip()
+    """Without the padding of PS3.5 6.2 and without control characters, which no receiver of these texts allows.
+
+    Other spaces than the ASCII one, such as U+3000 between the parts of a Japanese name, become that.
+    """
+    if not text.isprintable():
+        spaced = (" " if unicodedata.category(c) == "Zs" else c for c in text)
+        text = "".join(c for c in spaced if c.isprintable())
+    return text.strip()
+
+
+def is_uid(text: str) -> bool:
+    """Whether a text is a UID as PS3.5 9.1 builds them."""
+    return len(text) <= UID_MAX and UID.fullmatch(text) is not None
 
 
 def is_date_time(text: str) -> bool:

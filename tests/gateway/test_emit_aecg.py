@@ -193,6 +193,19 @@ def test_patient_demographics() -> None:
     assert person.find("h:birthTime", NS).get("value") == "19540131"
 
 
+def test_a_name_without_an_alphabetic_group_is_the_ideographic_one() -> None:
+    order = make.order(patient=Patient("4711", name="=山田^太郎"))
+    person = read(make.three_by_four(), order).find(".//h:subjectDemographicPerson", NS)
+    name = [(etree.QName(part).localname, part.text) for part in person.find("h:name", NS)]
+    assert name == [("given", "太郎"), ("family", "山田")]
+
+
+@pytest.mark.parametrize("nothing", ["", "=", "^^=^"])
+def test_a_name_that_says_nothing_is_left_out(nothing: str) -> None:
+    person = read(make.three_by_four(), make.order(patient=Patient("4711", name=nothing)))
+    assert person.find(".//h:subjectDemographicPerson/h:name", NS) is None
+
+
 def test_the_trial_does_not_apply() -> None:
     assert read(make.three_by_four()).find(".//h:clinicalTrial/h:id", NS).attrib == {"nullFlavor": "NA"}
 

@@ -138,6 +138,11 @@ def test_visit_and_order() -> None:
     assert (obr[18], obr[24], obr[25]) == ("A-17", "EC", "P")
 
 
+def test_a_physician_without_an_alphabetic_name_keeps_the_ideographic_one() -> None:
+    out = emitted(make.three_by_four(), make.order(referring_physician="=山田^太郎"))
+    assert only("PV1", out)[8] == "^山田^太郎"
+
+
 def test_filler_number_is_the_orders_own_or_one_for_this_page_for_good() -> None:
     ours = only("OBR", emitted(make.three_by_four()))[3]
     assert re.fullmatch(r"[A-Z2-7]{16}\^CARDIOSCAN", ours)

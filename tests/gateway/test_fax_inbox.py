@@ -335,6 +335,7 @@ class TestIdentity:
             ('{"birth_date": "19501302"}', "no lawful value"),
             ('{"acquired_at": "yesterday"}', "no lawful value"),
             ('{"study_uid": "../../x"}', "no lawful value"),
+            ('{"study_uid": "1..2"}', "no lawful value"),
             ('{"name": "A\\u0000B"}', "unlawful"),
             ('{"name": "' + "A" * 65 + '"}', "64 characters"),
             ('{"patient_id": "1", "patient_id": "2"}', "not JSON"),

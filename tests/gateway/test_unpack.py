@@ -421,6 +421,29 @@ class TestOrder:
         order = opened(save(made, tmp_path / "x")).order
         assert (order.acquired_at, order.acquired_from) == (moment, source)
 
+    @pytest.mark.parametrize("number", ["1..2", "..", "1.02", "1.2.", "1." + "2" * 63, "study 7"])
+    def test_a_study_uid_that_is_not_built_as_one_counts_as_missing(self, tmp_path: Path, number: str) -> None:
+        made = dicom_object()
+        put_pixels(made, gradient()[None])
+        made.StudyInstanceUID = number
+        order = opened(save(made, tmp_path / "x")).order
+        assert order.study_uid == ""
+        assert ("StudyInstanceUID", number) in order.attributes
+
+    @pytest.mark.parametrize("number", ["1.2.0.3", "2.25." + "9" * 39, "0.1"])
+    def test_a_study_uid_that_is_built_as_one_is_kept(self, tmp_path: Path, number: str) -> None:
+        made = dicom_object()
+        put_pixels(made, gradient()[None])
+        made.StudyInstanceUID = number
+        assert opened(save(made, tmp_path / "x")).order.study_uid == number
+
+    def test_the_wide_space_of_a_japanese_name_is_a_space(self, tmp_path: Path) -> None:
+        made = dicom_object()
+        put_pixels(made, gradient()[None])
+        made.SpecificCharacterSet = "ISO_IR 192"
+        made.PatientName = "=\u5c71\u7530\u3000\u592a\u90ce\u3000"
+        assert opened(save(made, tmp_path / "x")).order.patient.name == "=\u5c71\u7530 \u592a\u90ce"
+
     def test_a_senseless_sex_or_birth_date_stays_empty(self, tmp_path: Path) -> None:
         made = dicom_object()
         put_pixels(made, gradient()[None])

@@ -69,7 +69,7 @@ def visit(pv1: Any, order: Order) -> None:
     """PV1. Raises Held(bad_identity)."""
     pv1.pv1_1 = "1"
     pv1.pv1_2 = "U"  # table 0004, unknown: a page does not tell whether its patient was admitted
-    for name in identity.person_names("referring physician", order.referring_physician)[:1]:
+    if name := identity.one_name("referring physician", order.referring_physician):
         pv1.pv1_8 = fields("", name.family, name.given, name.middle, name.suffix, name.prefix)
     if order.visit_number:
         pv1.pv1_19 = escaped(identity.plain("visit number", order.visit_number))
