@@ -19,6 +19,7 @@ from gateway.deliver.mllp import MllpClient
 from gateway.deliver.sender import Delivered, Sender
 from gateway.errors import LostLease, Refused, TryAgain
 from gateway.job import Delivery, Document
+from gateway.trouble import frames_of
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +132,8 @@ class DeliveryLoop:
             log.warning("destination %s: the lease ran out while a document was in flight", name)
         except TryAgain as error:
             log.warning("destination %s: the store is not to be reached: %s", name, error.code)
-        except Exception:
-            log.exception("destination %s: the store failed", name)
+        except Exception as error:  # noqa: BLE001 - logged below, without its text
+            log.error("destination %s: the store failed\n%s", name, frames_of(error))
         return STORE_TROUBLE_S
 
     def _rest(self) -> None:
@@ -144,8 +145,9 @@ class DeliveryLoop:
             return self._sender.send(self._document(delivery))
         except (TryAgain, Refused) as error:
             return error
-        except Exception as error:  # our fault: this document waits for a person, the next may go
-            log.exception("destination %s: delivery %d: our fault", self.destination.name, delivery.delivery_id)
+        except Exception as error:  # noqa: BLE001 - our fault: this document waits for a person, the next may go
+            name, number = self.destination.name, delivery.delivery_id
+            log.error("destination %s: delivery %d: our fault\n%s", name, number, frames_of(error))
             self._sender.close()
             why = f"an error of the gateway itself ({type(error).__name__}); the log has the details"
             return Refused("our_fault", why)

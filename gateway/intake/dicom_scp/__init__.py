@@ -17,8 +17,9 @@ from gateway.intake.dicom_scp.connection import GuardedSocket, WakingQueue
 from gateway.intake.dicom_scp.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, supported_contexts
 from gateway.intake.dicom_scp.handler import CStoreHandler, Status
 from gateway.intake.dicom_scp.server import GuardedServer
-from gateway.intake.dicom_scp.staging import IMPLEMENTATION_CLASS_UID, LAWFUL_UID, StagedObject, StagingDimse, file_head
+from gateway.intake.dicom_scp.staging import IMPLEMENTATION_CLASS_UID, StagedObject, StagingDimse, file_head
 from gateway.store import Store
+from gateway.unpack.dicom_order import is_uid
 
 __all__ = ["STORAGE_CLASSES", "TRANSFER_SYNTAXES", "DicomScp", "Status"]
 
@@ -29,7 +30,9 @@ IMPLEMENTATION_NAME = "CARDIOSCAN"
 STOP_PATIENCE_S = 3.0  # for objects half way in when the gateway stops; the sender sends the rest again
 ROOM_KNOWN_S = 0.5  # how long an answer of store.room() is good for: it counts the queue
 
-# pynetdicom logs identifiers, UIDs and PDUs by default; our log has job ids and hashes only.
+# pynetdicom logs identifiers, UIDs, PDUs and the texts of exceptions, which may quote any of them; our log has job ids
+# and hashes only, and says itself who was rejected, what was refused and what failed.
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)
 _config.LOG_HANDLER_LEVEL = "none"
 _config.LOG_REQUEST_IDENTIFIERS = False
 _config.LOG_RESPONSE_IDENTIFIERS = False
@@ -112,7 +115,7 @@ class DicomScp:
         return staged
 
     def _objection(self, sop_class: str, sop_instance: str) -> CodedError | None:
-        if not (LAWFUL_UID.fullmatch(sop_class) and LAWFUL_UID.fullmatch(sop_instance)):
+        if not (is_uid(sop_class) and is_uid(sop_instance)):
             return Refused("invalid_uid", "the SOP Instance UID is not lawful")
         return self._no_room()
 

@@ -10,12 +10,13 @@ from pydicom.dataset import Dataset
 
 from gateway.config import Config
 from gateway.errors import CodedError, Refused, TryAgain
-from gateway.intake.dicom_scp.staging import LAWFUL_UID, StagedObject
+from gateway.intake.dicom_scp.staging import StagedObject
 from gateway.job import Arrival, Door
 from gateway.order import Order
 from gateway.store import Store
+from gateway.trouble import frames_of
 from gateway.unpack import MediaType
-from gateway.unpack.dicom_order import order_from_dicom, read_header
+from gateway.unpack.dicom_order import is_uid, order_from_dicom, read_header
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class CStoreHandler:
             log.warning("C-STORE from %s at %s: %04X %s", sender.ae_title, sender.address, status, error)
             return _answer(status, error.why)
         except OSError as error:  # the disk, not the object: the sender keeps it and comes again
-            log.exception("C-STORE from %s at %s: the disk failed", sender.ae_title, sender.address)
+            log.error("C-STORE from %s at %s: the disk failed\n%s", sender.ae_title, sender.address, frames_of(error))
             return _answer(Status.OUT_OF_RESOURCES, f"storage failed: {error.strerror}")
         finally:
             staged.close()
@@ -78,7 +79,7 @@ class CStoreHandler:
         """Whose ECG it is, once it is certain that command and dataset speak of the same object."""
         sop_class, sop_instance = str(event.request.AffectedSOPClassUID), str(event.request.AffectedSOPInstanceUID)
         order = order_from_dicom(read_header(staged.path), self._config.identity)
-        if not LAWFUL_UID.fullmatch(order.source.sop_instance_uid):
+        if not is_uid(order.source.sop_instance_uid):
             raise Refused("no_sop_instance", "the dataset has no lawful SOP Instance UID")
         if (order.source.sop_class_uid, order.source.sop_instance_uid) != (sop_class, sop_instance):
             raise Refused("does_not_match", "command and dataset name different objects")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import queue
-import re
 import struct
 import uuid
 import weakref
@@ -20,7 +20,8 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from gateway.errors import CodedError, OutOfSpace, Refused
 
-LAWFUL_UID = re.compile(r"[0-9.]{1,64}")  # PS3.5 9: digits and points, no more than 64
+log = logging.getLogger(__name__)
+
 NO_DATASET = 0x0101  # PS3.7 E.1: the value of Command Data Set Type that says so
 # Names our files' writer. Without a version: the same object must give the same bytes after an upgrade.
 IMPLEMENTATION_CLASS_UID = UID("2.25.232786204571438520186270944113258412751")
@@ -128,8 +129,11 @@ class StagedObject:
 
 
 def _discard(descriptor: int, path: Path) -> None:
-    os.close(descriptor)
-    path.unlink(missing_ok=True)
+    try:
+        os.close(descriptor)
+        path.unlink(missing_ok=True)
+    except OSError as error:  # what was answered stays true; the next start sweeps the folder
+        log.warning("a staged file could not be removed: %s", error.strerror)
 
 
 class StagingDimse(DIMSEServiceProvider):
