@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -16,7 +16,6 @@ from gateway.app import Eye, open_eye
 from gateway.config import IdentitySection, LimitsSection
 from gateway.emit import aecg, dicom_waveform, npz
 from gateway.errors import CodedError, Held
-from gateway.identify import identified
 from gateway.job import Arrival, Door
 from gateway.order import Order
 from gateway.unpack import Unpacked, unpack
@@ -25,6 +24,7 @@ from pipeline.picture import draw_png
 from pipeline.recording import Page, Recording
 
 FORMATS = ("npz", "csv", "dcm", "aecg", "png")
+Identify = Callable[[Order], Order]
 ENDINGS = {"aecg": "xml"}  # of files; the others are named as they end
 
 
@@ -94,12 +94,12 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What is the same for every file of the command. changes: whose ECG the command line says it is."""
+    """What is the same for every file of the command. identify: what a page's own order becomes."""
 
     eye: Eye
     folder: Path
     formats: Sequence[str]
-    changes: Mapping[str, str]
+    identify: Identify
     names: Names
 
     def digitize(self, image: Path) -> Problems:
@@ -117,7 +117,7 @@ class Batch:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         arrival = Arrival(Door.WEB, sender="digitize", file_name=image.name)  # no order: a DICOM page brings its own
         unpacked = unpack(image, arrival, LimitsSection(), IdentitySection())
-        order = identified(unpacked.order, self.changes)
+        order = self.identify(unpacked.order)
         pages = [self._page(image, unpacked, order, sha256, number) for number in range(1, unpacked.page_count + 1)]
         notes = [note for page in pages for note in page.notes]
         refusals = [refusal for page in pages for refusal in page.refusals]
@@ -157,17 +157,17 @@ class Batch:
 
 
 def digitize_files(
-    images: Sequence[Path], folder: Path, formats: Sequence[str], err: Console, changes: Mapping[str, str]
+    images: Sequence[Path], folder: Path, formats: Sequence[str], err: Console, identify: Identify
 ) -> int:
     """Digitizes every file and returns how many had a page that could not be read; reasons go to err.
 
-    changes: keys of Patient and Order, over what a DICOM page says itself; lawful, as ``identified`` requires.
+    identify: an order as a page brings it, empty for one that is no DICOM, to whose ECG the command line says it is.
     """
     refused = 0
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("loading the networks", total=len(images))
-        batch = Batch(open_eye(), folder, formats, changes, Names(images, folder, formats))
+        batch = Batch(open_eye(), folder, formats, identify, Names(images, folder, formats))
         for image in images:
             progress.update(bar, description=image.name)
             problems = batch.digitize(image)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, NotFound
+from pipeline.errors import WeightsError
 
 if TYPE_CHECKING:
     from gateway.store import Store
@@ -27,8 +29,8 @@ app.add_typer(rules_app, name="rules")
 app.add_typer(audit_app, name="audit")
 app.add_typer(db_app, name="db")
 
-out = Console()
-err = Console(stderr=True)
+out = Console(emoji=False)  # a reason that holds ":x:" is no picture
+err = Console(stderr=True, emoji=False)
 
 BAD_USAGE = 2
 SOME_UNREADABLE = 3
@@ -46,10 +48,10 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        err.print(f"[red]configuration:[/red] {error}", highlight=False)
+        _marked("configuration:", "red", f" {error}", err)
         sys.exit(BAD_USAGE)
-    except GatewayError as error:
-        err.print(f"[red]error:[/red] {error}", highlight=False)
+    except (GatewayError, WeightsError, OSError) as error:
+        _marked("error:", "red", f" {error}", err)
         sys.exit(FAILED)
 
 
@@ -102,7 +104,7 @@ def digitize(
     if missing:
         raise _bad_usage("\n".join(f"{image}: no such file" for image in missing))
     folder.mkdir(parents=True, exist_ok=True)
-    refused = digitize_files(images, folder, wanted, err, changes)
+    refused = digitize_files(images, folder, wanted, err, lambda own: identified(own, changes))
     raise typer.Exit(SOME_UNREADABLE if refused else 0)
 
 
@@ -117,8 +119,8 @@ def check(
     settings = load(config)
     report = check_all(settings, peers=peers)
     for line in report:
-        mark = "[green]ok[/green]" if line.ok else "[red]problem[/red]"
-        out.print(f"{mark}  {line.what}: {line.words}", highlight=False, soft_wrap=True)
+        mark, colour = ("ok", "green") if line.ok else ("problem", "red")
+        _marked(mark, colour, f"  {line.what}: {line.words}", out)
     raise typer.Exit(0 if all(line.ok for line in report) else FAILED)
 
 
@@ -133,7 +135,7 @@ def rules_explain(
     from gateway.explain import explain_file
 
     for line in explain_file(load(config), file, sender=sender, called=called):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+        _say(line)
 
 
 @jobs_app.command("list")
@@ -148,14 +150,14 @@ def jobs_list(
     try:
         wanted = State(state) if state else None
     except ValueError as error:
-        err.print(f"no such state: {state}; one of {', '.join(State)}", highlight=False)
-        raise typer.Exit(BAD_USAGE) from error
+        raise _bad_usage(f"no such state: {state}; one of {', '.join(State)}") from error
     with _open_store(load(config)) as store:
-        table = Table("job", "state", "door", "sender", "received", "why")
-        for job in store.jobs(wanted, limit, 0):
-            when = job.received_at.isoformat(sep=" ", timespec="seconds")
-            table.add_row(job.job_id, job.state, job.arrival.door, job.arrival.sender, when, job.code)
-        out.print(table)
+        jobs = store.jobs(wanted, limit, 0)
+    table = _table("job", "state", "door", "sender", "received", "why")
+    for job in jobs:
+        when = job.received_at.isoformat(sep=" ", timespec="seconds")
+        table.add_row(*_cells(job.job_id, job.state, job.arrival.door, job.arrival.sender, when, job.code))
+    out.print(table)
 
 
 @jobs_app.command("show")
@@ -163,14 +165,15 @@ def jobs_show(job_id: str, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Show one job: its pages, its deliveries and the reasons."""
     with _open_store(load(config)) as store:
         job = store.job(job_id)
-        out.print(f"{job.job_id}  {job.state}  {job.code}  {job.why}", highlight=False, soft_wrap=True)
-        out.print(f"sha256 {job.sha256}, {job.size_bytes} bytes, from {job.arrival.door} {job.arrival.sender}")
-        for page in store.pages(job_id):
-            out.print(f"page {page.number}: {page.verdict} {page.code} {page.why}", highlight=False, soft_wrap=True)
-        table = Table("destination", "document", "name", "state", "attempts", "why")
-        for row in store.deliveries(job_id):
-            table.add_row(row.destination, row.kind, row.name, row.state, str(row.attempts), row.why)
-        out.print(table)
+        pages, deliveries = store.pages(job_id), store.deliveries(job_id)
+    _say(f"{job.job_id}  {job.state}  {job.code}  {job.why}")
+    _say(f"sha256 {job.sha256}, {job.size_bytes} bytes, from {job.arrival.door} {job.arrival.sender}")
+    for page in pages:
+        _say(f"page {page.number}: {page.verdict} {page.code} {page.why}")
+    table = _table("destination", "document", "name", "state", "attempts", "why")
+    for row in deliveries:
+        table.add_row(*_cells(row.destination, row.kind, row.name, row.state, str(row.attempts), row.why))
+    out.print(table)
 
 
 @jobs_app.command("retry")
@@ -178,7 +181,7 @@ def jobs_retry(job_id: str, config: ConfigOption = DEFAULT_CONFIG, actor: ActorO
     """Digitize a held or refused job again."""
     with _open_store(load(config)) as store:
         store.retry(job_id, _named(actor))
-    out.print(f"{job_id} waits for a worker again")
+    _say(f"{job_id} waits for a worker again")
 
 
 @jobs_app.command("resend")
@@ -191,7 +194,7 @@ def jobs_resend(
     """Send a job's documents again, the same bytes under the same names."""
     with _open_store(load(config)) as store:
         store.resend(job_id, _named(actor), destination or None)
-    out.print(f"{job_id} is queued again")
+    _say(f"{job_id} is queued again")
 
 
 @jobs_app.command("identify")
@@ -248,12 +251,19 @@ def jobs_identify(
 
 @audit_app.command("verify")
 def audit_verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Recompute the chain and prove that every acknowledged page is accounted for."""
+    """Recompute the chain and prove that every acknowledged page is accounted for.
+
+    A page that is received or digitized is accounted for too, but not finished: how many there are is told.
+    """
+    from gateway.job import State
+
     with _open_store(load(config)) as store:
         report = store.verify_audit()
     for problem in report.problems:
-        err.print(problem, highlight=False, soft_wrap=True)
-    out.print(f"{'verified' if report.ok else 'NOT verified'}: {report.rows} audit rows")
+        _say(problem, err)
+    unfinished = sum(report.jobs.get(state, 0) for state in (State.RECEIVED, State.DIGITIZED))
+    verdict = "verified" if report.ok else "NOT verified"
+    _say(f"{verdict}: {report.rows} audit rows, {sum(report.jobs.values())} jobs, {unfinished} of them unfinished")
     raise typer.Exit(0 if report.ok else FAILED)
 
 
@@ -275,7 +285,7 @@ def audit_export(
 def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Bring the database schema to this version."""
     with _open_store(load(config)) as store:
-        out.print(store.check())
+        _say(store.check())
 
 
 @app.command()
@@ -289,6 +299,22 @@ def describe() -> None:
 def _say(line: str, console: Console = out) -> None:
     """One line as it is: texts of peers and people hold brackets, which are no markup of ours."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _marked(mark: str, colour: str, line: str, console: Console) -> None:
+    """A coloured word, then a line as it is."""
+    console.print(Text.assemble((mark, colour), line), highlight=False, soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    """A table that wraps what does not fit and cuts nothing; its first column is what one copies: it stays whole."""
+    first, *rest = columns
+    return Table(Column(first, no_wrap=True, overflow="fold"), *(Column(name, overflow="fold") for name in rest))
+
+
+def _cells(*texts: str) -> list[Text]:
+    """Cells as they are: a string would be read as markup."""
+    return [Text(text) for text in texts]
 
 
 def _bad_usage(why: str) -> typer.Exit:

@@ -18,6 +18,7 @@ from gateway.batch import Names, digitize_files
 from gateway.config import IdentitySection, LimitsSection
 from gateway.demo.secondary_capture import secondary_capture
 from gateway.errors import Refused, TryAgain
+from gateway.identify import identified
 from gateway.job import Arrival
 from gateway.order import Order
 from gateway.unpack import MediaType, Unpacked, unpack
@@ -71,7 +72,9 @@ def _run(
 ) -> tuple[int, str, list[str]]:
     folder.mkdir(exist_ok=True)
     told = io.StringIO()
-    refused = digitize_files(images, folder, formats, Console(file=told, width=200), changes or {})
+    refused = digitize_files(
+        images, folder, formats, Console(file=told, width=200), lambda own: identified(own, changes or {})
+    )
     return refused, told.getvalue(), sorted(path.name for path in folder.iterdir())
 
 

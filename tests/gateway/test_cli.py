@@ -24,7 +24,7 @@ from pipeline.score import kaggle_db
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.other import render_not_an_ecg
 from pipeline.synth.page import clean_page
-from tests.gateway.storing import settled
+from tests.gateway.storing import arrival, claimed, receive, settled
 
 README = Path(__file__).parents[2] / "README.md"
 run = CliRunner()
@@ -103,16 +103,50 @@ def test_a_wrong_configuration_is_told_in_one_line(tmp_path: Path, monkeypatch: 
 
 
 def test_jobs_and_audit_of_an_empty_gateway(tmp_path: Path) -> None:
-    path = tmp_path / "config.toml"
-    path.write_text(f'[data]\nfolder = "{tmp_path}/data"\nreserve_mb = 0\n')
+    path, _ = _configured(tmp_path)
     assert run.invoke(cli.app, ["db", "upgrade", "--config", str(path)]).exit_code == 0
     assert run.invoke(cli.app, ["jobs", "list", "--config", str(path)]).exit_code == 0
     assert run.invoke(cli.app, ["jobs", "list", "--state", "lost", "--config", str(path)]).exit_code == 2
     answer = run.invoke(cli.app, ["audit", "verify", "--config", str(path)])
     assert answer.exit_code == 0
-    assert "verified: 0 audit rows" in answer.stdout
+    assert "verified: 0 audit rows, 0 jobs, 0 of them unfinished" in answer.stdout
     assert run.invoke(cli.app, ["audit", "export", "--config", str(path)]).stdout == ""
     assert run.invoke(cli.app, ["check", "--no-peers", "--config", str(path)]).exit_code == 0
+
+
+def test_shows_texts_of_others_as_they_are_and_cuts_none(tmp_path: Path) -> None:
+    path, config = _configured(tmp_path)
+    why = "[bold]not[/x] :warning: ours\\"
+    with closing(Store.open(config.data)) as store:
+        first = receive(store, b"a page", arrival(sender="[/x]")).job_id
+        store.settle(
+            claimed(store), Outcome(State.HELD, "no_patient_id", why, (PageResult(1, Verdict.HELD, "c", why),))
+        )
+        second = receive(store, b"another", arrival(sender="[red]SIXTEEN]")).job_id
+    listed = run.invoke(cli.app, ["jobs", "list", "--config", str(path)], env={"COLUMNS": "80"})
+    assert listed.exit_code == 0, listed.output
+    assert first in listed.stdout
+    assert second in listed.stdout
+    assert "[/x]" in listed.stdout
+    assert "…" not in listed.stdout
+    shown = run.invoke(cli.app, ["jobs", "show", first, "--config", str(path)])
+    assert shown.exit_code == 0, shown.output
+    assert f"held  no_patient_id  {why}" in shown.stdout
+    assert f"page 1: held c {why}" in shown.stdout
+    assert "from dicom [/x]" in shown.stdout
+    verified = run.invoke(cli.app, ["audit", "verify", "--config", str(path)])
+    assert re.search(r"verified: \d+ audit rows, 2 jobs, 1 of them unfinished", verified.stdout)
+
+
+def test_an_error_is_told_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, _ = _configured(tmp_path)
+    monkeypatch.setattr("sys.argv", ["cardioscan", "jobs", "show", "[/x]", "--config", str(path)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    assert "[/x]" in capsys.readouterr().err
 
 
 def _configured(folder: Path) -> tuple[Path, Config]:
