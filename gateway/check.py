@@ -1,13 +1,21 @@
-"""What `cardioscan check` says: configuration, database, digitizer weights and peers, in words to act on."""
+"""What `cardioscan check` says: configuration, weights, database, port and peers, in words to act on."""
 
 from __future__ import annotations
 
+import errno
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.config import Config, check_config
+from gateway.config import Config, DicomDestination, DicomScpSection, advice, check_config
+from gateway.deliver.dicom_scu import DicomScu
 from gateway.deliver.reach import check_peers
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Refused, TryAgain
 from gateway.store import Store
+from pipeline.errors import WeightsError
+
+ASK_OURSELVES_S = 5.0  # a listener on this machine answers at once or is none
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, and where that is reached from here
 
 
 @dataclass(frozen=True)
@@ -24,20 +32,89 @@ def check_all(config: Config, *, peers: bool) -> list[Line]:
     lines = [Line("configuration", False, problem) for problem in check_config(config)]
     if not lines:
         lines.append(Line("configuration", True, "no contradictions"))
-    lines.append(_database(config))
+    lines += [Line("advice", True, sentence) for sentence in advice(config)]
+    lines += _weights()
+    lines += _database(config)
+    if config.dicom_scp.enabled:
+        lines.append(_port(config.dicom_scp))
     if peers:
         lines += [Line(f"destination {report.name}", report.ok, report.words) for report in check_peers(config)]
     return lines
 
 
-def _database(config: Config) -> Line:
+def _weights() -> Iterator[Line]:
+    """Every network that the manifest names, loaded as a worker loads it."""
+    from pipeline.networks import load, manifest  # torch takes seconds to load
+
     try:
-        store = Store.open(config.data)
-    except GatewayError as error:
-        return Line("database", False, str(error))
+        rows = manifest()
+    except WeightsError as error:
+        yield Line("weights", False, str(error))
+        return
+    if not rows:
+        yield Line("weights", True, "the manifest names none: pages are digitized without networks")
+    for name, row in rows.items():
+        try:
+            load(name)
+        except WeightsError as error:
+            yield Line(f"weights of {name}", False, str(error))
+        else:
+            yield Line(f"weights of {name}", True, f"{row.file} loads, SHA-256 {row.sha256}")
+
+
+def _database(config: Config) -> Iterator[Line]:
     try:
-        return Line("database", True, store.check())
+        with Store.open(config.data) as store:
+            yield Line("database", True, store.check())
+            waiting = store.queue_depths()
     except GatewayError as error:
-        return Line("database", False, str(error))
-    finally:
-        store.close()
+        yield Line("database", False, str(error))
+        return
+    except OSError as error:
+        where = error.filename or config.data.folder
+        yield Line("database", False, f"{where}: {error.strerror}; data.folder must be this user's to read and write")
+        return
+    names = {destination.name for destination in config.destination}
+    for name, count in sorted(waiting.items()):
+        if name not in names:
+            words = (
+                f"{count} document(s) wait for it, but the configuration has no destination of that name; restore it"
+            )
+            yield Line(f"queue {name}", False, words)
+
+
+def _port(settings: DicomScpSection) -> Line:
+    """Whether the DICOM port can be listened on, or is by a gateway of this AE title already."""
+    what = f"DICOM port {settings.port} on {settings.host}"
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the listener itself does
+            listener.bind(address)
+            listener.listen()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _taken(what, settings)
+        return Line(what, False, f"cannot be listened on: {error.strerror}; see dicom_scp.host and dicom_scp.port")
+    return Line(what, True, "can be listened on")
+
+
+def _taken(what: str, settings: DicomScpSection) -> Line:
+    ourselves = DicomDestination(
+        kind="dicom",
+        name="ourselves",
+        host=ANY_ADDRESS.get(settings.host, settings.host),
+        port=settings.port,
+        called_ae_title=settings.ae_title,
+        calling_ae_title=next(iter(settings.calling_ae_titles), settings.ae_title),
+        timeout_s=ASK_OURSELVES_S,
+    )
+    title = settings.ae_title
+    try:
+        DicomScu(ourselves).echo()
+    except (Refused, TryAgain):
+        words = f"taken by another program, or by a gateway that does not answer this machine as {title}"
+        return Line(what, False, words)
+    return Line(what, True, f"taken by a listener that answers as {title}: the gateway is running")

@@ -1,0 +1,121 @@
+"""What an administrator is told before the gateway runs."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import pipeline.networks
+from gateway.check import Line, check_all
+from gateway.config import Config
+from gateway.intake.dicom_scp import DicomScp
+from gateway.store import Store
+from pipeline.errors import WeightsError
+from pipeline.networks import manifest
+from tests.gateway.storing import DOCUMENTS, digitized, settled
+
+
+@pytest.fixture(autouse=True)
+def _light(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Loading the networks takes a second each time; only the test of it does."""
+    if "weights" not in request.node.name:
+        monkeypatch.setattr(pipeline.networks, "load", lambda _name: None)
+
+
+def _config(folder: Path, **sections: object) -> Config:
+    data = {"folder": folder / "data", "reserve_mb": 0}
+    return Config.model_validate({"data": data, "dicom_scp": {"port": 0}, **sections})
+
+
+def _about(lines: list[Line], what: str) -> Line:
+    return next(line for line in lines if line.what.startswith(what))
+
+
+def test_loads_every_network_of_the_manifest_by_its_hash_weights(tmp_path: Path) -> None:
+    lines = check_all(_config(tmp_path), peers=False)
+    for name, row in manifest().items():
+        line = _about(lines, f"weights of {name}")
+        assert line.ok
+        assert row.sha256 in line.words
+
+
+def test_says_which_network_is_altered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def altered(name: str) -> None:
+        raise WeightsError(f"{name} has another SHA-256")
+
+    monkeypatch.setattr(pipeline.networks, "load", altered)
+    name = next(iter(manifest()))
+    line = _about(check_all(_config(tmp_path), peers=False), f"weights of {name}")
+    assert (line.ok, line.words) == (False, f"{name} has another SHA-256")
+
+
+def test_gives_advice_without_calling_it_a_problem(tmp_path: Path) -> None:
+    lines = check_all(_config(tmp_path), peers=False)
+    assert any(line.ok and "no destination" in line.words for line in lines if line.what == "advice")
+    assert all(line.ok for line in lines)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which something listens that speaks no DICOM: it hangs up."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_port_that_another_program_has_is_a_problem(
+    tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.check.ASK_OURSELVES_S", 0.3)
+    line = _about(check_all(_config(tmp_path, dicom_scp={"port": taken}), peers=False), "DICOM port")
+    assert not line.ok
+    assert "another program" in line.words
+
+
+def test_a_port_that_the_gateway_itself_has_is_none(tmp_path: Path) -> None:
+    config = _config(tmp_path, dicom_scp={"port": 0, "calling_ae_titles": ["SCANNER"]})
+    with closing(Store.open(config.data)) as store:
+        scp = DicomScp(config, store)
+        scp.start()
+        try:
+            running = _config(tmp_path, dicom_scp={"port": scp.port, "calling_ae_titles": ["SCANNER"]})
+            line = _about(check_all(running, peers=False), "DICOM port")
+        finally:
+            scp.stop()
+    assert line.ok
+    assert "the gateway is running" in line.words
+
+
+def test_a_closed_dicom_door_needs_no_port(tmp_path: Path) -> None:
+    lines = check_all(_config(tmp_path, dicom_scp={"enabled": False}), peers=False)
+    assert not [line for line in lines if line.what.startswith("DICOM port")]
+
+
+def test_names_a_queue_that_no_destination_empties(tmp_path: Path) -> None:
+    pacs = {"kind": "dicom", "name": "pacs", "host": "127.0.0.1", "port": 1, "called_ae_title": "PACS"}
+    config = _config(tmp_path, destination=[pacs])
+    with closing(Store.open(config.data)) as store:
+        settled(store, digitized(*DOCUMENTS))
+    queues = [line for line in check_all(config, peers=False) if line.what.startswith("queue")]
+    assert [(line.what, line.ok) for line in queues] == [("queue ehr", False)]
+    assert queues[0].words.startswith("1 document")
+
+
+@pytest.mark.parametrize("fault", [PermissionError(13, "Permission denied"), NotADirectoryError(20, "Not a directory")])
+def test_a_data_folder_that_cannot_be_used_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError
+) -> None:
+    def mkdir(*_: object, **__: object) -> None:
+        raise fault
+
+    config = _config(tmp_path)
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    line = _about(check_all(config, peers=False), "database")
+    assert not line.ok
+    assert fault.strerror in line.words
+    assert str(config.data.folder) in line.words
