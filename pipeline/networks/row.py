@@ -111,7 +111,7 @@ class _Place(nn.Module):
 
 
 def _height_features(rows: int, shrink: int, device: torch.device) -> Tensor:
-    """float32 (1, Y_FEATURES, rows, 1): the height of cell rows above the baseline as ramp, bumps and waves, no unit."""
+    """float32 (1, Y_FEATURES, rows, 1): height of cell rows above the baseline as ramp, bumps and waves, no unit."""
     mm_per_row = CELL * shrink / 5  # 5 rows of the strip per millimetre
     y = ((rows - 1) / 2 - torch.arange(rows, device=device)) * mm_per_row
     ramp = (y / HALF_HEIGHT_MM).clamp(-1.25, 1.25)

@@ -23,8 +23,10 @@ MARGIN_MM = 8.0  # beyond the row's ends: lets the reader see where the ink begi
 LONGEST_BRIDGE_S = 0.08  # narrower than any QRS complex: a longer gap could hide one
 EDGE_MM = 3.0  # a trace that may come this close to the edge of the strip may have left it
 MOST_LATE_MM = 2.0  # a row whose ink begins farther off lost its beginning, or began with something else
+TOLD_WELL_MM = 0.4  # nearer than that, what earlier stages measured is as good as the faint beginning of the ink
 AGREED_MM = 0.25  # median distance of the rows' starts from their middle
 LASTING_MM = 3.0  # of ink, four fifths of it whole: a speck is no start
+SURE = 0.9
 PRESENT = 0.5  # ink of this row is likelier than none
 
 
@@ -96,7 +98,7 @@ def _highest_mm(reading: Reading) -> float:
 
 
 def found_late_mm(rows: Sequence[Row], readings: Sequence[Reading]) -> float:
-    """By how much the rows' ink begins right of where their segments do; 0.0 unless the rows agree.
+    """By how much the rows' ink begins right of where their segments do; 0.0 unless the rows agree and it matters.
 
     Earlier stages know the start of the traces to about a millimetre, the ink shows it to a tenth, and page time is
     counted from there: half a millimetre is 20 ms.
@@ -109,19 +111,26 @@ def found_late_mm(rows: Sequence[Row], readings: Sequence[Reading]) -> float:
     if len(near) < 2 or len(near) <= len(rows) / 2:
         return 0.0
     middle = float(np.median(near))
-    return middle if float(np.median(np.abs(np.array(near) - middle))) <= AGREED_MM else 0.0
+    agreed = float(np.median(np.abs(np.array(near) - middle))) <= AGREED_MM
+    return middle if agreed and abs(middle) > TOLD_WELL_MM else 0.0
 
 
 def _first_ink_mm(row: Row, reading: Reading) -> float:
-    """Paper x where the row's ink begins and goes on for LASTING_MM; infinite where it never does."""
-    there = reading.present >= PRESENT
+    """Paper x where the row's ink is expected to begin, and then goes on for LASTING_MM; infinite where it never does.
+
+    Before the first sure column each column counts for as much as it is likely to hold ink.
+    """
+    sure = reading.present >= SURE
     columns = round(LASTING_MM * COLUMNS_PER_MM)
-    if len(there) < columns:
+    if len(sure) < columns:
         return float("inf")
-    ahead = np.convolve(there, np.ones(columns), "full")[columns - 1 :][: len(there)]
-    begins = np.flatnonzero(there & (ahead >= 0.8 * columns))
-    # the ink begins somewhere between this column's centre and the one before
-    return float(row.strip.x_mm[begins[0]]) - 0.5 / COLUMNS_PER_MM if len(begins) else float("inf")
+    ahead = np.convolve(sure, np.ones(columns), "full")[columns - 1 :][: len(sure)]
+    begins = np.flatnonzero(sure & (ahead >= 0.8 * columns))
+    if not len(begins):
+        return float("inf")
+    before = reading.present[max(0, begins[0] - columns) : begins[0]].sum()
+    # the ink of a first column begins somewhere between its centre and the one before
+    return float(row.strip.x_mm[begins[0]] - (before + 0.5) / COLUMNS_PER_MM)
 
 
 def _moved(segment: Segment, by_mm: float) -> Segment:

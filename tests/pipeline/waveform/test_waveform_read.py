@@ -104,5 +104,9 @@ def test_a_speck_before_the_row_is_not_its_start():
     assert found_late_mm([row(8.0), row(8.0)], specks) == pytest.approx(0.5, abs=0.07)
 
 
+def test_what_was_told_well_is_not_touched():
+    assert found_late_mm([row(8.0)] * 3, [reading(8.25)] * 3) == 0.0
+
+
 def test_one_row_alone_does_not_move_the_time_origin():
     assert found_late_mm([row(8.0)], [reading(8.75)]) == 0.0
