@@ -22,8 +22,8 @@ def documents_for(
     """Every document one destination gets of one page.
 
     Raises:
-        Held: something a document must say is unknown.
-        Refused: a text cannot be written in the destination's character set.
+        Held: something a document must say is unknown, or cannot be written in the destination's character set.
+        Refused: the recording holds no sample of any lead, or more strips than a DICOM object can.
         NotFound: no destination has that name.
     """
     found = next((candidate for candidate in config.destination if candidate.name == destination), None)

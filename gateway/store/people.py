@@ -32,13 +32,18 @@ def retry(database: Database, job_id: str, actor: str) -> None:
 def identify(database: Database, job_id: str, order: Order, actor: str) -> None:
     """Says whose page a held job is; it is done again with this order. The order itself is not audited, its hash is."""
     with database.write() as tx:
-        job, rows = _lock(tx, job_id)
-        if job.state != State.HELD:
-            raise UnlawfulMove(f"only a held job can be identified; this one is {job.state}")
-        _start_over(tx, job, order_json=order_text(order), read_order_json=None)
-        _withdraw(tx, rows, actor)
-        told = text_hash(order_text(order) or "")
-        append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=told, state=State.RECEIVED.value)
+        identify_within(tx, job_id, order, actor)
+
+
+def identify_within(tx: Transaction, job_id: str, order: Order, actor: str) -> None:
+    """The same inside a transaction."""
+    job, rows = _lock(tx, job_id)
+    if job.state != State.HELD:
+        raise UnlawfulMove(f"only a held job can be identified; this one is {job.state}")
+    _start_over(tx, job, order_json=order_text(order), read_order_json=None)
+    _withdraw(tx, rows, actor)
+    told = text_hash(order_text(order) or "")
+    append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=told, state=State.RECEIVED.value)
 
 
 def give_up(database: Database, job_id: str, actor: str, why: str) -> None:

@@ -17,6 +17,8 @@ from gateway.store.objects import Objects
 from gateway.store.rows import AnyRow, pages_hash
 from gateway.store.tables import DeliveryState, audit, audit_head, jobs, outbox, pages
 
+UNFINISHED = (State.RECEIVED, State.DIGITIZED)  # a worker or a destination has still to do its part
+UNFINISHED_MAX = 1000  # jobs told one by one
 PROBLEMS_MAX = 1000  # told one by one; a database that is wholly wrong need not fill the memory too
 FETCH_ROWS = 1000
 
@@ -27,7 +29,8 @@ class AuditReport:
 
     rows: of the audit, as far as they can be read. first_bad_seq: the first row that does not fit the chain, None
     where all do. head_hash: the last row's hash, which fixes all before it. jobs: how many stand in each state.
-    objects: files hashed, 0 where that was left out.
+    objects: files hashed, 0 where that was left out. unfinished: ids of jobs that are still RECEIVED or DIGITIZED, the
+    oldest first, at most UNFINISHED_MAX; no problem in themselves, but one that stays among them should be looked at.
     """
 
     ok: bool
@@ -37,6 +40,12 @@ class AuditReport:
     jobs: Mapping[State, int]
     objects: int
     problems: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+
+    @property
+    def unfinished_counts(self) -> Mapping[State, int]:
+        """How many jobs have not come to an end, by state; all of them, however many unfinished names."""
+        return {state: self.jobs.get(state, 0) for state in UNFINISHED}
 
 
 @dataclass
@@ -62,6 +71,7 @@ class _Ledger:
     delivered: dict[int, str] = field(default_factory=dict)  # delivery id -> SHA-256
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     objects: set[str] = field(default_factory=set)
+    unfinished: list[str] = field(default_factory=list)
 
     def problem(self, text: str) -> None:
         if len(self.problems) < PROBLEMS_MAX:
@@ -79,7 +89,7 @@ def verify(database: Database, objects: Objects, check_objects: bool = True) -> 
         for row in _stream(connection, select(audit).order_by(audit.c.seq)):
             _read_link(ledger, row)
         _check_head(ledger, connection)
-        for row in _stream(connection, select(jobs)):
+        for row in _stream(connection, select(jobs).order_by(jobs.c.number)):
             _check_job(ledger, row, connection)
         for row in _stream(connection, select(outbox)):
             _check_delivery(ledger, row)
@@ -97,6 +107,7 @@ def verify(database: Database, objects: Objects, check_objects: bool = True) -> 
         jobs=ledger.counts,
         objects=len(ledger.objects) if check_objects else 0,
         problems=tuple(ledger.problems),
+        unfinished=tuple(ledger.unfinished),
     )
 
 
@@ -155,6 +166,8 @@ def _check_job(ledger: _Ledger, row: AnyRow, connection: Connection) -> None:
         ledger.counts[State(row.state)] += 1
     except ValueError:
         ledger.problem(f"job {row.job_id} is in no known state")
+    if row.state in UNFINISHED and len(ledger.unfinished) < UNFINISHED_MAX:
+        ledger.unfinished.append(row.job_id)
     ledger.objects.add(row.sha256)
 
 

@@ -13,12 +13,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.config import DataSection
 from gateway.errors import OutOfSpace, QueueFull
 from gateway.job import Arrival, State
-from gateway.order import Patient
+from gateway.order import Order, Patient
 from gateway.store.audit import Event, append, canonical
 from gateway.store.database import Database, Transaction, translated_for_a_door
 from gateway.store.objects import Objects
-from gateway.store.rows import clean, new_id, order_text
-from gateway.store.tables import jobs
+from gateway.store.people import identify_within
+from gateway.store.rows import clean, lock_job, new_id, order_from, order_text
+from gateway.store.tables import audit, jobs
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,32 @@ def _commit(tx: Transaction, arrival: Arrival, sha256: str, size_bytes: int, key
         append(tx, Event.RECEIVED, job_id, actor, sha256=sha256, size_bytes=size_bytes, state=State.RECEIVED.value)
         return Receipt(job_id, duplicate=False)
     known = tx.execute(select(jobs.c.job_id).where(jobs.c.repeat_key == key)).scalar_one()
+    if _brings_facts(tx, known, arrival.order or Order(), actor):
+        identify_within(tx, known, arrival.order or Order(), actor)
     append(tx, Event.REPEATED, known, actor, sha256=sha256)
     return Receipt(known, duplicate=True)
+
+
+def _brings_facts(tx: Transaction, job_id: str, order: Order, actor: str) -> bool:
+    """Whether a repeat says more of the same patient's page, or something else, than when it was held.
+
+    Not where it leaves anything out that was known, nor where a person has said whose page it is: that stands.
+    """
+    job = lock_job(tx, job_id)
+    known = order_from(job.order_json) or Order()
+    if (job.state, job.settled) != (State.HELD, State.HELD) or order == known:
+        return False
+    if any(fact and not _facts(order)[key] for key, fact in _facts(known).items()):
+        return False
+    others_word = select(audit.c.seq).where(
+        audit.c.job_id == job_id, audit.c.kind == Event.IDENTIFIED, audit.c.actor != actor
+    )
+    return tx.execute(others_word.limit(1)).first() is None
+
+
+def _facts(order: Order) -> dict[str, str]:
+    """The texts of an order and of its patient, by key."""
+    return {key: text for key, text in (*vars(order).items(), *vars(order.patient).items()) if isinstance(text, str)}
 
 
 def _insert_unless_known(tx: Transaction, values: dict[str, Any]) -> Executable:

@@ -81,7 +81,8 @@ class Store:
         """Keeps a staged file for good and makes it a job; only after this may a door say yes.
 
         The staged file is gone afterwards, also when this raises QueueFull or OutOfSpace. The same bytes from the
-        same sender at the same door for the same patient are the same job: duplicate is True.
+        same sender at the same door for the same patient are the same job: duplicate is True. Where that job is held
+        and the order now says more or otherwise, it is done again with the new one, unless a person has identified it.
         """
         return receiving.receive(self._database, self._objects, self._data, staged, arrival, sha256)
 

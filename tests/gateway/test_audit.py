@@ -127,6 +127,17 @@ def test_an_untouched_store_is_proven(busy: Store) -> None:
     assert busy.verify_audit(check_objects=False).objects == 0
 
 
+def test_tells_what_has_not_come_to_an_end_without_calling_it_a_problem(store: Store) -> None:
+    sent = settled(store, digitized(document("pacs")), b"1")
+    settled(store, held(), b"2")
+    waiting = receive(store, b"3").job_id
+    report = store.verify_audit()
+    assert (report.ok, report.unfinished) == (True, (sent, waiting))
+    assert report.unfinished_counts == {State.RECEIVED: 1, State.DIGITIZED: 1}
+    store.delivered(on_its_way(store, "pacs"), "")
+    assert store.verify_audit().unfinished == (waiting,)
+
+
 def test_an_empty_store_is_proven(store: Store) -> None:
     report = store.verify_audit()
     assert (report.ok, report.rows, report.head_hash) == (True, 0, "0" * 64)

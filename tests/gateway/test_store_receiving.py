@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
+import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,13 @@ from gateway.order import Order, Patient
 from gateway.store import Store
 from tests.gateway.storing import (
     arrival,
+    claimed,
+    digitized,
+    document,
+    held,
+    on_its_way,
     receive,
+    settled,
 )
 
 
@@ -67,6 +76,57 @@ def test_a_repeated_page_is_the_same_job(store: Store) -> None:
     assert (again.job_id, again.duplicate) == (first.job_id, True)
     assert store.counts()[State.RECEIVED] == 1
     assert list(store.staging.glob("[!.]*")) == []
+
+
+DATED = replace(arrival(), order=replace(arrival().order or Order(), acquired_at="20240131", acquired_from="sidecar"))
+
+
+def held_page(store: Store) -> str:
+    """A page that its worker held because nothing said when it was recorded."""
+    return settled(store, held("no_acquisition_date", "Nothing says when."))
+
+
+def test_a_held_page_that_comes_again_with_its_date_is_done_again_with_it(store: Store) -> None:
+    job_id = held_page(store)
+    again = receive(store, b"a page", DATED)
+    assert (again.job_id, again.duplicate) == (job_id, True)
+    job = store.job(job_id)
+    assert (job.state, job.arrival.order) == (State.RECEIVED, DATED.order)
+    stream = io.StringIO()
+    store.export_audit(stream)
+    told = [(row["kind"], row["actor"]) for row in map(json.loads, stream.getvalue().splitlines())]
+    assert told[-2:] == [("identified", "dicom:SCANNER"), ("repeated", "dicom:SCANNER")]
+    assert store.verify_audit().ok
+
+
+def test_a_held_page_that_comes_again_as_it_was_stays_held(store: Store) -> None:
+    job_id = held_page(store)
+    receive(store, b"a page")
+    assert store.job(job_id).state is State.HELD
+
+
+def test_a_repeat_that_knows_less_takes_nothing_away(store: Store) -> None:
+    receive(store, b"a page", DATED)
+    claim = claimed(store)
+    store.settle(claim, held())
+    receive(store, b"a page")
+    assert (store.job(claim.job.job_id).state, store.order(claim.job.job_id)) == (State.HELD, DATED.order)
+
+
+def test_a_repeat_does_not_overrule_a_person(store: Store) -> None:
+    job_id = held_page(store)
+    said = replace(DATED.order or Order(), acquired_at="20230101")
+    store.identify(job_id, said, "a person")
+    store.settle(claimed(store), held())
+    receive(store, b"a page", DATED)
+    assert (store.job(job_id).state, store.order(job_id)) == (State.HELD, said)
+
+
+def test_a_page_held_for_a_parked_delivery_is_not_done_again_by_a_repeat(store: Store) -> None:
+    job_id = settled(store, digitized(document()))
+    store.park(on_its_way(store), "rejected", "No.")
+    receive(store, b"a page", DATED)
+    assert store.job(job_id).state is State.HELD
 
 
 @pytest.mark.parametrize(
