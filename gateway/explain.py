@@ -6,31 +6,82 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.app import open_eye
-from gateway.config import Config
+from gateway.config import Config, FaxInboxSection
+from gateway.errors import Refused
+from gateway.intake.fax_inbox.identity import order_from_name, order_from_sidecar, pattern_of
+from gateway.intake.fax_inbox.settling import SIDECAR
 from gateway.job import Arrival, Door
+from gateway.order import Order
 from gateway.rules import explain, facts_of, route
 from gateway.unpack import MediaType, recognise, unpack
 from pipeline.errors import Unreadable
+from pipeline.recording import Recording, Severity
 
 
 def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Iterator[str]:
     """Lines for a terminal. The file is read as its door would read it, digitized, and sent nowhere.
 
+    A fax gets its identity from the sidecar beside it, else from its name by the file_name_pattern of the inbox that
+    sender names, or of the only one there is.
+
     Raises:
-        Refused: the file cannot be unpacked.
+        Refused: the file, or its sidecar, cannot be read.
+        TryAgain: the decoder's process was ended from outside.
+        OSError: the file or its sidecar cannot be opened.
     """
     media = recognise(path)
-    door = Door.DICOM if media is MediaType.DICOM else Door.FAX
-    arrival = Arrival(door, sender=sender, called=called, media_type=str(media or ""), file_name=path.name)
+    order: Order | None = None
+    if media is MediaType.DICOM:
+        door = Door.DICOM
+    else:
+        door = Door.FAX
+        inbox = _inbox(config, sender)
+        sender = sender or (inbox.name if inbox else "")
+        order, told = _fax_order(path, inbox)
+        yield told
+    arrival = Arrival(door, sender, called=called, media_type=str(media or ""), file_name=path.name, order=order)
     unpacked = unpack(path, arrival, config.limits, config.identity)
     eye = open_eye(config.pipeline.threads)
     names = tuple(destination.name for destination in config.destination)
-    for number, page in unpacked.pages:
+    for number in range(1, unpacked.page_count + 1):
         yield f"page {number}"
         try:
-            recording = eye.digitize(page)
-        except Unreadable as error:
+            recording = eye.digitize(unpacked.read(number))
+        except (Unreadable, Refused) as error:
             yield f"  not routed: {error.code}: {error.why}"
             continue
+        yield from (f"  held before any rule: {why}" for why in held_before_rules(config, unpacked.order, recording))
         decision = route(facts_of(arrival, unpacked.order, recording), config.rule, config.routing, names)
         yield from (f"  {line}" for line in explain(decision))
+
+
+def held_before_rules(config: Config, order: Order, recording: Recording) -> Iterator[str]:
+    """Why a person would have to look at a page whatever the rules say; as the worker decides it."""
+    least = config.pipeline.confidence_min
+    if recording.confidence < least:
+        yield f"confidence {recording.confidence:.2f} is below pipeline.confidence_min {least:.2f}"
+    for finding in recording.findings:
+        if finding.severity == Severity.ERROR:
+            yield f"{finding.code}: {finding.detail}" if finding.detail else finding.code
+    for key in config.identity.require:
+        if not getattr(order.patient if hasattr(order.patient, key) else order, key):
+            yield f"no {key.replace('_', ' ')}, which identity.require asks for"
+
+
+def _inbox(config: Config, sender: str) -> FaxInboxSection | None:
+    """The inbox that sender names, or without a name the only one there is."""
+    named = [inbox for inbox in config.fax_inbox if sender in ("", inbox.name)]
+    return named[0] if len(named) == 1 else None
+
+
+def _fax_order(path: Path, inbox: FaxInboxSection | None) -> tuple[Order, str]:
+    """The Order as the fax door makes it, and from what, in words. Raises Refused and OSError."""
+    for sidecar in (path.with_name(path.name + SIDECAR), path.with_suffix(SIDECAR)):
+        if sidecar.is_file():
+            return order_from_sidecar(sidecar.read_bytes()), f"identity from the sidecar {sidecar.name}"
+    if inbox is None:
+        return Order(), "no identity: no sidecar, and no one inbox to take a file_name_pattern from (--sender NAME)"
+    order = order_from_name(path.name, pattern_of(inbox.file_name_pattern, inbox.name))
+    if order == Order():
+        return order, f"no identity: no sidecar, and the name does not match file_name_pattern of inbox {inbox.name}"
+    return order, f"identity from the name, by file_name_pattern of inbox {inbox.name}"

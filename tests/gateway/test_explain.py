@@ -1,0 +1,75 @@
+"""Rules explained on a file: read as its door reads it, and honest on what would hold it before any rule."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gateway import explain
+from gateway.app import Eye
+from gateway.config import Config
+from gateway.explain import explain_file, held_before_rules
+from gateway.order import Order, Patient
+from pipeline.recording import Recording
+from pipeline.synth.heart import synthetic_ecg
+from pipeline.synth.page import clean_page
+
+
+@pytest.fixture(scope="module")
+def recording() -> Recording:
+    return clean_page(synthetic_ecg(np.random.default_rng(3), 10.0, 500), 500, seed=3).truth.recording
+
+
+@pytest.fixture(autouse=True)
+def _eye(monkeypatch: pytest.MonkeyPatch, recording: Recording) -> None:
+    monkeypatch.setattr(explain, "open_eye", lambda _threads: Eye(lambda _page: recording, "{}"))
+
+
+def _explained(path: Path, **identity: str) -> str:
+    config = Config.model_validate(
+        {
+            "fax_inbox": [{"name": "fax", "folder": path.parent, **identity}],
+            "destination": [{"kind": "folder", "name": "out", "folder": path.parent / "out"}],
+            "rule": [
+                {"name": "of 4711", "when": [{"field": "order.patient_id", "equals": "4711"}], "send": ["out"]},
+            ],
+        }
+    )
+    return "\n".join(explain_file(config, path, sender="", called=""))
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    path = tmp_path / "4711_page.png"
+    Image.new("RGB", (60, 40), (255, 255, 255)).save(path)
+    return path
+
+
+def test_a_fax_is_routed_by_its_name(page: Path) -> None:
+    told = _explained(page, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
+    assert "identity from the name" in told
+    assert 'rule "of 4711": matched' in told
+
+
+def test_a_sidecar_goes_before_the_name(page: Path) -> None:
+    page.with_suffix(".json").write_text(json.dumps({"patient_id": "222"}))
+    told = _explained(page, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
+    assert "identity from the sidecar 4711_page.json" in told
+    assert 'rule "of 4711": did not match' in told
+
+
+def test_says_that_a_page_without_identity_is_held_before_any_rule(page: Path) -> None:
+    told = _explained(page)
+    assert "held before any rule: no patient id" in told
+
+
+def test_says_that_a_doubtful_page_is_held_before_any_rule(recording: Recording) -> None:
+    known = Order(patient=Patient("1"))
+    assert not list(held_before_rules(Config(), known, replace(recording, confidence=0.9)))
+    (why,) = held_before_rules(Config(), known, replace(recording, confidence=0.1))
+    assert why == "confidence 0.10 is below pipeline.confidence_min 0.50"
