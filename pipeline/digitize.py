@@ -21,6 +21,10 @@ from pipeline.waveform.network import NetworkReader
 RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
 SIDE_MIN_PX = 240  # of the shorter side: three rows on it leave a trace about a pixel and a half of line width
 CHEST = frozenset(TWELVE[6:])
+GRID_POOR, GRID_GOOD = (
+    0.15,
+    0.5,
+)  # share of squares seen: below the first they may be chance, above the second all is held
 TRUST = {Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
 
 
@@ -114,7 +118,7 @@ class Digitizer:
         with watch.stage("quality"):
             beats = measure.beats_s(strips, RATE_HZ)
             evidence = quality.PageEvidence(
-                grid_strength=fit.strength,
+                grid=_grid_trust(fit),
                 scale_measured=min(TRUST[scale.speed_mm_s.known], TRUST[scale.gain_mm_mv.known]),
                 names_read=printed.names_read,
                 border_evidence=printed.border_evidence,
@@ -157,6 +161,13 @@ def _gain_of(gain: Scale, chest: Scale | None) -> Callable[[Segment], float]:
         return chest.value if chest is not None and segment.lead in CHEST else gain.value
 
     return gain_mm_mv
+
+
+def _grid_trust(fit: grid.GridFit) -> float:
+    """How well the millimetre is known over the page, 0..1: a fax's resolution is better than a grid seen in places."""
+    if fit.known is Known.GRID:
+        return min(max((fit.strength - GRID_POOR) / (GRID_GOOD - GRID_POOR), 0.0), 1.0)
+    return 0.8 if fit.known is Known.DPI else 0.3
 
 
 def _grid_findings(fit: grid.GridFit) -> Iterator[Finding]:

@@ -25,7 +25,11 @@ MISSING_ROW = 2.0  # what a printed row that was not found costs, in names
 MISSING_RHYTHM = 1.2
 EXTRA_ROW = 2.0  # what a found row that the layout does not have costs
 UNEVEN = 6.0  # per unit of rms deviation from even spacing, in row distances
+UNREAD_NAME = 0.4  # what a name costs that the layout prints and that was not read, on a page whose names are read
+LONGER_MM = 1.0
 BORDER = 4.0  # what fully seen borders are worth
+CHANCE = {2: 0.7, 3: 0.55, 4: 0.45}  # evidence that beats alone reach, by number of columns
+NO_BORDERS = 0.3  # what a layout that has none is given
 USUAL = 0.7  # per factor e of how usual the layout is
 NAMES_FEW = 1.5  # summed name score below which the names say nothing
 AMBIGUOUS = 0.7  # lead over the next best layout below which the choice is told
@@ -111,9 +115,20 @@ def _fits(
             columns = combs[key]
             baselines = [row.baseline_mm if row else None for row in here]
             agreement = agree(names, template, baselines, columns)
-            score = agreement.score + BORDER * min(columns.evidence if columns.count > 1 else 0.3, 1.0)
+            score = agreement.score + BORDER * _borders_beyond_chance(columns)
             score += USUAL * log(template.usual) - _row_cost(here, template, len(rows))
+            if agreement.score >= NAMES_FEW:
+                expected = sum(len(leads) for leads, row in zip(template.rows, here, strict=False) if row is not None)
+                score -= UNREAD_NAME * max(0, expected - len(agreement.read))
             yield _Fit(template, here, columns, agreement, score)
+
+
+def _borders_beyond_chance(columns: Columns) -> float:
+    """0..1, what the borders say for these columns: a single one is easily met by beats that all rows share."""
+    if columns.count == 1:
+        return NO_BORDERS
+    chance = CHANCE.get(columns.count, 0.45)
+    return min(max((columns.evidence - chance) / (0.95 - chance), 0.0), 1.0)
 
 
 def _placements(found: int, template: Template) -> Iterator[tuple[int | None, ...]]:
@@ -159,7 +174,9 @@ def _segments(
             lead = leads[0] if name is None else name
             if name is None:
                 unnamed.add(lead)
-            end = max(columns.end_mm, spans[list(rows).index(row)].end_mm)
+            # ink ends half a pen behind its last sample: only a strip that is longer than the columns is measured
+            inked = spans[list(rows).index(row)].end_mm
+            end = inked if inked > columns.end_mm + LONGER_MM else columns.end_mm
             segments.append(Segment(lead, r, columns.start_mm, end, row.baseline_mm, 0.0, True))
             continue
         for c, lead in enumerate(leads):

@@ -31,13 +31,13 @@ HOPELESS = 0.04  # confidence below which nothing is worth passing on, not even 
 class PageEvidence:
     """What earlier stages knew.
 
-    grid_strength: 0..1, 0 without a grid. scale_measured: 0..1, how well speed and gain are known.
+    grid: 0..1, how well the millimetre is known over the page. scale_measured: 0..1, how well speed and gain are known.
     names_read: leads whose name stood in place. border_evidence: 0..1. unnamed: leads of long strips without a name.
     beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below 0.7 in noise. rate_found: a heart rate
     was measured.
     """
 
-    grid_strength: float
+    grid: float
     scale_measured: float
     names_read: int
     border_evidence: float
@@ -182,7 +182,7 @@ def _features(
         beats=float(np.clip((evidence.beats_alike - NOISE_ALIKE) / (HEART_ALIKE - NOISE_ALIKE), 0.0, 1.0)),
         names=min(evidence.names_read / 8, 1.0),
         borders=min(evidence.border_evidence / 0.6, 1.0),
-        grid=evidence.grid_strength,
+        grid=evidence.grid,
         scale=evidence.scale_measured,
     )
 

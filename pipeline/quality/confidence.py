@@ -30,9 +30,9 @@ class Features:
 
 # log-odds that the page was read right, per unit of a feature; none negative, so a better sign never lowers it
 WEIGHTS = Features(
-    read=4.0, least_read=1.0, sharp=3.0, limbs=2.5, twice=1.5, beats=1.5, names=1.0, borders=0.5, grid=1.0, scale=1.0
+    read=4.0, least_read=1.0, sharp=3.0, limbs=2.5, twice=1.5, beats=1.5, names=1.0, borders=0.5, grid=2.5, scale=1.0
 )
-BIAS = -12.5  # a page with half of everything is very likely wrong
+BIAS = -14.0  # a page with half of everything is very likely wrong
 
 
 def confidence(features: Features) -> float:
