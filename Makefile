@@ -8,7 +8,7 @@ demo: setup
 	$(BIN)/cardioscan demo
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check .

@@ -50,12 +50,14 @@ def open_eye(threads: int = 0) -> Eye:
     return Eye(digitizer.digitize, made_by_json(digitizer.made_by))
 
 
-def run_worker(config: Config, number: int) -> None:
-    """The main function of a worker process: works until SIGTERM, or until its gateway is gone."""
+def run_worker(config: Config, gateway_pid: int, number: int) -> None:
+    """The main function of a worker process: works until SIGTERM, or until its gateway is gone.
+
+    gateway_pid comes from the gateway: asked for here, it would already be another's if the gateway died meanwhile.
+    """
     from gateway.worker import Stopped, Worker  # scipy and the emitters take seconds to load, and no door needs them
 
     configure_process(config)
-    gateway_pid = os.getppid()
     stopping = threading.Event()
 
     def stop(*_: object) -> None:
@@ -99,7 +101,7 @@ class Gateway:
         self.scp = DicomScp(config, self.store) if config.dicom_scp.enabled else None
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
-        self._workers = Supervisor(config.worker.processes, partial(run_worker, config))
+        self._workers = Supervisor(config.worker.processes, partial(run_worker, config, os.getpid()))
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(2 + len(self._inboxes))},
             job_defaults={"coalesce": True, "max_instances": 1},

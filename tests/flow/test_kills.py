@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from gateway.demo.secondary_capture import secondary_capture
@@ -155,3 +156,12 @@ def test_killed_after_delivery_sends_nothing_again(bench: Bench, page: bytes) ->
     bench.gateway.send(page)  # the sender did not hear the yes and repeats itself
     bench.proves()
     assert len(bench.pacs.uids) == 1
+
+
+def test_no_worker_outlives_its_gateway(bench: Bench) -> None:
+    bench.gateway.start()
+    workers = wait_for(bench.gateway.workers, PATIENCE_S, "a worker process")
+    bench.gateway.kill()  # while the worker still loads its networks
+    gone, alive = psutil.wait_procs(workers, timeout=PATIENCE_S)
+    assert not alive
+    assert gone
