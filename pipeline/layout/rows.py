@@ -17,6 +17,7 @@ from pipeline.sheet import PX_PER_MM, Sheet
 FLAT_MAX_MM = 1.2  # a vertical run of ink up to this is the trace between complexes; letters and QRS stand taller
 PIECE_MIN_MM = 3.5  # wider than a letter, shorter than the flat stretch between T and P
 TRACE_MIN_MM = 5.0  # wider than what is left of grid lines
+EDGE_MM = 5.0  # a fax draws the rim of a skewed sheet as a black wedge; no row is printed so near to it
 FRAME_MIN_MM = 90.0  # a flat stretch this wide without one complex is a printed line, not a heart
 STRAIGHT_MM = 0.15  # median distance from a straight line; the calmest trace has P and T waves
 NEAR_MM = 3.0  # how far from its row's level the flat part of a trace strays: wander, ST, offsets between leads
@@ -57,9 +58,10 @@ def find_rows(sheet: Sheet) -> tuple[Row, ...]:
             chosen.append(peak)
     if not chosen:
         return ()
-    best = max(covered[p] for p in chosen)
+    best = max(int(covered[p]) for p in chosen)
     least = max(COVERAGE_MIN * best, 0.4 * LENGTH_MIN_MM * PX_PER_MM)
-    lines = sorted(peak for peak in chosen if covered[peak] >= least)
+    edge = round(EDGE_MM * PX_PER_MM)
+    lines = sorted(p for p in chosen if covered[p] >= least and edge <= p < len(mask) - edge)
     rows = []
     for peak in lines:
         others = [abs(peak - other) for other in lines if other != peak]
