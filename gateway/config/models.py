@@ -66,7 +66,7 @@ class LimitsSection(Section):
 class PipelineSection(Section):
     """When a digitized page is good enough to leave without a person."""
 
-    confidence_min: float = Field(0.5, ge=0, le=1)
+    confidence_min: float = Field(0.9, ge=0, le=1)
     threads: int = Field(0, ge=0)  # torch threads, 0 = all cores
 
 

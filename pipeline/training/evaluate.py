@@ -30,7 +30,7 @@ from pipeline.training.suite import Case, cases, draw
 CARD = Path(__file__).parents[1] / "weights" / "MODEL_CARD.md"
 SCALE_TOLERANCE = 0.02  # speed and gain are right within this share: a class apart is a factor of 2
 SILENT_DB = 6.0  # below this a page is wrong
-CONFIDENT = 0.5  # above this the gateway sends without a person (pipeline.confidence_min)
+CONFIDENT = 0.9  # above this the gateway sends without a person (pipeline.confidence_min)
 
 
 @dataclass(frozen=True)

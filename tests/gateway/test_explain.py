@@ -72,4 +72,4 @@ def test_says_that_a_doubtful_page_is_held_before_any_rule(recording: Recording)
     known = Order(patient=Patient("1"))
     assert not list(held_before_rules(Config(), known, replace(recording, confidence=0.9)))
     (why,) = held_before_rules(Config(), known, replace(recording, confidence=0.1))
-    assert why == "confidence 0.10 is below pipeline.confidence_min 0.50"
+    assert why == "confidence 0.10 is below pipeline.confidence_min 0.90"
