@@ -14,7 +14,7 @@ from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Segment
 from pipeline.layout.borders import Borders, find_borders
 from pipeline.layout.columns import Columns, Spacing, fit_columns
-from pipeline.layout.ends import Span, row_span
+from pipeline.layout.ends import Span, row_spans
 from pipeline.layout.names import Agreement, Name, agree, name_at, spacing
 from pipeline.layout.rows import Row
 from pipeline.layout.templates import Template, templates
@@ -73,8 +73,8 @@ def arrange(
 
     Raises Unreadable: no_layout when no known layout has about as many rows.
     """
-    spans = [row_span(sheet, row, pulses_mm) for row in rows]
-    fits = sorted(_fits(sheet, rows, spans, names, speed_mm_s), key=lambda fit: -fit.score)
+    spans = row_spans(sheet, rows, pulses_mm)
+    fits = sorted(_fits(sheet, rows, spans, names, speed_mm_s, len(pulses_mm) > 1), key=lambda fit: -fit.score)
     if not fits:
         raise Unreadable(UnreadableCode.NO_LAYOUT, f"{len(rows)} rows of traces fit no known arrangement of leads")
     best = fits[0]
@@ -94,7 +94,12 @@ def arrange(
 
 
 def _fits(
-    sheet: Sheet, rows: Sequence[Row], spans: Sequence[Span], names: Sequence[Name], speed_mm_s: float
+    sheet: Sheet,
+    rows: Sequence[Row],
+    spans: Sequence[Span],
+    names: Sequence[Name],
+    speed_mm_s: float,
+    ends_sure: bool,
 ) -> Iterator[_Fit]:
     borders: dict[tuple[Row, ...], Borders] = {}
     combs: dict[tuple[tuple[Row, ...], int, Spacing | None], Columns] = {}
@@ -111,7 +116,9 @@ def _fits(
                     borders[lead_rows] = find_borders(sheet, lead_rows)
                 used = [spans[k] for k in placed if k is not None]
                 ends = float(np.median([s.start_mm for s in used])), float(np.median([s.end_mm for s in used]))
-                combs[key] = fit_columns(sheet, borders[lead_rows], template.columns, ends, speed_mm_s, apart)
+                combs[key] = fit_columns(
+                    sheet, borders[lead_rows], template.columns, ends, speed_mm_s, apart, ends_sure
+                )
             columns = combs[key]
             baselines = [row.baseline_mm if row else None for row in here]
             agreement = agree(names, template, baselines, columns)

@@ -19,6 +19,8 @@ NAMES_PULL_PER_MM = 0.2  # and per mm by which columns differ from the distance 
 NAME_AT_MM, NAME_AT_SPREAD_MM = 2.0, 4.0  # a name begins 2 mm before to 6 mm behind the start of its lead
 NAME_PLACE_PULL_PER_MM = 0.05  # per mm outside of that
 NAMES_SLACK_MM = 0.4  # letters are larger or smaller than the usual
+SURE_PULL_PER_MM = 0.15  # more where the pulses are known and what is left must be signal
+ENDS_SLACK_MM = 1.2  # a foot that could not be told from the trace, a tick before the first sample
 USUAL_PULL_PER_MM = 0.04  # and per mm away from ten seconds, up to 3 mm
 ENDS_AGREE_MM = 0.5  # pen widths, and a last sample that is not printed
 TICK_MIN_MM, TICK_MAX_MM = 0.3, 1.0  # less is within the error of ink ends; more is no tick that belongs to the lead
@@ -64,8 +66,12 @@ def fit_columns(
     ends_mm: tuple[float, float],
     speed_mm_s: float,
     names: Spacing | None = None,
+    ends_sure: bool = False,
 ) -> Columns:
-    """The count equal columns between about ends_mm whose borders are best seen."""
+    """The count equal columns between about ends_mm whose borders are best seen.
+
+    ends_sure: the calibration pulses were found, so that ends_mm are those of the signal.
+    """
     left, right = ends_mm
     if count == 1:
         return Columns(1, left, right - left, 0.0, 0.0)
@@ -77,6 +83,9 @@ def fit_columns(
     columns = (x - sheet.x0_mm) * PX_PER_MM
     evidence = np.interp(columns, np.arange(len(borders.strokes)), borders.evidence).mean(axis=-1)
     cost = PULL_PER_MM * (np.abs(first - left) + np.abs(last - right))
+    if ends_sure:
+        for at, end in ((first, left), (last, right)):
+            cost += SURE_PULL_PER_MM * np.clip(np.abs(at - end) - ENDS_SLACK_MM, 0.0, 3.0)
     cost += USUAL_PULL_PER_MM * np.minimum(np.abs(last - first - USUAL_S * speed_mm_s), 3.0)
     if names is not None:
         cost += NAMES_PULL_PER_MM * np.clip(np.abs(pitch - names.pitch_mm) - NAMES_SLACK_MM, 0.0, 4.0)
