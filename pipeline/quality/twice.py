@@ -14,6 +14,7 @@ LAG_MAX_S = 0.2
 LONG = 1.8  # times the other strip's length: a rhythm strip
 AGREES = 0.85  # correlation
 BELONGS = 0.93  # correlation by which a long strip of unknown name is recognised
+NEVER_LONG = frozenset({Lead.AVR, Lead.AVL, Lead.AVF})  # no device prints them as rhythm strip; aVF resembles II
 BELONGS_MARGIN = 0.03
 OVERLAP_MIN_S = 1.0
 
@@ -49,7 +50,7 @@ def recognise(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None
     """Which lead a long strip shows, by the short strips printed above it; None where that is not clear."""
     found: dict[Lead, float] = {}
     for short in strips:
-        if long.samples > LONG * short.samples:
+        if long.samples > LONG * short.samples and short.lead not in NEVER_LONG:
             correlation = _agreement(long, short, rate_hz)
             if correlation is not None:
                 found[short.lead] = max(correlation, found.get(short.lead, -1.0))
