@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from time import perf_counter
 
+import numpy as np
+
 from pipeline import calibration, enhance, grid, layout, measure, quality, register, source, waveform
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import Segment
+from pipeline.geometry import PaperMap, Segment
 from pipeline.networks import load
-from pipeline.recording import TWELVE, Finding, Known, MadeBy, Page, Recording, Scale, Severity, Source
+from pipeline.recording import (
+    TWELVE,
+    Finding,
+    Given,
+    Known,
+    Lead,
+    MadeBy,
+    Page,
+    Placed,
+    Recording,
+    Scale,
+    Severity,
+    Source,
+    Strip,
+)
 from pipeline.sheet import lay_flat
 from pipeline.waveform.network import NetworkReader
 
@@ -25,7 +41,10 @@ GRID_POOR, GRID_GOOD = (
     0.15,
     0.5,
 )  # share of squares seen: below the first they may be chance, above the second all is held
-TRUST = {Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
+TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
+
+
+NOTHING_GIVEN = Given()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +71,8 @@ class Digitizer:
         weights = () if loaded is None else ((loaded.weights.name, loaded.weights.sha256),)
         self.made_by = MadeBy(version("cardioscan-gateway"), weights)
 
-    def digitize(self, page: Page) -> Recording:
-        """The recording that a page shows.
+    def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
+        """The recording that a page shows. given: what a person who looked at it says; it is believed.
 
         Raises Unreadable with a code of UnreadableCode when the page cannot be digitized honestly.
         """
@@ -69,13 +88,13 @@ class Digitizer:
         with watch.stage("enhance"):
             image = enhance.enhance(page.image, kind)
         with watch.stage("register"):
-            turn = register.register(image).orientation
+            turn = register.register(image).orientation if given.orientation is None else given.orientation
             image, dpi = register.set_upright(image, turn), _turned(page.dpi, turn)
             original = register.set_upright(page.image, turn)
         with watch.stage("grid"):
             fit = grid.find_grid(image, dpi)
         with watch.stage("register"):
-            found = register.register(image, fit.paper)
+            found = register.register(image, fit.paper, turn=given.orientation is None)
             paper = register.map_upright(fit.paper, image.shape[:2], found.orientation)
             image, dpi = register.set_upright(image, found.orientation), _turned(dpi, found.orientation)
             original = register.set_upright(original, found.orientation)
@@ -84,7 +103,7 @@ class Digitizer:
                 Finding(
                     FindingCode.ORIENTATION_CORRECTED,
                     Severity.INFO,
-                    detail=f"{(turn + found.orientation) % 4} quarter turns",
+                    detail=f"{(turn + found.orientation) % 4} quarter turns" + (", mirrored" if turn >= 4 else ""),
                 )
             )
         with watch.stage("layout"):
@@ -94,7 +113,7 @@ class Digitizer:
                 raise Unreadable(UnreadableCode.NO_TRACES, "no row of traces was found on the page")
         with watch.stage("calibration"):
             baselines = [row.baseline_mm for row in rows]
-            scale = calibration.calibrate(image, paper, baselines, layout.extent_mm(rows), dpi)
+            scale = _as_given(calibration.calibrate(image, paper, baselines, layout.extent_mm(rows), dpi), given)
         with watch.stage("layout"):
             if scale.stretch != (1.0, 1.0):  # the pulse taught us the millimetre: everything so far was off by a factor
                 paper = scale.paper
@@ -102,13 +121,14 @@ class Digitizer:
                 rows = layout.find_rows(sheet)
             names = layout.names_of(found.keypoints, paper)
             pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
-            printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value)
+            printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout)
+            segments = _renamed(printed.segments, given.leads)
         with watch.stage("waveform"):
             # from the original pixels: the reader was trained on them and levels light and paper by itself
             strips = waveform.read_traces(
                 original,
                 paper,
-                printed.segments,
+                segments,
                 scale.speed_mm_s.value,
                 _gain_of(scale.gain_mm_mv, scale.chest_gain_mm_mv),
                 RATE_HZ,
@@ -138,13 +158,14 @@ class Digitizer:
             self.made_by,
             (*findings, *_grid_findings(fit), *scale.findings, *printed.findings, *judged.findings),
             scale.chest_gain_mm_mv,
+            _placed(turn, found.orientation, paper, segments, judged.strips),
             _summed(watch.laps),
         )
 
 
-def digitize(page: Page) -> Recording:
+def digitize(page: Page, given: Given = NOTHING_GIVEN) -> Recording:
     """The recording that a page shows, by a digitizer that is loaded once per process. Raises Unreadable."""
-    return _digitizer().digitize(page)
+    return _digitizer().digitize(page, given)
 
 
 @cache
@@ -154,6 +175,38 @@ def _digitizer() -> Digitizer:
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:
     return dpi if dpi is None or orientation % 2 == 0 else (dpi[1], dpi[0])
+
+
+def _as_given(found: calibration.Calibration, given: Given) -> calibration.Calibration:
+    """The scales with those a person gave in place of those found."""
+
+    speed, gain = found.speed_mm_s, found.gain_mm_mv
+    chest = found.chest_gain_mm_mv
+    if given.speed_mm_s is not None:
+        speed = Scale(given.speed_mm_s, Known.PERSON)
+    if given.gain_mm_mv is not None:
+        gain, chest = Scale(given.gain_mm_mv, Known.PERSON), None  # one gain said is said of the whole page
+    if given.chest_gain_mm_mv is not None:
+        chest = Scale(given.chest_gain_mm_mv, Known.PERSON)
+    return replace(found, speed_mm_s=speed, gain_mm_mv=gain, chest_gain_mm_mv=chest)
+
+
+def _renamed(segments: tuple[Segment, ...], leads: Sequence[Lead]) -> tuple[Segment, ...]:
+    """The segments under the names a person gave them. Raises Unreadable where their number is another."""
+    if not leads:
+        return segments
+    if len(leads) != len(segments):
+        detail = f"{len(leads)} lead names for the {len(segments)} segments of this layout"
+        raise Unreadable(UnreadableCode.NO_LAYOUT, detail)
+    return tuple(replace(segment, lead=lead) for segment, lead in zip(segments, leads, strict=True))
+
+
+def _placed(first: int, then: int, paper: PaperMap, segments: Sequence[Segment], strips: Sequence[Strip]) -> Placed:
+    """first, then: the two orientations undone, one after the other; the second is never mirrored."""
+    turned = (first + then) % 4 if first < 4 else 4 + (first - then) % 4
+    runs = np.array([(s.start_mm, s.end_mm, s.baseline_mm) for s in segments], np.float64).reshape(-1, 3)
+    assert len(runs) == len(strips)
+    return Placed(turned, paper.x_mm, paper.y_mm, paper.nodes_px, runs)
 
 
 def _gain_of(gain: Scale, chest: Scale | None) -> Callable[[Segment], float]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 UInt8 = npt.NDArray[np.uint8]
 
 
@@ -68,6 +69,7 @@ class Degradation(StrEnum):
 class Known(StrEnum):
     """Where a scale comes from, most trusted first."""
 
+    PERSON = "person"
     GRID = "grid"
     PULSE = "pulse"
     TEXT = "text"
@@ -101,6 +103,22 @@ class Page:
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
             raise ValueError(f"a page is uint8 (H, W, 3), not {self.image.dtype} {self.image.shape}")
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a person says of a page; what is None or empty, the pipeline finds out by itself.
+
+    orientation: 0..7 as in Placed. layout: a name of layouts.toml. leads: of every segment in reading order (row by
+    row, from the left), as many as the layout has. The scales are taken as they are.
+    """
+
+    orientation: int | None = None
+    layout: str | None = None
+    leads: tuple[Lead, ...] = ()
+    speed_mm_s: float | None = None
+    gain_mm_mv: float | None = None
+    chest_gain_mm_mv: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +167,24 @@ class Strip:
         return len(self.millivolts)
 
 
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """Where on the image the strips were read.
+
+    orientation: 0..7; orientation % 4 quarter turns counter-clockwise (np.rot90) were applied to the upright page to
+        become the image, after a left-right mirror if orientation >= 4.
+    x_mm: float64 (C,) ascending, y_mm: float64 (R,) ascending: the lattice of the paper, millimetres.
+    nodes_px: float64 (R, C, 2): pixel (x, y) of every node in the image set upright; pixel centres at integers.
+    runs_mm: float64 (strips, 3): from start to end along x, and the y of 0 mV, in the order of Recording.strips.
+    """
+
+    orientation: int
+    x_mm: Float64
+    y_mm: Float64
+    nodes_px: Float64
+    runs_mm: Float64
+
+
 @dataclass(frozen=True)
 class MadeBy:
     """Which software and which weights made a recording. weights: (network name, SHA-256 in hex), sorted by name."""
@@ -171,6 +207,7 @@ class Recording:
 
     layout: a name of layouts.toml, such as ``3x4+1``. seconds: (stage, wall seconds) in the order run.
     chest_gain_mm_mv: only where the chest leads are printed at another gain than the limb leads.
+    placed: where on the image the strips lie; None for a recording that came from elsewhere.
     """
 
     strips: tuple[Strip, ...]
@@ -183,6 +220,7 @@ class Recording:
     made_by: MadeBy
     findings: tuple[Finding, ...] = ()
     chest_gain_mm_mv: Scale | None = None
+    placed: Placed | None = None
     seconds: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
     def twelve(self) -> Twelve:

@@ -44,23 +44,24 @@ class Registration:
     score: float
 
 
-def register(image: UInt8, paper: PaperMap | None = None) -> Registration:
+def register(image: UInt8, paper: PaperMap | None = None, turn: bool = True) -> Registration:
     """The page's orientation and lead names.
 
     Without paper only the direction of the traces is looked at (0 or 1) and no name is read; with it, lettering that
-    does not fit is tried in all four directions. image: uint8 (H, W, 3) RGB.
+    does not fit is tried in all four directions, unless turn is False: a person said which way up it lies.
+    image: uint8 (H, W, 3) RGB.
     """
     if paper is None:
         return Registration(_quarter_turn(image), (), 0.0)
     views = {0: (image, paper)}
     sheets = {0: lay_flat(image, paper)}
     letters = {0: _letters(sheets[0].ink)}
-    if letters[0].total < PLAIN:
-        for turn in (2, 1, 3):
-            views[turn] = (set_upright(image, turn), map_upright(paper, image.shape[:2], turn))
-            sheets[turn] = lay_flat(*views[turn])
-            letters[turn] = _letters(sheets[turn].ink)
-    best = max(letters, key=lambda turn: letters[turn].total + (UPRIGHT_MARGIN if turn == 0 else 0.0))
+    if turn and letters[0].total < PLAIN:
+        for way in (2, 1, 3):
+            views[way] = (set_upright(image, way), map_upright(paper, image.shape[:2], way))
+            sheets[way] = lay_flat(*views[way])
+            letters[way] = _letters(sheets[way].ink)
+    best = max(letters, key=lambda way: letters[way].total + (UPRIGHT_MARGIN if way == 0 else 0.0))
     found = _keypoints(_names(sheets[best].ink, letters[best]), sheets[best], views[best][1])
     return Registration(best, found, _score(found))
 

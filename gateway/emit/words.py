@@ -13,6 +13,7 @@ MAKER = "CardioScan"
 MODEL = "CardioScan Gateway"
 
 _KNOWN = {
+    Known.PERSON: "given by a person",
     Known.GRID: "measured on the paper grid",
     Known.PULSE: "measured on the calibration pulse",
     Known.TEXT: "read from the page's text",

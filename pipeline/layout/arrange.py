@@ -68,13 +68,15 @@ def arrange(
     names: Sequence[Name],
     pulses_mm: Sequence[tuple[float, float, float]],
     speed_mm_s: float,
+    only: str | None = None,
 ) -> Layout:
-    """The best layout. pulses_mm: (x0, x1, baseline) of every calibration pulse.
+    """The best layout. pulses_mm: (x0, x1, baseline) of every calibration pulse. only: the layout a person named.
 
-    Raises Unreadable: no_layout when no known layout has about as many rows.
+    Raises Unreadable: no_layout when no known layout, or not the one named, has about as many rows.
     """
     spans = row_spans(sheet, rows, pulses_mm)
-    fits = sorted(_fits(sheet, rows, spans, names, speed_mm_s, len(pulses_mm) > 1), key=lambda fit: -fit.score)
+    known = [t for t in templates() if only in (None, t.name)]
+    fits = sorted(_fits(sheet, rows, spans, names, speed_mm_s, len(pulses_mm) > 1, known), key=lambda fit: -fit.score)
     if not fits:
         raise Unreadable(UnreadableCode.NO_LAYOUT, f"{len(rows)} rows of traces fit no known arrangement of leads")
     best = fits[0]
@@ -100,10 +102,11 @@ def _fits(
     names: Sequence[Name],
     speed_mm_s: float,
     ends_sure: bool,
+    known: Sequence[Template],
 ) -> Iterator[_Fit]:
     borders: dict[tuple[Row, ...], Borders] = {}
     combs: dict[tuple[tuple[Row, ...], int, Spacing | None], Columns] = {}
-    for template in templates():
+    for template in known:
         apart = spacing(names, template)
         for placed in _placements(len(rows), template):
             here = tuple(None if k is None else rows[k] for k in placed)
