@@ -1,25 +1,28 @@
-"""Which documents a destination gets, and the emitters that make them."""
+"""Which documents a destination gets, and how it wants them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from gateway.config import Config, Destination, DicomDestination, FolderDestination, MllpDestination
-from gateway.emit import aecg, dicom_waveform, hl7v2
-from gateway.emit.emitted import Emitted
+from gateway.emit import catalogue, hl7v2
+from gateway.emit.catalogue import Material, Wishes
 from gateway.errors import NotFound
 from gateway.job import Document, DocumentKind, Job
-from gateway.mapping import Measured
 from gateway.order import Order
-from pipeline.measure import Measurements, measure
 from pipeline.recording import Recording
 
 
 def documents_for(
-    config: Config, destination: str, job: Job, order: Order, page: int, recording: Recording
+    config: Config,
+    destination: str,
+    job: Job,
+    order: Order,
+    page: int,
+    recording: Recording,
+    thumbnail_png: bytes = b"",
 ) -> list[Document]:
-    """Every document one destination gets of one page.
+    """Every document one destination gets of one page. thumbnail_png: the page, for reports.
 
     Raises:
         Held: something a document must say is unknown, or cannot be written in the destination's character set.
@@ -29,72 +32,34 @@ def documents_for(
     found = next((candidate for candidate in config.destination if candidate.name == destination), None)
     if found is None:
         raise NotFound(f"no destination is called {destination!r}")
-    return [
-        Document(kind, destination, emitted.name, page, emitted.data)
-        for kind, emitted in _emitted(found, job, order, page, recording)
-    ]
+    material = Material(recording, order, job.job_id, job.sha256, page, job.received_at, thumbnail_png)
+    wishes = wishes_of(found)
+    emitted = ((kind, catalogue.document(kind, material, wishes)) for kind in kinds_for(found))
+    return [Document(kind, destination, each.name, page, each.data) for kind, each in emitted]
 
 
-def _emitted(
-    destination: Destination, job: Job, order: Order, page: int, recording: Recording
-) -> Iterator[tuple[DocumentKind, Emitted]]:
+def kinds_for(destination: Destination) -> Iterator[DocumentKind]:
+    """The kinds one destination gets, in the order they are sent."""
     match destination:
         case DicomDestination():
-            yield DocumentKind.DICOM_WAVEFORM, _waveform(destination, job, order, page, recording)
+            yield DocumentKind.DICOM_WAVEFORM
         case MllpDestination():
-            to = hl7v2.Addressing.of(destination)
-            yield DocumentKind.HL7V2, _message(to, destination.aecg_layout, job, order, page, recording)
+            yield DocumentKind.HL7V2
         case FolderDestination():
-            if "dicom_waveform" in destination.documents:
-                yield DocumentKind.DICOM_WAVEFORM, _waveform(destination, job, order, page, recording)
-            if "aecg" in destination.documents:
-                yield DocumentKind.AECG, _annotated(destination.aecg_layout, job, order, page, recording)
-            if "hl7v2" in destination.documents:
-                to = hl7v2.Addressing(destination.name)
-                yield DocumentKind.HL7V2, _message(to, destination.aecg_layout, job, order, page, recording)
+            yield from (kind for kind in DocumentKind if kind in destination.documents)
 
 
-def _waveform(
-    destination: DicomDestination | FolderDestination, job: Job, order: Order, page: int, recording: Recording
-) -> Emitted:
-    return dicom_waveform.emit(
-        recording,
-        order,
-        encoding=destination.encoding,
-        originality=destination.waveform_originality,
-        source_sha256=job.sha256,
-        page=page,
-        received_at=job.received_at,
-    )
-
-
-def _annotated(layout: aecg.Layout, job: Job, order: Order, page: int, recording: Recording) -> Emitted:
-    return aecg.emit(recording, order, layout=layout, source_sha256=job.sha256, page=page, received_at=job.received_at)
-
-
-def _message(
-    to: hl7v2.Addressing,
-    layout: Literal["strips", "single_set", "none"],
-    job: Job,
-    order: Order,
-    page: int,
-    recording: Recording,
-) -> Emitted:
-    """received_at stands for the message's time too: it is the same on every try, and the name depends on it."""
-    embedded = None if layout == "none" else _annotated(layout, job, order, page, recording)
-    return hl7v2.emit(
-        recording,
-        order,
-        embedded,
-        to=to,
-        job_id=job.job_id,
-        page=page,
-        source_sha256=job.sha256,
-        message_time=job.received_at,
-        measurements=_measured(measure(recording)),
-    )
-
-
-def _measured(measurements: Measurements) -> tuple[hl7v2.Measurement, ...]:
-    rate = measurements.heart_rate_bpm
-    return () if rate is None else (hl7v2.Measurement(Measured.HEART_RATE, rate),)
+def wishes_of(destination: Destination) -> Wishes:
+    """What the configuration says about how a destination wants its documents."""
+    match destination:
+        case DicomDestination():
+            return Wishes(encoding=destination.encoding, originality=destination.waveform_originality)
+        case MllpDestination():
+            return Wishes(aecg_layout=destination.aecg_layout, to=hl7v2.Addressing.of(destination))
+        case FolderDestination():
+            return Wishes(
+                aecg_layout=destination.aecg_layout,
+                encoding=destination.encoding,
+                originality=destination.waveform_originality,
+                to=hl7v2.Addressing(destination.name),
+            )

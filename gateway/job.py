@@ -111,11 +111,17 @@ class PageResult:
 
 
 class DocumentKind(StrEnum):
-    """What is sent."""
+    """What is sent, or handed out where a person asks for it."""
 
     DICOM_WAVEFORM = "dicom_waveform"
+    DICOM_PDF = "dicom_pdf"  # the report as DICOM Encapsulated PDF
     AECG = "aecg"
     HL7V2 = "hl7v2"
+    PDF = "pdf"  # the report
+    CSV = "csv"
+    WFDB = "wfdb"  # header and signal file in one zip
+    EDF = "edf"  # EDF+C
+    NPZ = "npz"
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from gateway.config import FolderDestination
 from gateway.deliver.sender import Delivered
+from gateway.emit.forms import FORMS
 from gateway.errors import OutOfSpace, Refused, TryAgain
-from gateway.job import Document, DocumentKind
+from gateway.job import Document
 
-SUFFIXES = {DocumentKind.DICOM_WAVEFORM: ".dcm", DocumentKind.AECG: ".xml", DocumentKind.HL7V2: ".hl7"}
 STEM_MAX = 180  # characters: with mark, suffix and the dot of the temporary name below the 255 of every file system
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _WORLD = {  # what a person can mend; anything else is told by the system's own words
@@ -80,7 +80,7 @@ def file_name(document: Document) -> str:
     stem = _UNSAFE.sub("_", document.name).strip(".")[:STEM_MAX] or "_"
     if stem != document.name:
         stem += "-" + hashlib.sha256(document.name.encode()).hexdigest()[:12]
-    return stem + SUFFIXES[document.kind]
+    return stem + FORMS[document.kind].suffix
 
 
 def sync_folder(folder: Path) -> None:

@@ -21,7 +21,8 @@ from gateway.emit import moment
 from gateway.emit.emitted import Emitted, derived_id
 from gateway.emit.hl7v2 import results, segments
 from gateway.emit.hl7v2.addressing import Addressing
-from gateway.emit.hl7v2.results import Measurement, Result
+from gateway.emit.hl7v2.results import Result
+from gateway.emit.measured import Measurement
 from gateway.errors import Held
 from gateway.order import Order
 from pipeline.recording import Recording

@@ -13,16 +13,9 @@ from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted
 from gateway.emit.hl7v2.segments import PRELIMINARY
 from gateway.emit.hl7v2.text import coded, fields, sentence
-from gateway.mapping import Measured, Told, mappings
+from gateway.emit.measured import Measurement
+from gateway.mapping import Told, mappings
 from pipeline.recording import Finding, Recording
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A number that was measured on the recording, in the unit of observations.toml."""
-
-    what: Measured
-    value: float
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+"""Every kind of document of one page, by one call: what destinations get and what a person downloads. Pure.
+
+For a download::
+
+    emitted = catalogue.document(kind, catalogue.Material(recording, order, job.job_id, job.sha256, page,
+                                                          job.received_at, thumbnail_png))
+    form = FORMS[kind]                      # gateway.emit.forms: suffix, media_type, title
+    Response(emitted.data, media_type=form.media_type)
+
+Raises Held (something the format must say is unknown: no patient, no acquisition date, a text it cannot hold) and
+Refused (nothing was printed, more strips than the format holds); code and why are for the person who asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from gateway.emit import aecg, dicom_waveform, hl7v2, npz
+from gateway.emit.emitted import Emitted, derived_uuid
+from gateway.emit.measured import measured
+from gateway.job import DocumentKind
+from gateway.order import Order
+from pipeline.recording import Recording
+
+DOWNLOAD = hl7v2.Addressing("download")  # a message that a person looks at goes to nobody
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What the documents of one page are made from.
+
+    source_sha256, page: of the document received, counted from 1. received_at: when, from the job: it stands for the
+    time of every document, so that the same page gives the same bytes on every try.
+    thumbnail_png: the page as a small picture (gateway.emit.thumbnail), b"" for a report without one.
+    """
+
+    recording: Recording
+    order: Order
+    job_id: str
+    source_sha256: str
+    page: int
+    received_at: datetime
+    thumbnail_png: bytes = b""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How somebody wants them. report: whether the HL7 v2 message holds the PDF."""
+
+    aecg_layout: Literal["strips", "single_set", "none"] = "strips"
+    encoding: dicom_waveform.Encoding = "padded"
+    originality: dicom_waveform.Originality = "DERIVED"
+    to: hl7v2.Addressing = DOWNLOAD
+    report: bool = False
+
+
+def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emitted:
+    """One document of one page. Raises Held and Refused as its emitter does."""
+    match kind:
+        case DocumentKind.DICOM_WAVEFORM:
+            return dicom_waveform.emit(
+                of.recording,
+                of.order,
+                encoding=wishes.encoding,
+                originality=wishes.originality,
+                source_sha256=of.source_sha256,
+                page=of.page,
+                received_at=of.received_at,
+            )
+        case DocumentKind.AECG:
+            return _annotated(of, "strips" if wishes.aecg_layout == "none" else wishes.aecg_layout)
+        case DocumentKind.HL7V2:
+            return _message(of, wishes)
+        case DocumentKind.CSV:
+            return _named("csv", npz.to_csv(of.recording))
+        case DocumentKind.NPZ:
+            return _named("npz", npz.to_npz(of.recording))
+        case _:
+            raise ValueError(f"no emitter makes {kind}")
+
+
+def _annotated(of: Material, layout: aecg.Layout) -> Emitted:
+    return aecg.emit(
+        of.recording,
+        of.order,
+        layout=layout,
+        source_sha256=of.source_sha256,
+        page=of.page,
+        received_at=of.received_at,
+    )
+
+
+def _message(of: Material, wishes: Wishes) -> Emitted:
+    return hl7v2.emit(
+        of.recording,
+        of.order,
+        None if wishes.aecg_layout == "none" else _annotated(of, wishes.aecg_layout),
+        to=wishes.to,
+        job_id=of.job_id,
+        page=of.page,
+        source_sha256=of.source_sha256,
+        message_time=of.received_at,
+        measurements=measured(of.recording),
+    )
+
+
+def _named(what: str, data: bytes) -> Emitted:
+    return Emitted(str(derived_uuid(what, data)), data)
