@@ -19,7 +19,7 @@ Detail = str | int | float | None
 
 
 class Event(StrEnum):
-    """What can happen to a page."""
+    """What can happen to a page, and what people do. Entries that concern no page have the job id ""."""
 
     RECEIVED = "received"  # its bytes are safe and the sender may be told so
     REPEATED = "repeated"  # the same bytes from the same sender for the same patient: the same job
@@ -38,6 +38,17 @@ class Event(StrEnum):
     RESENT = "resent"
     IDENTIFIED = "identified"
     GIVEN_UP = "given_up"
+    LOOKED = "looked"  # somebody saw a page, its waveform or a document of it
+    SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+    SIGN_IN_FAILED = "sign_in_failed"
+    LOCKED_OUT = "locked_out"
+    USER_ADDED = "user_added"
+    USER_CHANGED = "user_changed"  # role, disabled
+    PASSWORD_CHANGED = "password_changed"
+    PASSWORD_RESET = "password_reset"
+    TOKEN_ISSUED = "token_issued"
+    TOKEN_REVOKED = "token_revoked"
 
 
 def append(tx: Transaction, event: Event, job_id: str, actor: str, **detail: Detail) -> int:

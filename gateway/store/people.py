@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from gateway.errors import NotFound, TryAgain, UnlawfulMove
 from gateway.job import State, check_move
@@ -14,7 +14,7 @@ from gateway.store.database import Database, Transaction
 from gateway.store.outbox import state_after
 from gateway.store.rows import AnyRow, clean, lock_deliveries, lock_job, move_job, order_text
 from gateway.store.settling import requeue
-from gateway.store.tables import DeliveryState, outbox
+from gateway.store.tables import DeliveryState, jobs, outbox
 
 GIVEN_UP = "given_up"
 SENT = (DeliveryState.DELIVERED, DeliveryState.PARKED)
@@ -88,6 +88,14 @@ def resend(database: Database, job_id: str, actor: str, destination: str | None)
         )
         for row in chosen:
             requeue(tx, row, clean(actor))
+
+
+def looked(database: Database, actor: str, job_id: str, what: str) -> None:
+    """Writes into the audit that somebody saw something of a job. NotFound where there is no such job."""
+    with database.write() as tx:
+        if tx.execute(select(jobs.c.number).where(jobs.c.job_id == job_id)).one_or_none() is None:
+            raise NotFound(f"there is no job {job_id!r}")
+        append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what))
 
 
 def _lock(tx: Transaction, job_id: str) -> tuple[AnyRow, Sequence[AnyRow]]:

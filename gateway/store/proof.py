@@ -130,6 +130,8 @@ def _read_link(ledger: _Ledger, row: AnyRow) -> None:
 
 
 def _learn(ledger: _Ledger, row: AnyRow) -> None:
+    if not row.job_id:  # a sign-in, say: nothing about a page
+        return
     detail: dict[str, Any] = json.loads(row.detail)
     told = ledger.told.setdefault(row.job_id, _Told())
     match row.kind:

@@ -165,6 +165,13 @@ class Store:
         """Ends a held job as refused. Raises NotFound, UnlawfulMove, TryAgain."""
         people.give_up(self._database, job_id, actor, why)
 
+    def looked(self, actor: str, job_id: str, what: str) -> None:
+        """Writes into the audit that somebody saw a page, an image, a waveform or a document of a job. NotFound.
+
+        what: a word of ours, such as "page 1 image"; never a patient's data.
+        """
+        people.looked(self._database, actor, job_id, what)
+
     # Sending
 
     def claim_delivery(self, destination: str, lease_s: float) -> Delivery | None:

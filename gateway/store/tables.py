@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Dialect,
@@ -23,11 +24,13 @@ from sqlalchemy import (
 )
 
 from gateway.job import State
+from gateway.role import Role
 
 MOMENT_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 MOMENT_CHARACTERS = 27  # the length of 2024-01-31T14:30:00.000000Z
 SHA256_CHARACTERS = 64
 ID_CHARACTERS = 32  # a UUID without its hyphens
+NAME_CHARACTERS = 200  # of a user
 
 
 class DeliveryState(StrEnum):
@@ -166,4 +169,66 @@ audit_head = Table(
     Column("rows", BigInteger, nullable=False),
     Column("hash", String(SHA256_CHARACTERS), nullable=False),
     CheckConstraint("id = 1", name="id"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", String(ID_CHARACTERS), primary_key=True),
+    Column("name", String(NAME_CHARACTERS), nullable=False, unique=True),  # in lower case, as the audit names the actor
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text, nullable=False),  # Argon2id with its salt; "" = cannot sign in by password
+    Column("must_change_password", Boolean, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("subject", String(SHA256_CHARACTERS), unique=True),  # of issuer and subject of an OpenID provider
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("signed_in_at", Moment),  # the last time
+    CheckConstraint(one_of("role", Role), name="role"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("secret_sha256", String(SHA256_CHARACTERS), primary_key=True),  # of the cookie, which only its browser knows
+    Column("user_id", String(ID_CHARACTERS), ForeignKey("users.user_id"), nullable=False),
+    Column("csrf_token", String(64), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Index(None, "user_id"),
+    Index(None, "expires_at"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("token_id", String(ID_CHARACTERS), primary_key=True),
+    Column("user_id", String(ID_CHARACTERS), ForeignKey("users.user_id"), nullable=False),
+    Column("secret_sha256", String(SHA256_CHARACTERS), nullable=False, unique=True),
+    Column("label", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # words with blanks between
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    Column("revoked_at", Moment),
+    Index(None, "user_id"),
+)
+
+lockouts = Table(
+    "lockouts",
+    metadata,
+    Column(
+        "key", String(SHA256_CHARACTERS), primary_key=True
+    ),  # hash of a name or address: people type passwords there
+    Column("failures", Integer, nullable=False),
+    Column("failed_at", Moment, nullable=False),  # the last time
+    Column("locked_until", Moment),
+    Index(None, "failed_at"),
+)
+
+web_keys = Table(
+    "web_keys",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", String(64), nullable=False),  # random; signs what a browser keeps for us during a sign-in
 )

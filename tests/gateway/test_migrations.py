@@ -91,7 +91,7 @@ def test_down_and_up_again_gives_the_same_schema(database: Database) -> None:
 
 def test_upgrading_twice_is_upgrading_once(data: DataSection) -> None:
     url = database_url(data)
-    assert upgrade_schema(url) == upgrade_schema(url) == newest_revision() == "0001"
+    assert upgrade_schema(url) == upgrade_schema(url) == newest_revision()
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_check_says_when_the_schema_is_behind(data: DataSection, database: Datab
 def open_from(folder: Path, data: DataSection, _which: int) -> None:
     os.chdir(folder)
     with Store.open(data) as store:
-        assert "revision 0001" in store.check()
+        assert f"revision {newest_revision()}" in store.check()
 
 
 def test_processes_that_open_an_empty_store_at_once_all_succeed(data: DataSection, tmp_path: Path) -> None:
