@@ -10,7 +10,8 @@ GatewayError
 ├── Held(code, why)         a person must look: no patient, no acquisition date
 ├── LostLease               another worker owns this job or delivery now
 ├── UnlawfulMove            a job may not go from this state to that one
-├── NotFound                no such job, delivery or destination
+├── NotFound                no such job, delivery, destination or user
+├── Conflict                what was asked contradicts what there is: a name that is taken, the last administrator
 └── ConfigError             the configuration is wrong: what, where, and what to write instead
 """
 
@@ -61,7 +62,11 @@ class UnlawfulMove(GatewayError):
 
 
 class NotFound(GatewayError):
-    """No such job, delivery or destination."""
+    """No such job, delivery, destination or user."""
+
+
+class Conflict(GatewayError):
+    """What was asked contradicts what there is: a name that is taken, the last administrator."""
 
 
 class ConfigError(GatewayError):

@@ -94,7 +94,7 @@ class Database:
     def write(self) -> Iterator[Transaction]:
         """One transaction: committed when the block ends, undone when it raises."""
         with translated(), self._turn, self.engine.begin() as connection:
-            yield Transaction(connection, self._now(connection))
+            yield Transaction(connection, self.now(connection))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -110,7 +110,8 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
 
-    def _now(self, connection: Connection) -> datetime:
+    def now(self, connection: Connection) -> datetime:
+        """The database's clock."""
         if self.is_sqlite:
             return datetime.now(UTC)
         moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()

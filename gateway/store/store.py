@@ -11,6 +11,7 @@ from gateway.errors import ConfigError
 from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, State
 from gateway.order import Order
 from gateway.store import audit, leases, outbox, people, proof, reading, receiving, settling
+from gateway.store.accounts import Accounts
 from gateway.store.database import Database, database_url
 from gateway.store.objects import FOLDER_MODE, Objects
 from gateway.store.proof import AuditReport
@@ -30,6 +31,7 @@ class Store:
         self._database = database
         self._objects = objects
         self._data = data
+        self.accounts = Accounts(database)  # who may use the window
 
     @classmethod
     def open(cls, data: DataSection) -> Store:

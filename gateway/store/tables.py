@@ -12,6 +12,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 from gateway.job import State
@@ -31,6 +33,7 @@ MOMENT_CHARACTERS = 27  # the length of 2024-01-31T14:30:00.000000Z
 SHA256_CHARACTERS = 64
 ID_CHARACTERS = 32  # a UUID without its hyphens
 NAME_CHARACTERS = 200  # of a user
+WORD_CHARACTERS = 64  # of a name or number that can be searched for
 
 
 class DeliveryState(StrEnum):
@@ -67,6 +70,11 @@ def one_of(column: str, words: type[StrEnum]) -> str:
 
 # SQLite counts rows up by itself only for a column declared INTEGER.
 Number = BigInteger().with_variant(Integer, "sqlite")
+
+# Compared byte by byte, as SQLite does by itself, so that an index finds everything that begins with a word.
+Word = String(WORD_CHARACTERS).with_variant(String(WORD_CHARACTERS, collation="C"), "postgresql")
+
+IS_PARKED = text("state = 'parked'")
 
 metadata = MetaData(
     naming_convention={
@@ -105,8 +113,21 @@ jobs = Table(
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_worker", Text, nullable=False),
     Column("lease_until", Moment),  # without a token: not to be lent before, for it has just been given back
+    # What the worklist shows and filters by, taken from the order and the pages whenever these change
+    Column("patient_id", Text, nullable=False, server_default=""),
+    Column("issuer", Text, nullable=False, server_default=""),
+    Column("patient_name", Text, nullable=False, server_default=""),
+    Column("birth_date", Text, nullable=False, server_default=""),
+    Column("accession_number", Text, nullable=False, server_default=""),
+    Column("pages", Integer, nullable=False, server_default=text("0")),
+    Column("confidence", Float),  # of the least sure page that was read
     CheckConstraint(one_of("state", State), name="state"),
     Index(None, "state", "number"),
+    Index(None, "door", "number"),
+    Index(None, "sender", "number"),
+    Index(None, "patient_id", "number"),
+    Index(None, "confidence", "number"),
+    Index(None, "received_at"),
 )
 
 pages = Table(
@@ -146,6 +167,7 @@ outbox = Table(
     CheckConstraint(one_of("state", DeliveryState), name="state"),
     UniqueConstraint("job_id", "destination", "name"),
     Index(None, "destination", "state", "position"),
+    Index("ix_outbox_parked", "delivery_id", sqlite_where=IS_PARKED, postgresql_where=IS_PARKED),
 )
 
 audit = Table(
@@ -217,9 +239,7 @@ tokens = Table(
 lockouts = Table(
     "lockouts",
     metadata,
-    Column(
-        "key", String(SHA256_CHARACTERS), primary_key=True
-    ),  # hash of a name or address: people type passwords there
+    Column("key", String(SHA256_CHARACTERS), primary_key=True),  # hash of a name or address: some type passwords there
     Column("failures", Integer, nullable=False),
     Column("failed_at", Moment, nullable=False),  # the last time
     Column("locked_until", Moment),
@@ -231,4 +251,75 @@ web_keys = Table(
     metadata,
     Column("name", String(32), primary_key=True),
     Column("value", String(64), nullable=False),  # random; signs what a browser keeps for us during a sign-in
+)
+
+terms = Table(
+    "terms",
+    metadata,
+    Column("term", Word, primary_key=True),  # a word of a patient's name or number, or of an accession number, folded
+    Column("number", Number, ForeignKey("jobs.number"), primary_key=True, autoincrement=False),
+    Index(None, "number", "term"),
+)
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("state", String(16), primary_key=True),
+    Column("jobs", BigInteger, nullable=False),  # that stand there; counting a million rows takes too long to look at
+)
+
+hours = Table(
+    "hours",
+    metadata,
+    Column("hour", String(13), primary_key=True),  # 2024-01-31T14, UTC
+    Column("verdict", String(16), primary_key=True),
+    Column("pages", BigInteger, nullable=False),  # settled so within that hour
+)
+
+confidences = Table(
+    "confidences",
+    metadata,
+    Column("day", String(10), primary_key=True),  # 2024-01-31, UTC
+    Column("bin", Integer, primary_key=True, autoincrement=False),  # twentieths of confidence, 0..19
+    Column("pages", BigInteger, nullable=False),
+)
+
+destinations = Table(
+    "destinations",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("paused_by", Text, nullable=False, server_default=""),
+    Column("paused_at", Moment),  # None: not paused
+    Column("delivered_at", Moment),  # the last time it accepted a document
+    Column("response", Text, nullable=False, server_default=""),  # what it said then
+    Column("peer_up", Boolean),  # None: never asked
+    Column("peer_words", Text, nullable=False, server_default=""),
+    Column("peer_checked_at", Moment),
+    Column("peer_since", Moment),  # up, or down, without a break since
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("job_id", String(ID_CHARACTERS), ForeignKey("jobs.job_id"), primary_key=True),
+    Column("page", Integer, primary_key=True, autoincrement=False),
+    Column("given", Text),  # JSON of what a person says of the page, for the digitizer
+    Column("given_by", Text, nullable=False, server_default=""),
+    Column("invalid_leads", Text, nullable=False, server_default=""),  # lead names with blanks between
+    Column("invalid_by", Text, nullable=False, server_default=""),
+    Column("approved_sha256", String(SHA256_CHARACTERS)),  # the recording that was approved
+    Column("approved_by", Text, nullable=False, server_default=""),
+    Column("left_out_by", Text, nullable=False, server_default=""),  # the document may go without this page
+)
+
+remarks = Table(
+    "remarks",
+    metadata,
+    Column("remark_id", Number, primary_key=True, autoincrement=True),
+    Column("job_id", String(ID_CHARACTERS), ForeignKey("jobs.job_id"), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(32), nullable=False),  # the audit's word for what was done
+    Column("text", Text, nullable=False),  # a person's own words: may name a patient, so the audit has their hash only
+    Index(None, "job_id", "remark_id"),
 )
