@@ -1,6 +1,6 @@
 """TOML -> frozen models, once, at start. An unknown key is an error that names the nearest known one."""
 
-from gateway.config.checks import advice, check_config, contradictions
+from gateway.config.checks import advice, check_config, contradictions, web_exposure
 from gateway.config.loader import load, loads
 from gateway.config.models import (
     Backoff,
@@ -16,10 +16,12 @@ from gateway.config.models import (
     LimitsSection,
     LoggingSection,
     MllpDestination,
+    OidcSection,
     PipelineSection,
     RoutingSection,
     Rule,
     Section,
+    WebSection,
     WorkerSection,
 )
 
@@ -37,14 +39,17 @@ __all__ = [
     "LimitsSection",
     "LoggingSection",
     "MllpDestination",
+    "OidcSection",
     "PipelineSection",
     "RoutingSection",
     "Rule",
     "Section",
+    "WebSection",
     "WorkerSection",
     "advice",
     "check_config",
     "contradictions",
     "load",
     "loads",
+    "web_exposure",
 ]

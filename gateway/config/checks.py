@@ -12,7 +12,7 @@ from pathlib import Path
 from pydicom.datadict import tag_for_keyword
 
 from gateway.config.fields import ORDER_KEYS, STATED_KEYS, FieldKind, kind_of, nearest_field
-from gateway.config.models import NUMBER_OPERATORS, Condition, Config, FolderDestination, Rule
+from gateway.config.models import NUMBER_OPERATORS, Condition, Config, FolderDestination, Rule, WebSection
 from gateway.config.patterns import problem_with
 
 # A file name has at most 255 characters and its fields are told apart by separators; rules allow fewer repeats.
@@ -21,7 +21,7 @@ FILE_NAME_OPEN_REPEATS_MAX = 10
 
 def check_config(config: Config) -> list[str]:
     """What keeps a configuration from doing what it says on this machine, one sentence each."""
-    return [*contradictions(config), *_unreachable_rules(config), *_missing_folders(config)]
+    return [*contradictions(config), *_unreachable_rules(config), *_missing_folders(config), *_missing_files(config)]
 
 
 def contradictions(config: Config) -> list[str]:
@@ -33,6 +33,7 @@ def contradictions(config: Config) -> list[str]:
         *_inboxes(config),
         *_identity(config),
         *_rules(config),
+        *_web(config.web),
     ]
 
 
@@ -141,20 +142,62 @@ def _condition(condition: Condition) -> Iterator[str]:
         yield f"the pattern {problem}"
 
 
+def _web(web: WebSection) -> Iterator[str]:
+    if problem := web_exposure(web):
+        yield problem
+    if (web.tls_certificate is None) != (web.tls_key is None):
+        yield "web: tls_certificate and tls_key belong together; set both or none"
+    for address in web.proxy_addresses:
+        try:
+            ipaddress.ip_network(address)
+        except ValueError as error:
+            yield f'web.proxy_addresses: "{address}" is no address or CIDR network: {error}'
+    if web.oidc is None:
+        return
+    if "openid" not in web.oidc.scopes:
+        yield 'web.oidc.scopes: "openid" is missing; without it there is no sign-in'
+    if not (web.oidc.viewer or web.oidc.reviewer or web.oidc.administrator):
+        yield "web.oidc: no value of role_claim makes anybody a viewer, reviewer or administrator; name some"
+
+
+def web_exposure(web: WebSection) -> str:
+    """Why the window may not be opened like this: patients' pages in plain text on a network. "" where it may."""
+    if not web.enabled or web.tls or web.allow_plain_http_beyond_loopback or _is_loopback(web.host):
+        return ""
+    return (
+        f"web: {web.host} is beyond this machine, and passwords and patients' pages would travel in plain text; set "
+        "tls_certificate and tls_key, or behind_proxy, or (knowing this) allow_plain_http_beyond_loopback"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def advice(config: Config) -> list[str]:
     """What is lawful and works, but may not be what was meant, one sentence each."""
-    return [*_doors(config), *_nowhere(config)]
+    return [*_doors(config), *_nowhere(config), *_window(config.web)]
 
 
 def _doors(config: Config) -> Iterator[str]:
     if not config.dicom_scp.enabled and not config.fax_inbox:
         yield "no door is open: dicom_scp is disabled and there is no fax_inbox"
     scp = config.dicom_scp
-    local = scp.host == "localhost" or scp.host.startswith("127.") or scp.host == "::1"
+    local = _is_loopback(scp.host)
     if scp.enabled and not local and not (scp.calling_ae_titles or scp.addresses):
         yield f"dicom_scp: anybody who reaches {scp.host} may send; set calling_ae_titles and addresses"
     if scp.enabled and local:
         yield f"dicom_scp: listens on {scp.host}, so only this machine can send; set host to its address in the network"
+
+
+def _window(web: WebSection) -> Iterator[str]:
+    if web.enabled and web.allow_plain_http_beyond_loopback and not web.tls and not _is_loopback(web.host):
+        yield "web: passwords and patients' pages travel in plain text; set tls_certificate and tls_key"
+    if web.enabled and web.behind_proxy and not _is_loopback(web.host):
+        yield f"web: whoever reaches {web.host}:{web.port} goes past the proxy; let a firewall allow the proxy only"
 
 
 def _nowhere(config: Config) -> Iterator[str]:
@@ -173,6 +216,16 @@ def _missing_folders(config: Config) -> Iterator[str]:
             yield f"{use}: the folder {folder} does not exist; make it, or mount its share"
         elif not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             yield f"{use}: the folder {folder} may not be read and written by this user"
+
+
+def _missing_files(config: Config) -> Iterator[str]:
+    oidc = config.web.oidc
+    files = [("web.tls_certificate", config.web.tls_certificate), ("web.tls_key", config.web.tls_key)]
+    if oidc is not None:
+        files += [("web.oidc.client_secret_file", oidc.client_secret_file), ("web.oidc.ca_file", oidc.ca_file)]
+    for use, file in files if config.web.enabled else ():
+        if file is not None and not os.access(file, os.R_OK):
+            yield f"{use}: {file} is not there, or this user may not read it"
 
 
 def _unreachable_rules(config: Config) -> Iterator[str]:

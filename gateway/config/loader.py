@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from gateway.config.checks import contradictions
-from gateway.config.models import Config, DataSection
+from gateway.config.models import Config, DataSection, WebSection
 from gateway.config.words import problems
 from gateway.errors import ConfigError
 
@@ -67,11 +67,17 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
         path = getattr(section, key, None)
         return section if path is None else section.model_copy(update={key: absolute(path)})
 
+    def moved_web(web: WebSection) -> WebSection:
+        oidc = web.oidc and moved(moved(web.oidc, "client_secret_file"), "ca_file")
+        moved_files: WebSection = moved(moved(web, "tls_certificate"), "tls_key")
+        return moved_files.model_copy(update={"oidc": oidc})
+
     return config.model_copy(
         update={
             "data": moved(moved(config.data, "folder"), "database_url_file"),
             "fax_inbox": tuple(moved(inbox, "folder") for inbox in config.fax_inbox),
             "destination": tuple(moved(destination, "folder") for destination in config.destination),
+            "web": moved_web(config.web),
         }
     )
 

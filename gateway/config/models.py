@@ -14,6 +14,14 @@ AeTitle = Annotated[str, Field(max_length=16, pattern=r"^ *[!-\[\]-~][ -\[\]-~]*
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\-]+$")]  # a name, an IPv4 or an IPv6 address
 
 
+# HTTPS, or HTTP to this machine: what travels there decides who gets in.
+HttpsUrl = Annotated[
+    str, Field(pattern=r"^(https://[^\s/?#@]+|http://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?)(/[^\s?#]*)?$")
+]
+
+PublicUrl = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]\-]+$")]
+
+
 class Section(BaseModel):
     """A table of the configuration: frozen, and strict about its keys."""
 
@@ -195,6 +203,49 @@ class RoutingSection(Section):
     otherwise: Literal["hold", "send_all"] = "hold"  # when no rule matches
 
 
+class OidcSection(Section):
+    """Signing in by the hospital's OpenID provider, which also says the role."""
+
+    issuer: HttpsUrl  # as its discovery document says it
+    client_id: str = Field(min_length=1)
+    public_url: PublicUrl  # how browsers reach us: the provider sends them back there
+    client_secret_file: Path | None = None  # None = a public client; PKCE is used either way
+    ca_file: Path | None = None  # PEM of the authority that signed the provider's certificate
+    label: str = "Hospital sign-in"  # on the button
+    scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "preferred_username"
+    role_claim: str = "roles"  # dots lead into tables, such as realm_access.roles
+    viewer: tuple[str, ...] = ()  # values of the claim that make a viewer
+    reviewer: tuple[str, ...] = ()
+    administrator: tuple[str, ...] = ()
+
+
+class WebSection(Section):
+    """The window: pages for people, an API for programs."""
+
+    enabled: bool = True
+    host: Host = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)  # 0 = any free port
+    tls_certificate: Path | None = None  # PEM, with the chain
+    tls_key: Path | None = None  # PEM
+    behind_proxy: bool = False  # a proxy in front speaks TLS and passes on X-Forwarded-For and -Proto
+    proxy_addresses: tuple[str, ...] = ("127.0.0.1",)  # whose X-Forwarded headers are believed
+    allow_plain_http_beyond_loopback: bool = False
+    session_minutes: int = Field(30, ge=1)  # without a request
+    session_max_hours: int = Field(12, ge=1)  # whatever is done
+    lockout_failures: int = Field(5, ge=1)  # wrong passwords in a row
+    lockout_minutes: int = Field(15, ge=1)
+    password_min_characters: int = Field(12, ge=8)
+    four_eyes: bool = False  # who corrected a page may not approve it
+    upload_max_mb: int = Field(200, ge=1)  # one request
+    oidc: OidcSection | None = None
+
+    @property
+    def tls(self) -> bool:
+        """Whether browsers come by HTTPS."""
+        return self.tls_certificate is not None or self.behind_proxy
+
+
 class LoggingSection(Section):
     """Log lines carry job ids and hashes only."""
 
@@ -214,4 +265,5 @@ class Config(Section):
     destination: tuple[Destination, ...] = ()
     routing: RoutingSection = RoutingSection()
     rule: tuple[Rule, ...] = ()
+    web: WebSection = WebSection()
     logging: LoggingSection = LoggingSection()

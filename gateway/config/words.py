@@ -38,6 +38,8 @@ _BOUNDS = {
 }
 _PATTERNS = {
     "ae_title": "1 to 16 characters without a backslash, as an AE title is",
+    "issuer": "an https:// address without a query (http:// only to this machine)",
+    "public_url": "https://name or http://name, with a port if need be and without a path",
     "host": "a host name or an address, without a port or a scheme",
     "name": "1 to 64 letters, digits, blanks, _ . or -, beginning with a letter or digit",
 }

@@ -45,6 +45,13 @@ port = 104
 called_ae_title = "PACS"
 """
 
+OIDC = """
+[web.oidc]
+issuer = "https://login.example"
+client_id = "c"
+public_url = "https://ecg.example"
+"""
+
 
 def read(text: str, folder: Path = Path("/etc/cardioscan"), **environment: str) -> Config:
     return loads(text, folder, environment, "site.toml")
@@ -294,10 +301,65 @@ def rule(condition: str) -> str:
             'rule "r": condition 1 (sender): the pattern repeats (by +) a group that itself repeats or chooses, '
             "which may take for ever to match",
         ),
+        (
+            '[web]\nhost = "0.0.0.0"',
+            "web: 0.0.0.0 is beyond this machine, and passwords and patients' pages would travel in plain text; set "
+            "tls_certificate and tls_key, or behind_proxy, or (knowing this) allow_plain_http_beyond_loopback",
+        ),
+        (
+            '[web]\ntls_certificate = "ecg.pem"',
+            "web: tls_certificate and tls_key belong together; set both or none",
+        ),
+        (
+            '[web]\nproxy_addresses = ["proxy"]',
+            'web.proxy_addresses: "proxy" is no address or CIDR network: '
+            "'proxy' does not appear to be an IPv4 or IPv6 network",
+        ),
+        (OIDC + 'viewer = ["v"]\nscopes = []', 'web.oidc.scopes: "openid" is missing; without it there is no sign-in'),
+        (
+            OIDC,
+            "web.oidc: no value of role_claim makes anybody a viewer, reviewer or administrator; name some",
+        ),
+        (
+            OIDC.replace("https:", "http:") + 'viewer = ["v"]',
+            "web.oidc.issuer: must be an https:// address without a query (http:// only to this machine), "
+            'not "http://login.example"',
+        ),
     ],
 )
 def test_a_contradiction_is_told(text: str, said: str) -> None:
     assert mistake(text) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'host = "127.0.0.5"',
+        'host = "localhost"',
+        'host = "::1"',
+        'host = "0.0.0.0"\ntls_certificate = "a"\ntls_key = "b"',
+        'host = "0.0.0.0"\nbehind_proxy = true',
+        'host = "0.0.0.0"\nallow_plain_http_beyond_loopback = true',
+        'host = "0.0.0.0"\nenabled = false',
+    ],
+)
+def test_the_window_opens_to_this_machine_or_behind_tls_or_when_told_so(text: str) -> None:
+    assert read(f"[web]\n{text}").web.host
+
+
+def test_advice_tells_of_a_window_in_plain_text() -> None:
+    config = read('[web]\nhost = "0.0.0.0"\nallow_plain_http_beyond_loopback = true')
+    assert [line for line in advice(config) if line.startswith("web:")] == [
+        "web: passwords and patients' pages travel in plain text; set tls_certificate and tls_key"
+    ]
+
+
+def test_a_missing_certificate_is_told_with_its_place(tmp_path: Path) -> None:
+    config = read('[web]\ntls_certificate = "ecg.pem"\ntls_key = "ecg.key"', tmp_path)
+    assert [line.split(" is not")[0] for line in check_config(config)] == [
+        f"web.tls_certificate: {tmp_path}/ecg.pem",
+        f"web.tls_key: {tmp_path}/ecg.key",
+    ]
 
 
 def test_a_rule_may_send_nowhere_if_it_says_so() -> None:
