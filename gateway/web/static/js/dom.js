@@ -45,3 +45,12 @@ export function tell(words, kind = "good") {
   else setTimeout(() => message.remove(), 6000);
   one("#told").append(message);
 }
+
+/** Does something and tells its failure, whatever the gateway refused it for. */
+export async function tried(act) {
+  try {
+    await act();
+  } catch (error) {
+    tell(error.message, "bad");
+  }
+}

@@ -1,0 +1,27 @@
+/** Asks before something is done that others will see, with room for a comment. */
+
+import { h } from "./dom.js";
+
+/**
+ * Resolves to the comment ("" where none was asked for) once the person agrees, to null when not.
+ * comment: words of the field, null for none. needed: an empty comment is no answer.
+ */
+export function ask({ title, words, yes = "Yes", danger = false, comment = null, needed = false }) {
+  return new Promise((resolve) => {
+    const field = comment && h("textarea", { id: "ask-comment", maxlength: 1000, required: needed });
+    const dialog = h("dialog", { "aria-labelledby": "ask-title" },
+      h("form", { method: "dialog" },
+        h("h2", { id: "ask-title" }, title),
+        words && h("p", {}, words),
+        field && h("div", { class: "field" }, h("label", { for: "ask-comment" }, comment), field),
+        h("div", { class: "buttons" },
+          h("button", { value: "yes", class: danger ? "danger" : "main" }, yes),
+          h("button", { value: "no", formnovalidate: true }, "Cancel"))));
+    dialog.addEventListener("close", () => {
+      resolve(dialog.returnValue === "yes" ? (field?.value.trim() ?? "") : null);
+      dialog.remove();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,144 @@
+/**
+ * Where each lead lies on the paper: cells with an origin in millimetres, for every layout that can be chosen.
+ *
+ * x right, y down, millimetres from the paper's upper left corner; a cell's y is its 0 mV.
+ */
+
+import { longest, shortest } from "./recording.js";
+
+const STANDARD_3X4 = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]];
+const STANDARD_6X2 = [["I", "V1"], ["II", "V2"], ["III", "V3"], ["aVR", "V4"], ["aVL", "V5"], ["aVF", "V6"]];
+const CABRERA_6X2 = [["aVL", "V1"], ["I", "V2"], ["-aVR", "V3"], ["II", "V4"], ["aVF", "V5"], ["III", "V6"]];
+const CABRERA_3X4 = [["aVL", "II", "V1", "V4"], ["I", "aVF", "V2", "V5"], ["-aVR", "III", "V3", "V6"]];
+const TWELVE_ROWS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"].map((lead) => [lead]);
+const CABRERA_ROWS = ["aVL", "I", "-aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6"].map((lead) => [lead]);
+
+/** What can be chosen: words for a person, rows of leads (a minus: drawn upside down), whether long strips lie below. */
+export const LAYOUTS = {
+  "3x4+1": { words: "3×4 + rhythm", rows: STANDARD_3X4, rhythm: true },
+  "3x4": { words: "3×4", rows: STANDARD_3X4, rhythm: false },
+  "6x2": { words: "6×2", rows: STANDARD_6X2, rhythm: false },
+  "12x1": { words: "12×1", rows: TWELVE_ROWS, rhythm: false },
+  "cabrera-3x4": { words: "Cabrera 3×4 + rhythm", rows: CABRERA_3X4, rhythm: true },
+  "cabrera-6x2": { words: "Cabrera 6×2", rows: CABRERA_6X2, rhythm: false },
+  "cabrera-12x1": { words: "Cabrera 12×1", rows: CABRERA_ROWS, rhythm: false },
+};
+
+export const SPEEDS_MM_S = [12.5, 25, 50, 100];
+export const GAINS_MM_MV = [2.5, 5, 10, 20, 40];
+
+const LEFT_MM = 15; // calibration pulse and a little air
+const RIGHT_MM = 5;
+const TOP_MM = 10;
+const BOTTOM_MM = 10;
+const AIR_MM = 3; // between the deepest trace of a row and the highest of the next
+const REACH_MAX_MM = 60; // beyond it a trace is cut: what is larger than a hand is no heart's
+const PITCH_MM = { 3: 30, 4: 30, 6: 20, 7: 20, 12: 15, 13: 15 };
+
+/** The layout that is nearest to how the page was printed. */
+export function layoutOf(printed) {
+  const base = printed.replace("-cabrera", "");
+  const kind = base.startsWith("12x1") ? "12x1" : base.startsWith("6x2") ? "6x2" : base === "3x4" ? "3x4" : "3x4+1";
+  if (!printed.includes("cabrera")) return kind;
+  return { "12x1": "cabrera-12x1", "6x2": "cabrera-6x2" }[kind] ?? "cabrera-3x4";
+}
+
+/**
+ * Lays a recording out. options: {layout, speed_mm_s, gain_mm_mv}.
+ *
+ * A cell shows its lead at the page's own time where the lead was printed there; where it was printed elsewhere on the
+ * page (a lead printed for 2.5 s, drawn in another column), at the time it was printed, and `moved` says so.
+ */
+export function sheetOf(recording, { layout, speed_mm_s, gain_mm_mv }) {
+  const chosen = LAYOUTS[layout];
+  const rows = [...chosen.rows.map((row) => row.map((name) => ({ name, rhythm: false })))];
+  if (chosen.rhythm) for (const name of rhythmLeads(recording)) rows.push([{ name, rhythm: true }]);
+  const cells = [];
+  rows.forEach((row, at) => {
+    const seconds = recording.duration_s / row.length;
+    row.forEach(({ name, rhythm }, column) => {
+      cells.push(cellOf(recording, name, { row: at, column, seconds, rhythm, alone: row.length === 1, speed_mm_s }));
+    });
+  });
+  const height_mm = setBaselines(cells, rows.length, recording.rate_hz, gain_mm_mv);
+  const width_mm = Math.ceil((LEFT_MM + recording.duration_s * speed_mm_s + RIGHT_MM) / 5) * 5;
+  return { cells, rows: rows.length, width_mm, height_mm, left_mm: LEFT_MM, speed_mm_s, gain_mm_mv, layout };
+}
+
+/** The leads of long strips: those the page printed as such, else II. */
+function rhythmLeads(recording) {
+  const printed = recording.strips.filter((strip) => strip.rhythm).map((strip) => strip.lead);
+  return printed.length ? [...new Set(printed)] : ["II"];
+}
+
+function cellOf(recording, name, { row, column, seconds, rhythm, alone, speed_mm_s }) {
+  const sign = name.startsWith("-") ? -1 : 1;
+  const lead = name.replace("-", "");
+  const strip = rhythm || alone ? longest(recording, lead) : shortest(recording, lead);
+  const due_s = column * seconds;
+  let from_s = due_s;
+  if (strip && !covers(strip, recording.rate_hz, due_s, seconds)) from_s = strip.start_s;
+  return {
+    lead, sign, strip, row, column, seconds, rhythm, from_s,
+    label: sign < 0 ? `−${lead} (computed)` : lead,
+    moved: from_s !== due_s,
+    x_mm: LEFT_MM + due_s * speed_mm_s,
+    y_mm: 0,
+    width_mm: seconds * speed_mm_s,
+  };
+}
+
+/** Whether a strip fills most of what it can of a cell at the page's own time. */
+function covers(strip, rate_hz, from_s, seconds) {
+  const length_s = strip.millivolts.length / rate_hz;
+  const shared_s = Math.min(from_s + seconds, strip.start_s + length_s) - Math.max(from_s, strip.start_s);
+  return shared_s >= 0.8 * Math.min(seconds, length_s);
+}
+
+/** First and last (exclusive) sample of a cell within its strip. */
+export function samplesOf(cell, rate_hz) {
+  const first = Math.round((cell.from_s - cell.strip.start_s) * rate_hz);
+  const last = first + Math.round(cell.seconds * rate_hz);
+  return [Math.max(0, first), Math.min(cell.strip.millivolts.length, last)];
+}
+
+/** Moves every row down until no trace touches the next; baselines lie on heavy lines. Returns the paper's height. */
+function setBaselines(cells, rows, rate_hz, gain_mm_mv) {
+  const pitch_mm = PITCH_MM[rows] ?? Math.max(15, 120 / rows);
+  let y_mm = TOP_MM;
+  let below_mm = 0;
+  for (let row = 0; row < rows; row += 1) {
+    const mine = cells.filter((cell) => cell.row === row);
+    const reach = mine.map((cell) => reachOf(cell, rate_hz, gain_mm_mv));
+    const above_mm = Math.max(5, ...reach.map((each) => each[0]));
+    y_mm += row === 0 ? Math.max(pitch_mm / 2, above_mm) : Math.max(pitch_mm, below_mm + AIR_MM + above_mm);
+    y_mm = Math.ceil(y_mm / 5) * 5;
+    below_mm = Math.max(5, ...reach.map((each) => each[1]));
+    for (const cell of mine) cell.y_mm = y_mm;
+  }
+  return Math.ceil((y_mm + Math.max(below_mm, pitch_mm / 3) + BOTTOM_MM) / 5) * 5;
+}
+
+function reachOf(cell, rate_hz, gain_mm_mv) {
+  let highest = 0;
+  let lowest = 0;
+  if (cell.strip) {
+    const [first, last] = samplesOf(cell, rate_hz);
+    for (let k = first; k < last; k += 1) {
+      const value = cell.sign * cell.strip.millivolts[k];
+      if (value > highest) highest = value;
+      if (value < lowest) lowest = value;
+    }
+  }
+  return [Math.min(REACH_MAX_MM, highest * gain_mm_mv), Math.min(REACH_MAX_MM, -lowest * gain_mm_mv)];
+}
+
+/** The cell under a point of the paper, null beside the leads. */
+export function cellAt(sheet, x_mm, y_mm) {
+  let found = null;
+  for (const cell of sheet.cells) {
+    const inside = x_mm >= cell.x_mm && x_mm <= cell.x_mm + cell.width_mm;
+    if (inside && (found === null || Math.abs(cell.y_mm - y_mm) < Math.abs(found.y_mm - y_mm))) found = cell;
+  }
+  return found;
+}

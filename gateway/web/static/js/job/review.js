@@ -1,0 +1,56 @@
+/** What a reviewer can do to a job: say whose it is, have it read again with corrections, mark leads, decide. */
+
+import { get, post } from "../api.js";
+import { ask } from "../dialog.js";
+import { h, put, tried } from "../dom.js";
+import { correctForm } from "./correct.js";
+import { identifyForm } from "./identify.js";
+import { invalidForm } from "./invalid.js";
+
+const ABOUT_PERSON = /patient|acquired|identity|date|all_pages/;
+
+/**
+ * Draws the forms that the API allows this person now. page: of the job, in view. picture: its viewer.
+ * done(words) is called after an action went through.
+ */
+export async function drawReview(host, job, page, picture, done) {
+  const allows = (action) => job.allowed_actions.includes(action);
+  const forms = [];
+  if (allows("identify")) forms.push(["Whose ECG is this?", identifyForm(job, done), ABOUT_PERSON.test(job.code)]);
+  if (allows("correct") && page) {
+    const { layouts } = await get("/layouts");
+    forms.push(["Correct how the page is read, and digitize it again", correctForm(job, page, layouts, picture, done), false]);
+  }
+  if (allows("invalid-leads") && page?.read) forms.push(["Leads that must not be believed", invalidForm(job, page, done), false]);
+  const decides = allows("approve") || allows("give-up");
+  if (!forms.length && !decides) return put(host);
+  return put(host,
+    h("section", { class: "card review", "aria-labelledby": "review-title" },
+      h("h2", { id: "review-title" }, "Review"),
+      forms.map(([words, form, open]) => h("details", { open }, h("summary", {}, words), form)),
+      decides && decide(job, allows, done)));
+}
+
+function decide(job, allows, done) {
+  const approve = async () => {
+    const comment = await ask({
+      title: "Approve this reading?", yes: "Approve", comment: "Comment (may be empty)",
+      words: "What was read goes on to its destinations. What you changed, and that you approved it, is in the audit and in what is sent.",
+    });
+    if (comment === null) return;
+    await post(`/jobs/${job.job_id}/approve`, { comment });
+    done("Approved. It goes on to its destinations.");
+  };
+  const reject = async () => {
+    const comment = await ask({
+      title: "Reject this page?", yes: "Reject", danger: true, comment: "Why", needed: true,
+      words: "Nothing is sent, and the job ends as refused.",
+    });
+    if (comment === null) return;
+    await post(`/jobs/${job.job_id}/give-up`, { comment });
+    done("Rejected.");
+  };
+  return h("div", { class: "decide buttons" },
+    allows("approve") && h("button", { type: "button", class: "main", onclick: () => tried(approve) }, "Approve…"),
+    allows("give-up") && h("button", { type: "button", class: "danger", onclick: () => tried(reject) }, "Reject…"));
+}

@@ -1,0 +1,121 @@
+/** What was sent where with every answer, the documents to have, and the audit trail of a job. */
+
+import { get, may, post, ROOT } from "../api.js";
+import { ask } from "../dialog.js";
+import { h, put, tell } from "../dom.js";
+import { chip, count, DELIVERY_STATES, KINDS, moment, plain } from "../words.js";
+
+/** The outbox rows of a job. done() is called after one was sent again. */
+export function drawDeliveries(host, job, history, done) {
+  if (!job.delivery_list.length) return put(host, h("p", { class: "hint" }, "Nothing was made to be sent yet."));
+  const resend = async (row) => {
+    const yes = await ask({ title: `Send again to ${row.destination}?`, words: "It is written into the audit with your name.", yes: "Send again" });
+    if (yes === null) return;
+    await post(`/jobs/${job.job_id}/resend`, { destination: row.destination });
+    tell(`Sent again to ${row.destination}.`);
+    done();
+  };
+  const rows = job.delivery_list.map((row) =>
+    h("tr", {},
+      h("td", {}, h("strong", {}, row.destination)),
+      h("td", {}, KINDS[row.kind] ?? plain(row.kind), job.page_list.length > 1 ? `, page ${row.page}` : ""),
+      h("td", {}, chip(DELIVERY_STATES[row.state])),
+      h("td", {}, row.delivered_at ? moment(row.delivered_at, { seconds: true }) : row.state === "queued" ? ["due ", moment(row.due_at, { seconds: true })] : "–"),
+      h("td", {}, attemptsOf(row, history)),
+      h("td", {}, row.why && h("p", {}, row.why), row.response && h("pre", { class: "attempt mono" }, row.response)),
+      may("reviewer") && job.allowed_actions.includes("resend")
+        ? h("td", {}, h("button", { type: "button", class: "small", onclick: () => resend(row) }, "Send again"))
+        : null));
+  return put(host, h("table", {},
+    h("caption", { class: "unseen" }, "Documents and how far each has come"),
+    h("thead", {}, h("tr", {}, ["Destination", "Document", "State", "When", "Attempts", "Answer"].map((words) => h("th", { scope: "col" }, words)),
+      may("reviewer") && job.allowed_actions.includes("resend") ? h("th", { scope: "col" }, h("span", { class: "unseen" }, "Action")) : null)),
+    h("tbody", {}, rows)));
+}
+
+/** Every try of a delivery as the audit tells it. */
+function attemptsOf(row, history) {
+  const tries = history.filter(({ kind, detail }) =>
+    ["delivered", "postponed", "parked"].includes(kind) && (detail.delivery === row.delivery_id || detail.delivery_id === row.delivery_id || detail.name === row.name) &&
+    (detail.destination === undefined || detail.destination === row.destination));
+  if (!tries.length) return String(row.attempts);
+  return h("details", {},
+    h("summary", {}, count(Math.max(row.attempts, tries.length), "attempt")),
+    h("ol", {}, tries.map(({ at, kind, detail }) => h("li", {}, moment(at, { seconds: true }), ` ${plain(kind)} `, detail.code ? plain(detail.code) : ""))));
+}
+
+/** Documents of a page, to view and to have. */
+export async function drawDocuments(host, job_id, number) {
+  const { items } = await get(`/jobs/${job_id}/documents`);
+  const mine = items.filter((item) => item.page === number);
+  if (!mine.length) return put(host, h("p", { class: "hint" }, "No document can be made of this page."));
+  const view = h("div", {});
+  const rows = mine.map((item) => {
+    const url = `${ROOT}/jobs/${job_id}/documents/${item.kind}?page=${item.page}`;
+    return h("tr", {},
+      h("td", {}, h("strong", {}, KINDS[item.kind] ?? plain(item.kind))),
+      h("td", {}, item.file_name),
+      h("td", {}, item.sent_to.length ? `sent to ${item.sent_to.join(", ")}` : ""),
+      h("td", {}, h("div", { class: "buttons" },
+        viewable(item) && h("button", { type: "button", class: "small", onclick: () => show(view, item, url) }, "View"),
+        h("a", { class: "button small", href: url, download: item.file_name }, "Download"))));
+  });
+  return put(host,
+    h("div", { class: "scroll" }, h("table", {}, h("caption", { class: "unseen" }, "Documents of this page"),
+      h("thead", {}, h("tr", {}, ["Document", "File", "Sent"].map((words) => h("th", { scope: "col" }, words)), h("th", {}, h("span", { class: "unseen" }, "Actions")))),
+      h("tbody", {}, rows))),
+    view);
+}
+
+const viewable = ({ media_type }) => /xml|text|json|hl7|pdf/.test(media_type);
+
+async function show(host, item, url) {
+  if (/pdf/.test(item.media_type)) {
+    open(url, "_blank", "noopener");
+    return;
+  }
+  const answer = await fetch(url);
+  const text = await answer.text();
+  if (!answer.ok) return tell("This document could not be fetched.", "bad");
+  put(host,
+    h("div", { class: "head" }, h("h3", {}, KINDS[item.kind] ?? item.kind),
+      h("button", { type: "button", class: "small", onclick: () => put(host) }, "Close")),
+    h("pre", { class: "document mono", tabindex: 0, "aria-label": `Text of ${item.file_name}` }, laidOut(text, item.media_type)));
+  host.scrollIntoView({ block: "nearest" });
+}
+
+const SHOWN_MAX = 200_000;
+
+/** Text for the eye: HL7 v2 with a line per segment, XML with a line per element. */
+function laidOut(text, media_type) {
+  const cut = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}\n… (${text.length - SHOWN_MAX} more characters: download the file)` : text;
+  if (/hl7/.test(media_type) || cut.startsWith("MSH|")) return cut.replaceAll("\r\n", "\n").replaceAll("\r", "\n");
+  if (!/xml/.test(media_type) || cut.includes("\n  <")) return cut;
+  let depth = 0;
+  return cut.replaceAll("><", ">\n<").split("\n").map((line) => {
+    if (/^<\//.test(line)) depth -= 1;
+    const laid = "  ".repeat(Math.max(0, depth)) + line;
+    if (/^<[^/?!]/.test(line) && !/\/>$/.test(line) && !/<\//.test(line)) depth += 1;
+    return laid;
+  }).join("\n");
+}
+
+/** The audit entries of a job, the oldest first. */
+export function drawHistory(host, entries) {
+  if (!entries.length) return put(host, h("p", { class: "hint" }, "The audit holds nothing about this job."));
+  return put(host, h("table", { class: "history" },
+    h("caption", { class: "unseen" }, "What happened to this job"),
+    h("thead", {}, h("tr", {}, ["No.", "When", "What", "Who", "Detail"].map((words) => h("th", { scope: "col" }, words)))),
+    h("tbody", {}, entries.map((entry) =>
+      h("tr", {},
+        h("td", { class: "number" }, entry.seq), h("td", {}, moment(entry.at, { seconds: true })), h("td", {}, plain(entry.kind)),
+        h("td", {}, entry.actor || "gateway"), h("td", {}, h("small", {}, detailWords(entry.detail))))))));
+}
+
+/** "destination pacs, code peer_down": an audit entry's detail. */
+export function detailWords(detail) {
+  return Object.entries(detail)
+    .filter(([, value]) => value !== "" && value !== null)
+    .map(([name, value]) => `${plain(name)} ${/^[0-9a-f]{64}$/.test(value) ? `${value.slice(0, 12)}…` : value}`)
+    .join(", ");
+}

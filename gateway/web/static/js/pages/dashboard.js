@@ -1,0 +1,167 @@
+/** The dashboard: what flows, what waits, who answers; pause and resume, and parked messages sent again. */
+
+import { get, may, post } from "../api.js";
+import { barChart } from "../chart.js";
+import { ask } from "../dialog.js";
+import { h, one, put, tell, tried } from "../dom.js";
+import { lamp, listen } from "../live.js";
+import { bytes, chip, count, KINDS, moment, plain, span, STATES } from "../words.js";
+
+const EVERY_MS = 15_000;
+const chosen = new Set();
+let parked = [];
+let cursor = null;
+
+async function load() {
+  const board = await get("/dashboard");
+  put(one("#at"), "as of ", moment(board.at, { seconds: true }), ` · version ${board.version}`);
+  drawTiles(board);
+  drawPeers(board.destinations);
+  drawHours(board.hours);
+  drawConfidence(board.confidence);
+  drawMachine(board);
+}
+
+function drawTiles(board) {
+  const tile = (number, words, kind = "", href = null) =>
+    h(href ? "a" : "div", { class: `tile ${kind}`, href }, h("strong", {}, number), h("span", {}, words));
+  const queued = board.destinations.reduce((sum, each) => sum + each.queued, 0);
+  const down = board.destinations.filter((each) => each.peer.up === false).length;
+  const figure = (number) => number.toLocaleString("en", { maximumFractionDigits: 1 });
+  put(one("#tiles"),
+    tile(figure(board.pages_per_hour), "pages per hour"),
+    tile(figure(board.waiting), board.oldest_waiting_s === null ? "pages wait to be read" : `pages wait, the oldest ${span(board.oldest_waiting_s)}`, "", "/?state=received"),
+    tile(figure(board.states.held ?? 0), "held for a person", board.states.held ? "warn" : "", "/?state=held"),
+    tile(figure(queued), "documents on their way", "", "/?state=digitized"),
+    tile(down, down === 1 ? "destination does not answer" : "destinations do not answer", down ? "bad" : ""),
+    tile(`${figure(board.disk.free_mb / 1000)} GB`, `free of ${figure(board.disk.total_mb / 1000)} GB`, board.disk.free_mb < 2 * board.disk.reserve_mb ? "bad" : ""));
+}
+
+function drawPeers(destinations) {
+  if (!destinations.length) return put(one("#peers"), h("p", { class: "hint" }, "No destination is configured."));
+  return put(one("#peers"), h("table", {},
+    h("caption", { class: "unseen" }, "Destinations, their queues and their last answers"),
+    h("thead", {}, h("tr", {}, ["Destination", "Peer", "Waiting", "Head of the queue", "Parked", "Last delivery", "Last answer"].map((words) => h("th", { scope: "col" }, words)),
+      may("administrator") && h("th", {}, h("span", { class: "unseen" }, "Actions")))),
+    h("tbody", {}, destinations.map(peerRow))));
+}
+
+function peerRow(row) {
+  const { peer } = row;
+  const state = peer.up === null ? ["Not asked yet", ""] : peer.up ? ["Up", "good"] : ["Down", "bad"];
+  return h("tr", {},
+    h("td", {}, h("strong", {}, row.name), h("br"), h("small", {}, `${row.kind} ${row.address}`), row.configured ? null : h("p", {}, chip(["not configured any more", "warn"]))),
+    h("td", {}, chip(state), row.paused && [" ", chip([`paused by ${row.paused_by || "a person"}`, "warn"])], h("br"),
+      h("small", {}, peer.words, peer.since ? [" since ", moment(peer.since)] : null)),
+    h("td", { class: "number" }, row.queued),
+    h("td", {}, row.head_age_s === null ? "–" : `${span(row.head_age_s)} old, ${count(row.head_attempts, "attempt")}`, row.head_why && h("p", { class: "answer" }, h("small", {}, row.head_why))),
+    h("td", { class: "number" }, row.parked),
+    h("td", {}, moment(row.last_delivered_at, { seconds: true })),
+    h("td", { class: "answer mono" }, h("small", {}, row.last_response || "–")),
+    may("administrator") && h("td", {}, h("button", { type: "button", class: "small", onclick: () => pause(row), "aria-label": `${row.paused ? "Resume" : "Pause"} ${row.name}` }, row.paused ? "Resume" : "Pause")));
+}
+
+function pause(row) {
+  return tried(async () => {
+    const act = row.paused ? "resume" : "pause";
+    if (!row.paused) {
+      const yes = await ask({ title: `Pause ${row.name}?`, words: "Its documents wait in their order until somebody resumes it.", yes: "Pause" });
+      if (yes === null) return;
+    }
+    await post(`/destinations/${encodeURIComponent(row.name)}/${act}`);
+    tell(row.paused ? `${row.name} goes on.` : `${row.name} is paused.`);
+    await load();
+  });
+}
+
+function drawHours(hours) {
+  const bars = hours.map(({ hour, digitized, held, refused }) => ({
+    words: new Date(hour).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" }),
+    parts: [["digitized", digitized], ["held", held], ["refused", refused]],
+  }));
+  const swatch = (name, words) => h("li", {}, h("span", { class: `swatch key-${name}`, "aria-hidden": "true" }), words);
+  put(one("#hours"), barChart({ label: "Pages per hour", bars, names: ["digitized", "held", "refused"], tick: 4 }),
+    h("ul", { "aria-hidden": "true" }, swatch("digitized", "digitized"), swatch("held", "held"), swatch("refused", "refused")));
+}
+
+function drawConfidence(bins) {
+  const words = ({ low, high }) => `${Math.round(100 * low)}–${Math.round(100 * Math.min(1, high))}`;
+  const bars = bins.map((bin) => ({ words: words(bin), parts: [[bin.low >= 0.9 ? "digitized" : "held", bin.count]] }));
+  put(one("#confidence"), barChart({ label: "Confidence of pages in per cent", bars, names: ["pages"], tick: bins.length > 12 ? 2 : 1 }),
+    h("p", { class: "hint" }, "Per cent. Pages that are not sure enough wait for a person."));
+}
+
+function drawMachine({ disk, gpus, workers, states }) {
+  const facts = [
+    ["Jobs", Object.entries(states).map(([state, number]) => `${number.toLocaleString("en")} ${STATES[state]?.[0].toLowerCase() ?? state}`).join(", ")],
+    ["Workers", workers.length ? workers.map((worker) => [h("a", { href: `/jobs/${worker.job_id}` }, worker.name), " "]) : "none is at work now"],
+    ["Disk", `${bytes(disk.free_mb * 1e6)} free of ${bytes(disk.total_mb * 1e6)}, ${bytes(disk.reserve_mb * 1e6)} kept in reserve`],
+    ["GPU", gpus.length ? gpus.map(gpuWords).join("; ") : "none"],
+  ];
+  put(one("#machine"), h("dl", { class: "facts" }, facts.map(([words, value]) => [h("dt", {}, words), h("dd", {}, value)])));
+}
+
+function gpuWords({ name, used_mb, total_mb, busy }) {
+  const memory = used_mb === null || total_mb === null ? "" : `, ${bytes(used_mb * 1e6)} of ${bytes(total_mb * 1e6)}`;
+  return `${name}${memory}${busy === null ? "" : `, ${Math.round(100 * busy)} % busy`}`;
+}
+
+// Parked messages
+
+async function loadParked(more = false) {
+  const answer = await get("/parked", { after: more ? cursor : "" });
+  parked = more ? [...parked, ...answer.items] : answer.items;
+  cursor = answer.next_cursor;
+  const known = new Set(parked.map((each) => each.delivery_id));
+  for (const id of [...chosen]) if (!known.has(id)) chosen.delete(id);
+  drawParked();
+}
+
+function drawParked() {
+  const acts = may("reviewer");
+  put(one("#parked-buttons"), acts && parked.length ? [
+    h("button", { type: "button", class: "small", disabled: !chosen.size, onclick: () => resend([...chosen]) }, chosen.size ? `Send ${chosen.size} again` : "Send chosen again"),
+    h("button", { type: "button", class: "small", onclick: () => resend(null) }, "Send all again"),
+  ] : null);
+  if (!parked.length) return put(one("#parked"), h("p", { class: "hint" }, "No message is parked."));
+  return put(one("#parked"), h("table", {},
+    h("caption", { class: "unseen" }, "Messages that will not go without a person, the oldest first"),
+    h("thead", {}, h("tr", {}, acts && h("th", {}, h("span", { class: "unseen" }, "Choose")), ["No.", "Destination", "Document", "Queued", "Attempts", "Reason", "Job"].map((words) => h("th", { scope: "col" }, words)))),
+    h("tbody", {}, parked.map((row) => h("tr", {},
+      acts && h("td", {}, h("input", { type: "checkbox", "aria-label": `Choose message ${row.delivery_id}`, checked: chosen.has(row.delivery_id), onclick: (event) => choose(row.delivery_id, event.shiftKey) })),
+      h("td", {}, row.delivery_id), h("td", {}, row.destination), h("td", {}, KINDS[row.kind] ?? plain(row.kind)), h("td", {}, moment(row.queued_at)),
+      h("td", { class: "number" }, row.attempts), h("td", {}, row.why || plain(row.code), row.response && h("p", {}, h("small", { class: "mono" }, row.response))),
+      h("td", {}, h("a", { href: `/jobs/${row.job_id}` }, row.job_id.slice(0, 8))))))),
+    cursor && h("p", {}, h("button", { type: "button", class: "small", onclick: () => tried(() => loadParked(true)) }, "Show more")),
+    acts && h("p", { class: "hint" }, "Hold Shift to choose all from the last one chosen to this one."));
+}
+
+let last = null;
+
+function choose(id, range) {
+  const ids = parked.map((each) => each.delivery_id);
+  const [from, to] = range && last !== null ? [ids.indexOf(last), ids.indexOf(id)].sort((a, b) => a - b) : [ids.indexOf(id), ids.indexOf(id)];
+  const on = !chosen.has(id);
+  for (const each of ids.slice(from, to + 1)) on ? chosen.add(each) : chosen.delete(each);
+  last = id;
+  drawParked();
+  one("#parked").querySelectorAll("input")[ids.indexOf(id)]?.focus();
+}
+
+function resend(ids) {
+  return tried(async () => {
+    const all = { first: parked[0].delivery_id, last: cursor === null ? parked.at(-1).delivery_id : null };
+    const words = ids ? count(ids.length, "parked message") : "all parked messages";
+    if ((await ask({ title: `Send ${words} again?`, words: "It is written into the audit with your name.", yes: "Send again" })) === null) return;
+    const result = await post("/parked/resend", ids ? { ids } : all);
+    tell(`${count(result.done.length, "message")} sent again${result.more ? ", there are more: do it again" : ""}.`);
+    if (result.failed.length) tell(`${count(result.failed.length, "message")} left: ${[...new Set(result.failed.map((each) => each.why))].join("; ")}`, "bad");
+    chosen.clear();
+    await Promise.all([load(), loadParked()]);
+  });
+}
+
+const refresh = () => document.hidden || tried(() => Promise.all([load(), loadParked()]));
+refresh();
+setInterval(refresh, EVERY_MS);
+listen(["job", "delivery"], (events) => events.some((event) => event.kind !== "looked") && refresh(), lamp(one("#lamp")));

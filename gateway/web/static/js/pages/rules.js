@@ -1,0 +1,100 @@
+/** Rules: those in force, what they say of a page, and what a changed configuration would have done. */
+
+import { get, post } from "../api.js";
+import { h, one, put, tell, tried } from "../dom.js";
+import { chip, count, moment, percent, personName, plain } from "../words.js";
+
+const ACTIONS = { send: ["Send", "good"], hold: ["Hold", "warn"], refuse: ["Refuse", "bad"] };
+const OTHERWISE = { hold: "waits for a person", send_all: "goes to every destination" };
+
+async function load() {
+  const rules = await get("/rules");
+  const first = rules.match === "first";
+  const rows = rules.rules.map((rule, at) => h("tr", {},
+    h("td", { class: "number" }, at + 1),
+    h("td", {}, h("strong", {}, rule.name)),
+    h("td", {}, rule.conditions.length
+      ? h("ul", { class: "trace-list" }, rule.conditions.map(({ field, test }) => h("li", {}, h("code", {}, field), ` ${test}`)))
+      : "always"),
+    h("td", { class: "arrow" }, chip(ACTIONS[rule.action])),
+    h("td", {}, rule.action === "send" ? rule.send.join(", ") || "nowhere" : rule.why)));
+  put(one("#force"),
+    h("p", {}, first ? "The first rule that holds decides alone." : "Every rule that holds counts; a hold wins over a refusal, a refusal over sends.",
+      ` Where none holds, the page ${OTHERWISE[rules.otherwise]}.`),
+    h("p", {}, `Before any rule, a page waits for a person below a confidence of ${percent(rules.confidence_min)}`,
+      rules.require.length ? ` or without ${rules.require.map(plain).join(", ")}.` : "."),
+    rows.length
+      ? h("div", { class: "scroll" }, h("table", {}, h("caption", { class: "unseen" }, "Rules in their order"),
+        h("thead", {}, h("tr", {}, ["No.", "Rule", "When", "Then", "Where or why"].map((words) => h("th", { scope: "col" }, words)))), h("tbody", {}, rows)))
+      : h("p", {}, `There are no rules: every recording goes to every destination (${rules.destinations.join(", ") || "none is configured"}).`));
+}
+
+async function offerJobs() {
+  const { items } = await get("/jobs", { limit: 30 });
+  put(one("#jobs-known"), items.map((job) =>
+    h("option", { value: job.job_id }, `${personName(job.patient_name) || job.patient_id || "unknown"}, ${job.state}, ${new Date(job.received_at).toLocaleString("en-GB")}`)));
+}
+
+one("#explain").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { job, page } = event.target.elements;
+  tried(async () => put(one("#explained"), decision(await post("/rules/explain", { job_id: job.value.trim(), page: Number(page.value) }))));
+});
+
+function decision(made) {
+  return [
+    h("div", { class: `message ${made.held_before.length ? "warn" : ACTIONS[made.action][1]}` },
+      h("p", {}, chip(ACTIONS[made.action]), made.action === "send" ? ` to ${made.destinations.join(", ") || "nowhere"}: ` : " ", made.why),
+      made.held_before.length > 0 && [h("p", {}, "Before any rule, a person must look:"), h("ul", {}, made.held_before.map((why) => h("li", {}, why)))]),
+    made.trace.length > 0 && h("ol", {}, made.trace.map((rule) => h("li", {},
+      h("strong", {}, rule.rule), " ", chip(rule.counted ? ["decides", "good"] : rule.held ? ["holds, but an earlier rule decided", "info"] : ["does not hold", ""]),
+      rule.conditions.length
+        ? h("ul", { class: "trace-list" }, rule.conditions.map((each) => h("li", { class: each.held ? "holds" : "fails" },
+          h("span", { class: "unseen" }, each.held ? "holds: " : "fails: "), h("code", {}, each.field), ` ${each.test}; it is ${each.seen}`)))
+        : h("p", { class: "hint" }, "It has no condition, so it always holds.")))),
+  ];
+}
+
+one("#replay-file").addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  if (file) one("#replay-text").value = await file.text();
+});
+
+one("#replay").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { text, from, to } = event.target.elements;
+  tried(async () => {
+    put(one("#replayed"), h("p", { class: "hint" }, "Replaying…"));
+    const result = await post("/rules/replay", {
+      config_text: text.value, received_from: `${from.value}T00:00:00Z`, received_to: `${to.value}T23:59:59Z`,
+    }).catch((error) => {
+      put(one("#replayed"));
+      throw error;
+    });
+    put(one("#replayed"), replayed(result));
+    if (!result.problems.length) tell(`${count(result.pages, "page")} replayed.`);
+  });
+});
+
+function replayed(result) {
+  if (result.problems.length) {
+    return h("div", { class: "message bad" }, h("p", {}, "This configuration cannot be used:"), h("ul", {}, result.problems.map((each) => h("li", {}, each))));
+  }
+  const summary = `${count(result.pages, "page")} tried, ${count(result.changed.length, "would", "would")} be treated otherwise.${result.more ? " The time holds further pages." : ""}`;
+  if (!result.changed.length) return h("p", { class: "message good" }, summary);
+  const outcome = ({ action, destinations, why }) => [chip(ACTIONS[action]), " ", action === "send" ? destinations.join(", ") || "nowhere" : why];
+  return [
+    h("p", { class: "message info" }, summary),
+    h("div", { class: "scroll" }, h("table", {}, h("caption", { class: "unseen" }, "Pages that would be treated otherwise"),
+      h("thead", {}, h("tr", {}, ["Received", "Job", "Now", "Then"].map((words) => h("th", { scope: "col" }, words)))),
+      h("tbody", {}, result.changed.map((row) => h("tr", {},
+        h("td", {}, moment(row.received_at)), h("td", {}, h("a", { href: `/jobs/${row.job_id}?page=${row.page}` }, `${row.job_id.slice(0, 8)}, page ${row.page}`)),
+        h("td", {}, outcome(row.now)), h("td", {}, outcome(row.then))))))),
+  ];
+}
+
+const day = (back) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
+one("#replay-from").value = day(1);
+one("#replay-to").value = day(0);
+tried(load);
+tried(offerJobs);
