@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gateway.emit import aecg, dicom_waveform, hl7v2, npz
+from gateway.emit import aecg, dicom_waveform, hl7v2, npz, report
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.measured import measured
 from gateway.job import DocumentKind
@@ -73,6 +73,8 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
             return _annotated(of, "strips" if wishes.aecg_layout == "none" else wishes.aecg_layout)
         case DocumentKind.HL7V2:
             return _message(of, wishes)
+        case DocumentKind.PDF:
+            return _report(of)
         case DocumentKind.CSV:
             return _named("csv", npz.to_csv(of.recording))
         case DocumentKind.NPZ:
@@ -103,6 +105,18 @@ def _message(of: Material, wishes: Wishes) -> Emitted:
         source_sha256=of.source_sha256,
         message_time=of.received_at,
         measurements=measured(of.recording),
+    )
+
+
+def _report(of: Material) -> Emitted:
+    return report.emit(
+        of.recording,
+        of.order,
+        source_sha256=of.source_sha256,
+        page=of.page,
+        received_at=of.received_at,
+        measurements=measured(of.recording),
+        thumbnail_png=of.thumbnail_png,
     )
 
 

@@ -36,7 +36,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Channel:
-    """One strip, ready for a format of 16-bit samples.
+    """One strip, ready for a format of 16-bit samples. strip: the same as it was read, for a format of reals.
 
     start: samples from the left end of the first printed trace. label: such as ``II`` or ``II rhythm``.
     microvolts: int16 (n,), within +-32767, 0 where known is False. known: bool (n,), the page shows something there.
@@ -45,6 +45,7 @@ class Channel:
     """
 
     lead: Lead
+    strip: Strip
     label: str
     rhythm: bool
     start: int
@@ -107,6 +108,7 @@ def _channel(recording: Recording, strip: Strip, label: str, rhythm: bool, origi
     read = np.count_nonzero(known & (strip.seen == Seen.READ)) / n
     return Channel(
         lead=strip.lead,
+        strip=strip,
         label=label,
         rhythm=rhythm,
         start=round((strip.start_s - origin_s) * recording.rate_hz),

@@ -1,0 +1,161 @@
+"""A Recording as one page of PDF to be read by a person. Pure: the same input gives the same bytes.
+
+A4 in landscape, all vector but the thumbnail of the source. The leads are drawn 25 mm/s and 10 mm/mV on the sheet:
+print it without scaling. They stand as they were printed; a page with more rows than the sheet has room for is drawn as
+3x4+1 and says so. Solid is read, dashed is bridged, blank is unknown, the ribbon is two standard deviations.
+
+The file's own title and properties name no patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from gateway.emit import moment, words
+from gateway.emit.channels import channels
+from gateway.emit.emitted import Emitted, derived_uuid
+from gateway.emit.measured import Measurement
+from gateway.emit.report import identification, traces
+from gateway.emit.report.lettering import BOLD, LINE, MM, REGULAR, drawable, fitted, width_mm
+from gateway.emit.report.rows import Rows, arranged
+from gateway.emit.report.sheet import BAND, BRIDGED, INK, QUIET, UNSURE, Sheet
+from gateway.errors import Refused
+from gateway.order import Order
+from pipeline.recording import Recording, Severity
+
+TITLE = "12-lead ECG digitized from paper, preliminary"
+STAMP = "PRELIMINARY, DIGITIZED FROM PAPER"
+
+_LEFT, _RIGHT, _TOP = traces.LEFT, traces.LEFT + traces.WIDTH, 5.0
+_THUMBNAIL_MM = (44.0, 30.0)
+_BELOW = traces.TOP + traces.HEIGHT  # where the paper ends
+_BOTTOM = 206.0
+_SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
+_SMALL_PT = (6.5, 6.0, 5.5, 5.0, 4.5, 4.0)
+
+
+def emit(
+    recording: Recording,
+    order: Order,
+    *,
+    source_sha256: str,
+    page: int,
+    received_at: datetime,
+    measurements: Sequence[Measurement] = (),
+    thumbnail_png: bytes = b"",
+) -> Emitted:
+    """Write one page's report.
+
+    source_sha256, page: of the document received, counted from 1. received_at: when, from the job; the file's own date.
+    thumbnail_png: the page as a small picture; b"" leaves its place empty.
+
+    Raises:
+        Held: bad_acquisition_date.
+        Refused: nothing_printed.
+    """
+    acquired = moment.acquired(order)
+    if not any(channel.known.any() for channel in channels(recording)):
+        raise Refused("nothing_printed", "the recording holds no sample of any lead")
+    made_at = received_at if received_at.tzinfo is None else received_at.astimezone(UTC)
+    of = f"Page {page} of the document with SHA-256 {source_sha256}."
+    sheet = Sheet(TITLE, f"{words.MODEL} {recording.made_by.version}", of, f"{made_at:%Y%m%d%H%M%S}")
+    _head(sheet, recording, order, acquired, measurements)
+    if thumbnail_png:
+        wide, _ = sheet.picture(thumbnail_png, _RIGHT - _THUMBNAIL_MM[0], _TOP, *_THUMBNAIL_MM)
+        sheet.text(_RIGHT - wide, _TOP + _THUMBNAIL_MM[1] + 2.2, f"The source, page {page}", 5.5, QUIET)
+    rows = arranged(recording)
+    drawn = traces.draw(sheet, rows)
+    _legend(sheet, rows, drawn)
+    received = f"Received {made_at:%Y-%m-%d %H:%M:%S}{' UTC' if received_at.tzinfo else ''}."
+    _foot(sheet, recording, [*words.provenance(recording), of, received])
+    data = sheet.finished()
+    return Emitted(str(derived_uuid("report", data)), data)
+
+
+def _head(
+    sheet: Sheet,
+    recording: Recording,
+    order: Order,
+    acquired: moment.Moment | None,
+    measurements: Sequence[Measurement],
+) -> None:
+    """Three columns: whose, when and for whom, what was measured and how far to trust it."""
+    sheet.text(_LEFT, _TOP + 4.2, "12-lead ECG", 13, INK, BOLD)
+    sheet.text(_LEFT + 38, _TOP + 4.2, STAMP, 9.5, BRIDGED, BOLD)
+    after = _LEFT + 41 + width_mm(STAMP, 9.5, BOLD)
+    sheet.text(after, _TOP + 4.2, "Not recorded by a device: a person must confirm it.", 8, BRIDGED)
+    y = sheet.paragraphs(_LEFT, _TOP + 7, 84, 11, [identification.name(order)], (12, 11, 10, 9, 8, 7, 6, 5), font=BOLD)
+    sheet.paragraphs(_LEFT, y + 0.5, 84, _TOP + 33 - y, identification.patient(order, acquired), (9, 8, 7, 6, 5, 4))
+    sheet.paragraphs(_LEFT + 90, _TOP + 7, 74, 25, identification.occasion(order, acquired), (9, 8, 7, 6, 5, 4))
+    sheet.paragraphs(_LEFT + 170, _TOP + 7, 62, 25, _judgement(recording, measurements), (9, 8, 7, 6, 5))
+
+
+def _judgement(recording: Recording, measurements: Sequence[Measurement]) -> list[str]:
+    told = [measurement.in_words() for measurement in measurements] or ["Nothing could be measured with certainty"]
+    warnings = sum(finding.severity is not Severity.INFO for finding in recording.findings)
+    return [
+        *told,
+        f"Confidence {recording.confidence:.2f} of 1, the software's own estimate",
+        f"{warnings} warning{'s' * (warnings != 1)} about the reading, below" if warnings else "No warnings",
+    ]
+
+
+def _legend(sheet: Sheet, rows: Rows, drawn: traces.Drawn) -> None:
+    """One line below the paper: the scale, the form, and what the lines mean."""
+    y = _BELOW + 3.6
+    sheet.text(_LEFT, y, f"{traces.SPEED_MM_S:g} mm/s   {traces.GAIN_MM_MV:g} mm/mV", 8, INK, BOLD)
+    form = (
+        f"as printed, {rows.form}"
+        if rows.as_printed
+        else f"arranged anew as {rows.form}; every strip is in the waveform"
+    )
+    sheet.text(_LEFT + 42, y, f"{form}; print without scaling", 6.5, QUIET)
+    x = _LEFT + 143.0
+    sheet.lines([[(x, y - 0.8), (x + 7, y - 0.8)]], INK, 0.3)
+    sheet.text(x + 8.5, y, "read", 6.5)
+    sheet.lines([[(x + 19, y - 0.8), (x + 26, y - 0.8)]], BRIDGED, 0.3, traces.DASHES_MM)
+    sheet.text(x + 27.5, y, "bridged", 6.5)
+    sheet.areas([[(x + 41, y - 1.8), (x + 48, y - 1.8), (x + 48, y + 0.2), (x + 41, y + 0.2)]], BAND, 0.3)
+    sheet.text(x + 49.5, y, "± 2 standard deviations", 6.5)
+    sheet.text(x + 80, y, "blank: not printed or not read", 6.5)
+    sheet.text(x + 117, y, "?  doubtful", 6.5, UNSURE)
+    cuts = [f"The page goes on after {drawn.cut_after_s:.1f} s; the waveform has it all."] if drawn.cut_after_s else []
+    if drawn.over_the_edge:
+        cuts.append(f"Cut at the edge of the paper here, whole in the waveform: {', '.join(drawn.over_the_edge)}.")
+    if cuts:
+        sheet.text(_LEFT, y + 3.1, " ".join(cuts), 6.5, BRIDGED, BOLD)
+
+
+def _foot(sheet: Sheet, recording: Recording, provenance: Sequence[str]) -> None:
+    """Findings on the left, where it all comes from on the right."""
+    top, split, gap = _BELOW + 9.4, _LEFT + 165.0, 5.0
+    tall = _BOTTOM - top - 3
+    sheet.text(_LEFT, top + 1, "Findings", 7, INK, BOLD)
+    sheet.text(split + gap, top + 1, "How this was made", 7, INK, BOLD)
+    _findings(sheet, recording, top + 2, split - _LEFT, tall)
+    sheet.paragraphs(
+        split + gap, top + 2, _RIGHT - split - gap, tall, [drawable(line) for line in provenance], _SMALL_PT, QUIET
+    )
+
+
+def _findings(sheet: Sheet, recording: Recording, y: float, width: float, height: float) -> None:
+    """The gravest first, in two columns. What does not fit is counted, never dropped in silence."""
+    ranked = sorted(recording.findings, key=lambda finding: _SEVERITIES.index(finding.severity))
+    told = [drawable(words.finding(finding)) for finding in ranked] or ["None."]
+    column = (width - 4.0) / 2
+    size_pt, paragraphs = fitted(told, column, 2 * height, _SMALL_PT)
+    room = int(height / (size_pt * LINE / MM))
+    columns: list[list[str]] = [[]]
+    for number, lines in enumerate(paragraphs):
+        if len(columns[-1]) + len(lines) > room and len(columns) == 1:
+            columns.append([])
+        last = number == len(paragraphs) - 1
+        if len(columns[-1]) + len(lines) > room - (not last and len(columns) == 2):
+            columns[-1].append(f"… and {len(paragraphs) - number} more; all are in the waveform and the message.")
+            break
+        columns[-1].extend(lines)
+    for number, lines in enumerate(columns):
+        for place, line in enumerate(lines, start=1):
+            x, base = _LEFT + number * (column + 4.0), y + place * size_pt * LINE / MM
+            sheet.text(x, base - size_pt * (LINE - 1) / MM, line, size_pt, INK, REGULAR)

@@ -1,0 +1,155 @@
+"""The ECG paper of the report and the leads on it, 25 mm/s and 10 mm/mV on the sheet itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from gateway.emit.channels import Status
+from gateway.emit.report.rows import Piece, Rows
+from gateway.emit.report.sheet import BAND, BRIDGED, INK, MAJOR, MINOR, PAPER, QUIET, UNSURE, Point, Sheet
+from pipeline.recording import Float64, Seen
+
+SPEED_MM_S, GAIN_MM_MV = 25.0, 10.0
+
+LEFT, TOP, WIDTH, HEIGHT = 8.5, 40.0, 280.0, 125.0  # mm of the sheet: 56 by 25 squares of 5 mm
+BEGIN = LEFT + 10.0  # where second 0 is: two squares are left for the calibration pulse
+SECONDS_MAX = (LEFT + WIDTH - BEGIN) / SPEED_MM_S
+PULSE_MM = (2.0, 1.0, 5.0, 1.0)  # from the edge of the paper: before, foot, 1 mV for 0.2 s, foot
+ROW_REACH_MM = (5.0, 30.0)  # what a row asks for above and below its level, at least and at most
+
+TRACE_MM, PULSE_LINE_MM = 0.22, 0.25
+DASHES_MM = (0.7, 0.5)
+STRIDE = 5  # samples: at least every fifth is drawn, and all between where the line bends
+BEND_MM = 0.003  # from the chord of a sample's neighbours; with that stride the line is right to 0.01 mm
+BAND_SAMPLES = 4  # samples of the ribbon in one step: 0.2 mm at 500 Hz, its widest of them
+SIGMAS = 2.0  # 95 of 100 samples lie within, if the errors are normal
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the paper could not hold: seconds beyond its right end, leads that reach over its upper or lower edge."""
+
+    cut_after_s: float | None
+    over_the_edge: tuple[str, ...]
+
+
+def draw(sheet: Sheet, rows: Rows) -> Drawn:
+    """Paper, calibration pulses and every lead."""
+    _paper(sheet)
+    levels = _levels(rows.rows)
+    over: list[str] = []
+    with sheet.within(LEFT, TOP, WIDTH, HEIGHT):
+        for level, row in zip(levels, rows.rows, strict=True):
+            _pulse(sheet, level)
+            for piece in row:
+                _name(sheet, piece, level)  # below the trace: no letter hides a beat
+                _ribbon(sheet, piece, level)
+        for level, row in zip(levels, rows.rows, strict=True):
+            for piece in row:
+                y = _trace(sheet, piece, level)
+                if (y < TOP).any() or (y > TOP + HEIGHT).any():
+                    over.append(piece.label)
+    last_s = max((piece.end_s for row in rows.rows for piece in row), default=0.0)
+    return Drawn(SECONDS_MAX if last_s > SECONDS_MAX else None, tuple(over))
+
+
+def _paper(sheet: Sheet) -> None:
+    sheet.box(LEFT, TOP, WIDTH, HEIGHT, PAPER)
+    right, bottom = LEFT + WIDTH, TOP + HEIGHT
+    for pitch, colour, width in ((1, MINOR, 0.08), (5, MAJOR, 0.16)):
+        upright = [[(LEFT + x, TOP), (LEFT + x, bottom)] for x in range(0, round(WIDTH) + 1, pitch)]
+        lying = [[(LEFT, TOP + y), (right, TOP + y)] for y in range(0, round(HEIGHT) + 1, pitch)]
+        sheet.lines([*upright, *lying], colour, width)
+
+
+def _levels(rows: Sequence[Sequence[Piece]]) -> list[float]:
+    """Where 0 mV of each row lies: on a line of the grid. The first and the last row keep off the edges of the paper,
+
+    and what is between them is shared out as the rows ask for it.
+    """
+    usual, whole = [_reach_mm(row, 0.002) for row in rows], [_reach_mm(row, 0.0) for row in (rows[0], rows[-1])]
+    first, last = TOP + 1.0 + whole[0][0], TOP + HEIGHT - 1.0 - whole[1][1]
+    asked = np.array([0.0] + [above[1] + below[0] for above, below in pairwise(usual)])
+    if len(rows) > 1:
+        asked *= (last - first) / asked.sum()
+    return [TOP + round(level - TOP) for level in (first + np.cumsum(asked)).tolist()]
+
+
+def _reach_mm(row: Sequence[Piece], spikes: float) -> tuple[float, float]:
+    """How far a row goes above and below 0 mV, but for that part of its samples on either side."""
+    known = np.concatenate([piece.millivolts[np.isfinite(piece.millivolts)] for piece in row])
+    low, high = np.quantile(known, [spikes, 1.0 - spikes]) * GAIN_MM_MV if len(known) else (0.0, 0.0)
+    return float(np.clip(max(high, GAIN_MM_MV), *ROW_REACH_MM)), float(np.clip(-low, *ROW_REACH_MM))
+
+
+def _pulse(sheet: Sheet, level: float) -> None:
+    before, foot, wide, _ = PULSE_MM
+    left = LEFT + before
+    up, down, top = left + foot, left + foot + wide, level - GAIN_MM_MV
+    points = [(left, level), (up, level), (up, top), (down, top), (down, level), (down + foot, level)]
+    sheet.lines([points], INK, PULSE_LINE_MM)
+
+
+def _ribbon(sheet: Sheet, piece: Piece, level: float) -> None:
+    x, y = _places(piece, level)
+    spread = SIGMAS * GAIN_MM_MV * piece.sigma_mv.astype(np.float64)
+    polygons: list[list[Point]] = []
+    for first, stop in _stretches(np.isfinite(y) & np.isfinite(spread)):
+        starts = np.arange(first, stop, BAND_SAMPLES)
+        upper = np.minimum.reduceat(y[:stop] - spread[:stop], starts)
+        lower = np.maximum.reduceat(y[:stop] + spread[:stop], starts)
+        at = np.append(x[starts], x[stop - 1])
+        over, under = np.append(upper, upper[-1]), np.append(lower, lower[-1])
+        polygons.append([*_points(at, over), *reversed(_points(at, under))])
+    sheet.areas(polygons, BAND, 0.3)
+
+
+def _trace(sheet: Sheet, piece: Piece, level: float) -> Float64:
+    """Solid where it was read, dashed where it was bridged, nothing where nothing is known. Returns every y."""
+    x, y = _places(piece, level)
+    known, bridged = np.isfinite(y), piece.seen == Seen.BRIDGED
+    colour = QUIET if Status.INVALID in piece.status else INK
+    dashed = known & bridged
+    dashed[1:] |= dashed[:-1] & known[1:]  # one sample to either side, so that the dashes touch the line
+    dashed[:-1] |= (known & bridged)[1:] & known[:-1]
+    solid = [_thinned(x[a:b], y[a:b]) for a, b in _stretches(known & ~bridged)]
+    sheet.lines(solid, colour, TRACE_MM)
+    if bridged.any():
+        sheet.lines([_points(x[a:b], y[a:b]) for a, b in _stretches(dashed)], BRIDGED, TRACE_MM, DASHES_MM)
+    return y[known & (x <= LEFT + WIDTH)]
+
+
+def _name(sheet: Sheet, piece: Piece, level: float) -> None:
+    x = BEGIN + piece.start_s * SPEED_MM_S
+    if piece.start_s > 0:
+        sheet.lines([[(x, level - 3.0), (x, level - 1.0)], [(x, level + 1.0), (x, level + 3.0)]], INK, 0.15)
+    doubt = " not valid" if Status.INVALID in piece.status else "" if piece.status == (Status.OK,) else " ?"
+    sheet.label(x + 1.0, max(level - 6.5, TOP + 3.0), piece.label + doubt, 7.5, UNSURE if doubt else INK)
+
+
+def _places(piece: Piece, level: float) -> tuple[Float64, Float64]:
+    """float64 (n,) each: millimetres of the sheet, NaN where nothing is known."""
+    x = BEGIN + (piece.start_s + np.arange(len(piece.millivolts)) / piece.rate_hz) * SPEED_MM_S
+    return x, level - GAIN_MM_MV * piece.millivolts.astype(np.float64)
+
+
+def _thinned(x: Float64, y: Float64) -> list[Point]:
+    """Without the samples that lie on the line between their neighbours: half of an ECG, and of the file."""
+    keep = np.zeros(len(y), np.bool_)
+    keep[::STRIDE] = keep[-1:] = True
+    keep[1:-1] |= np.abs(y[1:-1] - (y[:-2] + y[2:]) / 2) > BEND_MM
+    return _points(x[keep], y[keep])
+
+
+def _points(x: Float64, y: Float64) -> list[Point]:
+    return list(zip(x.tolist(), y.tolist(), strict=True))
+
+
+def _stretches(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    edges = np.flatnonzero(np.diff(np.pad(flags.astype(np.int8), 1)))
+    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
