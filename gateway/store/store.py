@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -10,7 +10,7 @@ from gateway.config import DataSection
 from gateway.errors import ConfigError
 from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, State
 from gateway.order import Order
-from gateway.store import audit, leases, outbox, people, proof, reading, receiving, settling
+from gateway.store import audit, leases, outbox, people, proof, reading, receiving, settling, traffic
 from gateway.store.accounts import Accounts
 from gateway.store.database import Database, database_url
 from gateway.store.objects import FOLDER_MODE, Objects
@@ -18,6 +18,7 @@ from gateway.store.proof import AuditReport
 from gateway.store.receiving import Receipt
 from gateway.store.rows import DeliveryRow
 from gateway.store.schema import current_revision, newest_revision, upgrade
+from gateway.store.traffic import Traffic
 
 
 class Store:
@@ -140,6 +141,10 @@ class Store:
     def queue_depths(self) -> Mapping[str, int]:
         """How many documents wait for each destination that any wait for."""
         return reading.queue_depths(self._database)
+
+    def traffic(self, destinations: Iterable[str]) -> Traffic:
+        """What waits for each destination and for how long, and what has gone through."""
+        return traffic.traffic(self._database, destinations)
 
     def object_path(self, sha256: str) -> Path:
         """Where the bytes with this hash are kept. Read only."""

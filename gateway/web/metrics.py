@@ -1,0 +1,95 @@
+"""/metrics for Prometheus, /healthz and /readyz for whatever keeps the gateway running."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from starlette.responses import JSONResponse, Response
+
+from gateway.config import Config
+from gateway.errors import GatewayError
+from gateway.store import Store
+from gateway.web.deps import Principal, Role, Scope, get_config, get_store, need
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(include_in_schema=False)
+
+TheStore = Annotated[Store, Depends(get_store)]
+
+
+class Traffic(Collector):
+    """What the store knows, asked when Prometheus asks: every gateway of one database tells the same."""
+
+    def __init__(self, store: Store, destinations: tuple[str, ...]) -> None:
+        self.store = store
+        self.destinations = destinations
+
+    def collect(self) -> Iterator[Metric]:
+        """Names no patient, sender or user."""
+        jobs = GaugeMetricFamily("cardioscan_jobs", "Jobs by state", labels=["state"])
+        for state, count in self.store.counts().items():
+            jobs.add_metric([state], count)
+        yield jobs
+        traffic = self.store.traffic(self.destinations)
+        yield GaugeMetricFamily(
+            "cardioscan_received_last_hour", "Jobs received in the last hour", value=traffic.received_last_hour
+        )
+        pages = CounterMetricFamily("cardioscan_pages", "Pages that came to an end, by how", labels=["verdict"])
+        for verdict, count in traffic.pages:
+            pages.add_metric([verdict], count)
+        yield pages
+        documents = GaugeMetricFamily(
+            "cardioscan_documents", "Documents by destination and state", labels=["destination", "state"]
+        )
+        depth = GaugeMetricFamily(
+            "cardioscan_queue_depth", "Documents that wait for a destination", labels=["destination"]
+        )
+        age = GaugeMetricFamily(
+            "cardioscan_queue_head_age_seconds", "How long the next document has waited", labels=["destination"]
+        )
+        for lane in traffic.lanes:
+            documents.add_metric([lane.destination, "queued"], lane.queued)
+            documents.add_metric([lane.destination, "parked"], lane.parked)
+            documents.add_metric([lane.destination, "delivered"], lane.delivered)
+            depth.add_metric([lane.destination], lane.queued)
+            age.add_metric([lane.destination], lane.head_age_s)
+        yield from (documents, depth, age)
+
+
+@router.get("/metrics")
+def metrics(
+    who: Annotated[Principal, Depends(need(Role.VIEWER, Scope.METRICS))],
+    store: TheStore,
+    config: Annotated[Config, Depends(get_config)],
+) -> Response:
+    """The traffic as Prometheus reads it."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(Traffic(store, tuple(destination.name for destination in config.destination)))
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/healthz")
+def healthz() -> Response:
+    """The process answers. Tells nothing else to anybody."""
+    return JSONResponse({"ok": True})
+
+
+@router.get("/readyz")
+def readyz(store: TheStore) -> Response:
+    """The database answers, has the schema of this version, and the disk has room; why not is told to the log only."""
+    try:
+        store.check()
+        store.room()
+    except GatewayError as error:
+        log.warning("not ready: %s", error)
+        return JSONResponse({"ok": False}, 503)
+    return JSONResponse({"ok": True})

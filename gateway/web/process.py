@@ -1,0 +1,124 @@
+"""The window's own process: serves on a socket that the gateway opened, until SIGTERM or until the gateway is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+
+import uvicorn
+
+from gateway.config import Config, WebSection, web_exposure
+from gateway.errors import ConfigError
+from gateway.store import Store
+from gateway.trouble import frames_of
+from gateway.web.app import make_app
+from gateway.web.security.first import make_first_administrator
+
+STOP_S = 3  # how long an open answer, such as a stream of events, may go on after SIGTERM
+LOOK_S = 1.0  # how often the process looks whether its gateway is still there
+AT_ONCE_MAX = 500  # connections; more are answered 503
+
+
+class Discreet(logging.Filter):
+    """Leaves of an exception in a log record where it came from, and not what it says: it may quote a patient."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            record.msg, record.args = "%s\n%s", (record.getMessage().strip(), frames_of(error))
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def run_web(config: Config, gateway_pid: int, listener: socket.socket) -> None:
+    """Serves until it is told to stop. ConfigError where a file of web.oidc cannot be read."""
+    # uvicorn ends at SIGTERM, then raises it again for whoever was there before: the store is to be closed then.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
+    logging.getLogger("uvicorn.error").addFilter(Discreet())
+    with Store.open(config.data) as store:
+        make_first_administrator(store, _say)
+        server = make_server(config, store)
+        asyncio.run(_serve(server, listener, gateway_pid))
+
+
+def make_server(config: Config, store: Store) -> uvicorn.Server:
+    """uvicorn with the application, TLS and proxies as the configuration says."""
+    web = config.web
+    return uvicorn.Server(
+        uvicorn.Config(
+            make_app(config, store),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,  # addresses hold what was searched for, and that is patients
+            server_header=False,
+            proxy_headers=web.behind_proxy,
+            forwarded_allow_ips=list(web.proxy_addresses),
+            ssl_certfile=web.tls_certificate,
+            ssl_keyfile=web.tls_key,
+            limit_concurrency=AT_ONCE_MAX,
+            timeout_graceful_shutdown=STOP_S,
+        )
+    )
+
+
+def open_listener(web: WebSection) -> socket.socket:
+    """The socket of the window. Opened by the gateway, so that a taken port is told at the start.
+
+    Raises:
+        ConfigError: it would lie open beyond this machine, its port is taken, or its certificate cannot be used.
+    """
+    if problem := web_exposure(web):
+        raise ConfigError(problem)
+    if web.tls_certificate is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(web.tls_certificate, web.tls_key)
+        except OSError as error:  # SSLError is one
+            raise ConfigError(f"web.tls_certificate, web.tls_key: cannot be used: {error}") from error
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            web.host, web.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return _listen(family, kind, address)
+    except OSError as error:
+        raise ConfigError(
+            f"web: {web.host}:{web.port} cannot be listened on ({error.strerror}); is another gateway running, or the "
+            "port below 1024?"
+        ) from error
+
+
+def _listen(family: int, kind: int, address: object) -> socket.socket:
+    listener = socket.socket(family, kind)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)  # type: ignore[arg-type]  # as getaddrinfo gave it
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, gateway_pid: int) -> None:
+    async def stop_with_the_gateway() -> None:
+        while os.getppid() == gateway_pid:
+            await asyncio.sleep(LOOK_S)
+        server.should_exit = True
+
+    watch = asyncio.create_task(stop_with_the_gateway())
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        watch.cancel()
+
+
+def _say(line: str) -> None:
+    """To whoever started the gateway, and not to the log, which is kept."""
+    print(line, file=sys.stderr, flush=True)

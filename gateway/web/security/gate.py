@@ -1,0 +1,87 @@
+"""Stands before everything: says who asks, sends strangers away before their bytes are read, sets the headers."""
+
+from __future__ import annotations
+
+from anyio import to_thread
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.config import WebSection
+from gateway.errors import GatewayError
+from gateway.store import Store
+from gateway.web.deps import SAFE_METHODS
+from gateway.web.failures import answer, not_signed_in, translate
+from gateway.web.security.credentials import recognise
+
+STATIC_PATH = "/static/"
+OPEN_TO_STRANGERS = frozenset({"/login"})  # what may be posted without being signed in
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' blob: data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+HSTS = f"max-age={365 * 24 * 3600}"
+
+
+class Gate:
+    """ASGI middleware, the outermost: its headers are on every answer, also on those to failures."""
+
+    def __init__(self, app: ASGIApp, store: Store, web: WebSection) -> None:
+        self.app = app
+        self.store = store
+        self.web = web
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        is_static = scope["path"].startswith(STATIC_PATH)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add_headers(MutableHeaders(scope=message), is_static)
+            await send(message)
+
+        request = Request(scope, receive)
+        if not is_static:
+            try:
+                request.state.principal = await to_thread.run_sync(recognise, request, self.store, self.web)
+            except GatewayError as error:
+                await answer(request, translate(error))(scope, receive, send_with_headers)
+                return
+            if _is_stranger_who_brings_something(request):
+                await answer(request, not_signed_in())(scope, receive, send_with_headers)
+                return
+        await self.app(scope, receive, send_with_headers)
+
+    def _add_headers(self, headers: MutableHeaders, is_static: bool) -> None:
+        for name, value in HEADERS.items():
+            headers[name] = value
+        if self.web.tls:
+            headers["Strict-Transport-Security"] = HSTS
+        # Patients' pages must not stay in a browser's cache; our own files may, if it asks whether they changed.
+        headers.setdefault("Cache-Control", "no-cache" if is_static else "no-store")
+
+
+def _is_stranger_who_brings_something(request: Request) -> bool:
+    return (
+        request.state.principal is None
+        and request.method not in SAFE_METHODS
+        and request.url.path not in OPEN_TO_STRANGERS
+    )
