@@ -74,6 +74,7 @@ Number = BigInteger().with_variant(Integer, "sqlite")
 # Compared byte by byte, as SQLite does by itself, so that an index finds everything that begins with a word.
 Word = String(WORD_CHARACTERS).with_variant(String(WORD_CHARACTERS, collation="C"), "postgresql")
 
+EMPTY = text("''")
 IS_PARKED = text("state = 'parked'")
 
 metadata = MetaData(
@@ -114,11 +115,11 @@ jobs = Table(
     Column("lease_worker", Text, nullable=False),
     Column("lease_until", Moment),  # without a token: not to be lent before, for it has just been given back
     # What the worklist shows and filters by, taken from the order and the pages whenever these change
-    Column("patient_id", Text, nullable=False, server_default=""),
-    Column("issuer", Text, nullable=False, server_default=""),
-    Column("patient_name", Text, nullable=False, server_default=""),
-    Column("birth_date", Text, nullable=False, server_default=""),
-    Column("accession_number", Text, nullable=False, server_default=""),
+    Column("patient_id", Text, nullable=False, server_default=EMPTY),
+    Column("issuer", Text, nullable=False, server_default=EMPTY),
+    Column("patient_name", Text, nullable=False, server_default=EMPTY),
+    Column("birth_date", Text, nullable=False, server_default=EMPTY),
+    Column("accession_number", Text, nullable=False, server_default=EMPTY),
     Column("pages", Integer, nullable=False, server_default=text("0")),
     Column("confidence", Float),  # of the least sure page that was read
     CheckConstraint(one_of("state", State), name="state"),
@@ -288,12 +289,12 @@ destinations = Table(
     "destinations",
     metadata,
     Column("name", String(200), primary_key=True),
-    Column("paused_by", Text, nullable=False, server_default=""),
+    Column("paused_by", Text, nullable=False, server_default=EMPTY),
     Column("paused_at", Moment),  # None: not paused
     Column("delivered_at", Moment),  # the last time it accepted a document
-    Column("response", Text, nullable=False, server_default=""),  # what it said then
+    Column("response", Text, nullable=False, server_default=EMPTY),  # what it said then
     Column("peer_up", Boolean),  # None: never asked
-    Column("peer_words", Text, nullable=False, server_default=""),
+    Column("peer_words", Text, nullable=False, server_default=EMPTY),
     Column("peer_checked_at", Moment),
     Column("peer_since", Moment),  # up, or down, without a break since
 )
@@ -304,12 +305,12 @@ reviews = Table(
     Column("job_id", String(ID_CHARACTERS), ForeignKey("jobs.job_id"), primary_key=True),
     Column("page", Integer, primary_key=True, autoincrement=False),
     Column("given", Text),  # JSON of what a person says of the page, for the digitizer
-    Column("given_by", Text, nullable=False, server_default=""),
-    Column("invalid_leads", Text, nullable=False, server_default=""),  # lead names with blanks between
-    Column("invalid_by", Text, nullable=False, server_default=""),
+    Column("given_by", Text, nullable=False, server_default=EMPTY),
+    Column("invalid_leads", Text, nullable=False, server_default=EMPTY),  # lead names with blanks between
+    Column("invalid_by", Text, nullable=False, server_default=EMPTY),
     Column("approved_sha256", String(SHA256_CHARACTERS)),  # the recording that was approved
-    Column("approved_by", Text, nullable=False, server_default=""),
-    Column("left_out_by", Text, nullable=False, server_default=""),  # the document may go without this page
+    Column("approved_by", Text, nullable=False, server_default=EMPTY),
+    Column("left_out_by", Text, nullable=False, server_default=EMPTY),  # the document may go without this page
 )
 
 remarks = Table(
