@@ -14,7 +14,7 @@ import numpy as np
 from pipeline import calibration, enhance, grid, layout, measure, quality, register, source, waveform
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import PaperMap, Segment
+from pipeline.geometry import Marks, PaperMap, Segment
 from pipeline.networks import load
 from pipeline.recording import (
     TWELVE,
@@ -30,6 +30,7 @@ from pipeline.recording import (
     Severity,
     Source,
     Strip,
+    UInt8,
 )
 from pipeline.sheet import lay_flat
 from pipeline.waveform.network import NetworkReader
@@ -44,6 +45,9 @@ GRID_POOR, GRID_GOOD = (
 TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
 
 
+NETWORKS = ("waveform", "register")
+NAME_SURE = 0.6
+NAMES_ENOUGH = 3.0  # summed scores of sure names: more than stray letters reach on a page that lies wrong
 NOTHING_GIVEN = Given()
 
 
@@ -66,9 +70,11 @@ class Digitizer:
     """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights."""
 
     def __init__(self) -> None:
-        loaded = load("waveform")
-        self.reader = None if loaded is None else NetworkReader(loaded.network, loaded.weights.sigma_scale)
-        weights = () if loaded is None else ((loaded.weights.name, loaded.weights.sha256),)
+        loaded = {name: found for name in NETWORKS if (found := load(name)) is not None}
+        rows, page = loaded.get("waveform"), loaded.get("register")
+        self.reader = None if rows is None else NetworkReader(rows.network, rows.weights.sigma_scale)
+        self.page_reader = None if page is None else register.PageReader(page.network)
+        weights = tuple((name, found.weights.sha256) for name, found in sorted(loaded.items()))
         self.made_by = MadeBy(version("cardioscan-gateway"), weights)
 
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
@@ -94,7 +100,7 @@ class Digitizer:
         with watch.stage("grid"):
             fit = grid.find_grid(image, dpi)
         with watch.stage("register"):
-            found = register.register(image, fit.paper, turn=given.orientation is None)
+            found, marks = self._register(image, fit.paper, turn=given.orientation is None)
             paper = register.map_upright(fit.paper, image.shape[:2], found.orientation)
             image, dpi = register.set_upright(image, found.orientation), _turned(dpi, found.orientation)
             original = register.set_upright(original, found.orientation)
@@ -108,20 +114,22 @@ class Digitizer:
             )
         with watch.stage("layout"):
             sheet = lay_flat(image, paper)
-            rows = layout.find_rows(sheet)
+            rows = layout.complete_rows(marks, layout.find_rows(sheet))
             if not rows:
                 raise Unreadable(UnreadableCode.NO_TRACES, "no row of traces was found on the page")
         with watch.stage("calibration"):
             baselines = [row.baseline_mm for row in rows]
-            scale = _as_given(calibration.calibrate(image, paper, baselines, layout.extent_mm(rows), dpi), given)
+            extent_mm = layout.extent_mm(rows)
+            scale = _as_given(calibration.calibrate(image, paper, baselines, extent_mm, dpi, marks), given)
         with watch.stage("layout"):
             if scale.stretch != (1.0, 1.0):  # the pulse taught us the millimetre: everything so far was off by a factor
                 paper = scale.paper
                 sheet = lay_flat(image, paper)
-                rows = layout.find_rows(sheet)
+                marks = None if self.page_reader is None else self.page_reader.read(image, paper).marks
+                rows = layout.complete_rows(marks, layout.find_rows(sheet))
             names = layout.names_of(found.keypoints, paper)
             pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
-            printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout)
+            printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout, marks)
             segments = _renamed(printed.segments, given.leads)
         with watch.stage("waveform"):
             # from the original pixels: the reader was trained on them and levels light and paper by itself
@@ -161,6 +169,24 @@ class Digitizer:
             _placed(turn, found.orientation, paper, segments, judged.strips),
             _summed(watch.laps),
         )
+
+    def _register(self, image: UInt8, paper: PaperMap, turn: bool) -> tuple[register.Registration, Marks | None]:
+        """Names and points of a page; turn: it may still lie on its side or upside down, and is then turned."""
+        if self.page_reader is None:
+            return register.register(image, paper, turn), None
+        seen = self.page_reader.read(image, paper)
+        found = register.Registration(0, seen.names, 1.0)
+        if turn and sum(k.score for k in seen.names if k.score > NAME_SURE) < NAMES_ENOUGH:
+            # a page that lies wrong has no names the network knows: templates are tried in all four directions
+            found = register.register(image, paper)
+            if found.orientation:
+                image, paper = (
+                    register.set_upright(image, found.orientation),
+                    register.map_upright(paper, image.shape[:2], found.orientation),
+                )
+                seen = self.page_reader.read(image, paper)
+            found = replace(found, keypoints=(*seen.names, *found.keypoints))
+        return found, seen.marks
 
 
 def digitize(page: Page, given: Given = NOTHING_GIVEN) -> Recording:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RectBivariateSpline
 
-from pipeline.recording import Known, Lead
+from pipeline.recording import Float32, Known, Lead
 
 Float64 = npt.NDArray[np.float64]
 
@@ -98,6 +98,26 @@ class Keypoint:
     x_px: float
     y_px: float
     score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """The points of a layout that were found on a page laid flat, and how likely leads begin anywhere on it.
+
+    starts: where a lead begins, at its 0 mV; ends: where a row of them ends; rises, falls: the feet of calibration
+    pulses; tops: the middles of their roofs. Each float64 (n, 3): paper x and y in mm, and a score 0..1.
+    starting: float32 (H, W), 0..1; cell (i, j) is centred at paper (x0_mm + j * cell_mm, y0_mm + i * cell_mm).
+    """
+
+    starts: Float64
+    ends: Float64
+    rises: Float64
+    falls: Float64
+    tops: Float64
+    starting: Float32
+    x0_mm: float
+    y0_mm: float
+    cell_mm: float
 
 
 @dataclass(frozen=True)

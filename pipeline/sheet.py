@@ -60,12 +60,12 @@ class Sheet:
 
 def lay_flat(image: UInt8, paper: PaperMap) -> Sheet:
     """Resample a page, uint8 (H, W, 3) RGB, to paper millimetres and keep only what is not grid."""
-    x0, y0, x1, y1 = _extent_mm(image, paper)
+    x0, y0, x1, y1 = extent_mm(image, paper)
     shape = (round((y1 - y0) * PX_PER_MM), round((x1 - x0) * PX_PER_MM))
-    where = _pixels(paper, x0, y0, shape)
+    where = pixels_of(paper, x0, y0, shape, PX_PER_MM)
     height, width = image.shape[:2]
     inside = (where[..., 0] >= 0) & (where[..., 0] <= width - 1) & (where[..., 1] >= 0) & (where[..., 1] <= height - 1)
-    source, where = _shrunk(image, where, paper)
+    source, where = shrunk(image, where, paper, PX_PER_MM)
     flat = cv2.remap(source, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     dark = _darkness(np.asarray(flat, np.uint8))
     dark[~inside] = 0.0
@@ -75,7 +75,7 @@ def lay_flat(image: UInt8, paper: PaperMap) -> Sheet:
     return Sheet(ink, _marks(ink, dark / pen), inside, x0, y0)
 
 
-def _extent_mm(image: UInt8, paper: PaperMap) -> tuple[float, float, float, float]:
+def extent_mm(image: UInt8, paper: PaperMap) -> tuple[float, float, float, float]:
     """The rectangle of paper that the image shows, bounded."""
     height, width = image.shape[:2]
     xs, ys = np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 5)
@@ -87,10 +87,13 @@ def _extent_mm(image: UInt8, paper: PaperMap) -> tuple[float, float, float, floa
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def _pixels(paper: PaperMap, x0: float, y0: float, shape: tuple[int, int]) -> Float32:
-    """float32 (H, W, 2): the image pixel of every sheet pixel, by bilinear interpolation between 2 mm nodes."""
-    step = 2 * PX_PER_MM
-    rows, cols = shape[0] // step + 2, shape[1] // step + 2
+def pixels_of(paper: PaperMap, x0: float, y0: float, shape: tuple[int, int], px_per_mm: float) -> Float32:
+    """float32 (H, W, 2): the image pixel of every pixel of a sheet, by bilinear interpolation between 2 mm nodes.
+
+    Pixel (i, j) of the sheet is at paper (x0 + j / px_per_mm, y0 + i / px_per_mm).
+    """
+    step = 2 * px_per_mm
+    rows, cols = int(shape[0] / step) + 2, int(shape[1] / step) + 2
     nodes_mm = np.stack(np.meshgrid(x0 + 2.0 * np.arange(cols), y0 + 2.0 * np.arange(rows)), axis=-1)
     nodes: Float64 = paper.to_px(nodes_mm)
     j, i = np.meshgrid(np.arange(shape[1], dtype=np.float32) / step, np.arange(shape[0], dtype=np.float32) / step)
@@ -98,11 +101,14 @@ def _pixels(paper: PaperMap, x0: float, y0: float, shape: tuple[int, int]) -> Fl
     return np.stack(planes, axis=-1)
 
 
-def _shrunk(image: UInt8, where: Float32, paper: PaperMap) -> tuple[UInt8, Float32]:
-    """The image at no more than 1.5 times the sheet's resolution, so that thin lines are averaged and not skipped."""
-    middle = where[where.shape[0] // 2, where.shape[1] // 2 - PX_PER_MM : where.shape[1] // 2 + PX_PER_MM : 2]
-    px_per_mm = float(np.linalg.norm(middle[-1] - middle[0])) / (2 - 2 / PX_PER_MM)
-    factor = 1.5 * PX_PER_MM / px_per_mm
+def shrunk(image: UInt8, where: Float32, paper: PaperMap, px_per_mm: float) -> tuple[UInt8, Float32]:
+    """The image at no more than 1.5 times a sheet's resolution, so that thin lines are averaged and not skipped.
+
+    where: as of pixels_of; it is returned for the smaller image.
+    """
+    x, y = (float(v) for v in paper.to_mm(where[where.shape[0] // 2, where.shape[1] // 2][None].astype(np.float64))[0])
+    around = paper.to_px(np.array([[x - 1.0, y], [x + 1.0, y]]))
+    factor = 1.5 * px_per_mm / (float(np.linalg.norm(around[1] - around[0])) / 2)
     if factor >= 1.0:
         return image, where
     height, width = image.shape[:2]

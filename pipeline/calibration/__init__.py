@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.calibration.pulse import Pulse, find_pulses
+from pipeline.calibration.pulse import Pulse, find_pulses, joined, marked_pulses
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import PaperMap
+from pipeline.geometry import Marks, PaperMap
 from pipeline.recording import Finding, Known, Scale, Severity, UInt8
 
 __all__ = ["Calibration", "Pulse", "calibrate"]
@@ -61,13 +61,17 @@ def calibrate(
     baselines_mm: Sequence[float],
     x_extent_mm: tuple[float, float],
     dpi: tuple[float, float] | None = None,
+    marks: Marks | None = None,
 ) -> Calibration:
     """The speed and the gain of a page.
 
     image: uint8 (H, W, 3) RGB. baselines_mm: y of each printed row; x_extent_mm: where the traces begin and end.
-    dpi: as the file says, only to be compared with the grid. Raises Unreadable("no_grid") where nothing tells a scale.
+    dpi: as the file says, only to be compared with the grid. marks: points that a network found.
+    Raises Unreadable("no_grid") where nothing tells a scale.
     """
     found = find_pulses(image, paper, baselines_mm, x_extent_mm)
+    if marks is not None:
+        found = joined(found, marked_pulses(marks))
     if paper.known is Known.ASSUMED:
         return _by_pulse_alone(paper, baselines_mm, found)
     by_gain = _by_gain(found)

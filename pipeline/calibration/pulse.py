@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RectBivariateSpline
 
-from pipeline.geometry import PaperMap
+from pipeline.geometry import Float64, Marks, PaperMap
 from pipeline.recording import UInt8
 
 Float32 = npt.NDArray[np.float32]
@@ -19,6 +19,9 @@ Bool = npt.NDArray[np.bool_]
 PX_MM = 8  # of the straightened page: a 0.3 mm stroke is two to three pixels wide
 ABOVE_MM, BELOW_MM = 26.0, 9.0  # around a row: a 20 mm pulse whose foot drifted some mm from the row's baseline
 OUTWARD_MM, INWARD_MM = 15.0, 25.0  # around a row's ends: where machines print the pulse
+MARKED_WIDTH_MM = (1.0, 12.0)  # of pulses made of points: 0.1 s at 12.5 mm/s to 0.2 s at 50 mm/s, and a little
+MARKED_HEIGHT_MM = (2.0, 22.0)  # 2.5 to 20 mm
+LEVEL_MM = 1.5  # feet of one pulse are as high, its roof lies in its middle
 SQUARE_MM = 5  # period of the grid that is taken off
 
 
@@ -229,3 +232,46 @@ def _upright(black: Bool, x: float, top: float, foot: float) -> float:
     at = round(x)
     part = black[round(top) : max(round(foot), round(top) + 1), max(0, at - 3) : at + 4]
     return float(np.mean(part.any(axis=1))) if part.size else 0.0
+
+
+def marked_pulses(marks: Marks) -> tuple[Pulse, ...]:
+    """The pulses that a network's points make: a foot, another to its right, and a roof between and above them."""
+    found: list[Pulse] = []
+    for x0, y0, rise in marks.rises:
+        falls = marks.falls[
+            _between(marks.falls[:, 0] - x0, MARKED_WIDTH_MM) & (abs(marks.falls[:, 1] - y0) < LEVEL_MM)
+        ]
+        for x1, y1, fall in falls:
+            tops = marks.tops[
+                (abs(marks.tops[:, 0] - (x0 + x1) / 2) < LEVEL_MM)
+                & _between((y0 + y1) / 2 - marks.tops[:, 1], MARKED_HEIGHT_MM)
+            ]
+            found += [
+                Pulse(float(x0), float(x1), float((y0 + y1) / 2), float((y0 + y1) / 2 - y), float(min(rise, fall, top)))
+                for _, y, top in tops
+            ]
+    best: list[Pulse] = []
+    for pulse in sorted(found, key=lambda p: -p.score):
+        if not any(_same(pulse, other) for other in best):
+            best.append(pulse)
+    return tuple(best)
+
+
+def joined(seen: Sequence[Pulse], marked: Sequence[Pulse]) -> tuple[Pulse, ...]:
+    """Pulses seen in the ink and those a network found, best first; what both found is surer, as the ink has it."""
+    out = list(seen)
+    for pulse in marked:
+        same = next((i for i, p in enumerate(out) if _alike(p, pulse)), None)
+        if same is None:
+            out.append(pulse)
+        else:
+            out[same] = replace(out[same], score=min(1.0, out[same].score + pulse.score))
+    return tuple(sorted(out, key=lambda p: -p.score))
+
+
+def _between(values: Float64, bounds: tuple[float, float]) -> Bool:
+    return np.asarray((values >= bounds[0]) & (values <= bounds[1]), np.bool_)
+
+
+def _alike(a: Pulse, b: Pulse) -> bool:
+    return _same(a, b) and abs(a.height_mm - b.height_mm) < 1.5 and abs(a.width_mm - b.width_mm) < 1.0

@@ -11,10 +11,11 @@ import numpy as np
 
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import Segment
+from pipeline.geometry import Marks, Segment
 from pipeline.layout.borders import Borders, find_borders
 from pipeline.layout.columns import Columns, Spacing, fit_columns
 from pipeline.layout.ends import Span, row_spans
+from pipeline.layout.marked import Marked, explained, marked_columns, marked_rows, spans_of
 from pipeline.layout.names import Agreement, Name, agree, name_at, spacing
 from pipeline.layout.rows import Row
 from pipeline.layout.templates import Template, templates
@@ -27,6 +28,8 @@ EXTRA_ROW = 2.0  # what a found row that the layout does not have costs
 UNEVEN = 6.0  # per unit of rms deviation from even spacing, in row distances
 UNREAD_NAME = 0.4  # what a name costs that the layout prints and that was not read, on a page whose names are read
 LONGER_MM = 1.0
+START = 0.6  # what a lead's start that the network saw is worth, and what one costs that the layout does not explain
+UNSEEN_ROW = 1.0  # what a row costs in which the network saw no start
 BORDER = 4.0  # what fully seen borders are worth
 CHANCE = {2: 0.7, 3: 0.55, 4: 0.45}  # evidence that beats alone reach, by number of columns
 NO_BORDERS = 0.3  # what a layout that has none is given
@@ -69,14 +72,24 @@ def arrange(
     pulses_mm: Sequence[tuple[float, float, float]],
     speed_mm_s: float,
     only: str | None = None,
+    marks: Marks | None = None,
 ) -> Layout:
     """The best layout. pulses_mm: (x0, x1, baseline) of every calibration pulse. only: the layout a person named.
 
+    marks: the points that a network found; rows and columns then come from them first, and from the ink where they
+    are silent.
+
     Raises Unreadable: no_layout when no known layout, or not the one named, has about as many rows.
     """
+    marked = None if marks is None else marked_rows(marks, rows)
+    if marked is not None:
+        rows = tuple(m.row for m in marked.rows)
     spans = row_spans(sheet, rows, pulses_mm)
+    if marked is not None:
+        spans = spans_of(marked, spans)
     known = [t for t in templates() if only in (None, t.name)]
-    fits = sorted(_fits(sheet, rows, spans, names, speed_mm_s, len(pulses_mm) > 1, known), key=lambda fit: -fit.score)
+    ends_sure = len(pulses_mm) > 1
+    fits = sorted(_fits(sheet, rows, spans, names, speed_mm_s, ends_sure, known, marked), key=lambda fit: -fit.score)
     if not fits:
         raise Unreadable(UnreadableCode.NO_LAYOUT, f"{len(rows)} rows of traces fit no known arrangement of leads")
     best = fits[0]
@@ -103,9 +116,10 @@ def _fits(
     speed_mm_s: float,
     ends_sure: bool,
     known: Sequence[Template],
+    marked: Marked | None,
 ) -> Iterator[_Fit]:
     borders: dict[tuple[Row, ...], Borders] = {}
-    combs: dict[tuple[tuple[Row, ...], int, Spacing | None], Columns] = {}
+    combs: dict[tuple[tuple[Row, ...], tuple[Row, ...], int, Spacing | None], Columns] = {}
     for template in known:
         apart = spacing(names, template)
         for placed in _placements(len(rows), template):
@@ -113,7 +127,10 @@ def _fits(
             lead_rows = tuple(row for row in here[: len(template.rows)] if row is not None)
             if not lead_rows:
                 continue
-            key = (lead_rows, template.columns, apart)
+            rhythms = tuple(row for row in here[len(template.rows) :] if row is not None)
+            key = (lead_rows, rhythms if marked else (), template.columns, apart)
+            if key not in combs and marked is not None:
+                combs[key] = marked_columns(marked, lead_rows, rhythms, template.columns, speed_mm_s, apart)
             if key not in combs:
                 if lead_rows not in borders:
                     borders[lead_rows] = find_borders(sheet, lead_rows)
@@ -125,8 +142,15 @@ def _fits(
             columns = combs[key]
             baselines = [row.baseline_mm if row else None for row in here]
             agreement = agree(names, template, baselines, columns)
-            score = agreement.score + BORDER * _borders_beyond_chance(columns)
-            score += USUAL * log(template.usual) - _row_cost(here, template, len(rows))
+            score = agreement.score
+            if marked is None:
+                score += BORDER * _borders_beyond_chance(columns)
+            else:
+                met, spare = explained(marked, here, len(template.rows), columns)
+                score += START * (met - spare) - UNSEEN_ROW * sum(
+                    row is not None and not marked.of(row).seen for row in here
+                )
+            score += USUAL * log(template.usual) - _row_cost(here, template, len(rows) if marked is None else 0)
             if agreement.score >= NAMES_FEW:
                 expected = sum(len(leads) for leads, row in zip(template.rows, here, strict=False) if row is not None)
                 score -= UNREAD_NAME * max(0, expected - len(agreement.read))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import torch
 from torch import Tensor
@@ -11,6 +12,24 @@ from torch.nn import functional as F
 PAGE_PX = 1280  # the longer side of the picture it was trained on, 0.7 to 1.4 times: a capital of 2 mm is 9 pixels tall
 CELL = 2  # pixels: the network answers at half resolution
 APART = 9  # cells of half resolution: 4 mm at 4.6 px/mm; names of neighbouring rows are further apart
+
+
+class Point(IntEnum):
+    """What is found beside names, each by a heat map of its own: it tells rows, columns and scales without a name.
+
+    START: where a printed lead begins, at its 0 mV; END: where a row of them ends. RISE, FALL: of a calibration pulse,
+    at its foot; TOP: the middle of its roof.
+    """
+
+    START = 0
+    END = 1
+    RISE = 2
+    FALL = 3
+    TOP = 4
+
+
+NAMES_AND_PLACE = 13  # channels before those of Point
+CHANNELS = NAMES_AND_PLACE + len(Point)
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,19 +53,42 @@ def find_peaks(logits: Tensor, threshold: float) -> Peaks:
     logits: (N, 1 + names, H, W), the first "a name is centred here", the others which.
     """
     logits = logits.float()
-    height, width = logits.shape[2:]
     place = logits[:, 0].sigmoid()
-    # the first of equal neighbours, of which bfloat16 makes many, is the top of all of them
-    _, top = F.max_pool2d(place[:, None], APART, stride=1, padding=APART // 2, return_indices=True)
-    itself = torch.arange(height * width, device=logits.device).view(height, width)
-    n, y, x = torch.nonzero((top[:, 0] == itself) & (place >= threshold), as_tuple=True)
+    n, y, x, dx, dy = _tops(place, threshold)
     known = F.avg_pool2d(logits[:, 1:], 3, stride=1, padding=1, count_include_pad=False).softmax(dim=1)
     share, name = known[n, :, y, x].max(dim=1)
+    return Peaks(n, name, x + dx, y + dy, place[n, y, x], place[n, y, x] * share)
+
+
+def find_points(logits: Tensor, threshold: float) -> Peaks:
+    """Every Point at least as sure as the threshold; name is its kind, place and score are the same.
+
+    logits: (N, len(Point), H, W), a heat map for each.
+    """
+    places = logits.float().sigmoid()
+    kinds: list[Peaks] = []
+    for kind in range(places.shape[1]):
+        place = places[:, kind]
+        n, y, x, dx, dy = _tops(place, threshold)
+        here = place[n, y, x]
+        kinds.append(Peaks(n, torch.full_like(n, kind), x + dx, y + dy, here, here))
+    return Peaks(
+        *(torch.cat([getattr(k, name) for k in kinds]) for name in ("sample", "name", "x", "y", "place", "score"))
+    )
+
+
+def _tops(place: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Sample, row and column of every peak of float (N, H, W), and how far right and below the cell's centre it is."""
+    height, width = place.shape[1:]
+    # the first of equal neighbours, of which bfloat16 makes many, is the top of all of them
+    _, top = F.max_pool2d(place[:, None], APART, stride=1, padding=APART // 2, return_indices=True)
+    itself = torch.arange(height * width, device=place.device).view(height, width)
+    n, y, x = torch.nonzero((top[:, 0] == itself) & (place >= threshold), as_tuple=True)
     sure = F.pad(place.clamp_min(1e-6).log()[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
     middle = sure[n, y + 1, x + 1]
     dx = _vertex(sure[n, y + 1, x], middle, sure[n, y + 1, x + 2])
     dy = _vertex(sure[n, y, x + 1], middle, sure[n, y + 2, x + 1])
-    return Peaks(n, name, x + dx, y + dy, place[n, y, x], place[n, y, x] * share)
+    return n, y, x, dx, dy
 
 
 def _vertex(before: Tensor, here: Tensor, after: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-"""Stage 0: which way up the page lies, and where its lead names are printed.
+"""Which way up the page lies and where its lead names are printed, without a network.
 
-This first version works without a network. Quarter turns come from the direction of the traces, upside-down pages from
-their lettering, and lead names from matching rendered letters. A mirrored page is not recognised: its letters match
-nothing, so it leaves here as a page without names. The contract already has room for the eight orientations.
+Quarter turns come from the direction of the traces, upside-down pages from their lettering, and lead names from
+matching rendered letters. A mirrored page is not recognised: its letters match nothing, so it leaves here without names.
 """
 
 from __future__ import annotations
