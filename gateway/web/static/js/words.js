@@ -92,10 +92,11 @@ export const SEXES = { M: "male", F: "female", O: "other" };
 
 export function bytes(size) {
   if (size < 1000) return `${size} B`;
-  return size < 1_000_000 ? `${(size / 1000).toFixed(0)} kB` : `${(size / 1_000_000).toFixed(1)} MB`;
+  const power = size < 1e6 ? 1 : size < 1e9 ? 2 : 3;
+  return `${(size / 1000 ** power).toFixed(power - 1)} ${["kB", "MB", "GB"][power - 1]}`;
 }
 
-export const percent = (part) => (part === null || part === undefined ? "–" : `${Math.round(100 * part)} %`);
+export const percent = (part) => (part === null || part === undefined ? "–" : `${Math.round(100 * part)}\u00a0%`);
 
 export const count = (number, words, many = `${words}s`) => `${number.toLocaleString("en")} ${number === 1 ? words : many}`;
 

@@ -165,7 +165,7 @@ export class Calipers {
       const [now, most] = axis === "x" ? [at / sheet.speed_mm_s, sheet.width_mm / sheet.speed_mm_s] : [at, sheet.height_mm];
       set(element, { "aria-valuenow": now.toFixed(3), "aria-valuemin": 0, "aria-valuemax": most.toFixed(3), "aria-valuetext": words });
     }
-    set(this.words, { x: Math.min(left, sheet.width_mm - 52), y: Math.max(4, top - 7.5) });
+    set(this.words, { x: Math.min(left, sheet.width_mm - 52), y: Math.max(7, top - 7.5) });
     this.words.textContent = words;
     this.drawMarches(left, right, top, bottom);
     this.told(words);

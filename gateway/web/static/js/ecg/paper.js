@@ -23,7 +23,7 @@ export function drawSheet(sheet, recording, numbers = new Map()) {
   }
   words.append(
     s("text", { x: sheet.left_mm, y: sheet.height_mm - 3, class: "scale" },
-      `${sheet.speed_mm_s} mm/s   ${sheet.gain_mm_mv} mm/mV   digitized from paper, preliminary`),
+      `${sheet.speed_mm_s} mm/s · ${sheet.gain_mm_mv} mm/mV · digitized from paper, preliminary`),
   );
   return svg;
 }
@@ -99,7 +99,7 @@ function drawMarks(cell, sheet, recording, numbers, marks) {
         s("title", {}, `${number}. ${finding.text}${finding.detail ? ` ${finding.detail}` : ""}`),
         whole ? s("rect", { class: "line", x, y, width, height: 0.7 }) : s("rect", { class: "area", x, y, width, height: 18 }),
         s("circle", { cx: x + 1.7, cy: y + (whole ? 0.35 : 18), r: 1.7 }),
-        s("text", { x: x + 1.7, y: y + (whole ? 1.25 : 18.9), class: "number" }, String(number))),
+        s("text", { x: x + 1.7, y: y + (whole ? 0.35 : 18), class: "number" }, String(number))),
     );
     if (whole) lane += 1;
   }

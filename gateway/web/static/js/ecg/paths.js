@@ -16,9 +16,13 @@ export function pathsOf(strip, first, last, at) {
   const read = [];
   const bridged = [];
   let pen = null; // the list the last point was drawn into
+  const lift = () => {
+    if (pen?.at(-1).startsWith("M") && !pen.at(-1).includes("L")) pen.push("h0"); // one sample alone is a dot
+    pen = null;
+  };
   for (let k = first; k < last; k += 1) {
     if (Number.isNaN(strip.millivolts[k])) {
-      pen = null;
+      lift();
       continue;
     }
     const list = strip.seen[k] === SEEN.bridged ? bridged : read;
@@ -36,6 +40,7 @@ export function pathsOf(strip, first, last, at) {
     }
     pen = list;
   }
+  lift();
   return { read: read.join(""), bridged: bridged.join(""), ribbon: ribbonOf(strip, first, last, x, y, at) };
 }
 
@@ -49,13 +54,15 @@ function ribbonOf(strip, first, last, x, y, at) {
     upper = [];
     lower = [];
   };
-  for (let k = first; k < last; k += step) {
-    const value = strip.millivolts[k];
-    const sigma = strip.sigma_mv[k];
-    if (Number.isNaN(value) || Number.isNaN(sigma)) {
+  const known = (k) => k < last && !Number.isNaN(strip.millivolts[k]) && !Number.isNaN(strip.sigma_mv[k]);
+  for (let k = first; k < last; k += 1) {
+    if (!known(k)) {
       close();
       continue;
     }
+    if (upper.length && known(k + 1) && (k - first) % step) continue; // the ends of a run are always drawn
+    const value = strip.millivolts[k];
+    const sigma = strip.sigma_mv[k];
     const across = x(k).toFixed(2);
     upper.push(`${across} ${y(value + RIBBON_SIGMAS * sigma).toFixed(2)}`);
     lower.push(`${across} ${y(value - RIBBON_SIGMAS * sigma).toFixed(2)}`);

@@ -25,27 +25,31 @@ const nanOf = (value) => (value === null ? NaN : value);
 
 /** The longest strip of a lead, the first of equals, null where it was not printed. */
 export function longest(recording, lead) {
-  return pick(recording, lead, (one, other) => one.millivolts.length > other.millivolts.length);
+  return stripFor(recording, lead, 0, Infinity);
 }
 
-/** The shortest strip of a lead: its own cell where it is printed a second time as a rhythm strip. */
-export function shortest(recording, lead) {
-  return pick(recording, lead, (one, other) => one.millivolts.length < other.millivolts.length);
-}
-
-function pick(recording, lead, better) {
+/**
+ * The strip of a lead that shows most of a stretch of page time, null where the lead was not printed.
+ *
+ * Of two that show as much the shorter: a lead's own field, where it is printed a second time as a long strip.
+ */
+export function stripFor(recording, lead, from_s, seconds) {
   let found = null;
   for (const strip of recording.strips) {
-    if (strip.lead === lead && (found === null || better(strip, found))) found = strip;
+    if (strip.lead !== lead) continue;
+    const length = strip.millivolts.length;
+    const shared_s = sharedSeconds(strip, recording.rate_hz, from_s, seconds);
+    const more = found === null || shared_s > found.shared_s + 0.05;
+    const asMuch = found !== null && Math.abs(shared_s - found.shared_s) <= 0.05;
+    if (more || (asMuch && length < found.strip.millivolts.length)) found = { strip, shared_s };
   }
-  return found;
+  return found?.strip ?? null;
 }
 
-/** Seconds of a strip that the page shows. */
-export function shownSeconds(strip, rate_hz) {
-  let shown = 0;
-  for (const value of strip.millivolts) if (!Number.isNaN(value)) shown += 1;
-  return shown / rate_hz;
+/** Seconds that a strip and a stretch of page time have in common, 0 where none. */
+export function sharedSeconds(strip, rate_hz, from_s, seconds) {
+  const end_s = strip.start_s + strip.millivolts.length / rate_hz;
+  return Math.max(0, Math.min(from_s + seconds, end_s) - Math.max(from_s, strip.start_s));
 }
 
 /** The sample at a page time: {mv, sigma, seen}, or null where the strip has none. */

@@ -3,6 +3,7 @@
 const WINDOW_S = 0.1;
 const REFRACTORY_S = 0.25;
 const PEAK = 0.35;
+const LIKENESS_MIN = 0.6; // below it two beats have no shape in common to be laid on one another
 
 /** Page seconds of the QRS complexes, ascending: maxima of the squared slope of all leads together. */
 export function beatsOf(recording) {
@@ -94,7 +95,8 @@ export function beatToCompare(strip, rate_hz, beats, before_s, after_s) {
 /**
  * The R peak of another strip that belongs to this one: near one of its own beats, where the two look most alike.
  *
- * Taking its largest deviation alone would lay an R on an S where the two are of about the same height.
+ * Taking its largest deviation alone would lay an R on an S where the two are of about the same height; where nothing
+ * is alike, that is all there is to take.
  */
 export function alike(strip, rate_hz, peak_s, other, other_rate_hz, other_peak_s) {
   let best = { likeness: -Infinity, seconds: other_peak_s };
@@ -102,7 +104,7 @@ export function alike(strip, rate_hz, peak_s, other, other_rate_hz, other_peak_s
     const likeness = correlation(strip, rate_hz, peak_s, other, other_rate_hz, other_peak_s + shift);
     if (likeness > best.likeness + 1e-9) best = { likeness, seconds: other_peak_s + shift };
   }
-  return best.seconds;
+  return best.likeness >= LIKENESS_MIN ? best.seconds : other_peak_s;
 }
 
 function correlation(strip, rate_hz, at_s, other, other_rate_hz, other_at_s) {

@@ -4,7 +4,7 @@
  * x right, y down, millimetres from the paper's upper left corner; a cell's y is its 0 mV.
  */
 
-import { longest, shortest } from "./recording.js";
+import { longest, sharedSeconds, stripFor } from "./recording.js";
 
 const STANDARD_3X4 = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]];
 const STANDARD_6X2 = [["I", "V1"], ["II", "V2"], ["III", "V3"], ["aVR", "V4"], ["aVL", "V5"], ["aVF", "V6"]];
@@ -74,8 +74,8 @@ function rhythmLeads(recording) {
 function cellOf(recording, name, { row, column, seconds, rhythm, alone, speed_mm_s }) {
   const sign = name.startsWith("-") ? -1 : 1;
   const lead = name.replace("-", "");
-  const strip = rhythm || alone ? longest(recording, lead) : shortest(recording, lead);
   const due_s = column * seconds;
+  const strip = rhythm || alone ? longest(recording, lead) : stripFor(recording, lead, due_s, seconds);
   let from_s = due_s;
   if (strip && !covers(strip, recording.rate_hz, due_s, seconds)) from_s = strip.start_s;
   return {
@@ -90,9 +90,7 @@ function cellOf(recording, name, { row, column, seconds, rhythm, alone, speed_mm
 
 /** Whether a strip fills most of what it can of a cell at the page's own time. */
 function covers(strip, rate_hz, from_s, seconds) {
-  const length_s = strip.millivolts.length / rate_hz;
-  const shared_s = Math.min(from_s + seconds, strip.start_s + length_s) - Math.max(from_s, strip.start_s);
-  return shared_s >= 0.8 * Math.min(seconds, length_s);
+  return sharedSeconds(strip, rate_hz, from_s, seconds) >= 0.8 * Math.min(seconds, strip.millivolts.length / rate_hz);
 }
 
 /** First and last (exclusive) sample of a cell within its strip. */

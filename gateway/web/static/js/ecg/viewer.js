@@ -82,7 +82,9 @@ export class EcgViewer {
     this.svg.classList.toggle("sized", !fit);
     const factor = this.zoom === "true" ? 1 : Number(this.zoom);
     if (fit) for (const name of ["width", "height"]) this.svg.removeAttribute(name);
-    else {
+    // words keep a size that can be read when a long paper is made to fit
+    this.svg.style.setProperty("--word", fit ? Math.min(2.2, Math.max(1, this.sheet.width_mm / 265)) : 1);
+    if (!fit) {
       this.svg.setAttribute("width", this.sheet.width_mm * MM_PX * factor);
       this.svg.setAttribute("height", this.sheet.height_mm * MM_PX * factor);
     }

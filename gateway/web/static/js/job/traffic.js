@@ -105,7 +105,7 @@ export function drawHistory(host, entries) {
   if (!entries.length) return put(host, h("p", { class: "hint" }, "The audit holds nothing about this job."));
   return put(host, h("table", { class: "history" },
     h("caption", { class: "unseen" }, "What happened to this job"),
-    h("thead", {}, h("tr", {}, ["No.", "When", "What", "Who", "Detail"].map((words) => h("th", { scope: "col" }, words)))),
+    h("thead", {}, h("tr", {}, ["No.", "When", "What", "Who", "Detail"].map((words, at) => h("th", { scope: "col", class: at ? "" : "number" }, words)))),
     h("tbody", {}, entries.map((entry) =>
       h("tr", {},
         h("td", { class: "number" }, entry.seq), h("td", {}, moment(entry.at, { seconds: true })), h("td", {}, plain(entry.kind)),

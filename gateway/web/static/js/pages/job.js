@@ -109,6 +109,10 @@ for (const [button, value] of [["#show-source", false], ["#show-rectified", true
     anew("picture", [number, flat], () => drawPicture(job?.page_list.find((each) => each.number === number)));
   });
 }
+one("#wide").addEventListener("click", (event) => {
+  const wide = one(".workspace").classList.toggle("wide");
+  event.target.setAttribute("aria-pressed", String(wide));
+});
 if (document.referrer.startsWith(`${location.origin}/?`)) one("#back").href = document.referrer;
 
 load().catch((error) => put(one("#header"), h("h1", {}, "Job"), h("p", { class: "message bad" }, error.message)));
