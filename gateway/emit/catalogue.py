@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gateway.emit import aecg, dicom_waveform, hl7v2, npz, report
+from gateway.emit import aecg, dicom_waveform, edf_plus, hl7v2, npz, report, wfdb_record
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.measured import measured
 from gateway.job import DocumentKind
@@ -75,6 +75,16 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
             return _message(of, wishes)
         case DocumentKind.PDF:
             return _report(of)
+        case DocumentKind.WFDB:
+            return wfdb_record.emit(of.recording, of.order, source_sha256=of.source_sha256, page=of.page)
+        case DocumentKind.EDF:
+            return edf_plus.emit(
+                of.recording,
+                of.order,
+                source_sha256=of.source_sha256,
+                page=of.page,
+                measurements=measured(of.recording),
+            )
         case DocumentKind.CSV:
             return _named("csv", npz.to_csv(of.recording))
         case DocumentKind.NPZ:
