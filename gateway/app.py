@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,6 +82,14 @@ def run_worker(config: Config, gateway_pid: int, number: int) -> None:
         store.close()
 
 
+def run_window(config: Config, gateway_pid: int, listener: socket.socket, _number: int) -> None:
+    """The main function of the window's process: serves until SIGTERM, or until its gateway is gone."""
+    from gateway.web.process import run_web  # its libraries take a second to load, and no door needs them
+
+    configure_process(config)
+    run_web(config, gateway_pid, listener)
+
+
 def configure_process(config: Config) -> None:
     """What every process of the gateway does first: files for its own user only, and one log line a record on stderr.
 
@@ -102,6 +111,8 @@ class Gateway:
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
         self._workers = Supervisor(config.worker.processes, partial(run_worker, config, os.getpid()))
+        self._listener: socket.socket | None = None
+        self._window: Supervisor | None = None
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(2 + len(self._inboxes))},
             job_defaults={"coalesce": True, "max_instances": 1},
@@ -109,14 +120,19 @@ class Gateway:
         )
 
     def start(self) -> None:
-        """The C-STORE door first: if its port is taken, nothing else has begun. What it takes in waits in the store.
+        """The ports first: if one is taken, nothing else has begun. What comes in waits in the store.
 
         Raises:
-            ConfigError: the port cannot be listened on; another gateway may be running.
+            ConfigError: a port cannot be listened on (another gateway may be running), or the window would lie open.
         """
+        if self.config.web.enabled:
+            self._open_window()
         if self.scp is not None:
             self._open_door(self.scp)
         self._workers.look()
+        if self._window is not None:
+            self._window.look()
+            self._every(SUPERVISE_S, self._window.look, "window")
         for loop in self._loops:
             loop.start()
         self._every(SUPERVISE_S, self._workers.look, "workers")
@@ -132,8 +148,22 @@ class Gateway:
             self._scheduler.shutdown(wait=True)
         for loop in self._loops:
             loop.stop()
+        if self._window is not None:
+            self._window.stop(STOP_S)
         self._workers.stop(STOP_S)
+        if self._listener is not None:
+            self._listener.close()
         self.store.close()
+
+    def _open_window(self) -> None:
+        """The socket is the gateway's: it outlives a process that dies, and who comes meanwhile waits a moment."""
+        from gateway.web.listener import open_listener
+
+        self._listener = open_listener(self.config.web)
+        work = partial(run_window, self.config, os.getpid(), self._listener)
+        self._window = Supervisor(1, work, name="window")
+        scheme = "https" if self.config.web.tls_certificate else "http"
+        log.info("the window is at %s://%s:%d", scheme, self.config.web.host, self.web_port)
 
     def _open_door(self, scp: DicomScp) -> None:
         settings = self.config.dicom_scp
@@ -156,6 +186,11 @@ class Gateway:
             stopping.wait()
         finally:
             self.stop()
+
+    @property
+    def web_port(self) -> int | None:
+        """The port of the window, None where it is not open."""
+        return None if self._listener is None else int(self._listener.getsockname()[1])
 
     @property
     def worker_pids(self) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from gateway.cli_users import app as users_app
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, NotFound
 from pipeline.errors import WeightsError
@@ -28,6 +29,7 @@ app.add_typer(jobs_app, name="jobs")
 app.add_typer(rules_app, name="rules")
 app.add_typer(audit_app, name="audit")
 app.add_typer(db_app, name="db")
+app.add_typer(users_app, name="user")
 
 out = Console(emoji=False)  # a reason that holds ":x:" is no picture
 err = Console(stderr=True, emoji=False)

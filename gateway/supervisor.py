@@ -1,4 +1,4 @@
-"""Keeps the worker processes running: a dead one is replaced, one that cannot even start is tried ever more rarely."""
+"""Keeps the gateway's processes running: a dead one is replaced, one that cannot start is tried ever more rarely."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTLED_S = 60.0  # a worker that lived this long had started well: the wait beg
 
 @dataclass(eq=False)
 class _Post:
-    """One worker's place: who holds it, since when, and how long to wait when it falls vacant."""
+    """One process's place: who holds it, since when, and how long to wait when it falls vacant."""
 
     process: BaseProcess
     started: float
@@ -28,8 +28,15 @@ class _Post:
 class Supervisor:
     """So many processes of one function, which takes its number. look() is called every second or so."""
 
-    def __init__(self, count: int, work: Callable[[int], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        count: int,
+        work: Callable[[int], None],
+        clock: Callable[[], float] = time.monotonic,
+        name: str = "worker",
+    ) -> None:
         self.count = count
+        self.name = name
         self.work = work
         self.clock = clock
         self._context = multiprocessing.get_context("spawn")  # fork would copy open sockets and database handles
@@ -66,12 +73,13 @@ class Supervisor:
         if post.vacant_since is None:
             post.vacant_since = now
             post.wait_s = WAIT_FIRST_S if now - post.started > SETTLED_S else post.wait_s
-            log.error("worker %d died (exit code %s); next in %g s", number, post.process.exitcode, post.wait_s)
+            died = post.process.exitcode
+            log.error("%s %d died (exit code %s); next in %g s", self.name, number, died, post.wait_s)
         if now - post.vacant_since >= post.wait_s:
             self._posts[number] = _Post(self._start(number), now, min(2 * post.wait_s, WAIT_MAX_S))
 
     def _start(self, number: int) -> BaseProcess:
         # daemon: should the gateway fall over, the interpreter's exit ends them instead of waiting for them for ever
-        process = self._context.Process(target=self.work, args=(number,), name=f"worker-{number}", daemon=True)
+        process = self._context.Process(target=self.work, args=(number,), name=f"{self.name}-{number}", daemon=True)
         process.start()
         return process

@@ -86,6 +86,7 @@ def _config(data: Path, pacs: StandInPacs, ehr: StandInEhr) -> Config:
             "dicom_scp": {"port": 0, "calling_ae_titles": ["SCANNER"]},
             "fax_inbox": [{"name": "fax", "folder": data / "inbox", "poll_s": 0.5, "settle_s": 0.5}],
             "worker": {"poll_s": 0.2},
+            "web": {"enabled": False},
             "destination": [
                 {"kind": "dicom", "name": "pacs", "host": "127.0.0.1", "port": pacs.port, "called_ae_title": "PACS"},
                 {"kind": "mllp", "name": "ehr", "host": "127.0.0.1", "port": ehr.port},

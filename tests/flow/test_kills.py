@@ -21,6 +21,8 @@ CONFIG = """
 folder = "@FOLDER@/data"
 [dicom_scp]
 port = @PORT@
+[web]
+enabled = false
 [worker]
 lease_s = 4.0
 poll_s = 0.1

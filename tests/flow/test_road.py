@@ -43,6 +43,8 @@ CONFIG = """
 folder = "@FOLDER@/data"
 [dicom_scp]
 port = @PORT@
+[web]
+enabled = false
 [worker]
 poll_s = 0.1
 [[fax_inbox]]

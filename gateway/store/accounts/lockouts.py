@@ -74,6 +74,11 @@ def failed(database: Database, gauges: Sequence[Gauge], name: str, address: str)
                 append(tx, Event.LOCKED_OUT, "", actor, what=gauge.what, address=address, failures=row.failures)
 
 
+def unlock(tx: Transaction, name: str) -> None:
+    """Lets a name begin anew."""
+    tx.execute(delete(lockouts).where(lockouts.c.key == Gauge("name", name, 0).key))
+
+
 def _lock(tx: Transaction, gauge: Gauge) -> AnyRow:
     insert_unless_there(tx, lockouts, key=gauge.key, failures=0, failed_at=tx.now, locked_until=None)
     return tx.execute(select(lockouts).where(lockouts.c.key == gauge.key).with_for_update()).one()

@@ -6,6 +6,7 @@ from sqlalchemy import delete, func, select, update
 
 from gateway.errors import Conflict
 from gateway.role import Role
+from gateway.store.accounts.lockouts import unlock
 from gateway.store.accounts.rows import User, insert_unless_there, lock_user, user_from, user_row
 from gateway.store.audit import Event, append
 from gateway.store.database import Database, Transaction
@@ -97,6 +98,8 @@ def set_password(database: Database, name: str, password: str, actor: str, must_
             .values(password_hash=password, must_change_password=must_change, changed_at=tx.now)
         )
         tx.execute(delete(sessions).where(sessions.c.user_id == row.user_id))
+        if must_change:  # whoever forgot it has tried until the name was locked
+            unlock(tx, name)
         append(tx, Event.PASSWORD_RESET if must_change else Event.PASSWORD_CHANGED, "", clean(actor), user=name)
 
 
