@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.networks.peaks import APART, find_peaks
+from pipeline.networks.peaks import APART, Point, find_peaks, find_points
 
 
 def heat(*spots, names=3, size=40):
@@ -57,3 +57,14 @@ def test_what_is_below_the_threshold_is_no_peak():
 def test_a_peak_in_the_corner_is_found():
     peaks = find_peaks(heat((0, 0, 39, 0.9)), 0.4)
     assert (float(peaks.x), float(peaks.y)) == pytest.approx((0, 39), abs=0.5)
+
+
+def test_points_are_found_each_in_its_own_map():
+    maps = torch.cat(
+        [heat((0, 20.25, 10, 0.9), names=1)[:, :1] if k in (1, 3) else torch.full((1, 1, 40, 40), -9.0) for k in Point],
+        1,
+    )
+    found = find_points(maps, 0.4)
+    assert found.name.tolist() == [1, 3]
+    assert found.x.tolist() == pytest.approx([20.25, 20.25], abs=0.05)
+    assert found.score.tolist() == found.place.tolist()

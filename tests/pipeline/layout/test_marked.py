@@ -1,0 +1,105 @@
+"""Rows and columns from the points of a network, as good as they come: late, missing, and beside the mark."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.calibration.pulse import Pulse, joined, marked_pulses
+from pipeline.geometry import Marks
+from pipeline.layout import arrange, find_rows, names_of
+from pipeline.layout.marked import complete_rows, marked_rows
+from pipeline.sheet import lay_flat
+from pipeline.synth.truth import PageTruth, Rendered
+
+CELL_MM = 0.43
+
+
+def marks_of(truth: PageTruth, seed: int = 1, missed: float = 0.2, off_mm: float = 0.2, false: int = 4) -> Marks:
+    """What a network of middling skill finds on a page."""
+    rng = np.random.default_rng(seed)
+    ends = {s.row: (max(t.end_mm for t in truth.segments if t.row == s.row), s.baseline_mm) for s in truth.segments}
+    kinds = [
+        [(s.start_mm, s.baseline_mm) for s in truth.segments],
+        list(ends.values()),
+        [(x0, y) for x0, _, y, _ in truth.pulses_mm],
+        [(x1, y) for _, x1, y, _ in truth.pulses_mm],
+        [((x0 + x1) / 2, y - tall) for x0, x1, y, tall in truth.pulses_mm],
+    ]
+    found = []
+    for kind, points in enumerate(kinds):
+        at = np.array(points, float).reshape(-1, 2)
+        at = at[rng.random(len(at)) >= missed] if kind < 2 else at
+        at = at + rng.normal(0, off_mm, at.shape)
+        found.append(np.column_stack([at, np.clip(rng.normal(0.75, 0.1, len(at)), 0.3, 1.0)]))
+    low, high = (np.array([m[i] for m in (truth.paper.x_mm, truth.paper.y_mm)]) for i in (0, -1))
+    stray = np.column_stack([rng.uniform(low, high, (false, 2)), rng.uniform(0.2, 0.5, false)])
+    starts = np.concatenate([found[0], stray])
+    y = low[1] + np.arange(int((high - low)[1] / CELL_MM)) * CELL_MM
+    x = low[0] + np.arange(int((high - low)[0] / CELL_MM)) * CELL_MM
+    heat = np.zeros((len(y), len(x)), np.float32)
+    for px, py, score in starts:
+        heat = np.maximum(heat, score * np.exp(-((y[:, None] - py) ** 2 + (x - px) ** 2) / (2 * 0.87**2)))
+    return Marks(starts, *found[1:], heat.astype(np.float32), float(low[0]), float(low[1]), CELL_MM)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("named", [True, False])
+def test_leads_lie_where_they_were_printed_though_points_are_missed_and_strays_found(
+    clean: Rendered, six_by_two: Rendered, seed: int, named: bool
+) -> None:
+    for page in (clean, six_by_two):
+        truth = page.truth
+        marks = marks_of(truth, seed)
+        sheet = lay_flat(page.page.image, truth.paper)
+        rows = complete_rows(marks, find_rows(sheet))
+        names = names_of(truth.keypoints, truth.paper) if named else ()
+        found = arrange(sheet, rows, names, [(x0, x1, y) for x0, x1, y, _ in truth.pulses_mm], 25.0, marks=marks)
+        assert found.name == truth.recording.layout
+        for one, true in zip(found.segments, truth.segments, strict=True):
+            assert abs(one.start_mm - true.start_mm) < 0.35
+            assert abs(one.baseline_mm - true.baseline_mm) < 1.0
+
+
+def test_rows_are_found_without_any_ink(clean: Rendered) -> None:
+    truth = clean.truth
+    rows = complete_rows(marks_of(truth, false=0), ())
+    levels = sorted({s.baseline_mm for s in truth.segments})
+    assert [row.baseline_mm for row in rows] == pytest.approx(levels, abs=0.5)
+
+
+def test_rows_seen_by_their_ink_alone_are_kept_and_known_as_such(clean: Rendered) -> None:
+    truth = clean.truth
+    inked = find_rows(lay_flat(clean.page.image, truth.paper))
+    below = [row for row in inked if row.baseline_mm > 60]
+    marks = marks_of(truth)
+    kept = marks.starts[:, 1] < 60
+    few = Marks(marks.starts[kept], *(p[p[:, 1] < 60] for p in (marks.ends, marks.rises, marks.falls, marks.tops)),
+                marks.starting, marks.x0_mm, marks.y0_mm, marks.cell_mm)  # fmt: skip
+    marked = marked_rows(few, inked)
+    assert len(marked.rows) == len(inked)
+    assert [m.seen > 0 for m in marked.rows] == [row not in below for row in inked]
+
+
+def test_without_points_the_rows_are_those_of_the_ink(clean: Rendered) -> None:
+    inked = find_rows(lay_flat(clean.page.image, clean.truth.paper))
+    assert complete_rows(None, inked) == tuple(inked)
+
+
+def test_points_make_a_pulse_only_together(clean: Rendered) -> None:
+    truth = clean.truth
+    marks = marks_of(truth, off_mm=0.05)
+    pulses = marked_pulses(marks)
+    assert len(pulses) == len(truth.pulses_mm)
+    assert [p.width_mm for p in pulses] == pytest.approx([5.0] * len(pulses), abs=0.4)
+    assert [p.height_mm for p in pulses] == pytest.approx([10.0] * len(pulses), abs=0.4)
+    roofless = Marks(marks.starts, marks.ends, marks.rises, marks.falls, marks.tops[:0],
+                     marks.starting, marks.x0_mm, marks.y0_mm, marks.cell_mm)  # fmt: skip
+    assert marked_pulses(roofless) == ()
+
+
+def test_a_pulse_seen_twice_is_surer_and_measured_in_the_ink() -> None:
+    seen, marked = Pulse(10, 15, 50, 10, 0.5), Pulse(10.2, 15.1, 50.2, 9.7, 0.4)
+    other = Pulse(10, 15, 90, 10, 0.3)
+    both = joined([seen], [marked, other])
+    assert both == (Pulse(10, 15, 50, 10, 0.9), other)
