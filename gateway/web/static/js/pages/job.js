@@ -113,7 +113,7 @@ one("#wide").addEventListener("click", (event) => {
   const wide = one(".workspace").classList.toggle("wide");
   event.target.setAttribute("aria-pressed", String(wide));
 });
-if (document.referrer.startsWith(`${location.origin}/?`)) one("#back").href = document.referrer;
+one("#back").href = `/${sessionStorage.getItem("worklist") ?? ""}`;
 
 load().catch((error) => put(one("#header"), h("h1", {}, "Job"), h("p", { class: "message bad" }, error.message)));
 listen(["job", "delivery"], (events) => {

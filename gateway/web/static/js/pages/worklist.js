@@ -43,6 +43,7 @@ function fromForm() {
 // The list
 
 async function load({ quietly = false } = {}) {
+  sessionStorage.setItem("worklist", location.search); // where the job page leads back to
   fetching?.abort();
   fetching = new AbortController();
   const { signal } = fetching;
