@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gateway.emit import aecg, dicom_waveform, edf_plus, hl7v2, npz, report, wfdb_record
+from gateway.emit import aecg, dicom_pdf, dicom_waveform, edf_plus, hl7v2, npz, report, wfdb_record
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.measured import measured
 from gateway.job import DocumentKind
@@ -75,6 +75,15 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
             return _message(of, wishes)
         case DocumentKind.PDF:
             return _report(of)
+        case DocumentKind.DICOM_PDF:
+            return dicom_pdf.emit(
+                of.recording,
+                of.order,
+                _report(of),
+                source_sha256=of.source_sha256,
+                page=of.page,
+                received_at=of.received_at,
+            )
         case DocumentKind.WFDB:
             return wfdb_record.emit(of.recording, of.order, source_sha256=of.source_sha256, page=of.page)
         case DocumentKind.EDF:
@@ -89,8 +98,6 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
             return _named("csv", npz.to_csv(of.recording))
         case DocumentKind.NPZ:
             return _named("npz", npz.to_npz(of.recording))
-        case _:
-            raise ValueError(f"no emitter makes {kind}")
 
 
 def _annotated(of: Material, layout: aecg.Layout) -> Emitted:

@@ -16,28 +16,21 @@ where 12-Lead ECG is too small.
 from __future__ import annotations
 
 from datetime import datetime
-from io import BytesIO
 from typing import Literal
 
-from pydicom import dcmwrite
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
+from pydicom.dataset import Dataset
+from pydicom.uid import GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
 
-from gateway.emit import moment
+from gateway.emit import dicom_object, moment
 from gateway.emit.channels import Channel, channels, together
 from gateway.emit.dicom_waveform import groups, header, notes
-from gateway.emit.emitted import Emitted, derived_uid
+from gateway.emit.emitted import Emitted
 from gateway.errors import Refused
 from gateway.order import Order
 from pipeline.recording import Recording
 
 Encoding = Literal["padded", "groups", "general"]
 Originality = Literal["DERIVED", "ORIGINAL"]
-
-IMPLEMENTATION_UID = UID(derived_uid("implementation"))
-IMPLEMENTATION_NAME = "CARDIOSCAN"
 
 # PS3.3 A.34.3.4.4 and A.34.3.4.6, A.34.4.4.4
 TWELVE_LEAD_GROUPS = 5
@@ -82,10 +75,7 @@ def emit(
     ds.WaveformSequence = [groups.item(group, recording, originality, padded) for group in arranged]
     ds.WaveformAnnotationSequence = notes.items(recording, arranged, source_sha256, page)
 
-    # the name is the content's: the same page read again alike keeps its UID, read otherwise it gets another
-    name = derived_uid("instance", _encoded(ds))
-    ds.SOPInstanceUID = name
-    return Emitted(name, _file(ds))
+    return dicom_object.finished(ds, "instance")
 
 
 def arrange(all_channels: tuple[Channel, ...], encoding: Encoding) -> tuple[str, tuple[tuple[Channel, ...], ...]]:
@@ -99,25 +89,3 @@ def arrange(all_channels: tuple[Channel, ...], encoding: Encoding) -> tuple[str,
     if encoding == "groups" and len(columns) <= TWELVE_LEAD_GROUPS:
         return TwelveLeadECGWaveformStorage, columns
     return TwelveLeadECGWaveformStorage, (all_channels,)
-
-
-def _encoded(ds: Dataset) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_little_endian = True
-    buffer.is_implicit_VR = False
-    write_dataset(buffer, ds)
-    return buffer.getvalue()
-
-
-def _file(ds: Dataset) -> bytes:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_NAME
-    ds.file_meta = meta
-    ds.preamble = b"\0" * 128
-    buffer = BytesIO()
-    dcmwrite(buffer, ds, enforce_file_format=True)
-    return buffer.getvalue()

@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from gateway.emit.channels import Channel
-from gateway.emit.dicom_waveform.header import coded
+from gateway.emit.dicom_object import coded
 from gateway.emit.words import how_read
 from gateway.mapping import Unit, mappings
 from pipeline.recording import Recording
