@@ -84,4 +84,5 @@ def lock_user(tx: Transaction, name: str) -> AnyRow:
 def insert_unless_there(tx: Transaction, table: Table, **values: Any) -> bool:
     """Adds a row; False where one with the same key or unique value is there, also one just added by another."""
     dialect = sqlite if tx.connection.dialect.name == "sqlite" else postgresql
-    return tx.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    added = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key)
+    return tx.execute(added).one_or_none() is not None
