@@ -1,43 +1,60 @@
-/** The gateway's events as they happen, and one call for many of them: a hundred changes in a second are one redraw. */
+/**
+ * The gateway's events as they happen, and one call for many of them: a hundred changes in a second are one redraw.
+ *
+ * A page that nobody touches stops asking: a session ends after some minutes without a request, and a screen that
+ * refreshes itself would keep it open for whoever comes by.
+ */
 
 import { ROOT } from "./api.js";
 
 const SETTLE_MS = 400;
+const TOUCHES = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"];
+
+const minutes = Number(document.querySelector('meta[name="session-minutes"]')?.content ?? 30);
+let touchedAt = Date.now();
+
+/** Whether somebody has used the page within half the time that a session lasts without a request. */
+const inUse = () => Date.now() - touchedAt < (minutes / 2) * 60_000;
 
 /**
- * Listens to events of these names and calls changed(events) once for all that came close together.
- * told(alive) says whether the line is up. Returns a function that hangs up.
+ * Keeps a page up to date: calls refresh() when events of these names come, many close together as one, and every so
+ * many seconds besides. concerns(event) says which events matter; lamp is where a person sees whether the page is live.
  */
-export function listen(names, changed, told = () => {}) {
-  const source = new EventSource(`${ROOT}/events`);
-  let waiting = [];
+export function follow({ names, refresh, everySeconds = null, concerns = () => true, lamp = null }) {
   let timer = null;
-  const flush = () => {
-    const events = waiting;
-    waiting = [];
+  let source = null;
+  const show = (words, kind) => {
+    if (lamp) Object.assign(lamp, { textContent: words, className: `chip ${kind}` });
+  };
+  const soon = () => (timer ??= setTimeout(() => {
     timer = null;
-    changed(events);
+    refresh();
+  }, SETTLE_MS));
+  const connect = () => {
+    source = new EventSource(`${ROOT}/events`);
+    for (const name of names) {
+      source.addEventListener(name, (event) => {
+        const told = JSON.parse(event.data || "{}");
+        if (told.kind !== "looked" && concerns(told)) soon();
+      });
+    }
+    source.addEventListener("open", () => show("Live", "good"));
+    source.addEventListener("error", () => show("Reconnecting…", "warn"));
   };
-  for (const name of names) {
-    source.addEventListener(name, (event) => {
-      waiting.push({ name, ...JSON.parse(event.data || "{}") });
-      timer ??= setTimeout(flush, SETTLE_MS);
-    });
-  }
-  source.addEventListener("open", () => told(true));
-  source.addEventListener("error", () => told(false));
-  const hangUp = () => {
-    clearTimeout(timer);
-    source.close();
+  const sleep = () => {
+    source?.close();
+    source = null;
+    show("Asleep: touch to wake", "warn");
   };
-  addEventListener("pagehide", hangUp);
-  return hangUp;
-}
-
-/** Shows in an element whether the page is live. */
-export function lamp(element) {
-  return (alive) => {
-    element.textContent = alive ? "Live" : "Reconnecting…";
-    element.className = `chip ${alive ? "good" : "warn"}`;
+  const touched = () => {
+    touchedAt = Date.now();
+    if (source) return;
+    connect();
+    refresh();
   };
+  for (const name of TOUCHES) addEventListener(name, touched, { passive: true });
+  setInterval(() => source && !inUse() && sleep(), 5000);
+  if (everySeconds) setInterval(() => source && !document.hidden && refresh(), everySeconds * 1000);
+  addEventListener("pagehide", () => source?.close());
+  connect();
 }

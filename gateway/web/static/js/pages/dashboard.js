@@ -4,10 +4,10 @@ import { get, may, post } from "../api.js";
 import { barChart } from "../chart.js";
 import { ask } from "../dialog.js";
 import { h, one, put, tell, tried } from "../dom.js";
-import { lamp, listen } from "../live.js";
+import { follow } from "../live.js";
 import { bytes, chip, count, KINDS, moment, plain, span, STATES } from "../words.js";
 
-const EVERY_MS = 15_000;
+const EVERY_S = 15;
 const chosen = new Set();
 let parked = [];
 let cursor = null;
@@ -161,7 +161,6 @@ function resend(ids) {
   });
 }
 
-const refresh = () => document.hidden || tried(() => Promise.all([load(), loadParked()]));
+const refresh = () => tried(() => Promise.all([load(), loadParked()]));
 refresh();
-setInterval(refresh, EVERY_MS);
-listen(["job", "delivery"], (events) => events.some((event) => event.kind !== "looked") && refresh(), lamp(one("#lamp")));
+follow({ names: ["job", "delivery", "dashboard"], refresh, everySeconds: EVERY_S, lamp: one("#lamp") });

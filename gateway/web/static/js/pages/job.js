@@ -11,7 +11,7 @@ import { drawHeader, drawPicker } from "../job/header.js";
 import { drawFindings, drawMeasured } from "../job/reading.js";
 import { drawReview } from "../job/review.js";
 import { drawDeliveries, drawDocuments, drawHistory } from "../job/traffic.js";
-import { lamp, listen } from "../live.js";
+import { follow } from "../live.js";
 
 const id = one("#job").dataset.job;
 const picture = new ImageViewer(one("#picture"), { label: "the page" });
@@ -116,6 +116,4 @@ one("#wide").addEventListener("click", (event) => {
 one("#back").href = `/${sessionStorage.getItem("worklist") ?? ""}`;
 
 load().catch((error) => put(one("#header"), h("h1", {}, "Job"), h("p", { class: "message bad" }, error.message)));
-listen(["job", "delivery"], (events) => {
-  if (events.some((event) => event.job_id === id && event.kind !== "looked")) tried(load);
-}, lamp(one("#lamp")));
+follow({ names: ["job", "delivery"], refresh: () => tried(load), concerns: (event) => event.job_id === id, lamp: one("#lamp") });

@@ -2,7 +2,7 @@
 
 import { csrf, get, refusal, ROOT } from "../api.js";
 import { h, one, put } from "../dom.js";
-import { listen } from "../live.js";
+import { follow } from "../live.js";
 import { bytes, count, plain, stateChip } from "../words.js";
 
 const AT_ONCE = 2;
@@ -121,7 +121,8 @@ for (const name of ["dragleave", "drop"]) {
   });
 }
 addEventListener("drop", (event) => add(event.dataTransfer.files));
-listen(["job", "delivery"], (events) => {
-  const changed = new Set(events.filter((event) => event.kind !== "looked").map((event) => event.job_id));
-  for (const id of changed) if (watched.has(id)) look(id);
+follow({
+  names: ["job", "delivery"],
+  refresh: () => [...watched.keys()].forEach(look),
+  concerns: (event) => watched.has(event.job_id),
 });

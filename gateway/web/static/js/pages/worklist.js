@@ -3,7 +3,7 @@
 import { get, may, post } from "../api.js";
 import { ask } from "../dialog.js";
 import { h, one, put, tell } from "../dom.js";
-import { lamp, listen } from "../live.js";
+import { follow } from "../live.js";
 import { confidenceMeter, count, DOORS, moment, personName, plain, stateChip } from "../words.js";
 
 const form = one("#filters");
@@ -211,7 +211,4 @@ addEventListener("popstate", () => {
 
 fillForm();
 load();
-setInterval(() => document.hidden || load({ quietly: true }), 60_000);
-listen(["job", "delivery"], (events) => {
-  if (events.some((event) => event.kind !== "looked")) load({ quietly: true });
-}, lamp(one("#lamp")));
+follow({ names: ["job", "delivery"], refresh: () => load({ quietly: true }), everySeconds: 60, lamp: one("#lamp") });
