@@ -12,6 +12,8 @@ from gateway.job import Document, DocumentKind, Job
 from gateway.order import Order
 from pipeline.recording import Recording
 
+_PICTURED = frozenset({DocumentKind.PDF, DocumentKind.DICOM_PDF})
+
 
 def documents_for(
     config: Config,
@@ -38,11 +40,21 @@ def documents_for(
     return [Document(kind, destination, each.name, page, each.data) for kind, each in emitted]
 
 
+def wants_thumbnails(config: Config) -> bool:
+    """Whether any destination gets a report, which shows the page."""
+    return any(
+        wishes_of(destination).report or not _PICTURED.isdisjoint(kinds_for(destination))
+        for destination in config.destination
+    )
+
+
 def kinds_for(destination: Destination) -> Iterator[DocumentKind]:
     """The kinds one destination gets, in the order they are sent."""
     match destination:
         case DicomDestination():
             yield DocumentKind.DICOM_WAVEFORM
+            if destination.report:
+                yield DocumentKind.DICOM_PDF
         case MllpDestination():
             yield DocumentKind.HL7V2
         case FolderDestination():
@@ -55,7 +67,8 @@ def wishes_of(destination: Destination) -> Wishes:
         case DicomDestination():
             return Wishes(encoding=destination.encoding, originality=destination.waveform_originality)
         case MllpDestination():
-            return Wishes(aecg_layout=destination.aecg_layout, to=hl7v2.Addressing.of(destination))
+            to = hl7v2.Addressing.of(destination)
+            return Wishes(aecg_layout=destination.aecg_layout, to=to, report=destination.report)
         case FolderDestination():
             return Wishes(
                 aecg_layout=destination.aecg_layout,

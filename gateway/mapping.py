@@ -49,6 +49,7 @@ class Told(StrEnum):
     PROVENANCE = "provenance"
     FINDING = "finding"
     WAVEFORM = "waveform"
+    REPORT = "report"
     OMISSION = "omission"
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config import Config
-from gateway.dispatch import documents_for
+from gateway.dispatch import documents_for, wants_thumbnails
 from gateway.emit import npz
+from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
 from gateway.order import Order
@@ -37,6 +38,7 @@ class ReadPage:
 
     result: PageResult
     recording: Recording | None
+    thumbnail_png: bytes = b""  # for reports, where a destination gets any
 
 
 class Worker:
@@ -48,6 +50,7 @@ class Worker:
         self.store = store
         self.digitize = digitize
         self.made_by = made_by
+        self.with_thumbnails = wants_thumbnails(config)
 
     def run(self, stop: Callable[[], bool], pause: Callable[[float], object]) -> None:
         """Works until stop() says so; pause(seconds) sleeps between empty looks at the queue."""
@@ -123,7 +126,9 @@ class Worker:
         order = job.arrival.order or unpacked.order
         pages = [self._read(number, unpacked) for number in range(1, unpacked.page_count + 1)]
         results = tuple(page.result for page in pages)
-        read = [(page.result.number, page.recording) for page in pages if page.recording is not None]
+        read = [
+            (page.result.number, page.recording, page.thumbnail_png) for page in pages if page.recording is not None
+        ]
         if not read:
             return self._nothing_read(results)
         stopped = self._first_to_hold(results)
@@ -145,7 +150,8 @@ class Worker:
     def _read(self, number: int, unpacked: Unpacked) -> ReadPage:
         """One page, decoded and digitized. A damaged page is that page's verdict, not the document's."""
         try:
-            recording = self.digitize(unpacked.read(number))
+            page = unpacked.read(number)
+            recording = self.digitize(page)
         except Unreadable as error:
             verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
             return ReadPage(PageResult(number, verdict, error.code, error.why), None)
@@ -153,7 +159,7 @@ class Worker:
             return ReadPage(PageResult(number, Verdict.UNREADABLE, error.code, error.why), None)
         verdict, code, why = self._judge(recording)
         result = PageResult(number, verdict, code, why, npz.summary_json(recording), npz.to_npz(recording))
-        return ReadPage(result, recording)
+        return ReadPage(result, recording, thumbnail_png(page) if self.with_thumbnails else b"")
 
     def _judge(self, recording: Recording) -> tuple[Verdict, str, str]:
         least = self.config.pipeline.confidence_min
@@ -186,11 +192,11 @@ class Worker:
                 raise Held(f"no_{key}", f"The page came without {key.replace('_', ' ')}; identify it to go on.")
 
     def _sent(
-        self, job: Job, order: Order, read: list[tuple[int, Recording]], results: tuple[PageResult, ...]
+        self, job: Job, order: Order, read: list[tuple[int, Recording, bytes]], results: tuple[PageResult, ...]
     ) -> Outcome:
         """Every page to where its rule says; a rule that holds or refuses one page does so with the document."""
         documents: list[Document] = []
-        for number, recording in read:
+        for number, recording, thumbnail in read:
             decision = self._decide(job, order, recording)
             if decision.action is Action.REFUSE:
                 why = f"Page {number}: {decision.why}"
@@ -198,7 +204,7 @@ class Worker:
             if decision.action is Action.HOLD:
                 return self._held("held_by_rule", f"Page {number}: {decision.why}", results, order)
             for name in decision.destinations:
-                documents += documents_for(self.config, name, job, order, number, recording)
+                documents += documents_for(self.config, name, job, order, number, recording, thumbnail)
         return Outcome(State.DIGITIZED, "", "", results, tuple(documents), order, self.made_by)
 
     def _decide(self, job: Job, order: Order, recording: Recording) -> Decision:

@@ -115,6 +115,7 @@ class DicomDestination(Section):
     timeout_s: float = Field(30.0, gt=0)
     encoding: Literal["padded", "groups", "general"] = "padded"
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
+    report: bool = False  # the PDF beside the waveform, as Encapsulated PDF
     backoff: Backoff = Backoff()
 
 
@@ -133,6 +134,7 @@ class MllpDestination(Section):
     receiving_facility: str = ""
     character_set: Literal["UNICODE UTF-8", "8859/1", "ASCII"] = "UNICODE UTF-8"
     aecg_layout: Literal["strips", "single_set", "none"] = "strips"
+    report: bool = False  # the PDF inside the message, as OBX ED
     message_max_bytes: int = Field(4_000_000, ge=1000)
     error_attempts_max: int = Field(3, ge=1)  # tries after AE or CE before the message is parked
     backoff: Backoff = Backoff()
@@ -144,7 +146,7 @@ class FolderDestination(Section):
     kind: Literal["folder"]
     name: Name
     folder: Path
-    documents: tuple[Literal["dicom_waveform", "aecg", "hl7v2"], ...] = ("aecg",)
+    documents: tuple[Literal["dicom_waveform", "aecg", "hl7v2", "pdf", "csv", "wfdb", "edf"], ...] = ("aecg",)
     aecg_layout: Literal["strips", "single_set"] = "strips"
     encoding: Literal["padded", "groups", "general"] = "padded"
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"

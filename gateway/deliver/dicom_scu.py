@@ -11,7 +11,13 @@ from io import BytesIO
 
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, GeneralECGWaveformStorage, ImplicitVRLittleEndian, TwelveLeadECGWaveformStorage
+from pydicom.uid import (
+    UID,
+    EncapsulatedPDFStorage,
+    GeneralECGWaveformStorage,
+    ImplicitVRLittleEndian,
+    TwelveLeadECGWaveformStorage,
+)
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
@@ -35,7 +41,7 @@ HARD_LIMIT_TIMEOUTS = 3
 
 @dataclass(frozen=True)
 class Echo:
-    """An answered C-ECHO. missing: the ECG storage classes that the peer does not take."""
+    """An answered C-ECHO. missing: the storage classes we may need that the peer does not take."""
 
     missing: tuple[UID, ...]
 
@@ -45,6 +51,7 @@ class DicomScu:
 
     def __init__(self, config: DicomDestination) -> None:
         self.config = config
+        self.classes = (*ECG_CLASSES, EncapsulatedPDFStorage) if config.report else ECG_CLASSES
         self._association: Association | None = None
         self._socket: socket.socket | None = None
         self._message_id = 0
@@ -65,16 +72,16 @@ class DicomScu:
         return self._judge(response)
 
     def echo(self) -> Echo:
-        """Asks whether the PACS is there, knows us and takes ECG waveforms. Raises as send() does."""
+        """Asks whether the PACS is there, knows us and takes what we would send. Raises as send() does."""
         with self._limited():
-            association = self._associate([build_context(uid) for uid in (VERIFICATION, *ECG_CLASSES)])
+            association = self._associate([build_context(uid) for uid in (VERIFICATION, *self.classes)])
             accepted = {context.abstract_syntax for context in association.accepted_contexts}
             if VERIFICATION in accepted:
                 response = association.send_c_echo()
                 if "Status" not in response or response.Status != 0x0000:
                     raise TryAgain("no_echo", f"{self._peer} accepts an association but does not answer C-ECHO")
         self.close()
-        return Echo(tuple(uid for uid in ECG_CLASSES if uid not in accepted))
+        return Echo(tuple(uid for uid in self.classes if uid not in accepted))
 
     def close(self) -> None:
         """Releases the association; one that does not answer is cut off."""
@@ -109,7 +116,7 @@ class DicomScu:
             return association
         self.close()
         # one context for each syntax, so that the PACS may take both and the object goes as it is
-        classes = dict.fromkeys((sop_class, *ECG_CLASSES))
+        classes = dict.fromkeys((sop_class, *self.classes))
         association = self._associate([build_context(uid, syntax) for uid in classes for syntax in syntaxes])
         if not _takes(association, sop_class, syntaxes):
             raise self._not_taken([sop_class])
@@ -191,7 +198,7 @@ class DicomScu:
 
 def _read(document: Document) -> Dataset:
     """The data set with its file meta. Refused where it is not one."""
-    if document.kind is not DocumentKind.DICOM_WAVEFORM:
+    if document.kind not in (DocumentKind.DICOM_WAVEFORM, DocumentKind.DICOM_PDF):
         raise Refused("wrong_kind", f"a DICOM destination takes DICOM objects, not {document.kind}")
     try:
         dataset = dcmread(BytesIO(document.data))

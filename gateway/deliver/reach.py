@@ -6,7 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pydicom.uid import GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
+from pydicom.uid import EncapsulatedPDFStorage, GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
 
 from gateway.config import Config, Destination, DicomDestination, FolderDestination, MllpDestination
 from gateway.deliver.dicom_scu import DicomScu
@@ -61,8 +61,8 @@ def _ask(destination: Destination) -> tuple[bool, str]:
 def _ask_pacs(destination: DicomDestination) -> tuple[bool, str]:
     missing = DicomScu(destination).echo().missing
     needed = GeneralECGWaveformStorage if destination.encoding == "general" else TwelveLeadECGWaveformStorage
-    if needed in missing:
-        return False, f"answers C-ECHO but does not take {needed.name}; enable it there"
+    if lacking := [uid.name for uid in (needed, EncapsulatedPDFStorage) if uid in missing]:
+        return False, f"answers C-ECHO but does not take {' and '.join(lacking)}; enable it there"
     # a page with more than 13 strips goes as General ECG, whatever the encoding says
     rest = "".join(f", but not {uid.name}: pages that need it will be parked" for uid in missing)
     return True, f"answers C-ECHO and takes {needed.name}{rest}"

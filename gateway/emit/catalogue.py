@@ -122,6 +122,7 @@ def _message(of: Material, wishes: Wishes) -> Emitted:
         source_sha256=of.source_sha256,
         message_time=of.received_at,
         measurements=measured(of.recording),
+        report=_report(of) if wishes.report else None,
     )
 
 

@@ -10,8 +10,10 @@ in: in names and numbers they hold the job, in our own sentences they become spa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 from hl7apy.consts import VALIDATION_LEVEL
@@ -32,6 +34,15 @@ __all__ = ["Addressing", "Measurement", "emit"]
 _CODECS = {"UNICODE UTF-8": "utf-8", "8859/1": "latin-1", "ASCII": "ascii"}  # HL7 table 0211
 
 
+@dataclass(frozen=True)
+class Attachment:
+    """A document inside the message. name: as a person is told that it is not there. size: bytes before Base64."""
+
+    name: str
+    size: int
+    result: Result
+
+
 def emit(
     recording: Recording,
     order: Order,
@@ -43,15 +54,17 @@ def emit(
     source_sha256: str,
     message_time: datetime,
     measurements: Sequence[Measurement] = (),
+    report: Emitted | None = None,
 ) -> Emitted:
-    """Write one page's result for one destination. aecg is embedded (OBX ED, Base64) unless None or too big.
+    """Write one page's result for one destination. aecg and report are embedded (OBX ED, Base64) unless None.
 
+    Of a message that would be too big the aecg is left out, else the report, else both, and the message says so.
     message_time: from the job, the same on every try, for it is in the message and the message makes its own name.
 
     Raises:
         Held: no_patient, bad_identity, bad_acquisition_date; unmappable_character where the destination's character
-            set lacks one; message_too_big where even without the waveform the message is longer than it takes. The
-            last two are the configuration's fault, not the page's: the sender is not told no.
+            set lacks one; message_too_big where even without both the message is longer than it takes. The last two
+            are the configuration's fault, not the page's: the sender is not told no.
     """
     filler = segments.filler_number(order, to, source_sha256, page)
     told = [
@@ -66,18 +79,45 @@ def emit(
         message.msh.msh_10 = name
         return Emitted(name, _encoded(message, to))
 
-    out = written([*told, results.waveform(aecg)] if aecg else told)
-    if aecg and len(out.data) > to.message_max_bytes:
-        why = (
-            f"The annotated ECG ({len(aecg.data)} bytes) is not in this message: with it the message would have "
-            f"{len(out.data)} bytes and this destination takes {to.message_max_bytes}."
-        )
-        out = written([*told, results.omission(why)])
+    out = _fullest(written, told, _attached(aecg, report), to.message_max_bytes)
     if len(out.data) > to.message_max_bytes:
         raise Held(
             "message_too_big",
-            f"{len(out.data)} bytes even without the waveform; destination {to.name} takes {to.message_max_bytes}",
+            f"{len(out.data)} bytes even without attachments; destination {to.name} takes {to.message_max_bytes}",
         )
+    return out
+
+
+def _attached(aecg: Emitted | None, report: Emitted | None) -> tuple[Attachment, ...]:
+    """The one to be left out first comes first: a reader of messages looks at the report, a PACS has the waveform."""
+    found = []
+    if aecg is not None:
+        found.append(Attachment("The annotated ECG", len(aecg.data), results.waveform(aecg)))
+    if report is not None:
+        found.append(Attachment("The report", len(report.data), results.report(report)))
+    return tuple(found)
+
+
+def _fullest(
+    written: Callable[[Sequence[Result]], Emitted],
+    told: Sequence[Result],
+    attached: Sequence[Attachment],
+    bytes_max: int,
+) -> Emitted:
+    """The message with as much attached as it may hold; what is left out is told. The least of them if none may be."""
+    out = written([*told, *(each.result for each in attached)])
+    whole = len(out.data)
+    for count in range(1, len(attached) + 1):
+        for left_out in combinations(attached, count):
+            if len(out.data) <= bytes_max:
+                return out
+            whys = [
+                f"{each.name} ({each.size} bytes) is not in this message: whole the message would have {whole} bytes "
+                f"and this destination takes {bytes_max}."
+                for each in left_out
+            ]
+            kept = [each.result for each in attached if each not in left_out]
+            out = written([*told, *kept, *map(results.omission, whys)])
     return out
 
 

@@ -65,6 +65,12 @@ def waveform(aecg: Emitted) -> Result:
     return Result("ED", coded(mappings().told[Told.WAVEFORM]), f"^TEXT^XML^Base64^{encoded}")
 
 
+def report(pdf: Emitted) -> Result:
+    """The report as ED. No HL7 table has a word for PDF; application and PDF are those that receivers look for."""
+    encoded = base64.b64encode(pdf.data).decode("ascii")
+    return Result("ED", coded(mappings().told[Told.REPORT]), f"^application^PDF^Base64^{encoded}")
+
+
 def omission(why: str) -> Result:
     """That something is not in this message."""
     return Result("TX", coded(mappings().told[Told.OMISSION]), sentence(why))
