@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from time import perf_counter
@@ -141,7 +141,7 @@ class Digitizer:
                 _gain_of(scale.gain_mm_mv, scale.chest_gain_mm_mv),
                 RATE_HZ,
                 self.reader,
-                [(n.x_mm, n.y_mm) for n in names],
+                [(n.x_mm, n.y_mm) for n in printed.names],
             )
         with watch.stage("quality"):
             beats = measure.beats_s(strips, RATE_HZ)
@@ -150,6 +150,8 @@ class Digitizer:
                 scale_measured=min(TRUST[scale.speed_mm_s.known], TRUST[scale.gain_mm_mv.known]),
                 names_read=printed.names_read,
                 border_evidence=printed.border_evidence,
+                starts_met=printed.starts_met,
+                margin=printed.margin,
                 unnamed=printed.unnamed,
                 beats_alike=measure.likeness(strips, beats, RATE_HZ),
                 rate_found=measure.heart_rate(strips, RATE_HZ) is not None,
@@ -167,6 +169,7 @@ class Digitizer:
             (*findings, *_grid_findings(fit), *scale.findings, *printed.findings, *judged.findings),
             scale.chest_gain_mm_mv,
             _placed(turn, found.orientation, paper, segments, judged.strips),
+            tuple(asdict(judged.features).items()),
             _summed(watch.laps),
         )
 

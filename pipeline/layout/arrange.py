@@ -16,7 +16,7 @@ from pipeline.layout.borders import Borders, find_borders
 from pipeline.layout.columns import Columns, Spacing, fit_columns
 from pipeline.layout.ends import Span, row_spans
 from pipeline.layout.marked import Marked, explained, marked_columns, marked_rows, spans_of
-from pipeline.layout.names import Agreement, Name, agree, name_at, spacing
+from pipeline.layout.names import Agreement, Name, agree, name_at, spacing, stands
 from pipeline.layout.rows import Row
 from pipeline.layout.templates import Template, templates
 from pipeline.recording import Finding, Lead, Severity
@@ -35,6 +35,7 @@ CHANCE = {2: 0.7, 3: 0.55, 4: 0.45}  # evidence that beats alone reach, by numbe
 NO_BORDERS = 0.3  # what a layout that has none is given
 USUAL = 0.7  # per factor e of how usual the layout is
 NAMES_FEW = 1.5  # summed name score below which the names say nothing
+NAME_SURE = 0.75  # of a name that no other supports
 AMBIGUOUS = 0.7  # lead over the next best layout below which the choice is told
 
 
@@ -43,7 +44,9 @@ class Layout:
     """name: of layouts.toml. segments: row by row from the left. score: in names' worth; margin: over the next best.
 
     names_read: how many of its leads have their name in place. border_evidence: 0..1, 1 for a single column.
-    unnamed: the usual leads given to long strips whose own name was not read.
+    starts_met: 0..1, the share of lead starts, expected or found by a network, that are both; None without a network.
+    unnamed: the usual leads given to long strips whose own name was not read. names: those that stand where this layout
+    prints them, whatever they say; the others are words of a header, or strokes of a trace.
     """
 
     name: str
@@ -52,8 +55,10 @@ class Layout:
     margin: float
     names_read: int
     border_evidence: float
+    starts_met: float | None
     unnamed: frozenset[Lead]
     findings: tuple[Finding, ...]
+    names: tuple[Name, ...]
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ class _Fit:
     columns: Columns
     agreement: Agreement
     score: float
+    starts_met: float = 0.0
 
 
 def arrange(
@@ -103,8 +109,10 @@ def arrange(
         margin,
         len(best.agreement.read),
         1.0 if best.columns.count == 1 else min(1.0, best.columns.evidence),
+        None if marked is None else best.starts_met,
         unnamed,
         (*findings, *_findings(best, margin)),
+        tuple(_in_place(best, segments, names)),
     )
 
 
@@ -142,11 +150,12 @@ def _fits(
             columns = combs[key]
             baselines = [row.baseline_mm if row else None for row in here]
             agreement = agree(names, template, baselines, columns)
-            score = agreement.score
+            score, share = agreement.score, 0.0
             if marked is None:
                 score += BORDER * _borders_beyond_chance(columns)
             else:
                 met, spare = explained(marked, here, len(template.rows), columns)
+                share = met / (sum(map(len, template.rows)) + len(template.rhythm) + spare)
                 score += START * (met - spare) - UNSEEN_ROW * sum(
                     row is not None and not marked.of(row).seen for row in here
                 )
@@ -154,7 +163,7 @@ def _fits(
             if agreement.score >= NAMES_FEW:
                 expected = sum(len(leads) for leads, row in zip(template.rows, here, strict=False) if row is not None)
                 score -= UNREAD_NAME * max(0, expected - len(agreement.read))
-            yield _Fit(template, here, columns, agreement, score)
+            yield _Fit(template, here, columns, agreement, score, share)
 
 
 def _borders_beyond_chance(columns: Columns) -> float:
@@ -228,6 +237,17 @@ def _rhythm_name(fit: _Fit, row: Row, names: Sequence[Name]) -> Lead | None:
     dx, dy = fit.agreement.offset_mm
     found = name_at(names, fit.columns.start_mm + dx, row.baseline_mm + dy)
     return None if found is None else found.lead
+
+
+def _in_place(fit: _Fit, segments: Sequence[Segment], names: Sequence[Name]) -> Iterator[Name]:
+    """Names that stand to the start of a segment as most names of the page do; the sure ones where none agree."""
+    dx, dy = fit.agreement.offset_mm
+    for name in names:
+        if fit.agreement.score < NAMES_FEW:
+            if name.score >= NAME_SURE:
+                yield name
+        elif any(stands(name, s.start_mm + dx, s.baseline_mm + dy) for s in segments):
+            yield name
 
 
 def _findings(fit: _Fit, margin: float) -> Iterator[Finding]:

@@ -128,8 +128,12 @@ def _left_mm(name: Name) -> float:
 
 def name_at(names: Sequence[Name], x_mm: float, y_mm: float) -> Name | None:
     """The surest name about here, None where there is none."""
-    near = [n for n in names if abs(n.x_mm - x_mm) <= SAME_X_MM + 1.0 and abs(n.y_mm - y_mm) <= SAME_Y_MM + 1.0]
-    return max(near, key=lambda n: n.score, default=None)
+    return max((n for n in names if stands(n, x_mm, y_mm)), key=lambda n: n.score, default=None)
+
+
+def stands(name: Name, x_mm: float, y_mm: float) -> bool:
+    """Whether a name's centre is about here."""
+    return abs(name.x_mm - x_mm) <= SAME_X_MM + 1.0 and abs(name.y_mm - y_mm) <= SAME_Y_MM + 1.0
 
 
 def _near(offsets: Float64, centre: Float64) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -32,15 +32,18 @@ class PageEvidence:
     """What earlier stages knew.
 
     grid: 0..1, how well the millimetre is known over the page. scale_measured: 0..1, how well speed and gain are known.
-    names_read: leads whose name stood in place. border_evidence: 0..1. unnamed: leads of long strips without a name.
-    beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below 0.7 in noise. rate_found: a heart rate
-    was measured.
+    names_read: leads whose name stood in place. border_evidence: 0..1. starts_met: 0..1, of lead starts expected and
+    found, those that are both; None without a network. margin: of the layout over the next best, in names. unnamed:
+    leads of long strips without a name. beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below
+    0.7 in noise. rate_found: a heart rate was measured.
     """
 
     grid: float
     scale_measured: float
     names_read: int
     border_evidence: float
+    starts_met: float | None
+    margin: float
     unnamed: frozenset[Lead]
     beats_alike: float
     rate_found: bool
@@ -182,6 +185,8 @@ def _features(
         beats=float(np.clip((evidence.beats_alike - NOISE_ALIKE) / (HEART_ALIKE - NOISE_ALIKE), 0.0, 1.0)),
         names=min(evidence.names_read / 8, 1.0),
         borders=min(evidence.border_evidence / 0.6, 1.0),
+        starts=0.5 if evidence.starts_met is None else min(evidence.starts_met / 0.6, 1.0),
+        margin=float(np.clip(evidence.margin / 3.0, 0.0, 1.0)),
         grid=evidence.grid,
         scale=evidence.scale_measured,
     )

@@ -13,7 +13,8 @@ class Features:
 
     read: share of samples read. least_read: the same of the worst strip. sharp: small sigma against the signal.
     limbs: limb leads obey Einthoven. twice: leads printed twice agree. beats: neighbouring beats look alike.
-    names, borders: lead names and borders seen. grid, scale: how firmly millimetres, seconds and millivolts are known.
+    names, borders: lead names and borders seen. starts: lead starts seen where the layout has them, and nowhere else.
+    margin: of the layout over the next best. grid, scale: how firmly millimetres, seconds and millivolts are known.
     """
 
     read: float
@@ -24,15 +25,28 @@ class Features:
     beats: float
     names: float
     borders: float
+    starts: float
+    margin: float
     grid: float
     scale: float
 
 
 # log-odds that the page was read right, per unit of a feature; none negative, so a better sign never lowers it
 WEIGHTS = Features(
-    read=4.0, least_read=1.0, sharp=3.0, limbs=2.5, twice=1.5, beats=1.5, names=1.0, borders=0.5, grid=2.5, scale=1.0
+    read=4.0,
+    least_read=1.0,
+    sharp=3.0,
+    limbs=2.5,
+    twice=1.5,
+    beats=1.5,
+    names=1.0,
+    borders=0.5,
+    starts=1.0,
+    margin=1.0,
+    grid=2.5,
+    scale=1.0,
 )
-BIAS = -14.0  # a page with half of everything is very likely wrong
+BIAS = -15.0  # a page with half of everything is very likely wrong
 
 
 def confidence(features: Features) -> float:

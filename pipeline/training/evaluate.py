@@ -56,11 +56,15 @@ class Row:
     within_2_sigma: float = np.nan
     seconds: float = np.nan
     stages: str = ""
+    signs: str = ""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=240)
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first page; others for fitting than for judging"
+    )
     parser.add_argument("--signals", type=Path, help="folder of *.npz recordings; the synthetic heart without it")
     parser.add_argument("--cache", type=Path, help="where they are unpacked")
     parser.add_argument("--dev", type=Path, help="labelled pages of other renderers and scanners (renders/, scans/)")
@@ -71,7 +75,7 @@ def main() -> None:
     if (options.signals is None) != (options.cache is None):
         parser.error("--signals and --cache go together")
     work = partial(_judge_case, signals=options.signals, cache=options.cache)
-    rows = list(_in_processes(work, list(cases(options.pages)), options.workers))
+    rows = list(_in_processes(work, list(cases(options.pages, options.first)), options.workers))
     dev_rows = judge_dev(options.dev) if options.dev else []
     if options.out:
         _write_csv(options.out, rows + dev_rows)
@@ -157,6 +161,7 @@ def judge(name: str, kind: str, plain: bool, page: Page, label: Float32, rate_hz
         within_2_sigma=inside2,
         seconds=seconds,
         stages=head,
+        signs=";".join(f"{name}={value:.4f}" for name, value in recording.signs),
     )
 
 

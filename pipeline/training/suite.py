@@ -34,9 +34,9 @@ class Case:
         return SUITE_SEED + self.number
 
 
-def cases(pages: int) -> Iterator[Case]:
-    """`pages` cases, the kinds in turn, half of each kind plain."""
-    for number in range(pages):
+def cases(pages: int, first: int = 0) -> Iterator[Case]:
+    """`pages` cases from number `first` on, the kinds in turn, half of each kind plain."""
+    for number in range(first, first + pages):
         round_number, kind = divmod(number, len(KINDS))
         yield Case(number, KINDS[kind], round_number % 2 < 2 * PLAIN_SHARE)
 

@@ -15,7 +15,7 @@ from pipeline.quality import PageEvidence, assess
 from pipeline.quality.confidence import WEIGHTS, Features, confidence
 from pipeline.recording import Lead, Seen, Severity, Strip
 
-GOOD = PageEvidence(0.9, 1.0, 12, 0.9, frozenset(), 0.99, True)
+GOOD = PageEvidence(0.9, 1.0, 12, 0.9, 1.0, 3.0, frozenset(), 0.99, True)
 
 
 def codes(strips: list[Strip], evidence: PageEvidence = GOOD) -> dict[str, set[Lead | None]]:

@@ -1,0 +1,230 @@
+"""Rows and columns from the points a network found: where leads begin and rows end, on a page laid flat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.geometry import Float64, Marks
+from pipeline.layout.columns import Columns, Spacing
+from pipeline.layout.ends import Span
+from pipeline.layout.rows import Row
+from pipeline.recording import Float32
+
+SAME_ROW_MM = 2.5  # the closest rows are 6.5 mm apart; a lead's own start is placed to about half a millimetre
+ROW_MIN = 0.7  # summed scores of starts and ends that make a row
+BAND_MM = 1.5  # above and below a row's level: where its leads begin
+FINE_MM = 0.25
+PITCH_MIN_MM, PITCH_MAX_MM = 18.0, 150.0  # of columns: 2.5 s at 12.5 mm/s is 31 mm, two columns at 50 mm/s are 250
+NEAR_MM = 2.0  # how far a found start lies from its column's
+END_WORTH = 0.5  # an end is one of a row, and is worth half a start
+NAMES_SLACK_MM, NAMES_PULL_PER_MM = 0.6, 0.15
+USUAL_S, USUAL_PULL_PER_MM = 10.0, 0.02
+GAP_MIN_MM, GAP_MAX_MM = 0.6, 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedRow:
+    """A row, the starts found in it, float64 (n, 2) of x mm and score, and how likely a lead begins along it.
+
+    profile: float32 (n,), 0..1, every FINE_MM from x0_mm of the Marked it is in. seen: summed scores of its points.
+    """
+
+    row: Row
+    starts: Float64
+    ends: Float64
+    profile: Float32
+    seen: float
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """All rows of a page from the top, those found by their ink alone among them (seen 0)."""
+
+    rows: tuple[MarkedRow, ...]
+    x0_mm: float
+
+    def of(self, row: Row) -> MarkedRow:
+        return next(m for m in self.rows if m.row is row)
+
+
+def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
+    """The rows that the points make, completed by those seen by their ink."""
+    points = np.concatenate([marks.starts, marks.ends])
+    left = min((row.start_mm for row in inked), default=float(points[:, 0].min()) if len(points) else 0.0)
+    right = max((row.end_mm for row in inked), default=float(points[:, 0].max()) if len(points) else 0.0)
+    rows: list[Row] = []
+    for cluster in _clusters(points):
+        level = float(np.average(cluster[:, 1], weights=cluster[:, 2]))
+        own = next((row for row in inked if abs(row.baseline_mm - level) <= SAME_ROW_MM), None)
+        starts, ends = (_on(p, level) for p in (marks.starts, marks.ends))
+        start = float(starts[starts[:, 1] > 0.3][:, 0].min(initial=own.start_mm if own else left))
+        end = own.end_mm if own else right
+        if len(ends):
+            end = float(ends[np.argmax(ends[:, 1]), 0])
+        rows.append(Row(level, start, max(end, start + 1.0), own.coverage if own else 0.0))
+    rows += [row for row in inked if all(abs(row.baseline_mm - r.baseline_mm) > 2 * SAME_ROW_MM for r in rows)]
+    rows.sort(key=lambda row: row.baseline_mm)
+    return Marked(tuple(_marked(row, marks) for row in rows), marks.x0_mm)
+
+
+def complete_rows(marks: Marks | None, inked: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows of a page by its points and its ink; by its ink alone where no points were looked for."""
+    return tuple(inked) if marks is None else tuple(m.row for m in marked_rows(marks, inked).rows)
+
+
+def _clusters(points: Float64) -> list[Float64]:
+    """Points (x, y, score) grouped by height, strongest first; groups too weak for a row left out."""
+    left = points[np.argsort(-points[:, 2])]
+    groups: list[Float64] = []
+    while len(left):
+        support = [float(left[np.abs(left[:, 1] - y) <= SAME_ROW_MM, 2].sum()) for y in left[:, 1]]
+        best = int(np.argmax(support))
+        if support[best] < ROW_MIN:
+            break
+        near = np.abs(left[:, 1] - left[best, 1]) <= SAME_ROW_MM
+        groups.append(left[near])
+        # what lies between two rows belongs to neither
+        left = left[np.abs(left[:, 1] - left[best, 1]) > 2 * SAME_ROW_MM]
+    return groups
+
+
+def _on(points: Float64, level_mm: float) -> Float64:
+    """float64 (n, 2): x and score of the points at a level."""
+    return np.asarray(points[np.abs(points[:, 1] - level_mm) <= SAME_ROW_MM][:, [0, 2]])
+
+
+def _marked(row: Row, marks: Marks) -> MarkedRow:
+    lines = np.arange(len(marks.starting))
+    near = np.abs(marks.y0_mm + lines * marks.cell_mm - row.baseline_mm) <= BAND_MM
+    cells = marks.starting[near].max(axis=0) if near.any() else np.zeros(marks.starting.shape[1], np.float32)
+    at = np.arange(0, len(cells) * marks.cell_mm, FINE_MM) / marks.cell_mm
+    profile = np.interp(at, np.arange(len(cells)), cells).astype(np.float32)
+    starts, ends = _on(marks.starts, row.baseline_mm), _on(marks.ends, row.baseline_mm)
+    return MarkedRow(row, starts, ends, profile, float(starts[:, 1].sum() + ends[:, 1].sum()))
+
+
+def spans_of(marked: Marked, inked: Sequence[Span]) -> tuple[Span, ...]:
+    """Where the signal of every row begins and ends: by its points where it has them, else by its ink."""
+    return tuple(
+        Span(
+            m.row.start_mm if len(m.starts) and m.starts[:, 1].max() > 0.3 else span.start_mm,
+            m.row.end_mm if len(m.ends) else span.end_mm,
+        )
+        for m, span in zip(marked.rows, inked, strict=True)
+    )
+
+
+def marked_columns(
+    marked: Marked,
+    lead_rows: Sequence[Row],
+    rhythms: Sequence[Row],
+    count: int,
+    speed_mm_s: float,
+    names: Spacing | None,
+) -> Columns:
+    """The count equal columns whose starts are best seen along the rows, placed by the points found at them."""
+    rows = [marked.of(row) for row in lead_rows]
+    ends = np.concatenate([m.ends for m in (*rows, *(marked.of(row) for row in rhythms))])
+    profile = np.mean([m.profile for m in rows], axis=0)
+    start, pitch = _best(profile, marked.x0_mm, ends, count, speed_mm_s, names, rows)
+    start, pitch = _fitted(start, pitch, count, rows)
+    evidence = float(np.mean([_at(profile, marked.x0_mm, start + k * pitch) for k in range(count)]))
+    stop = start + count * pitch
+    gap = 0.0
+    if len(ends):
+        own = ends[np.abs(ends[:, 0] - stop) < GAP_MAX_MM + NEAR_MM]
+        if len(own) and own[:, 1].sum() > 0.5:
+            gap = stop - float(np.average(own[:, 0], weights=own[:, 1]))
+    if count == 1:
+        return Columns(1, start, pitch - gap, 0.0, evidence)
+    return Columns(count, start, pitch, gap if GAP_MIN_MM < gap < GAP_MAX_MM else 0.0, evidence)
+
+
+def _best(
+    profile: Float32,
+    x0_mm: float,
+    ends: Float64,
+    count: int,
+    speed_mm_s: float,
+    names: Spacing | None,
+    rows: Sequence[MarkedRow],
+) -> tuple[float, float]:
+    """Start and pitch, to FINE_MM, by the profile at all starts and the ends found."""
+    first = min(m.row.start_mm for m in rows)
+    last = max(m.row.end_mm for m in rows)
+    starts = np.arange(first - 6.0, first + 40.0, FINE_MM)
+    if count == 1:
+        value = _at(profile, x0_mm, starts) - 0.01 * np.abs(starts - first)
+        start = float(starts[int(np.argmax(value))])
+        return start, max(last - start, 1.0)
+    pitches = np.arange(PITCH_MIN_MM, min(PITCH_MAX_MM, (last - first + 15.0) / count), FINE_MM)
+    if not len(pitches):
+        return first, max((last - first) / count, 1.0)
+    s, p = np.meshgrid(starts, pitches, indexing="ij")
+    value = np.mean([_at(profile, x0_mm, s + k * p) for k in range(count)], axis=0)
+    if len(ends):
+        off = np.abs((s + count * p)[..., None] - ends[:, 0])
+        value = value + END_WORTH / count * (ends[:, 1] * np.exp(-((off / NEAR_MM) ** 2))).sum(axis=-1) / len(rows)
+    value = value - USUAL_PULL_PER_MM * np.minimum(np.abs(count * p - USUAL_S * speed_mm_s), 3.0)
+    if names is not None:
+        value = value - NAMES_PULL_PER_MM * np.clip(np.abs(p - names.pitch_mm) - NAMES_SLACK_MM, 0.0, 4.0)
+    i, j = (int(k) for k in np.unravel_index(int(np.argmax(value)), value.shape))
+    return float(starts[i]), float(pitches[j])
+
+
+def _at(profile: Float32, x0_mm: float, x_mm: Float64 | float) -> Float64:
+    """The profile at places of the paper, 0 beyond it."""
+    at = (np.asarray(x_mm, np.float64) - x0_mm) / FINE_MM
+    return np.asarray(np.interp(at, np.arange(len(profile)), profile, left=0.0, right=0.0), np.float64)
+
+
+def _fitted(start: float, pitch: float, count: int, rows: Sequence[MarkedRow]) -> tuple[float, float]:
+    """The same, through the points found at the columns' starts, each row's strongest, by weighted least squares."""
+    found: list[tuple[int, float, float]] = []
+    for m in rows:
+        for k in range(count):
+            off = np.abs(m.starts[:, 0] - start - k * pitch)
+            if len(off) and off.min() <= NEAR_MM:
+                nearest = int(np.argmin(off))
+                found.append((k, float(m.starts[nearest, 0]), float(m.starts[nearest, 1])))
+    if not found:
+        return start, pitch
+    k, x, weight = np.array(found, np.float64).T
+    if count == 1 or len(np.unique(k)) < 2:
+        return float(np.average(x - k * pitch, weights=weight)), pitch
+    for _ in range(3):  # the farthest weigh less each time: a start that was found beside its place
+        design = np.stack([np.ones_like(k), k], axis=1) * np.sqrt(weight)[:, None]
+        (start, pitch), *_ = np.linalg.lstsq(design, x * np.sqrt(weight), rcond=None)
+        weight = weight / (1.0 + ((x - start - k * pitch) / 0.5) ** 2)
+    return float(start), float(pitch)
+
+
+def explained(marked: Marked, chosen: Sequence[Row | None], lead_rows: int, columns: Columns) -> tuple[float, float]:
+    """(met, spare): of the starts that a layout expects, the summed evidence; and of those found, what it leaves over.
+
+    chosen: the row of every printed row of the layout, of which the first lead_rows have columns, the others one lead.
+    """
+    met, spare = 0.0, 0.0
+    taken = {id(row) for row in chosen if row is not None}
+    for r, row in enumerate(chosen):
+        if row is None:
+            continue
+        m = marked.of(row)
+        index = np.arange(columns.count if r < lead_rows else 1, dtype=np.float64)
+        at = np.asarray(columns.start_mm + columns.pitch_mm * index, np.float64)
+        met += float(_near(m.profile, marked.x0_mm, at).sum())
+        for x, score in m.starts:
+            spare += float(score) if np.abs(at - x).min() > NEAR_MM else 0.0
+    for m in marked.rows:
+        if id(m.row) not in taken:
+            spare += float(m.starts[:, 1].sum())
+    return met, spare
+
+
+def _near(profile: Float32, x0_mm: float, at_mm: Float64) -> Float64:
+    """The profile's highest value within a millimetre of each place."""
+    around = at_mm[:, None] + np.linspace(-1.0, 1.0, 9)
+    return np.asarray(_at(profile, x0_mm, around).max(axis=1), np.float64)
