@@ -64,6 +64,12 @@ class FindingCode(_Worded):
         "acquisition_date_from_study",
         "The recording date is the study's date; the page's own date is not known.",
     )
+    CORRECTED_BY_PERSON = "corrected_by_person", "A person told how the page is to be read."
+    LEAD_MARKED_INVALID = (
+        "lead_marked_invalid",
+        "A person marked this lead as not to be believed; its samples were taken out.",
+    )
+    APPROVED_BY_PERSON = "approved_by_person", "A person looked at what was read and let it go out."
 
 
 class UnreadableCode(_Worded):

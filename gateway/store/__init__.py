@@ -2,22 +2,44 @@
 
 from gateway.store.audit import Event
 from gateway.store.database import database_url
+from gateway.store.lanes import Lanes, Peer, Queue
 from gateway.store.leases import WORKER_DIED
+from gateway.store.looking import AuditEntry, AuditPage, AuditQuery, Looking, Moments
 from gateway.store.proof import AuditReport
 from gateway.store.receiving import Receipt
+from gateway.store.reviewing import Approvable, Remark, Reviews
 from gateway.store.rows import DeliveryRow
 from gateway.store.schema import upgrade_schema
 from gateway.store.store import Store
 from gateway.store.tables import DeliveryState
+from gateway.store.worklist import Documents, Earlier, JobOrder, JobPage, JobQuery, JobSummary, Worklist
 
 __all__ = [
     "WORKER_DIED",
+    "Approvable",
+    "AuditEntry",
+    "AuditPage",
+    "AuditQuery",
     "AuditReport",
     "DeliveryRow",
     "DeliveryState",
+    "Documents",
+    "Earlier",
     "Event",
+    "JobOrder",
+    "JobPage",
+    "JobQuery",
+    "JobSummary",
+    "Lanes",
+    "Looking",
+    "Moments",
+    "Peer",
+    "Queue",
     "Receipt",
+    "Remark",
+    "Reviews",
     "Store",
+    "Worklist",
     "database_url",
     "upgrade_schema",
 ]

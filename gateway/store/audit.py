@@ -38,6 +38,11 @@ class Event(StrEnum):
     RESENT = "resent"
     IDENTIFIED = "identified"
     GIVEN_UP = "given_up"
+    CORRECTED = "corrected"  # a person told how a page is to be read
+    LEADS_MARKED = "leads_marked"  # a person told which leads are not to be believed
+    APPROVED = "approved"  # a person let out what was read
+    PAUSED = "paused"  # a destination, by a person
+    RESUMED = "resumed"
     LOOKED = "looked"  # somebody saw a page, its waveform or a document of it
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"

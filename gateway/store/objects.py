@@ -90,6 +90,11 @@ class Objects:
         """Free space of the file system, in megabytes."""
         return shutil.disk_usage(self._root).free / MEGABYTE
 
+    def space_mb(self) -> tuple[float, float]:
+        """Free and total space of the file system, in megabytes."""
+        usage = shutil.disk_usage(self._root)
+        return usage.free / MEGABYTE, usage.total / MEGABYTE
+
     def close(self) -> None:
         """Gives up the staging folder and what is still in it."""
         shutil.rmtree(self.staging, ignore_errors=True)

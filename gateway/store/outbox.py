@@ -11,6 +11,7 @@ from gateway.errors import LostLease
 from gateway.job import Delivery, State
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
+from gateway.store.lanes import answered, is_paused
 from gateway.store.rows import AnyRow, clean, delivery_from, lock_deliveries, lock_job, move_job, new_id
 from gateway.store.tables import DeliveryState, outbox
 
@@ -20,10 +21,13 @@ RESPONSE_CHARACTERS_MAX = 4000  # an answer is kept for a person to read; a peer
 def claim_delivery(database: Database, destination: str, lease_s: float) -> Delivery | None:
     """The head of a destination's queue, None where it is empty, waits, or something is on its way there.
 
-    A head that waits for its back-off blocks those behind it: order is kept. Parked rows are not in the queue.
+    A head that waits for its back-off blocks those behind it: order is kept. Parked rows are not in the queue. None
+    also where a person has paused the destination.
     """
     with database.write() as tx:
         _lock_lane(tx, destination)
+        if is_paused(tx.connection, destination):
+            return None
         head = _head(tx, destination)
         if head is None or head.due_at > tx.now or _is_busy(tx, destination):
             return None
@@ -44,6 +48,7 @@ def delivered(database: Database, delivery: Delivery, response: str) -> None:
     with database.write() as tx:
         job, row = _lock_leased(tx, delivery)
         _close(tx, row, DeliveryState.DELIVERED, response=response[:RESPONSE_CHARACTERS_MAX], delivered_at=tx.now)
+        answered(tx, row.destination, response[:RESPONSE_CHARACTERS_MAX])
         _record(tx, Event.DELIVERED, job, row, response_sha256=text_hash(response))
 
 

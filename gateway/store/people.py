@@ -14,18 +14,24 @@ from gateway.store.database import Database, Transaction
 from gateway.store.outbox import state_after
 from gateway.store.rows import AnyRow, clean, lock_deliveries, lock_job, move_job, order_text
 from gateway.store.settling import requeue
-from gateway.store.tables import DeliveryState, jobs, outbox
+from gateway.store.tables import DeliveryState, jobs, outbox, reviews
+from gateway.store.words import show_order
 
 GIVEN_UP = "given_up"
 SENT = (DeliveryState.DELIVERED, DeliveryState.PARKED)
+NOT_APPROVED = {"approved_sha256": None, "approved_by": "", "left_out_by": ""}  # columns of reviews
 
 
 def retry(database: Database, job_id: str, actor: str) -> None:
-    """Has a held or refused page done again from the start. What still waits to go out is withdrawn."""
+    """Has a held or refused page done again from the start. What still waits to go out is withdrawn.
+
+    What a person said of how it is to be read stays; an approval was of what was read before, and goes.
+    """
     with database.write() as tx:
-        job, rows = _lock(tx, job_id)
-        _start_over(tx, job)
-        _withdraw(tx, rows, actor)
+        job, rows = lock(tx, job_id)
+        start_over(tx, job)
+        tx.execute(update(reviews).where(reviews.c.job_id == job_id).values(**NOT_APPROVED))
+        withdraw(tx, rows, actor)
         append(tx, Event.RETRIED, job_id, clean(actor), state=State.RECEIVED.value)
 
 
@@ -37,11 +43,12 @@ def identify(database: Database, job_id: str, order: Order, actor: str) -> None:
 
 def identify_within(tx: Transaction, job_id: str, order: Order, actor: str) -> None:
     """The same inside a transaction."""
-    job, rows = _lock(tx, job_id)
+    job, rows = lock(tx, job_id)
     if job.state != State.HELD:
         raise UnlawfulMove(f"only a held job can be identified; this one is {job.state}")
-    _start_over(tx, job, order_json=order_text(order), read_order_json=None)
-    _withdraw(tx, rows, actor)
+    start_over(tx, job, order_json=order_text(order), read_order_json=None)
+    show_order(tx, job.number, order)
+    withdraw(tx, rows, actor)
     told = text_hash(order_text(order) or "")
     append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=told, state=State.RECEIVED.value)
 
@@ -50,11 +57,11 @@ def give_up(database: Database, job_id: str, actor: str, why: str) -> None:
     """Ends a held job as refused. What still waits to go out is withdrawn."""
     why = clean(why)
     with database.write() as tx:
-        job, rows = _lock(tx, job_id)
+        job, rows = lock(tx, job_id)
         if job.state != State.HELD:
             raise UnlawfulMove(f"only a held job can be given up; this one is {job.state}")
         move_job(tx, job, State.REFUSED, settled=State.REFUSED, code=GIVEN_UP, why=why)
-        _withdraw(tx, rows, actor)
+        withdraw(tx, rows, actor)
         append(
             tx,
             Event.GIVEN_UP,
@@ -72,22 +79,48 @@ def resend(database: Database, job_id: str, actor: str, destination: str | None)
     NotFound where there is nothing to send, UnlawfulMove for a job that is being worked on or was refused.
     """
     with database.write() as tx:
-        job, rows = _lock(tx, job_id)
+        job, rows = lock(tx, job_id)
         if job.state in (State.RECEIVED, State.REFUSED):
             raise UnlawfulMove(f"a job that is {job.state} has nothing to send again")
         chosen = _chosen(rows, destination)
         if not chosen:
             raise NotFound(f"job {job_id} has sent nothing to {destination or 'any destination'}")
-        again = {row.delivery_id for row in chosen}
-        states = [DeliveryState.QUEUED if row.delivery_id in again else row.state for row in rows]
-        state = state_after(job, states)
-        if state != job.state:
-            move_job(tx, job, state, code="", why="")
-        append(
-            tx, Event.RESENT, job_id, clean(actor), destination=destination, documents=len(chosen), state=state.value
-        )
-        for row in chosen:
-            requeue(tx, row, clean(actor))
+        _send_again(tx, job, rows, chosen, destination, actor)
+
+
+def resend_parked(database: Database, delivery_id: int, actor: str) -> None:
+    """Sends one parked document again. NotFound where there is none, UnlawfulMove where it is not parked any more."""
+    with database.write() as tx:
+        of_job = select(outbox.c.job_id, outbox.c.destination).where(outbox.c.delivery_id == delivery_id)
+        found = tx.execute(of_job).one_or_none()
+        if found is None:
+            raise NotFound(f"there is no delivery {delivery_id}")
+        job, rows = lock(tx, found.job_id)
+        chosen = [row for row in rows if row.delivery_id == delivery_id and row.state == DeliveryState.PARKED]
+        if not chosen:
+            raise UnlawfulMove(f"delivery {delivery_id} is not parked any more")
+        if job.state in (State.RECEIVED, State.REFUSED):
+            raise UnlawfulMove(f"a job that is {job.state} has nothing to send again")
+        _send_again(tx, job, rows, chosen, found.destination, actor)
+
+
+def _send_again(
+    tx: Transaction,
+    job: AnyRow,
+    rows: Sequence[AnyRow],
+    chosen: Sequence[AnyRow],
+    destination: str | None,
+    actor: str,
+) -> None:
+    again = {row.delivery_id for row in chosen}
+    state = state_after(job, [DeliveryState.QUEUED if row.delivery_id in again else row.state for row in rows])
+    if state != job.state:
+        move_job(tx, job, state, code="", why="")
+    append(
+        tx, Event.RESENT, job.job_id, clean(actor), destination=destination, documents=len(chosen), state=state.value
+    )
+    for row in chosen:
+        requeue(tx, row, clean(actor))
 
 
 def looked(database: Database, actor: str, job_id: str, what: str) -> None:
@@ -98,17 +131,19 @@ def looked(database: Database, actor: str, job_id: str, what: str) -> None:
         append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what))
 
 
-def _lock(tx: Transaction, job_id: str) -> tuple[AnyRow, Sequence[AnyRow]]:
+def lock(tx: Transaction, job_id: str) -> tuple[AnyRow, Sequence[AnyRow]]:
+    """A job and its rows of the outbox, held until the transaction ends. NotFound."""
     job = lock_job(tx, job_id)
     return job, lock_deliveries(tx, job_id)
 
 
-def _start_over(tx: Transaction, job: AnyRow, **values: object) -> None:
+def start_over(tx: Transaction, job: AnyRow, **values: object) -> None:
+    """Lets the next worker do a job anew. Raises UnlawfulMove."""
     check_move(State(job.state), State.RECEIVED)  # also from RECEIVED itself: a worker may be busy with it
     move_job(tx, job, State.RECEIVED, settled=None, code="", why="", attempts=0, **values)
 
 
-def _withdraw(tx: Transaction, rows: Sequence[AnyRow], actor: str) -> None:
+def withdraw(tx: Transaction, rows: Sequence[AnyRow], actor: str) -> None:
     """Takes what has not gone out off its queue: it was made before this person knew better."""
     if any(row.lease_until is not None and row.lease_until >= tx.now for row in rows):
         raise TryAgain("in_flight", "one of its documents is on its way right now; try again when it has arrived")

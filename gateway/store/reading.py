@@ -19,13 +19,13 @@ from gateway.store.tables import DeliveryState, jobs, outbox, pages
 def job(database: Database, job_id: str) -> Job:
     """One job. NotFound where there is none."""
     with database.read() as connection:
-        return job_from(_row(connection, job_id))
+        return job_from(row_of(connection, job_id))
 
 
 def order(database: Database, job_id: str) -> Order | None:
     """Whose ECG a job is: what its worker read, a person's or the door's word before that; None while unknown."""
     with database.read() as connection:
-        row = _row(connection, job_id)
+        row = row_of(connection, job_id)
         # What the worker settled with was made from the order it was given, so it is never the poorer of the two.
         return order_from(row.read_order_json) or order_from(row.order_json)
 
@@ -42,7 +42,7 @@ def some_jobs(database: Database, state: State | None, limit: int, offset: int) 
 def page_results(database: Database, objects: Objects, job_id: str) -> tuple[PageResult, ...]:
     """What became of each page of a job, by number; empty before it was settled."""
     with database.read() as connection:
-        _row(connection, job_id)
+        row_of(connection, job_id)
         rows = connection.execute(select(pages).where(pages.c.job_id == job_id).order_by(pages.c.number)).all()
     return tuple(
         PageResult(
@@ -60,7 +60,7 @@ def page_results(database: Database, objects: Objects, job_id: str) -> tuple[Pag
 def deliveries(database: Database, job_id: str) -> tuple[DeliveryRow, ...]:
     """The rows of the outbox of a job, in the order they were first queued."""
     with database.read() as connection:
-        _row(connection, job_id)
+        row_of(connection, job_id)
         query = select(outbox).where(outbox.c.job_id == job_id).order_by(outbox.c.delivery_id)
         return tuple(delivery_row_from(row) for row in connection.execute(query))
 
@@ -85,7 +85,8 @@ def queue_depths(database: Database) -> Mapping[str, int]:
         return MappingProxyType({row.destination: row.waiting for row in connection.execute(query)})
 
 
-def _row(connection: Connection, job_id: str) -> AnyRow:
+def row_of(connection: Connection, job_id: str) -> AnyRow:
+    """The row of a job. NotFound where there is none."""
     row = connection.execute(select(jobs).where(jobs.c.job_id == job_id)).one_or_none()
     if row is None:
         raise NotFound(f"there is no job {job_id!r}")

@@ -15,11 +15,13 @@ from gateway.errors import OutOfSpace, QueueFull
 from gateway.job import Arrival, State
 from gateway.order import Order, Patient
 from gateway.store.audit import Event, append, canonical
+from gateway.store.counting import count_move
 from gateway.store.database import Database, Transaction, translated_for_a_door
 from gateway.store.objects import Objects
 from gateway.store.people import identify_within
 from gateway.store.rows import clean, lock_job, new_id, order_from, order_text
 from gateway.store.tables import audit, jobs
+from gateway.store.words import add_words, shown
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,13 @@ def _commit(tx: Transaction, arrival: Arrival, sha256: str, size_bytes: int, key
         "why": "",
         "made_by": "",
         "lease_worker": "",
+        **shown(arrival.order),
     }
-    new = tx.execute(_insert_unless_known(tx, values)).first() is not None
+    new = tx.execute(_insert_unless_known(tx, values)).first()
     actor = f"{arrival.door}:{clean(arrival.sender)}"
-    if new:
+    if new is not None:
+        add_words(tx, new.number, arrival.order)
+        count_move(tx, None, State.RECEIVED)
         append(tx, Event.RECEIVED, job_id, actor, sha256=sha256, size_bytes=size_bytes, state=State.RECEIVED.value)
         return Receipt(job_id, duplicate=False)
     known = tx.execute(select(jobs.c.job_id).where(jobs.c.repeat_key == key)).scalar_one()
@@ -131,6 +136,6 @@ def _insert_unless_known(tx: Transaction, values: dict[str, Any]) -> Executable:
     """Returns a row only where it inserted one: the unique key decides between two that come at once."""
     if tx.connection.dialect.name == "sqlite":
         on_sqlite = sqlite.insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.repeat_key])
-        return on_sqlite.values(values).returning(jobs.c.job_id)
+        return on_sqlite.values(values).returning(jobs.c.number)
     on_postgres = postgresql.insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.repeat_key])
-    return on_postgres.values(values).returning(jobs.c.job_id)
+    return on_postgres.values(values).returning(jobs.c.number)

@@ -16,6 +16,7 @@ from gateway.errors import NotFound
 from gateway.job import Arrival, Claim, Delivery, DocumentKind, Door, Job, State, check_move
 from gateway.order import Order
 from gateway.store.audit import canonical
+from gateway.store.counting import count_move
 from gateway.store.database import Transaction
 from gateway.store.tables import DeliveryState, jobs, outbox, pages
 
@@ -139,7 +140,7 @@ def pages_hash(connection: Connection, job_id: str) -> str:
 
 
 # Locks are taken in one order everywhere, so that no two transactions wait for each other:
-# the job, then its rows of the outbox, then the audit's head (audit.append).
+# the job, then its rows of the outbox, then counts (counting), then the audit's head (audit.append).
 
 
 def lock_job(tx: Transaction, job_id: str) -> AnyRow:
@@ -163,3 +164,4 @@ def move_job(tx: Transaction, row: AnyRow, state: State, **values: object) -> No
     tx.execute(
         update(jobs).where(jobs.c.number == row.number).values(state=state, changed_at=tx.now, **values),
     )
+    count_move(tx, row.state, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,13 @@ from sqlalchemy import delete, insert, update
 
 from gateway.job import Claim, Document, Outcome, PageResult, State, check_move
 from gateway.store.audit import Event, append, text_hash
+from gateway.store.counting import count_pages
 from gateway.store.database import Database, Transaction
 from gateway.store.leases import lock_leased
 from gateway.store.objects import Objects
 from gateway.store.rows import AnyRow, clean, lock_deliveries, move_job, order_text, pages_hash
 from gateway.store.tables import DeliveryState, outbox, pages
+from gateway.store.words import show_order
 
 EVENT_OF = {
     State.DIGITIZED: Event.SETTLED,
@@ -45,6 +48,7 @@ def settle(database: Database, objects: Objects, claim: Claim, outcome: Outcome)
         state = _state_after(outcome, bool(waiting))
         _write_job(tx, row, outcome, state)
         _write_pages(tx, row.job_id, outcome.pages, recordings)
+        count_pages(tx, [page.verdict for page in outcome.pages], _confidences(outcome))
         append(
             tx,
             EVENT_OF[state],
@@ -109,8 +113,18 @@ def _write_job(tx: Transaction, row: AnyRow, outcome: Outcome, state: State) -> 
         lease_token=None,
         lease_worker="",
         lease_until=None,
+        pages=len(outcome.pages),
+        confidence=min(_confidences(outcome), default=None),
         **values,
     )
+    if outcome.order is not None and order_text(outcome.order) != (row.read_order_json or row.order_json):
+        show_order(tx, row.number, outcome.order)
+
+
+def _confidences(outcome: Outcome) -> list[float]:
+    """Of the pages that were read and say how sure they are."""
+    told = [json.loads(page.summary).get("confidence") for page in outcome.pages if page.recording_npz is not None]
+    return [float(value) for value in told if isinstance(value, int | float)]
 
 
 def _write_pages(

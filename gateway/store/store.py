@@ -13,12 +13,16 @@ from gateway.order import Order
 from gateway.store import audit, leases, outbox, people, proof, reading, receiving, settling, traffic
 from gateway.store.accounts import Accounts
 from gateway.store.database import Database, database_url
+from gateway.store.lanes import Lanes
+from gateway.store.looking import Looking
 from gateway.store.objects import FOLDER_MODE, Objects
 from gateway.store.proof import AuditReport
 from gateway.store.receiving import Receipt
+from gateway.store.reviewing import Reviews
 from gateway.store.rows import DeliveryRow
 from gateway.store.schema import current_revision, newest_revision, upgrade
 from gateway.store.traffic import Traffic
+from gateway.store.worklist import Worklist
 
 
 class Store:
@@ -33,6 +37,10 @@ class Store:
         self._objects = objects
         self._data = data
         self.accounts = Accounts(database)  # who may use the window
+        self.worklist = Worklist(database)  # jobs, found and counted
+        self.reviews = Reviews(database)  # what people say of held pages
+        self.lanes = Lanes(database)  # destinations, their queues and peers
+        self.looking = Looking(database, objects)  # the audit to read, parked documents, the dashboard's figures
 
     @classmethod
     def open(cls, data: DataSection) -> Store:
@@ -163,6 +171,10 @@ class Store:
     def resend(self, job_id: str, actor: str, destination: str | None = None) -> None:
         """Sends again what went to a destination, else what is parked, else all. Raises NotFound, UnlawfulMove."""
         people.resend(self._database, job_id, actor, destination)
+
+    def resend_parked(self, delivery_id: int, actor: str) -> None:
+        """Sends one parked document again. Raises NotFound, UnlawfulMove."""
+        people.resend_parked(self._database, delivery_id, actor)
 
     def identify(self, job_id: str, order: Order, actor: str) -> None:
         """Says whose page a held job is, and has it done again. Raises NotFound, UnlawfulMove, TryAgain."""

@@ -1,0 +1,103 @@
+"""What a person says of a page, and the recording as it is with that said: the provenance goes out with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.findings import FindingCode
+from pipeline.recording import Finding, Given, Lead, Recording, Seen, Severity, Strip
+
+AWAITS_APPROVAL = "awaits_approval"
+NOTHING_GIVEN = Given()
+
+
+@dataclass(frozen=True)
+class PageReview:
+    """What people have said of one page; "" where nobody did.
+
+    approved_sha256: the stored recording that was approved, "" for none; another one is not approved by it.
+    left_out_by: who let the document go without this page.
+    """
+
+    given: Given = NOTHING_GIVEN
+    given_by: str = ""
+    invalid_leads: tuple[Lead, ...] = ()
+    invalid_by: str = ""
+    approved_sha256: str = ""
+    approved_by: str = ""
+    left_out_by: str = ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether a person changed what goes out; then a person must approve it too."""
+        return self.given != NOTHING_GIVEN or bool(self.invalid_leads)
+
+    @property
+    def changed_by(self) -> frozenset[str]:
+        """Who did."""
+        said = ((self.given != NOTHING_GIVEN, self.given_by), (bool(self.invalid_leads), self.invalid_by))
+        return frozenset(name for on, name in said if on)
+
+
+NO_REVIEW = PageReview()
+
+
+def reviewed(recording: Recording, review: PageReview) -> Recording:
+    """The recording as it goes out: without the samples of invalid leads, and with findings that say who-did-what.
+
+    The findings name what was changed, never the person: who it was is in the audit.
+    """
+    strips = tuple(_emptied(s) if s.lead in review.invalid_leads else s for s in recording.strips)
+    return replace(recording, strips=strips, findings=(*recording.findings, *_findings(recording, review)))
+
+
+def given_text(given: Given) -> str:
+    """What a person said, as JSON of what is not left to the digitizer."""
+    told = {key: value for key, value in vars(given).items() if value not in (None, ())}
+    return json.dumps(told, sort_keys=True)
+
+
+def given_from(text: str | None) -> Given:
+    """The reverse of given_text; nothing given for None."""
+    told = json.loads(text) if text else {}
+    leads = tuple(Lead(name) for name in told.pop("leads", ()))
+    return Given(leads=leads, **told)
+
+
+def in_words(given: Given) -> str:
+    """What was given, for the provenance: ``layout 6x2, speed 50 mm/s``."""
+    return ", ".join(_words(given))
+
+
+def _words(given: Given) -> Iterator[str]:
+    if given.orientation is not None:
+        yield f"orientation {given.orientation % 4} quarter turns{', mirrored' if given.orientation >= 4 else ''}"
+    if given.layout is not None:
+        yield f"layout {given.layout}"
+    if given.leads:
+        yield f"leads {' '.join(given.leads)}"
+    if given.speed_mm_s is not None:
+        yield f"speed {given.speed_mm_s:g} mm/s"
+    if given.gain_mm_mv is not None:
+        yield f"gain {given.gain_mm_mv:g} mm/mV"
+    if given.chest_gain_mm_mv is not None:
+        yield f"chest gain {given.chest_gain_mm_mv:g} mm/mV"
+
+
+def _emptied(strip: Strip) -> Strip:
+    nothing = np.full(strip.samples, np.nan, np.float32)
+    return Strip(strip.lead, strip.start_s, nothing, nothing.copy(), np.full(strip.samples, Seen.NOTHING, np.uint8))
+
+
+def _findings(recording: Recording, review: PageReview) -> Iterator[Finding]:
+    if review.given != NOTHING_GIVEN:
+        yield Finding(FindingCode.CORRECTED_BY_PERSON, Severity.INFO, detail=in_words(review.given))
+    for lead in review.invalid_leads:
+        yield Finding(FindingCode.LEAD_MARKED_INVALID, Severity.ERROR, lead)
+    if review.approved_sha256:
+        detail = f"confidence {recording.confidence:.2f}"
+        yield Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO, detail=detail)

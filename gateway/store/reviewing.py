@@ -1,0 +1,230 @@
+"""What reviewers say of held pages: how they are to be read, which leads not to believe, and that they may go out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.errors import NotFound, UnlawfulMove
+from gateway.job import State, Verdict
+from gateway.review import NOTHING_GIVEN, PageReview, given_from, given_text
+from gateway.store.audit import Event, append, text_hash
+from gateway.store.database import Database, Transaction
+from gateway.store.people import NOT_APPROVED, lock, start_over, withdraw
+from gateway.store.reading import row_of
+from gateway.store.rows import AnyRow, clean
+from gateway.store.tables import pages, remarks, reviews
+from gateway.store.upsert import upsert
+from pipeline.recording import Given, Lead
+
+CORRECTABLE = (State.HELD, State.REFUSED)  # an unreadable page is refused; a person may see how it is to be read
+HELD_BY_RULE = "held_by_rule"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A person's words on a job. action: the audit's word for what was done then."""
+
+    at: datetime
+    actor: str
+    action: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Approvable:
+    """Whether a job waits for an approval. left_out: pages that were not read, and without which it would go."""
+
+    pages: tuple[int, ...] = ()
+    left_out: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.pages)
+
+
+class Reviews:
+    """The reviewer's part of the store. Each change is one transaction with its audit entry."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, job_id: str) -> Mapping[int, PageReview]:
+        """What was said of each page; pages nobody spoke of are not there."""
+        with self._database.read() as connection:
+            return _reviews(connection, job_id)
+
+    def remarks(self, job_id: str) -> tuple[Remark, ...]:
+        """What people wrote, the oldest first."""
+        query = select(remarks).where(remarks.c.job_id == job_id).order_by(remarks.c.remark_id)
+        with self._database.read() as connection:
+            return tuple(Remark(row.at, row.actor, row.action, row.text) for row in connection.execute(query))
+
+    def remark(self, job_id: str, actor: str, action: str, text: str) -> None:
+        """Keeps a person's words beside an action that was audited by itself. Raises NotFound."""
+        with self._database.write() as tx:
+            lock(tx, job_id)
+            _remark(tx, job_id, actor, action, text)
+
+    def correct(self, job_id: str, page: int, given: Given, actor: str, comment: str = "") -> None:
+        """Says how a page is to be read; its job is done again so. Nothing given takes back what was said before.
+
+        Raises NotFound (no such job or page), UnlawfulMove, TryAgain (a document is on its way).
+        """
+        with self._database.write() as tx:
+            job, rows = lock(tx, job_id)
+            if job.state not in CORRECTABLE:
+                raise UnlawfulMove(f"only a held or refused page can be corrected; this one is {job.state}")
+            _require_page(tx, job_id, page)
+            start_over(tx, job)
+            told = None if given == NOTHING_GIVEN else given_text(given)
+            _say(tx, job_id, page, given=told, given_by=clean(actor) if told else "", **NOT_APPROVED)
+            _remark(tx, job_id, actor, Event.CORRECTED, comment)
+            withdraw(tx, rows, actor)
+            append(
+                tx,
+                Event.CORRECTED,
+                job_id,
+                clean(actor),
+                page=page,
+                given=told or "",
+                comment_sha256=text_hash(clean(comment)),
+                state=State.RECEIVED.value,
+            )
+
+    def mark_invalid(self, job_id: str, page: int, leads: Iterable[Lead], actor: str, comment: str = "") -> None:
+        """Says which leads of a page are not to be believed: all of them, () for none. Takes an approval back.
+
+        Raises NotFound (no such job or page), UnlawfulMove.
+        """
+        names = " ".join(lead for lead in Lead if lead in set(leads))
+        with self._database.write() as tx:
+            job, _ = lock(tx, job_id)
+            if job.state != State.HELD:
+                raise UnlawfulMove(f"leads can be marked only on a held page; this one is {job.state}")
+            _require_page(tx, job_id, page)
+            by = clean(actor) if names else ""
+            _say(tx, job_id, page, invalid_leads=names, invalid_by=by, **NOT_APPROVED)
+            _remark(tx, job_id, actor, Event.LEADS_MARKED, comment)
+            append(
+                tx,
+                Event.LEADS_MARKED,
+                job_id,
+                clean(actor),
+                page=page,
+                leads=names,
+                comment_sha256=text_hash(clean(comment)),
+                state=job.state,
+            )
+
+    def approve(
+        self, job_id: str, actor: str, comment: str = "", leave_out: Iterable[int] = (), four_eyes: bool = False
+    ) -> None:
+        """Lets a held job go on to its rules with what was read. leave_out: pages that were not read, named by number.
+
+        four_eyes: who changed a page may not approve it.
+        Raises NotFound, UnlawfulMove, TryAgain (a document is on its way).
+        """
+        with self._database.write() as tx:
+            job, rows = lock(tx, job_id)
+            said = _reviews(tx.connection, job_id)
+            wanted = approvable(tx.connection, job)
+            if not wanted:
+                raise UnlawfulMove("there is nothing in this job that waits for an approval")
+            if missing := sorted(set(wanted.left_out) - set(leave_out)):
+                raise UnlawfulMove(
+                    f"page {missing[0]} was not read: correct it, or name it among those that the job goes without"
+                )
+            if four_eyes and any(clean(actor) in review.changed_by for review in said.values()):
+                raise UnlawfulMove("four eyes: who changed this page may not approve it")
+            for page in wanted.pages:
+                sha256 = _recording(tx, job_id, page)
+                _say(tx, job_id, page, approved_sha256=sha256, approved_by=clean(actor))
+            for page in wanted.left_out:
+                _say(tx, job_id, page, left_out_by=clean(actor))
+            start_over(tx, job)
+            _remark(tx, job_id, actor, Event.APPROVED, comment)
+            withdraw(tx, rows, actor)
+            append(
+                tx,
+                Event.APPROVED,
+                job_id,
+                clean(actor),
+                pages=_numbers(wanted.pages),
+                without=_numbers(wanted.left_out),
+                comment_sha256=text_hash(clean(comment)),
+                state=State.RECEIVED.value,
+            )
+
+    def approvable(self, job_id: str) -> Approvable:
+        """What an approval of a job would let out. Raises NotFound."""
+        with self._database.read() as connection:
+            return approvable(connection, row_of(connection, job_id))
+
+
+def approvable(connection: Connection, job: AnyRow) -> Approvable:
+    """What an approval would let out; nothing where the job is held for something that no approval mends.
+
+    A page held for its confidence or a finding, and a page that was changed by a person, wait for one. So does what a
+    rule held: approved, it meets the rules again with the finding approved_by_person.
+    """
+    if (job.state, job.settled) != (State.HELD, State.HELD):
+        return Approvable()
+    rows = connection.execute(select(pages).where(pages.c.job_id == job.job_id).order_by(pages.c.number)).all()
+    said = _reviews(connection, job.job_id)
+    read = [row for row in rows if row.recording_sha256]
+    stopping = [row for row in rows if row.verdict == Verdict.UNREADABLE]
+    waits = job.code == HELD_BY_RULE or any(_waits(row, said.get(row.number, PageReview())) for row in read)
+    if not waits:
+        return Approvable()
+    return Approvable(tuple(row.number for row in read), tuple(row.number for row in stopping))
+
+
+def _waits(page: AnyRow, review: PageReview) -> bool:
+    changed_since = review.changed and review.approved_sha256 != page.recording_sha256
+    return page.verdict == Verdict.HELD or changed_since
+
+
+def _reviews(connection: Connection, job_id: str) -> dict[int, PageReview]:
+    rows = connection.execute(select(reviews).where(reviews.c.job_id == job_id).order_by(reviews.c.page))
+    return {row.page: _review_from(row) for row in rows}
+
+
+def _review_from(row: AnyRow) -> PageReview:
+    return PageReview(
+        given=given_from(row.given),
+        given_by=row.given_by,
+        invalid_leads=tuple(Lead(name) for name in row.invalid_leads.split()),
+        invalid_by=row.invalid_by,
+        approved_sha256=row.approved_sha256 or "",
+        approved_by=row.approved_by,
+        left_out_by=row.left_out_by,
+    )
+
+
+def _require_page(tx: Transaction, job_id: str, page: int) -> None:
+    query = select(pages.c.number).where(pages.c.job_id == job_id, pages.c.number == page)
+    if tx.execute(query).one_or_none() is None:
+        raise NotFound(f"job {job_id} has no page {page}")
+
+
+def _recording(tx: Transaction, job_id: str, page: int) -> str:
+    query = select(pages.c.recording_sha256).where(pages.c.job_id == job_id, pages.c.number == page)
+    return str(tx.execute(query).scalar_one())
+
+
+def _say(tx: Transaction, job_id: str, page: int, **values: Any) -> None:
+    upsert(tx, reviews, {"job_id": job_id, "page": page}, values)
+
+
+def _remark(tx: Transaction, job_id: str, actor: str, action: str, text: str) -> None:
+    if text.strip():
+        said = {"job_id": job_id, "at": tx.now, "actor": clean(actor), "action": action, "text": clean(text.strip())}
+        tx.execute(insert(remarks).values(said))
+
+
+def _numbers(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, numbers))
