@@ -21,6 +21,7 @@ from typing import Literal
 
 from lxml import etree
 
+from gateway import MAKER, MODEL
 from gateway.emit import identity, words
 from gateway.emit.channels import Channel, channels, together
 from gateway.emit.emitted import Emitted, derived_uid, derived_uuid
@@ -127,7 +128,7 @@ def _series(
     _span(_add(series, "effectiveTime"), acquired, 0.0, recording.duration_s)
     author = _add(series, "author", "seriesAuthor")
     _device(_add(author, "manufacturedSeriesDevice"), recording)
-    _add(author, "manufacturerOrganization", "name").text = words.MAKER
+    _add(author, "manufacturerOrganization", "name").text = MAKER
     rate_hz = recording.rate_hz
     if layout == "strips":
         chosen = all_channels
@@ -142,7 +143,7 @@ def _series(
         _add(notes, "activityTime", value=f"{received_at:%Y%m%d%H%M%S}.{received_at.microsecond // 1000:03d}")
     device = _add(notes, "author", "assignedEntity", "assignedAuthorType", "assignedDevice")
     _device(device, recording)
-    _add(device, "playedManufacturedDevice", "manufacturerOrganization", "name").text = words.MAKER
+    _add(device, "playedManufacturedDevice", "manufacturerOrganization", "name").text = MAKER
     _annotate(notes, recording, acquired, chosen, layout, source_sha256, page)
 
 
@@ -214,7 +215,7 @@ def _annotate(
         where = (acquired, channel.lead, channel.start / rate_hz, channel.end / rate_hz)
         if channel.sigma_mv == channel.sigma_mv:
             note = _add(notes, "component", "annotation")
-            _add(note, "code", code="SIGMA", codeSystem=OUR_CODES, codeSystemName=words.MAKER)
+            _add(note, "code", code="SIGMA", codeSystem=OUR_CODES, codeSystemName=MAKER)
             unit = mappings().units[Unit.MICROVOLT].ucum
             _value(note, "PQ", value=f"{channel.sigma_mv * 1000:.1f}", unit=unit)
             _region(note, *where)
@@ -235,7 +236,7 @@ def _finding(notes: Element, finding: Finding, acquired: Moment) -> None:
 
 def _note(notes: Element, code: str, text: str) -> Element:
     note = _add(notes, "component", "annotation")
-    _add(note, "code", code=code, codeSystem=OUR_CODES, codeSystemName=words.MAKER)
+    _add(note, "code", code=code, codeSystem=OUR_CODES, codeSystemName=MAKER)
     _value(note, "ST").text = text
     return note
 
@@ -260,7 +261,7 @@ def _region(note: Element, acquired: Moment, lead: Lead | None, start_s: float |
 
 
 def _device(device: Element, recording: Recording) -> None:
-    _add(device, "manufacturerModelName").text = words.MODEL
+    _add(device, "manufacturerModelName").text = MODEL
     _add(device, "softwareName").text = recording.made_by.version
 
 

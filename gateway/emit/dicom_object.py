@@ -14,10 +14,10 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from gateway import MAKER, MODEL
 from gateway.emit.emitted import Emitted, derived_id, derived_uid, digest
 from gateway.emit.identity import CONTROL_OR_BACKSLASH, DATE, SEX, bad, like
 from gateway.emit.moment import Moment
-from gateway.emit.words import MAKER, MODEL
 from gateway.order import Order
 from pipeline.recording import Recording
 

@@ -22,6 +22,7 @@ import numpy as np
 from edfio import Edf, EdfAnnotation, EdfSignal, Patient
 from edfio import Recording as EdfRecording
 
+from gateway import MODEL
 from gateway.emit import identity, moment, words
 from gateway.emit.channels import MICROVOLTS_PER_MV, REACH, Channel, channels
 from gateway.emit.emitted import Emitted, derived_uuid
@@ -73,7 +74,7 @@ def emit(
     edf = Edf(
         signals,
         patient=patient,
-        recording=EdfRecording(startdate=_day(acquired), equipment_code=_field(words.MODEL)),
+        recording=EdfRecording(startdate=_day(acquired), equipment_code=_field(MODEL)),
         starttime=_clock(acquired),
         data_record_duration=RECORD_S,
         annotations=[

@@ -16,6 +16,7 @@ from pipeline.recording import (
     Known,
     Lead,
     MadeBy,
+    Placed,
     Recording,
     Scale,
     Seen,
@@ -33,13 +34,21 @@ def to_npz(recording: Recording) -> bytes:
     sigma_mv: float32 (12, n), one standard deviation, NaN where millivolts is. seen: uint8 (12, n), values of Seen.
     rate_hz: int64 (). All start at the left end of the first printed trace; a lead printed twice gives its longest.
     strip_millivolts: float32 (k, m), each printed strip, padded with NaN at its end. strip_lead: str (k,).
-    strip_start_s: float64 (k,), seconds of paper. strip_rate_hz: int64 ().
+    strip_start_s: float64 (k,), seconds of paper. strip_rate_hz: int64 (). strip_sigma_mv: float32 (k, m) and
+    strip_seen: uint8 (k, m), of each strip as sigma_mv and seen are of each lead.
+
+    Of a recording that knows where it was read on its image, the fields of Placed too: placed_orientation: int64 (),
+    placed_x_mm: float64 (C,), placed_y_mm: float64 (R,), placed_nodes_px: float64 (R, C, 2), placed_runs_mm: float64
+    (k, 3).
     """
     twelve = recording.twelve()
-    longest = max((s.samples for s in recording.strips), default=0)
-    strips = np.full((len(recording.strips), longest), np.nan, np.float32)
-    for row, strip in zip(strips, recording.strips, strict=True):
-        row[: strip.samples] = strip.millivolts
+    shape = (len(recording.strips), max((s.samples for s in recording.strips), default=0))
+    strips, sigmas = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
+    seen = np.zeros(shape, np.uint8)
+    for row, strip in enumerate(recording.strips):
+        strips[row, : strip.samples] = strip.millivolts
+        sigmas[row, : strip.samples] = strip.sigma_mv
+        seen[row, : strip.samples] = strip.seen
     buffer = BytesIO()
     np.savez_compressed(
         buffer,
@@ -51,6 +60,9 @@ def to_npz(recording: Recording) -> bytes:
         strip_lead=np.array([str(s.lead) for s in recording.strips], dtype="U3"),
         strip_start_s=np.array([s.start_s for s in recording.strips], np.float64),
         strip_rate_hz=np.int64(recording.rate_hz),
+        strip_sigma_mv=sigmas,
+        strip_seen=seen,
+        **_placed_arrays(recording.placed),
     )
     return buffer.getvalue()
 
@@ -85,8 +97,10 @@ def made_by_json(made_by: MadeBy) -> str:
 
 
 def from_npz(data: bytes, summary_text: str) -> Recording:
-    """A Recording out of its two files. The form holds sigma and seen of a lead's longest strip only: of a shorter
-    strip of the same lead sigma comes back as NaN, and every sample it shows as READ.
+    """A Recording out of its two files.
+
+    Files of before strip_sigma_mv hold sigma and seen of a lead's longest strip only: of a shorter strip of the same
+    lead sigma comes back as NaN, and every sample it shows as READ.
     """
     told = json.loads(summary_text)
     with np.load(BytesIO(data), allow_pickle=False) as held:
@@ -99,7 +113,9 @@ def from_npz(data: bytes, summary_text: str) -> Recording:
         millivolts = arrays["strip_millivolts"][row, :n]
         start_s = float(arrays["strip_start_s"][row])
         longest = max((i for i, other in enumerate(leads) if other == lead), key=lambda i: (ends[i], -i))
-        if row == longest:
+        if "strip_sigma_mv" in arrays:
+            sigma_mv, seen = arrays["strip_sigma_mv"][row, :n], arrays["strip_seen"][row, :n]
+        elif row == longest:
             at = round(start_s * rate_hz)
             twelve = (TWELVE.index(lead), slice(at, at + n))
             sigma_mv, seen = arrays["sigma_mv"][twelve], arrays["seen"][twelve]
@@ -117,6 +133,7 @@ def from_npz(data: bytes, summary_text: str) -> Recording:
         made_by=MadeBy(told["made_by"]["version"], tuple(sorted(told["made_by"]["weights"].items()))),
         findings=tuple(_to_finding(finding) for finding in told["findings"]),
         chest_gain_mm_mv=_to_scale(told["chest_gain_mm_mv"]) if told["chest_gain_mm_mv"] else None,
+        placed=_to_placed(arrays),
         seconds=tuple(told["seconds"].items()),
     )
 
@@ -132,6 +149,22 @@ def to_csv(recording: Recording) -> bytes:
             [f"{number / recording.rate_hz:.4f}", *("" if mv != mv else f"{mv:.4f}" for mv in column.tolist())]
         )
     return text.getvalue().encode("ascii")
+
+
+def _placed_arrays(placed: Placed | None) -> dict[str, Any]:
+    return {} if placed is None else {f"placed_{name}": np.asarray(value) for name, value in vars(placed).items()}
+
+
+def _to_placed(arrays: dict[str, Any]) -> Placed | None:
+    if "placed_orientation" not in arrays:
+        return None
+    return Placed(
+        orientation=int(arrays["placed_orientation"]),
+        x_mm=arrays["placed_x_mm"],
+        y_mm=arrays["placed_y_mm"],
+        nodes_px=arrays["placed_nodes_px"],
+        runs_mm=arrays["placed_runs_mm"],
+    )
 
 
 def _made_by(made_by: MadeBy) -> dict[str, Any]:

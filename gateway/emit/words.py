@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway import MODEL
 from gateway.emit.channels import Channel
 from gateway.emit.identity import CONTROL
 from gateway.mapping import mappings
 from pipeline.recording import Finding, Known, Recording, Scale
-
-MAKER = "CardioScan"
-MODEL = "CardioScan Gateway"
 
 _KNOWN = {
     Known.PERSON: "given by a person",

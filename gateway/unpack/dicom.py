@@ -13,6 +13,7 @@ from pydicom.encaps import get_frame
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 
+from gateway import MAKER, MODEL
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
 from gateway.order import Order
@@ -67,7 +68,12 @@ def open_document(path: Path, order: Order | None, limits: LimitsSection, identi
 
 
 def _encapsulated(header: Dataset, order: Order, limits: LimitsSection) -> Unpacked:
-    """The PDF inside PS3.3 A.45's Encapsulated Document. Raises Refused."""
+    """The PDF inside PS3.3 A.45's Encapsulated Document. Raises Refused.
+
+    An archive that forwards every Encapsulated PDF sends our own reports back: read again, each would make another.
+    """
+    if (text_of(header, "Manufacturer"), text_of(header, "ManufacturerModelName")) == (MAKER, MODEL):
+        raise Refused("own_report", f"The document is a report by a {MODEL}; send the page it was made from.")
     try:
         content = bytes(header.EncapsulatedDocument or b"")
     except DAMAGE as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from gateway import MODEL
 from gateway.emit import moment, words
 from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted, derived_uuid
@@ -59,7 +60,7 @@ def emit(
         raise Refused("nothing_printed", "the recording holds no sample of any lead")
     made_at = received_at if received_at.tzinfo is None else received_at.astimezone(UTC)
     of = f"Page {page} of the document with SHA-256 {source_sha256}."
-    sheet = Sheet(TITLE, f"{words.MODEL} {recording.made_by.version}", of, f"{made_at:%Y%m%d%H%M%S}")
+    sheet = Sheet(TITLE, f"{MODEL} {recording.made_by.version}", of, f"{made_at:%Y%m%d%H%M%S}")
     _head(sheet, recording, order, acquired, measurements)
     if thumbnail_png:
         wide, _ = sheet.picture(thumbnail_png, _RIGHT - _THUMBNAIL_MM[0], _TOP, *_THUMBNAIL_MM)
