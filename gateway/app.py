@@ -19,9 +19,9 @@ from gateway.deliver.queue import DeliveryLoop, make_sender
 from gateway.errors import ConfigError
 from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
+from gateway.review import Digitize
 from gateway.store import Store
 from gateway.supervisor import Supervisor
-from pipeline.recording import Page, Recording
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ STOP_S = 15.0  # after which it is killed, and its lease must run out
 class Eye:
     """The digitizer with its networks loaded, and what made it."""
 
-    digitize: Callable[[Page], Recording]
+    digitize: Digitize
     made_by: str
 
 

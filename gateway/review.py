@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from pipeline.findings import FindingCode
-from pipeline.recording import Finding, Given, Lead, Recording, Seen, Severity, Strip
+from pipeline.recording import Finding, Given, Lead, Page, Recording, Seen, Severity, Strip
 
 AWAITS_APPROVAL = "awaits_approval"
 NOTHING_GIVEN = Given()
@@ -41,6 +42,13 @@ class PageReview:
         """Who did."""
         said = ((self.given != NOTHING_GIVEN, self.given_by), (bool(self.invalid_leads), self.invalid_by))
         return frozenset(name for on, name in said if on)
+
+
+class Digitize(Protocol):
+    """What turns a page into a recording, given what a person says of it."""
+
+    def __call__(self, page: Page, given: Given = ..., /) -> Recording:
+        """Raises Unreadable."""
 
 
 NO_REVIEW = PageReview()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.config import Config
@@ -17,15 +18,14 @@ from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
 from gateway.order import Order
+from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Digitize, PageReview, reviewed
 from gateway.rules import Action, Decision, facts_of, route
 from gateway.store import Store
 from gateway.unpack import Unpacked, unpack
 from pipeline.errors import Unreadable
-from pipeline.recording import Page, Recording, Severity
+from pipeline.recording import Recording, Severity
 
 log = logging.getLogger(__name__)
-
-Digitize = Callable[[Page], Recording]
 
 
 class Stopped(BaseException):
@@ -34,7 +34,10 @@ class Stopped(BaseException):
 
 @dataclass(frozen=True, eq=False)
 class ReadPage:
-    """A page of the document, read or not. recording is None exactly where result says why."""
+    """A page of the document, read or not. recording is None exactly where result says why.
+
+    result keeps what was read as it was read; recording is what goes out, with what people said of it.
+    """
 
     result: PageResult
     recording: Recording | None
@@ -124,14 +127,21 @@ class Worker:
         """Raises Refused, Held and TryAgain; anything else that escapes is the gateway's own fault."""
         unpacked = unpack(self._bytes_of(job), job.arrival, self.config.limits, self.config.identity)
         order = job.arrival.order or unpacked.order
-        pages = [self._read(number, unpacked) for number in range(1, unpacked.page_count + 1)]
+        said = self.store.reviews.of(job.job_id)
+        kept = self._kept(job, said)
+        pages = [
+            self._again(kept[number], said[number], unpacked)
+            if number in kept
+            else self._read(number, unpacked, said.get(number, NO_REVIEW))
+            for number in range(1, unpacked.page_count + 1)
+        ]
         results = tuple(page.result for page in pages)
         read = [
             (page.result.number, page.recording, page.thumbnail_png) for page in pages if page.recording is not None
         ]
         if not read:
             return self._nothing_read(results)
-        stopped = self._first_to_hold(results)
+        stopped = self._first_to_hold(results, said)
         if stopped is not None:
             return self._held(stopped.code, f"Page {stopped.number}: {stopped.why}", results, order)
         try:
@@ -147,21 +157,41 @@ class Worker:
             raise TryAgain("object_missing", "The received bytes are not in the data folder; is it mounted?")
         return path
 
-    def _read(self, number: int, unpacked: Unpacked) -> ReadPage:
+    def _kept(self, job: Job, said: Mapping[int, PageReview]) -> dict[int, PageResult]:
+        """The pages that a person let go as they were read, or go without: these are not digitized again."""
+        if not any(review.approved_sha256 or review.left_out_by for review in said.values()):
+            return {}
+        before = {page.number: page for page in self.store.pages(job.job_id)}
+        return {
+            number: before[number]
+            for number, review in said.items()
+            if number in before and (review.left_out_by or _is_approved(before[number], review))
+        }
+
+    def _again(self, kept: PageResult, review: PageReview, unpacked: Unpacked) -> ReadPage:
+        """A page as it was read before."""
+        if kept.recording_npz is None or not _is_approved(kept, review):
+            return ReadPage(kept, None)
+        recording = reviewed(npz.from_npz(kept.recording_npz, kept.summary), review)
+        result = replace(kept, verdict=Verdict.DIGITIZED, code="", why="")
+        return ReadPage(result, recording, thumbnail_png(unpacked.read(kept.number)) if self.with_thumbnails else b"")
+
+    def _read(self, number: int, unpacked: Unpacked, review: PageReview) -> ReadPage:
         """One page, decoded and digitized. A damaged page is that page's verdict, not the document's."""
         try:
             page = unpacked.read(number)
-            recording = self.digitize(page)
+            recording = self.digitize(page, review.given)
         except Unreadable as error:
             verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
             return ReadPage(PageResult(number, verdict, error.code, error.why), None)
         except Refused as error:
             return ReadPage(PageResult(number, Verdict.UNREADABLE, error.code, error.why), None)
-        verdict, code, why = self._judge(recording)
+        verdict, code, why = self._judge(recording, review)
         result = PageResult(number, verdict, code, why, npz.summary_json(recording), npz.to_npz(recording))
-        return ReadPage(result, recording, thumbnail_png(page) if self.with_thumbnails else b"")
+        going = reviewed(recording, replace(review, approved_sha256=""))  # what was approved was another reading
+        return ReadPage(result, going, thumbnail_png(page) if self.with_thumbnails else b"")
 
-    def _judge(self, recording: Recording) -> tuple[Verdict, str, str]:
+    def _judge(self, recording: Recording, review: PageReview) -> tuple[Verdict, str, str]:
         least = self.config.pipeline.confidence_min
         if recording.confidence < least:
             why = f"Confidence {recording.confidence:.2f} is below the configured {least:.2f}."
@@ -169,6 +199,9 @@ class Worker:
         for finding in recording.findings:
             if finding.severity == Severity.ERROR:
                 return Verdict.HELD, finding.code, finding.detail or "A finding holds this page for a person."
+        if review.changed:
+            why = "A person changed how this page is read; what came of it must be looked at and approved."
+            return Verdict.HELD, AWAITS_APPROVAL, why
         return Verdict.DIGITIZED, "", ""
 
     def _nothing_read(self, results: tuple[PageResult, ...]) -> Outcome:
@@ -178,9 +211,13 @@ class Worker:
         why = f"Page {first.number}: {first.why}"
         return Outcome(State.REFUSED, first.code, why, results, made_by=self.made_by)
 
-    def _first_to_hold(self, results: tuple[PageResult, ...]) -> PageResult | None:
-        """A document goes out whole or waits whole: one doubtful ECG page holds the others, a cover sheet does not."""
-        return next((r for r in results if r.verdict in (Verdict.HELD, Verdict.UNREADABLE)), None)
+    def _first_to_hold(self, results: tuple[PageResult, ...], said: Mapping[int, PageReview]) -> PageResult | None:
+        """A document goes out whole or waits whole: one doubtful ECG page holds the others, a cover sheet does not.
+
+        Nor does a page that a person said the document goes without.
+        """
+        stopping = (r for r in results if r.verdict in (Verdict.HELD, Verdict.UNREADABLE))
+        return next((r for r in stopping if not said.get(r.number, NO_REVIEW).left_out_by), None)
 
     def _held(self, code: str, why: str, results: tuple[PageResult, ...], order: Order) -> Outcome:
         return Outcome(State.HELD, code, why, results, order=order, made_by=self.made_by)
@@ -234,3 +271,10 @@ class Worker:
         finally:
             done.set()
             keeper.join()
+
+
+def _is_approved(page: PageResult, review: PageReview) -> bool:
+    """Whether this very recording is the one that was approved."""
+    if page.recording_npz is None or not review.approved_sha256:
+        return False
+    return hashlib.sha256(page.recording_npz).hexdigest() == review.approved_sha256

@@ -13,6 +13,7 @@ from pipeline.recording import (
     Known,
     Lead,
     MadeBy,
+    Placed,
     Recording,
     Scale,
     Seen,
@@ -92,6 +93,19 @@ def with_gaps(findings: tuple[Finding, ...] = ()) -> Recording:
         strip(Lead.II, 0.0, 10.0, ((4.0, 4.5),))
     ]
     return recording(strips, "3x4+1", findings)
+
+
+def placed(of: Recording, px_per_mm: float = 4.0, orientation: int = 0) -> Placed:
+    """Rows 30 mm apart, a strip beside another of its row, on paper that lies flat on an image of so many pixels."""
+    x_mm, y_mm = np.arange(0.0, 301.0, 5.0), np.arange(0.0, 211.0, 5.0)
+    nodes = np.stack(np.meshgrid(x_mm, y_mm), axis=-1) * px_per_mm
+    rows: dict[float, int] = {}
+    runs = []
+    for s in of.strips:
+        row = rows[s.start_s] = rows.get(s.start_s, 0) + 1
+        left = 10.0 + s.start_s * of.speed_mm_s.value
+        runs.append((left, left + s.samples / of.rate_hz * of.speed_mm_s.value, 30.0 * row))
+    return Placed(orientation, x_mm, y_mm, nodes, np.array(runs, np.float64).reshape(-1, 3))
 
 
 def order(**changes: object) -> Order:

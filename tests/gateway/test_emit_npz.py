@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 from dataclasses import replace
@@ -36,6 +37,8 @@ def test_the_keys_are_exactly_these() -> None:
         "strip_lead",
         "strip_start_s",
         "strip_rate_hz",
+        "strip_sigma_mv",
+        "strip_seen",
     ]
 
 
@@ -132,11 +135,35 @@ def test_a_recording_comes_back_from_its_two_files(recording: Recording) -> None
         np.testing.assert_array_equal(got_row, row)
 
 
-def test_sigma_of_a_shorter_strip_comes_back_as_unknown() -> None:
-    back = npz.from_npz(npz.to_npz(make.three_by_four()), npz.summary_json(make.three_by_four()))
+def test_sigma_and_seen_of_every_strip_come_back() -> None:
+    recording = make.with_gaps()
+    back = npz.from_npz(npz.to_npz(recording), npz.summary_json(recording))
+    for got, strip in zip(back.strips, recording.strips, strict=True):
+        np.testing.assert_array_equal(got.sigma_mv, strip.sigma_mv)
+        np.testing.assert_array_equal(got.seen, strip.seen)
+
+
+def test_a_file_of_before_says_nothing_of_the_sigma_of_a_shorter_strip() -> None:
+    held = arrays(make.three_by_four())
+    old = {name: array for name, array in held.items() if name not in ("strip_sigma_mv", "strip_seen")}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **old)
+    back = npz.from_npz(buffer.getvalue(), npz.summary_json(make.three_by_four()))
     column, rhythm = (s for s in back.strips if s.lead == Lead.II)
     assert np.isnan(column.sigma_mv).all()
     assert np.isfinite(rhythm.sigma_mv).all()
+    assert back.placed is None
+
+
+def test_where_the_strips_were_read_comes_back() -> None:
+    placed = make.placed(make.three_by_four())
+    recording = replace(make.three_by_four(), placed=placed)
+    back = npz.from_npz(npz.to_npz(recording), npz.summary_json(recording)).placed
+    assert back is not None
+    assert back.orientation == placed.orientation
+    for name in ("x_mm", "y_mm", "nodes_px", "runs_mm"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(placed, name))
+    assert npz.summary_json(recording) == npz.summary_json(make.three_by_four())
 
 
 def test_a_gap_at_the_end_of_a_strip_stays_part_of_it() -> None:

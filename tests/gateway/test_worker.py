@@ -15,11 +15,12 @@ from gateway.config import Config
 from gateway.errors import Refused, TryAgain
 from gateway.job import Arrival, Claim, Door, Job, Outcome, State, Verdict
 from gateway.order import Order, Patient
+from gateway.review import NOTHING_GIVEN
 from gateway.store import Store
 from gateway.unpack import Unpacked, unpack
 from gateway.worker import Stopped, Worker
 from pipeline.errors import Unreadable
-from pipeline.recording import Finding, Page, Recording, Severity
+from pipeline.recording import Finding, Given, Page, Recording, Severity
 from tests.recordings import three_by_four
 
 WHOSE = Order(patient=Patient("P-1", name="Test^Worker"), acquired_at="20240131143000", acquired_from="test")
@@ -60,14 +61,14 @@ def work(config: Config, store: Store, tmp_path: Path) -> Callable[..., Job]:
         images[0].save(staged, "TIFF", save_all=True, append_images=images[1:])
         sha256 = hashlib.sha256(staged.read_bytes()).hexdigest()
         receipt = store.receive(staged, Arrival(Door.FAX, sender, order=order), sha256=sha256)
-        worker = Worker("test", config, store, digitize, "{}")
+        worker = Worker("test", config, store, lambda page, _given=NOTHING_GIVEN: digitize(page), "{}")
         assert worker.work_once()
         return store.job(receipt.job_id)
 
     return run
 
 
-def _read(_page: Page) -> Recording:
+def _read(_page: Page, _given: Given = NOTHING_GIVEN) -> Recording:
     return three_by_four()
 
 

@@ -1,0 +1,198 @@
+"""The worker and what people say: corrections reach the digitizer, approvals let out what was read, all is told."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from gateway.config import Config
+from gateway.job import Arrival, Door, Job, State, Verdict
+from gateway.order import Order, Patient
+from gateway.review import NOTHING_GIVEN
+from gateway.store import Store
+from gateway.worker import Worker
+from pipeline.errors import Unreadable
+from pipeline.recording import Given, Lead, Page, Recording
+from tests.recordings import six_by_two, three_by_four
+
+WHOSE = Order(patient=Patient("P-1", name="Test^Review"), acquired_at="20240131143000", acquired_from="test")
+KINDS = ("aecg", "dicom_waveform", "hl7v2")
+
+
+class Eye:
+    """A digitizer that is unsure of every page, reads what it is told to, and remembers what it was told."""
+
+    def __init__(self, confidence: float = 0.4, unreadable: frozenset[int] = frozenset()) -> None:
+        self.confidence = confidence
+        self.unreadable = unreadable
+        self.told: list[Given] = []
+
+    def __call__(self, page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
+        self.told.append(given)
+        if int(page.image[0, 0, 0]) - 200 in self.unreadable and given == NOTHING_GIVEN:
+            raise Unreadable("no_layout", "No known arrangement of leads.")
+        read = six_by_two() if given.layout == "6x2" else three_by_four()
+        return replace(read, confidence=self.confidence)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config.model_validate(
+        {
+            "data": {"folder": tmp_path / "data", "reserve_mb": 0},
+            "destination": [{"kind": "folder", "name": "out", "folder": tmp_path / "out", "documents": list(KINDS)}],
+            "rule": [
+                {
+                    "name": "a person first",
+                    "when": [
+                        {"field": "sender", "equals": "doubtful"},
+                        {"field": "finding", "equals": "approved_by_person", "negate": True},
+                    ],
+                    "hold": "somebody must look at pages of this sender",
+                },
+                {"name": "all", "send": ["out"]},
+            ],
+        }
+    )
+
+
+@pytest.fixture
+def store(config: Config) -> Iterator[Store]:
+    with Store.open(config.data) as opened:
+        yield opened
+
+
+def take_in(store: Store, pages: int = 1, order: Order = WHOSE, sender: str = "fax") -> str:
+    staged = store.staging / "page.tif"
+    images = [Image.fromarray(np.full((40, 60), 200 + n, np.uint8)) for n in range(1, pages + 1)]
+    images[0].save(staged, "TIFF", save_all=True, append_images=images[1:])
+    sha256 = hashlib.sha256(staged.read_bytes()).hexdigest()
+    return store.receive(staged, Arrival(Door.FAX, sender, order=order), sha256=sha256).job_id
+
+
+def work(config: Config, store: Store, eye: Eye, job_id: str) -> Job:
+    assert Worker("test", config, store, eye, "{}").work_once()
+    return store.job(job_id)
+
+
+def sent(store: Store, job_id: str, kind: str) -> bytes:
+    (row,) = (row for row in store.deliveries(job_id) if row.kind == kind)
+    return store.object_path(row.sha256).read_bytes()
+
+
+def test_an_approved_page_goes_out_as_it_was_read_and_is_not_digitized_again(config: Config, store: Store) -> None:
+    eye, job_id = Eye(), take_in(store)
+    assert work(config, store, eye, job_id).code == "low_confidence"
+    (before,) = store.pages(job_id)
+    store.reviews.approve(job_id, "rita", "the traces are plain to see")
+    assert store.job(job_id).state == State.RECEIVED
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert eye.told == [NOTHING_GIVEN]
+    (after,) = store.pages(job_id)
+    assert (after.verdict, after.recording_npz, after.summary) == (
+        Verdict.DIGITIZED,
+        before.recording_npz,
+        before.summary,
+    )
+    assert sorted(row.kind for row in store.deliveries(job_id)) == sorted(KINDS)
+    for kind in KINDS:
+        assert b"let it go out" in sent(store, job_id, kind)
+        assert b"rita" not in sent(store, job_id, kind)
+
+
+def test_a_correction_reaches_the_digitizer_and_waits_for_an_approval_however_sure(
+    config: Config, store: Store
+) -> None:
+    eye, job_id = Eye(), take_in(store)
+    work(config, store, eye, job_id)
+    given = Given(layout="6x2", speed_mm_s=25.0)
+    store.reviews.correct(job_id, 1, given, "carl")
+    eye.confidence = 0.99
+    job = work(config, store, eye, job_id)
+    assert (job.state, job.code) == (State.HELD, "awaits_approval")
+    assert eye.told == [NOTHING_GIVEN, given]
+    store.reviews.approve(job_id, "rita")
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    for kind in KINDS:
+        document = sent(store, job_id, kind).decode("utf-8", "replace")
+        assert "layout 6x2, speed 25 mm/s" in document
+        assert "A person told how the page is to be read." in document
+
+
+def test_an_invalid_lead_goes_out_empty_invalid_and_named(config: Config, store: Store, tmp_path: Path) -> None:
+    eye, job_id = Eye(), take_in(store)
+    work(config, store, eye, job_id)
+    store.reviews.mark_invalid(job_id, 1, [Lead.V2, Lead.II], "rita")
+    store.reviews.approve(job_id, "rita")
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    path = tmp_path / "sent.dcm"
+    path.write_bytes(sent(store, job_id, "dicom_waveform"))
+    dataset = pydicom.dcmread(path)
+    channels = [c for group in dataset.WaveformSequence for c in group.ChannelDefinitionSequence]
+    status = {c.ChannelSourceSequence[0].CodeMeaning: c.get("ChannelStatus") for c in channels if "ChannelStatus" in c}
+    invalid = {lead for lead, told in status.items() if told and "INVALID" in str(told)}
+    assert {re.sub(r"^Lead ", "", lead) for lead in invalid} == {"II", "V2"}
+    assert b"its samples were taken out" in sent(store, job_id, "aecg")
+    (page,) = store.pages(job_id)
+    assert b"lead_marked_invalid" not in page.summary.encode()  # what was read is kept as it was read
+
+
+def test_marked_leads_on_a_sure_page_wait_for_an_approval_too(config: Config, store: Store) -> None:
+    eye, job_id = Eye(confidence=0.95), take_in(store, order=replace(WHOSE, patient=Patient()))
+    assert work(config, store, eye, job_id).code == "no_patient_id"
+    store.reviews.mark_invalid(job_id, 1, [Lead.V6], "rita")
+    store.identify(job_id, WHOSE, "rita")
+    assert work(config, store, eye, job_id).code == "awaits_approval"
+
+
+def test_an_approval_outlives_the_question_whose_page_it_is(config: Config, store: Store) -> None:
+    eye, job_id = Eye(), take_in(store, order=replace(WHOSE, patient=Patient()))
+    assert work(config, store, eye, job_id).code == "low_confidence"
+    store.reviews.approve(job_id, "rita")
+    assert work(config, store, eye, job_id).code == "no_patient_id"
+    store.identify(job_id, WHOSE, "rita")
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert len(eye.told) == 1
+
+
+def test_done_again_from_the_start_an_approval_is_forgotten(config: Config, store: Store) -> None:
+    eye, job_id = Eye(), take_in(store, order=replace(WHOSE, patient=Patient()))
+    work(config, store, eye, job_id)
+    store.reviews.approve(job_id, "rita")
+    work(config, store, eye, job_id)
+    store.retry(job_id, "rita")
+    assert work(config, store, eye, job_id).code == "low_confidence"
+
+
+def test_an_unreadable_page_is_corrected_or_left_out_by_name(config: Config, store: Store) -> None:
+    eye, job_id = Eye(unreadable=frozenset({2})), take_in(store, pages=2)
+    assert work(config, store, eye, job_id).state == State.HELD
+    store.reviews.approve(job_id, "rita", leave_out=[2])
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert [page.verdict for page in store.pages(job_id)] == [Verdict.DIGITIZED, Verdict.UNREADABLE]
+    assert {row.page for row in store.deliveries(job_id)} == {1}
+
+
+def test_a_refused_page_can_be_told_how_it_is_read(config: Config, store: Store) -> None:
+    eye, job_id = Eye(unreadable=frozenset({1})), take_in(store)
+    assert work(config, store, eye, job_id).state == State.REFUSED
+    store.reviews.correct(job_id, 1, Given(layout="3x4+1"), "carl")
+    job = work(config, store, eye, job_id)
+    assert job.state == State.HELD
+    assert store.pages(job_id)[0].recording_npz is not None
+
+
+def test_what_a_rule_held_meets_it_again_approved(config: Config, store: Store) -> None:
+    eye, job_id = Eye(confidence=0.95), take_in(store, sender="doubtful")
+    assert work(config, store, eye, job_id).code == "held_by_rule"
+    store.reviews.approve(job_id, "rita")
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert store.verify_audit().ok
