@@ -11,11 +11,14 @@ from gateway.config import WebSection
 from gateway.errors import GatewayError
 from gateway.store import Store
 from gateway.web.deps import SAFE_METHODS
-from gateway.web.failures import answer, not_signed_in, translate
+from gateway.web.failures import WebError, answer, not_signed_in, translate
 from gateway.web.security.credentials import recognise
 
 STATIC_PATH = "/static/"
+# Answered to anybody without asking the database who it is: it may be what does not answer.
+PROBES = frozenset({"/healthz", "/readyz"})
 OPEN_TO_STRANGERS = frozenset({"/login"})  # what may be posted without being signed in
+MEGABYTE = 1_000_000
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -59,16 +62,27 @@ class Gate:
             await send(message)
 
         request = Request(scope, receive)
-        if not is_static:
+        if not is_static and scope["path"] not in PROBES:
             try:
                 request.state.principal = await to_thread.run_sync(recognise, request, self.store, self.web)
+                self._look_at_what_it_brings(request)
             except GatewayError as error:
                 await answer(request, translate(error))(scope, receive, send_with_headers)
                 return
-            if _is_stranger_who_brings_something(request):
-                await answer(request, not_signed_in())(scope, receive, send_with_headers)
+            except WebError as error:
+                await answer(request, error)(scope, receive, send_with_headers)
                 return
         await self.app(scope, receive, send_with_headers)
+
+    def _look_at_what_it_brings(self, request: Request) -> None:
+        """Raises WebError for a stranger who brings something, and for more bytes than are allowed."""
+        is_open = request.method in SAFE_METHODS or request.url.path in OPEN_TO_STRANGERS
+        if request.state.principal is None and not is_open:
+            raise not_signed_in()
+        length = request.headers.get("content-length", "")
+        # Who sends in chunks does not say how much it will be; FastAPI counts those.
+        if length.isdecimal() and int(length) > self.web.upload_max_mb * MEGABYTE:
+            raise WebError(413, "too_large", f"a request may have at most {self.web.upload_max_mb} MB")
 
     def _add_headers(self, headers: MutableHeaders, is_static: bool) -> None:
         for name, value in HEADERS.items():
@@ -77,11 +91,3 @@ class Gate:
             headers["Strict-Transport-Security"] = HSTS
         # Patients' pages must not stay in a browser's cache; our own files may, if it asks whether they changed.
         headers.setdefault("Cache-Control", "no-cache" if is_static else "no-store")
-
-
-def _is_stranger_who_brings_something(request: Request) -> bool:
-    return (
-        request.state.principal is None
-        and request.method not in SAFE_METHODS
-        and request.url.path not in OPEN_TO_STRANGERS
-    )
