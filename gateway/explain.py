@@ -11,11 +11,11 @@ from gateway.errors import Refused
 from gateway.intake.fax_inbox.identity import order_from_name, order_from_sidecar, pattern_of
 from gateway.intake.fax_inbox.settling import SIDECAR
 from gateway.job import Arrival, Door
+from gateway.judging import held_before_rules
 from gateway.order import Order
 from gateway.rules import explain, facts_of, route
 from gateway.unpack import MediaType, recognise, unpack
 from pipeline.errors import Unreadable
-from pipeline.recording import Recording, Severity
 
 
 def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Iterator[str]:
@@ -53,19 +53,6 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Ite
         yield from (f"  held before any rule: {why}" for why in held_before_rules(config, unpacked.order, recording))
         decision = route(facts_of(arrival, unpacked.order, recording), config.rule, config.routing, names)
         yield from (f"  {line}" for line in explain(decision))
-
-
-def held_before_rules(config: Config, order: Order, recording: Recording) -> Iterator[str]:
-    """Why a person would have to look at a page whatever the rules say; as the worker decides it."""
-    least = config.pipeline.confidence_min
-    if recording.confidence < least:
-        yield f"confidence {recording.confidence:.2f} is below pipeline.confidence_min {least:.2f}"
-    for finding in recording.findings:
-        if finding.severity == Severity.ERROR:
-            yield f"{finding.code}: {finding.detail}" if finding.detail else finding.code
-    for key in config.identity.require:
-        if not getattr(order.patient if hasattr(order.patient, key) else order, key):
-            yield f"no {key.replace('_', ' ')}, which identity.require asks for"
 
 
 def _inbox(config: Config, sender: str) -> FaxInboxSection | None:

@@ -151,6 +151,7 @@ class PageReview(Model):
     invalid_leads: list[Lead]
     invalid_by: str
     approved_by: str  # in force only while what was approved is what was read
+    left_out_by: str  # who let the job go without this page
 
 
 class PageModel(Model):
@@ -204,8 +205,17 @@ class Reason(Model):
     page: int | None
 
 
+class RemarkModel(Model):
+    """A person's words on a job. action: the audit's word for what was done then."""
+
+    at: datetime
+    actor: str
+    action: str
+    text: str
+
+
 class JobModel(JobRow):
-    """A job with all there is to know."""
+    """A job with all there is to know. unread: pages that an approval must name to let the job go without them."""
 
     sender_address: str
     called: str
@@ -219,6 +229,8 @@ class JobModel(JobRow):
     page_list: list[PageModel]
     delivery_list: list[DeliveryModel]
     allowed_actions: list[Action]  # to this person, now
+    unread: list[int]
+    remarks: list[RemarkModel]
     earlier: int  # other recordings of the same patient
 
 
@@ -349,6 +361,12 @@ class CommentBody(Model):
     """Why. Kept with the job; the audit keeps its hash."""
 
     comment: Comment = ""
+
+
+class ApproveBody(CommentBody):
+    """leave_out: pages that were not read, and without which the job goes; each must be named."""
+
+    leave_out: list[int] = Field(default_factory=list, max_length=1000)
 
 
 class RejectBody(Model):
