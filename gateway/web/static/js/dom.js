@@ -31,6 +31,16 @@ export function put(element, ...children) {
   return element;
 }
 
+/** Draws a part of the page anew and gives the focus back to what is the same thing in it now. */
+export function keepingFocus(host, draw) {
+  const held = host.contains(document.activeElement) ? nameOf(document.activeElement) : null;
+  draw();
+  if (held) [...host.querySelectorAll("a, button, input, select, summary")].find((each) => nameOf(each) === held)?.focus();
+}
+
+const nameOf = (element) =>
+  `${element.tagName} ${element.getAttribute("href") ?? element.getAttribute("aria-label") ?? element.textContent}`;
+
 /** The first element that a selector names; an Error where the page has none, since page and script belong together. */
 export function one(selector, within = document) {
   const found = within.querySelector(selector);

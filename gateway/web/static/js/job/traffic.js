@@ -100,16 +100,31 @@ function laidOut(text, media_type) {
   }).join("\n");
 }
 
-/** The audit entries of a job, the oldest first. */
+/** The audit entries of a job, the oldest first; one person's looks in a row are one line. */
 export function drawHistory(host, entries) {
   if (!entries.length) return put(host, h("p", { class: "hint" }, "The audit holds nothing about this job."));
   return put(host, h("table", { class: "history" },
     h("caption", { class: "unseen" }, "What happened to this job"),
     h("thead", {}, h("tr", {}, ["No.", "When", "What", "Who", "Detail"].map((words, at) => h("th", { scope: "col", class: at ? "" : "number" }, words)))),
-    h("tbody", {}, entries.map((entry) =>
+    h("tbody", {}, together(entries).map(({ entry, last, times }) =>
       h("tr", {},
-        h("td", { class: "number" }, entry.seq), h("td", {}, moment(entry.at, { seconds: true })), h("td", {}, plain(entry.kind)),
-        h("td", {}, entry.actor || "gateway"), h("td", {}, h("small", {}, detailWords(entry.detail))))))));
+        h("td", { class: "number" }, times > 1 ? `${entry.seq}…${last.seq}` : entry.seq),
+        h("td", {}, moment(last.at, { seconds: true })),
+        h("td", {}, plain(entry.kind), times > 1 ? ` ×${times}` : ""),
+        h("td", {}, entry.actor || "gateway"),
+        h("td", {}, h("small", {}, detailWords(times > 1 ? {} : entry.detail))))))));
+}
+
+function together(entries) {
+  const lines = [];
+  for (const entry of entries) {
+    const before = lines.at(-1);
+    if (before && entry.kind === "looked" && before.entry.kind === "looked" && before.entry.actor === entry.actor) {
+      before.last = entry;
+      before.times += 1;
+    } else lines.push({ entry, last: entry, times: 1 });
+  }
+  return lines;
 }
 
 /** "destination pacs, code peer_down": an audit entry's detail. */

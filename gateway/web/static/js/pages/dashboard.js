@@ -3,7 +3,7 @@
 import { get, may, post } from "../api.js";
 import { barChart } from "../chart.js";
 import { ask } from "../dialog.js";
-import { h, one, put, tell, tried } from "../dom.js";
+import { h, keepingFocus, one, put, tell, tried } from "../dom.js";
 import { follow } from "../live.js";
 import { bytes, chip, count, KINDS, moment, plain, span, STATES } from "../words.js";
 
@@ -16,7 +16,7 @@ async function load() {
   const board = await get("/dashboard");
   put(one("#at"), "as of ", moment(board.at, { seconds: true }), ` · version ${board.version}`);
   drawTiles(board);
-  drawPeers(board.destinations);
+  keepingFocus(one("#peers"), () => drawPeers(board.destinations));
   drawHours(board.hours);
   drawConfidence(board.confidence);
   drawMachine(board);
@@ -114,7 +114,7 @@ async function loadParked(more = false) {
   cursor = answer.next_cursor;
   const known = new Set(parked.map((each) => each.delivery_id));
   for (const id of [...chosen]) if (!known.has(id)) chosen.delete(id);
-  drawParked();
+  keepingFocus(one("#parked"), drawParked);
 }
 
 function drawParked() {
@@ -144,8 +144,7 @@ function choose(id, range) {
   const on = !chosen.has(id);
   for (const each of ids.slice(from, to + 1)) on ? chosen.add(each) : chosen.delete(each);
   last = id;
-  drawParked();
-  one("#parked").querySelectorAll("input")[ids.indexOf(id)]?.focus();
+  keepingFocus(one("#parked"), drawParked);
 }
 
 function resend(ids) {

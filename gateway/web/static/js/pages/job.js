@@ -2,7 +2,7 @@
 
 import { get, post, ROOT } from "../api.js";
 import { ask } from "../dialog.js";
-import { h, one, put, tell, tried } from "../dom.js";
+import { h, keepingFocus, one, put, tell, tried } from "../dom.js";
 import { recordingFrom } from "../ecg/recording.js";
 import { EcgViewer } from "../ecg/viewer.js";
 import { ImageViewer } from "../image/viewer.js";
@@ -29,10 +29,10 @@ async function load() {
     number = (job.page_list.find((page) => page.read) ?? job.page_list[0])?.number ?? 1;
   }
   const page = job.page_list.find((each) => each.number === number) ?? null;
-  drawHeader(one("#header"), job, headButtons());
-  drawPicker(one("#page-picker"), job, number, choosePage);
   const entries = history.items ?? history;
-  drawDeliveries(one("#deliveries"), job, entries, load);
+  keepingFocus(one("#header"), () => drawHeader(one("#header"), job, headButtons()));
+  keepingFocus(one("#page-picker"), () => drawPicker(one("#page-picker"), job, number, choosePage));
+  await anew("deliveries", [job.delivery_list, job.allowed_actions], () => drawDeliveries(one("#deliveries"), job, entries, load));
   drawHistory(one("#history"), entries);
   await anew("picture", [number, flat, page?.rectified, page?.made_by, page?.review.given], () => drawPicture(page));
   await anew("leads", [number, page], () => drawLeads(page));

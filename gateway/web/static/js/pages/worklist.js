@@ -2,7 +2,7 @@
 
 import { get, may, post } from "../api.js";
 import { ask } from "../dialog.js";
-import { h, one, put, tell } from "../dom.js";
+import { h, keepingFocus, one, put, tell } from "../dom.js";
 import { follow } from "../live.js";
 import { confidenceMeter, count, DOORS, moment, personName, plain, stateChip } from "../words.js";
 
@@ -59,14 +59,12 @@ async function load({ quietly = false } = {}) {
 
 function show(quietly) {
   const known = new Map([...body.querySelectorAll("tr[data-job]")].map((row) => [row.dataset.job, row.dataset.changed]));
-  const focused = document.activeElement?.closest?.("tr[data-job]")?.dataset.job;
   const rows = page.items.map((job) => {
     const row = rowOf(job);
     row.classList.toggle("fresh", quietly && known.get(job.job_id) !== job.changed_at);
     return row;
   });
-  put(body, rows.length ? rows : h("tr", {}, h("td", { class: "nothing", colspan: 8 }, nothingWords())));
-  if (focused) body.querySelector(`tr[data-job="${focused}"] a`)?.focus();
+  keepingFocus(body, () => put(body, rows.length ? rows : h("tr", {}, h("td", { class: "nothing", colspan: 8 }, nothingWords()))));
   one("#next").disabled = !page.next_cursor;
   one("#previous").disabled = !page.prev_cursor;
   const oldest = asked().order === "oldest";
@@ -86,7 +84,7 @@ function rowOf(job) {
   const words = personName(job.patient_name) || job.patient_id || "Unknown patient";
   const row = h("tr", { "data-job": job.job_id, "data-changed": job.changed_at, class: chosen.has(job.job_id) ? "chosen" : "" },
     h("td", { class: "choose" }, may("reviewer") && h("input", {
-      type: "checkbox", checked: chosen.has(job.job_id), "aria-label": `Choose ${words}`, onchange: () => choose(job.job_id),
+      type: "checkbox", checked: chosen.has(job.job_id), "aria-label": `Choose ${words}, ${job.job_id.slice(0, 8)}`, onchange: () => choose(job.job_id),
     })),
     h("td", {}, moment(job.received_at)),
     h("td", {}, stateChip(job.state)),

@@ -1,0 +1,418 @@
+"""Every page in a real Chromium over a store of ready-made recordings: what is shown, by which keys, for whom."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from gateway.config import Config
+from gateway.job import State
+from gateway.store import Store
+from gateway.web.app import make_app
+from gateway.web.deps import Role
+from tests.browser import CHROMIUM, DESK, TABLET, Watch, chromium
+from tests.flow.processes import free_port, wait_for
+from tests.gateway.web.pages.people import SESSION_COOKIE, signed_in
+from tests.gateway.web.pages.ready import Ready, fill
+
+pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+
+SERIOUS = ("serious", "critical")
+RULE = {"name": "all", "send": ["pacs", "ehr"]}
+
+
+class Site:
+    """A window over a filled store, and people who are signed in to it."""
+
+    def __init__(self, folder: Path) -> None:
+        destinations = [
+            {"kind": "dicom", "name": "pacs", "host": "127.0.0.1", "port": 104, "called_ae_title": "PACS"},
+            {"kind": "mllp", "name": "ehr", "host": "127.0.0.1", "port": 2575},
+        ]
+        data = {"folder": str(folder / "data"), "reserve_mb": 0}
+        self.config = Config.model_validate({"data": data, "destination": destinations, "rule": [RULE]})
+        self.store = Store.open(self.config.data)
+        self.ready: Ready = fill(self.store, self.config)
+        self.secrets = {role: signed_in(self.store, str(role), role)[0] for role in Role}
+        port = free_port()
+        self.base = f"http://127.0.0.1:{port}"
+        settings = uvicorn.Config(
+            make_app(self.config, self.store), host="127.0.0.1", port=port, log_level="error", lifespan="off"
+        )
+        self.server = uvicorn.Server(settings)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        wait_for(lambda: self.server.started, 30, "the window to start")
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.server.force_exit = True
+        self.thread.join(15)
+        self.store.close()
+
+    def context(self, browser: Browser, role: Role, **options: Any) -> BrowserContext:
+        context = browser.new_context(**{"viewport": DESK, **options})
+        context.add_cookies([{"name": SESSION_COOKIE, "value": self.secrets[role], "url": self.base}])
+        return context
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: the folder that CARDIOSCAN_PICTURES names, else the tests' own."""
+    asked = os.environ.get("CARDIOSCAN_PICTURES")
+    folder = Path(asked) if asked else tmp_path_factory.mktemp("pictures")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def open_page(site: Site, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a path as somebody of a role. Fails the test for what a page complains of and for strangers it asks."""
+    watch = Watch()
+    contexts: list[BrowserContext] = []
+
+    def opened(path: str, role: Role = Role.ADMINISTRATOR, **options: Any) -> Page:
+        context = site.context(browser, role, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        watch.on(page, site.base)
+        page.goto(site.base + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert watch.complaints == []
+    assert watch.strangers == []
+
+
+def settled(page: Page, path: str) -> None:
+    """Waits until a page has fetched what it shows."""
+    if path == "/":
+        expect(page.locator("#jobs tbody tr[data-job]").first).to_be_visible()
+    elif path.startswith("/jobs/"):
+        expect(page.locator("#header .chip").first).to_be_visible()
+        expect(page.locator("#history tbody tr").first).to_be_visible()
+        expect(page.locator("#leads")).not_to_contain_text("Fetching")
+        expect(page.locator("#documents")).not_to_be_empty()
+        image = page.locator("#picture img")
+        wait_for(lambda: image.evaluate("each => each.complete"), 30, "the picture")
+    elif path == "/dashboard":
+        expect(page.locator("#tiles .tile").first).to_be_visible()
+        expect(page.locator("#parked")).not_to_be_empty()
+    elif path == "/rules":
+        expect(page.locator("#force")).not_to_be_empty()
+    elif path == "/audit":
+        expect(page.locator("#entries tbody tr").nth(2)).to_be_visible()
+
+
+PATHS = (
+    "/",
+    "/upload",
+    "/dashboard",
+    "/rules",
+    "/audit",
+    "/users",
+    "/account",
+    "/tokens",
+    "/jobs/unsure",
+    "/jobs/parked",
+)
+
+
+def path_of(path: str, ready: Ready) -> str:
+    kind, _, name = path.rpartition("/")
+    return f"{kind}/{getattr(ready, name)}" if kind == "/jobs" else path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_has_no_serious_accessibility_finding(
+    site: Site, open_page: Callable[..., Page], pictures: Path, path: str, scheme: str
+) -> None:
+    page = open_page(path_of(path, site.ready), color_scheme=scheme)
+    settled(page, path_of(path, site.ready))
+    for closed in page.locator("details:not([open]) > summary").all():
+        closed.click()
+    name = path.strip("/").replace("/", "-") or "worklist"
+    page.screenshot(path=pictures / f"{name}-{scheme}.png", full_page=True)
+    result = Axe().run(page)
+    assert result.response["passes"], "axe looked at nothing"
+    found = [
+        (each["id"], each["help"], [node["html"][:120] for node in each["nodes"][:3]])
+        for each in result.response["violations"]
+        if each["impact"] in SERIOUS
+    ]
+    assert found == []
+
+
+def test_the_login_has_no_serious_accessibility_finding(site: Site, browser: Browser, pictures: Path) -> None:
+    page = browser.new_page(viewport=DESK)  # type: ignore[arg-type]
+    page.goto(f"{site.base}/login")
+    page.screenshot(path=pictures / "login.png")
+    violations = Axe().run(page).response["violations"]
+    assert [each["id"] for each in violations if each["impact"] in SERIOUS] == []
+    page.close()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_fits_a_tablet(site: Site, open_page: Callable[..., Page], pictures: Path, path: str) -> None:
+    page = open_page(path_of(path, site.ready), viewport=TABLET, has_touch=True)
+    settled(page, path_of(path, site.ready))
+    name = path.strip("/").replace("/", "-") or "worklist"
+    page.screenshot(path=pictures / f"{name}-tablet.png", full_page=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= TABLET["width"]
+
+
+def test_filters_live_in_the_address_bar(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/")
+    settled(page, "/")
+    rows = page.locator("#jobs tbody tr[data-job]")
+    everything = rows.count()
+    page.get_by_text("Held", exact=True).first.click()
+    expect(page).to_have_url(re.compile(r"\?state=held$"))
+    expect(rows).to_have_count(3)
+    page.get_by_label("Patient id").fill("4711")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"patient=4711"))
+    expect(rows).to_have_count(1)
+    page.reload()
+    expect(rows).to_have_count(1)
+    assert page.get_by_label("Patient id").input_value() == "4711"
+    page.go_back()
+    page.go_back()
+    expect(rows).to_have_count(everything)
+    page.goto(f"{site.base}/?q=0815")
+    expect(rows.first).to_contain_text("Straße, Jörg")
+
+
+def test_the_worklist_is_walked_and_a_job_opened_by_keys_alone(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/")
+    settled(page, "/")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("Boolean(document.activeElement.closest('tr[data-job]'))"):
+            break
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert page.evaluate("document.activeElement.closest('tr').rowIndex") == 2
+    page.keyboard.press("x")
+    expect(page.locator("#bulk")).to_contain_text("1 job chosen")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    wanted = page.evaluate("document.activeElement.closest('tr')?.dataset.job ?? ''")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"/jobs/{wanted}$"))
+
+
+def test_a_viewer_is_offered_nothing_to_change(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/", Role.VIEWER)
+    settled(page, "/")
+    assert page.locator("#jobs input[type=checkbox]:visible").count() == 0
+    page.goto(f"{site.base}/jobs/{site.ready.unsure}")
+    settled(page, "/jobs/")
+    expect(page.locator("#review")).to_be_empty()
+    for words in ("Approve…", "Reject…", "Digitize again", "Send again"):
+        assert page.get_by_role("button", name=words).count() == 0
+
+
+def test_a_job_shows_its_leads_with_gap_bridge_ribbon_and_findings(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"/jobs/{site.ready.delivered}")
+    settled(page, "/jobs/")
+    paper = page.locator("#leads svg.paper")
+    expect(paper.locator(".trace")).to_have_count(13)
+    v2 = paper.locator('g[data-lead="V2"] .trace').get_attribute("d") or ""
+    assert v2.count("M") == 2
+    assert paper.locator('g[data-lead="V2"] .ribbon').get_attribute("d")
+    rhythm = paper.locator('g[data-lead="II"][data-rhythm="true"]')
+    assert rhythm.locator(".bridged").get_attribute("d")
+    expect(page.locator("#findings li")).to_have_count(4)
+    expect(paper.locator('[data-finding="2"] title')).to_contain_text("could not be read")
+    expect(page.locator("#measured")).to_contain_text("25 mm/s, measured on the grid")
+
+
+def test_a_recording_is_laid_over_an_earlier_one(site: Site, open_page: Callable[..., Page], pictures: Path) -> None:
+    page = open_page(f"/jobs/{site.ready.delivered}")
+    settled(page, "/jobs/")
+    row = page.locator("#earlier tr", has_text="2023-01-31")
+    row.get_by_role("button", name="Compare").click()
+    expect(page.locator("#earlier svg .earlier-trace")).to_have_count(12)
+    expect(page.locator("#earlier svg .trace")).to_have_count(12)
+    page.locator("#earlier").screenshot(path=pictures / "comparison.png")
+
+
+def test_a_delivery_shows_the_receiver_s_own_words(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"/jobs/{site.ready.delivered}")
+    settled(page, "/jobs/")
+    ehr = page.locator("#deliveries tr", has_text="ehr")
+    expect(ehr).to_contain_text("MSA|AA|")
+    expect(page.locator("#deliveries tr", has_text="pacs")).to_contain_text("0x0000 Success")
+    page.goto(f"{site.base}/jobs/{site.ready.parked}")
+    settled(page, "/jobs/")
+    expect(page.locator("#deliveries tr", has_text="ehr")).to_contain_text("unknown patient")
+
+
+def test_the_picture_is_zoomed_moved_and_turned_by_keys(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"/jobs/{site.ready.delivered}")
+    settled(page, "/jobs/")
+    page.locator(".picture").focus()
+    for key in ("+", "+", "ArrowLeft", "r"):
+        page.keyboard.press(key)
+    transform = page.locator("#picture img").evaluate("each => each.style.transform")
+    assert "rotate(90deg)" in transform
+    assert "translate(60px" in transform
+    expect(page.locator("#picture output")).to_contain_text("156 %")
+    page.keyboard.press("0")
+    expect(page.locator("#picture output")).to_contain_text("100 %")
+
+
+def test_documents_are_viewed_and_had(site: Site, open_page: Callable[..., Page], tmp_path: Path) -> None:
+    page = open_page(f"/jobs/{site.ready.delivered}")
+    settled(page, "/jobs/")
+    aecg = page.locator("#documents tr", has_text="aECG")
+    aecg.get_by_role("button", name="View").click()
+    expect(page.locator("pre.document")).to_contain_text("<AnnotatedECG")
+    for words, start in (("DICOM 12-lead", b"\0" * 128 + b"DICM"), ("PDF report", b"%PDF-"), ("EDF+", b"0  ")):
+        with page.expect_download() as download:
+            page.locator("#documents tr", has_text=words).get_by_role("link", name="Download").click()
+        download.value.save_as(tmp_path / "had")
+        assert (tmp_path / "had").read_bytes().startswith(start), words
+
+
+def test_text_from_outside_stays_text(site: Site, open_page: Callable[..., Page]) -> None:
+    name = "<img src=x onerror=alert(1)>^<script>alert(2)</script>"
+    page = open_page(f"/jobs/{site.ready.nobody}", Role.REVIEWER)
+    settled(page, "/jobs/")
+    form = page.locator("details", has_text="Whose ECG is this?")
+    expect(form).to_have_attribute("open", "")
+    form.get_by_label("Patient id").fill("X-1")
+    form.get_by_label("Name", exact=True).fill(name)
+    form.get_by_label("Recorded at").fill("20240404101010")
+    form.get_by_role("button", name="This is whose it is").click()
+    expect(page.locator("h1")).to_contain_text("<img src=x onerror=alert(1)>")
+    page.goto(f"{site.base}/?q=X-1")
+    expect(page.locator("#jobs tbody tr[data-job]")).to_contain_text("<script>alert(2)</script>")
+    assert page.locator("main script, main img[src='x']").count() == 0
+
+
+def test_a_known_patient_is_found_and_taken_over(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"/jobs/{site.ready.unsure}", Role.REVIEWER)
+    settled(page, "/jobs/")
+    summary = page.locator("summary", has_text="Whose ECG is this?")
+    if not page.get_by_label("Search orders and patients known here").is_visible():
+        summary.click()
+    page.get_by_label("Search orders and patients known here").fill("0815")
+    page.keyboard.press("Enter")
+    found = page.locator(".found li").first
+    expect(found).to_contain_text("Straße, Jörg")
+    found.get_by_role("button", name="Use").click()
+    assert page.get_by_label("Patient id", exact=True).input_value() == "0815"
+
+
+def test_a_turn_of_the_picture_becomes_the_orientation(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"/jobs/{site.ready.unsure}", Role.REVIEWER)
+    settled(page, "/jobs/")
+    page.locator("summary", has_text="Correct how the page is read").click()
+    page.get_by_role("button", name="Turn right").click()
+    page.get_by_role("button", name="Take the turn of the picture").click()
+    assert page.locator("#correct-orientation").input_value() == "1"
+
+
+def test_parked_messages_are_sent_again_from_the_dashboard(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/dashboard", Role.REVIEWER)
+    settled(page, "/dashboard")
+    row = page.locator("#parked tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("unknown patient")
+    row.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Send 1 again").click()
+    page.get_by_role("dialog").get_by_role("button", name="Send again").click()
+    expect(page.locator("#told")).to_contain_text("1 message sent again")
+    expect(page.locator("#parked")).to_contain_text("No message is parked")
+
+
+def test_a_destination_is_paused_and_goes_on(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/dashboard")
+    settled(page, "/dashboard")
+    page.get_by_role("button", name="Pause ehr").click()
+    page.get_by_role("dialog").get_by_role("button", name="Pause").click()
+    row = page.locator("#peers tr", has_text="ehr")
+    expect(row).to_contain_text("paused by administrator")
+    page.get_by_role("button", name="Resume ehr").click()
+    expect(row).not_to_contain_text("paused")
+
+
+def test_a_page_is_explained_and_a_changed_configuration_replayed(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/rules")
+    settled(page, "/rules")
+    expect(page.locator("#force tbody tr")).to_have_count(1)
+    page.locator("#explain-job").fill(site.ready.unsure)
+    page.get_by_role("button", name="Explain").click()
+    expect(page.locator("#explained")).to_contain_text("a person must look")
+    page.locator("#replay-text").fill("[[rule]]\nnam = 1\n")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("#replayed")).to_contain_text("This configuration cannot be used")
+    changed = """
+[[destination]]
+kind = "dicom"
+name = "pacs"
+host = "127.0.0.1"
+port = 104
+called_ae_title = "PACS"
+[[rule]]
+name = "pacs only"
+send = ["pacs"]
+"""
+    page.locator("#replay-text").fill(changed)
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("#replayed tbody tr").first).to_contain_text("pacs")
+
+
+def test_the_audit_is_searched_and_verified(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/audit")
+    settled(page, "/audit")
+    page.get_by_label("What").fill("parked")
+    page.get_by_role("button", name="Search").click()
+    expect(page).to_have_url(re.compile(r"kind=parked"))
+    expect(page.locator("#entries tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Verify the chain").click()
+    expect(page.locator("#verdict")).to_contain_text("The chain holds", timeout=60_000)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export all").click()
+    assert b'"kind":"received"' in Path(download.value.path()).read_bytes()
+
+
+def test_many_jobs_are_done_again_at_once(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page("/?state=refused", Role.REVIEWER)
+    settled(page, "/")
+    page.get_by_label("Choose all on this page").check()
+    page.get_by_role("button", name="Digitize again").click()
+    page.get_by_role("dialog").get_by_role("button", name="Digitize again").click()
+    expect(page.locator("#told")).to_contain_text("1 job done")
+    expect(page.locator("#jobs tbody")).to_contain_text("No job matches this filter")
+    assert site.store.job(site.ready.refused).state == State.RECEIVED
