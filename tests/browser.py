@@ -17,6 +17,13 @@ CHROMIUM = Path("/usr/bin/chromium")
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")
 DESK = {"width": 1280, "height": 900}
 TABLET = {"width": 820, "height": 1180}
+PICTURES = Path(__file__).parents[1] / "build" / "pictures"  # where screenshots are kept; git ignores it
+
+
+def pictures_folder() -> Path:
+    """The folder for screenshots, made where it is not there."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    return PICTURES
 
 
 @contextmanager

@@ -3,7 +3,6 @@ acknowledged by a real MLLP receiver."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from playwright.sync_api import Page, expect
 from gateway.job import Job, State
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import scanned_page
-from tests.browser import CHROMIUM, DESK, Watch, chromium
+from tests.browser import CHROMIUM, DESK, Watch, chromium, pictures_folder
 from tests.flow.mllp_receiver import Receiver
 from tests.flow.processes import PATIENCE_S, GatewayProcess, free_port, wait_for
 
@@ -88,12 +87,8 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go: the folder that CARDIOSCAN_PICTURES names, else the test's own."""
-    asked = os.environ.get("CARDIOSCAN_PICTURES")
-    folder = Path(asked) if asked else tmp_path_factory.mktemp("pictures")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def pictures() -> Path:
+    return pictures_folder()
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +126,7 @@ def test_the_first_administrator_signs_in_with_the_printed_password_and_must_cho
     page.goto(window.base)
     page.get_by_label("Name").fill(NAME)
     page.get_by_label("Password").fill(window.one_time_password())
-    page.screenshot(path=pictures / "login.png")
+    page.screenshot(path=pictures / "flow-login.png")
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Password until now").fill(window.one_time_password())
     page.get_by_label("New password").fill(PASSWORD)
@@ -158,7 +153,7 @@ def test_an_uploaded_page_arrives_and_a_file_that_is_no_page_is_refused_with_the
     expect(page.locator("#sent-words")).to_contain_text("2 files, 1 taken, 1 not taken")
     taken = page.locator("#list li", has_text="scan.png")
     expect(taken).to_contain_text("Held", timeout=PATIENCE_MS)
-    page.screenshot(path=pictures / "upload.png")
+    page.screenshot(path=pictures / "flow-upload.png")
     taken.get_by_role("link").click()
     wait_for_words(page, "without patient id")
 
@@ -167,11 +162,11 @@ def test_the_page_and_its_leads_stand_side_by_side(page: Page, pictures: Path) -
     expect(page.locator("#leads svg.paper .trace")).to_have_count(13, timeout=PATIENCE_MS)
     image = page.locator("#picture img")
     wait_for(lambda: image.evaluate("each => each.naturalWidth") > 500, 30, "the page's picture")
-    page.screenshot(path=pictures / "held.png", full_page=True)
+    page.screenshot(path=pictures / "flow-held.png", full_page=True)
     page.get_by_role("button", name="Laid flat, with traces").click()
     wait_for(lambda: "rectified" in (image.get_attribute("src") or ""), 30, "the rectified picture")
     wait_for(lambda: image.evaluate("each => each.complete && each.naturalWidth") > 500, 60, "the rectified picture")
-    page.screenshot(path=pictures / "rectified.png")
+    page.screenshot(path=pictures / "flow-rectified.png")
 
 
 def test_a_reviewer_says_whose_it_is(page: Page) -> None:
@@ -195,7 +190,7 @@ def test_a_reviewer_corrects_layout_and_gain_and_it_is_digitized_again(page: Pag
     form.get_by_label("Gain", exact=True).select_option("20")
     form.get_by_label("Long strip, segment 1").select_option("V1")
     form.get_by_label("Comment").fill("The calibration pulse is 20 mm high.")
-    page.screenshot(path=pictures / "correct.png", full_page=True)
+    page.screenshot(path=pictures / "flow-correct.png", full_page=True)
     form.get_by_role("button", name="Digitize again with this").click()
     expect(page.locator("#measured")).to_contain_text("20 mm/mV, told by a person", timeout=PATIENCE_MS)
     expect(page.locator('#leads g[data-rhythm="true"]')).to_have_attribute("data-lead", "V1", timeout=PATIENCE_MS)
@@ -210,7 +205,7 @@ def test_an_approved_page_is_acknowledged_by_the_receiver(window: Window, page: 
     row = page.locator("#deliveries tr", has_text="ehr")
     expect(row).to_contain_text("Delivered", timeout=PATIENCE_MS)
     expect(row).to_contain_text(re.compile(r"AA"))
-    page.screenshot(path=pictures / "delivered.png", full_page=True)
+    page.screenshot(path=pictures / "flow-delivered.png", full_page=True)
     message = next(m for m in window.ehr.messages if "WEB-1" in str(m.segment("PID")))
     assert NAME in str(message)  # who changed what is told to whoever receives it
     assert window.job_of("scan.png").state == State.DELIVERED
@@ -223,7 +218,7 @@ def test_the_audit_tells_what_the_person_did_and_holds(window: Window, page: Pag
     page.goto(f"{window.base}/audit")
     page.get_by_role("button", name="Verify the chain").click()
     expect(page.locator("#verdict")).to_contain_text("The chain holds", timeout=PATIENCE_MS)
-    page.screenshot(path=pictures / "audit.png")
+    page.screenshot(path=pictures / "flow-audit.png")
 
 
 def test_the_worklist_follows_what_happens_without_being_asked(window: Window, page: Page, scan: Path) -> None:

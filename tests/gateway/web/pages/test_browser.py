@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from gateway.job import State
 from gateway.store import Store
 from gateway.web.app import make_app
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM, DESK, TABLET, Watch, chromium
+from tests.browser import CHROMIUM, DESK, TABLET, Watch, chromium, pictures_folder
 from tests.flow.processes import free_port, wait_for
 from tests.gateway.web.pages.people import SESSION_COOKIE, signed_in
 from tests.gateway.web.pages.ready import Ready, fill
@@ -79,12 +78,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where screenshots go: the folder that CARDIOSCAN_PICTURES names, else the tests' own."""
-    asked = os.environ.get("CARDIOSCAN_PICTURES")
-    folder = Path(asked) if asked else tmp_path_factory.mktemp("pictures")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def pictures() -> Path:
+    return pictures_folder()
 
 
 @pytest.fixture
