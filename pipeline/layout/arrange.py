@@ -15,7 +15,7 @@ from pipeline.geometry import Marks, Segment
 from pipeline.layout.borders import Borders, find_borders
 from pipeline.layout.columns import Columns, Spacing, fit_columns
 from pipeline.layout.ends import Span, row_spans
-from pipeline.layout.marked import Marked, explained, marked_columns, marked_rows, spans_of
+from pipeline.layout.marked import Marked, coarse_columns, explained, marked_columns, marked_rows, spans_of
 from pipeline.layout.names import Agreement, Name, agree, name_at, spacing, stands
 from pipeline.layout.rows import Row
 from pipeline.layout.templates import Template, templates
@@ -127,6 +127,7 @@ def _fits(
     marked: Marked | None,
 ) -> Iterator[_Fit]:
     borders: dict[tuple[Row, ...], Borders] = {}
+    coarse: dict[tuple[int, Spacing | None], tuple[float, float]] = {}
     combs: dict[tuple[tuple[Row, ...], tuple[Row, ...], int, Spacing | None], Columns] = {}
     for template in known:
         apart = spacing(names, template)
@@ -138,7 +139,10 @@ def _fits(
             rhythms = tuple(row for row in here[len(template.rows) :] if row is not None)
             key = (lead_rows, rhythms if marked else (), template.columns, apart)
             if key not in combs and marked is not None:
-                combs[key] = marked_columns(marked, lead_rows, rhythms, template.columns, speed_mm_s, apart)
+                at = (template.columns, apart)
+                if at not in coarse:
+                    coarse[at] = coarse_columns(marked, template.columns, speed_mm_s, apart)
+                combs[key] = marked_columns(marked, lead_rows, rhythms, template.columns, coarse[at])
             if key not in combs:
                 if lead_rows not in borders:
                     borders[lead_rows] = find_borders(sheet, lead_rows)

@@ -17,6 +17,7 @@ SAME_ROW_MM = 2.5  # the closest rows are 6.5 mm apart; a lead's own start is pl
 ROW_MIN = 0.7  # summed scores of starts and ends that make a row
 BAND_MM = 1.5  # above and below a row's level: where its leads begin
 FINE_MM = 0.25
+STEP_MM = 0.5  # of starts and pitches tried: the heat around a start is 2 mm wide, and the points found refine it
 PITCH_MIN_MM, PITCH_MAX_MM = 18.0, 150.0  # of columns: 2.5 s at 12.5 mm/s is 31 mm, two columns at 50 mm/s are 250
 NEAR_MM = 2.0  # how far a found start lies from its column's
 END_WORTH = 0.5  # an end is one of a row, and is worth half a start
@@ -117,20 +118,22 @@ def spans_of(marked: Marked, inked: Sequence[Span]) -> tuple[Span, ...]:
     )
 
 
+def coarse_columns(marked: Marked, count: int, speed_mm_s: float, names: Spacing | None) -> tuple[float, float]:
+    """Start and pitch of count equal columns, to STEP_MM, by the starts seen along all rows of a page."""
+    rows = [m for m in marked.rows if m.seen] or list(marked.rows)
+    ends = np.concatenate([m.ends for m in rows])
+    profile = np.asarray(np.mean([m.profile for m in rows], axis=0), np.float32)
+    return _best(profile, marked.x0_mm, ends, count, speed_mm_s, names, rows)
+
+
 def marked_columns(
-    marked: Marked,
-    lead_rows: Sequence[Row],
-    rhythms: Sequence[Row],
-    count: int,
-    speed_mm_s: float,
-    names: Spacing | None,
+    marked: Marked, lead_rows: Sequence[Row], rhythms: Sequence[Row], count: int, coarse: tuple[float, float]
 ) -> Columns:
-    """The count equal columns whose starts are best seen along the rows, placed by the points found at them."""
+    """The columns of some of the rows, from about where coarse has them, by the points found at their starts."""
     rows = [marked.of(row) for row in lead_rows]
     ends = np.concatenate([m.ends for m in (*rows, *(marked.of(row) for row in rhythms))])
-    profile = np.mean([m.profile for m in rows], axis=0)
-    start, pitch = _best(profile, marked.x0_mm, ends, count, speed_mm_s, names, rows)
-    start, pitch = _fitted(start, pitch, count, rows)
+    profile = np.asarray(np.mean([m.profile for m in rows], axis=0), np.float32)
+    start, pitch = _fitted(*coarse, count, rows)
     evidence = float(np.mean([_at(profile, marked.x0_mm, start + k * pitch) for k in range(count)]))
     stop = start + count * pitch
     gap = 0.0
@@ -152,15 +155,15 @@ def _best(
     names: Spacing | None,
     rows: Sequence[MarkedRow],
 ) -> tuple[float, float]:
-    """Start and pitch, to FINE_MM, by the profile at all starts and the ends found."""
+    """Start and pitch, to STEP_MM, by the profile at all starts and the ends found."""
     first = min(m.row.start_mm for m in rows)
     last = max(m.row.end_mm for m in rows)
-    starts = np.arange(first - 6.0, first + 40.0, FINE_MM)
+    starts = np.arange(first - 6.0, first + 40.0, STEP_MM)
     if count == 1:
         value = _at(profile, x0_mm, starts) - 0.01 * np.abs(starts - first)
         start = float(starts[int(np.argmax(value))])
         return start, max(last - start, 1.0)
-    pitches = np.arange(PITCH_MIN_MM, min(PITCH_MAX_MM, (last - first + 15.0) / count), FINE_MM)
+    pitches = np.arange(PITCH_MIN_MM, min(PITCH_MAX_MM, (last - first + 15.0) / count), STEP_MM)
     if not len(pitches):
         return first, max((last - first) / count, 1.0)
     s, p = np.meshgrid(starts, pitches, indexing="ij")

@@ -3,7 +3,7 @@
 Run as: python -m pipeline.training.trust FILE.csv [--floor-db 10] of pages judged by pipeline.training.evaluate --out.
 
 A page that is right (at least the floor, in dB) is told from one that is wrong by logistic regression on the signs of
-pipeline.quality. No weight is negative, so that a better sign never lowers a page's confidence. The pages must be others
+pipeline.quality. No weight is negative, so that a better sign never lowers a confidence. The pages must be others
 than those the confidence is then judged on.
 """
 

@@ -1,0 +1,104 @@
+"""What the register network reads off a page laid flat: lead names, and the points of its layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from pipeline.geometry import Float64, Keypoint, Marks, PaperMap
+from pipeline.networks.peaks import CELL, NAMES_AND_PLACE, Peaks, Point, find_peaks, find_points
+from pipeline.recording import TWELVE, UInt8
+from pipeline.sheet import extent_mm, pixels_of, shrunk
+
+PX_PER_MM = 4.6  # a page of 280 mm at the scale the network was trained around
+MULTIPLE = 32
+LARGEST_PX = 2048  # of a side: a longer page is a wrong scale
+NAME_FLOOR = 0.3  # of place: a weaker peak is more often a word of the header
+POINT_FLOOR = 0.15  # what is decided later, by how the points lie to one another, may be doubtful alone
+PLACE_POWER = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """names: in pixels of the image. marks: in millimetres of its paper."""
+
+    names: tuple[Keypoint, ...]
+    marks: Marks
+
+
+@dataclass(frozen=True, eq=False)
+class PageReader:
+    """The register network and where it runs."""
+
+    network: torch.nn.Module
+    device: str = "cpu"
+
+    def read(self, image: UInt8, paper: PaperMap) -> Reading:
+        """Names and points of a page that lies as it should. image: uint8 (H, W, 3) RGB; paper: its millimetres."""
+        x0, y0, x1, y1 = extent_mm(image, paper)
+        px_per_mm = min(PX_PER_MM, LARGEST_PX / max(x1 - x0, y1 - y0))
+        flat = _flat(image, paper, (x0, y0, x1, y1), px_per_mm)
+        logits = self._logits(flat)
+        cell_mm = CELL / px_per_mm
+        # a cell's centre lies half a pixel off its first pixel's, whose centre is the sheet's origin
+        first = np.array([x0, y0]) + (CELL - 1) / 2 / px_per_mm
+        names = find_peaks(logits[:, :NAMES_AND_PLACE], NAME_FLOOR)
+        points = find_points(logits[:, NAMES_AND_PLACE:], POINT_FLOOR)
+        starts, ends, rises, falls, tops = (_places(points, kind, first, cell_mm) for kind in Point)
+        starting = np.asarray(logits[0, NAMES_AND_PLACE + Point.START].sigmoid().numpy(), np.float32)
+        x, y = (float(v) for v in first)
+        marks = Marks(starts, ends, rises, falls, tops, starting, x, y, cell_mm)
+        return Reading(_keypoints(names, paper, first, cell_mm), marks)
+
+    def _logits(self, flat: UInt8) -> torch.Tensor:
+        """float32 (1, channels, H/2, W/2) of uint8 (H, W, 3), beyond the page's right and lower edge left out."""
+        height, width = flat.shape[:2]
+        padded = np.pad(flat, ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)), mode="edge")
+        pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].to(self.device).float() / 127.5 - 1
+        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=_bfloat16(self.device)):
+            heat, _ = self.network(pixels.contiguous(memory_format=torch.channels_last))
+        asked: torch.Tensor = heat[:, :, : -(-height // CELL), : -(-width // CELL)].float().cpu()
+        return asked
+
+
+def _bfloat16(device: str) -> bool:
+    """Where it is faster than float32: on a GPU, and on CPUs that multiply it by themselves."""
+    return device != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def _flat(image: UInt8, paper: PaperMap, extent: tuple[float, float, float, float], px_per_mm: float) -> UInt8:
+    """uint8 (h, w, 3): the page's colours by paper millimetres; grey where the picture ends."""
+    x0, y0, x1, y1 = extent
+    shape = (round((y1 - y0) * px_per_mm), round((x1 - x0) * px_per_mm))
+    where = pixels_of(paper, x0, y0, shape, px_per_mm)
+    source, where = shrunk(image, where, paper, px_per_mm)
+    flat = cv2.remap(
+        source,
+        where[..., 0],
+        where[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(128, 128, 128),
+    )
+    return np.asarray(flat, np.uint8)
+
+
+def _places(points: Peaks, kind: Point, first: Float64, cell_mm: float) -> Float64:
+    mine = points.name == int(kind)
+    found = torch.stack([points.x[mine], points.y[mine], points.score[mine]], dim=1).double().numpy()
+    found[:, :2] = first + found[:, :2] * cell_mm
+    return np.asarray(found, np.float64)
+
+
+def _keypoints(names: Peaks, paper: PaperMap, first: Float64, cell_mm: float) -> tuple[Keypoint, ...]:
+    if not len(names.x):
+        return ()
+    places = paper.to_px(first + torch.stack([names.x, names.y], dim=1).double().numpy() * cell_mm)
+    scores = names.score.clamp(0, 1).pow(PLACE_POWER)
+    return tuple(
+        Keypoint(TWELVE[int(name)], float(x), float(y), float(score))
+        for name, (x, y), score in zip(names.name.tolist(), places, scores.tolist(), strict=True)
+    )
