@@ -4,15 +4,16 @@ import { h } from "./dom.js";
 
 /**
  * Resolves to the comment ("" where none was asked for) once the person agrees, to null when not.
- * comment: words of the field, null for none. needed: an empty comment is no answer.
+ * comment: words of the field, null for none. needed: an empty comment is no answer. boxes: words that must each be ticked.
  */
-export function ask({ title, words, yes = "Yes", danger = false, comment = null, needed = false }) {
+export function ask({ title, words, yes = "Yes", danger = false, comment = null, needed = false, boxes = [] }) {
   return new Promise((resolve) => {
     const field = comment && h("textarea", { id: "ask-comment", maxlength: 1000, required: needed });
     const dialog = h("dialog", { "aria-labelledby": "ask-title" },
       h("form", { method: "dialog" },
         h("h2", { id: "ask-title" }, title),
         words && h("p", {}, words),
+        boxes.map((each) => h("p", {}, h("label", { class: "check" }, h("input", { type: "checkbox", required: true }), each))),
         field && h("div", { class: "field" }, h("label", { for: "ask-comment" }, comment), field),
         h("div", { class: "buttons" },
           h("button", { value: "yes", class: danger ? "danger" : "main" }, yes),

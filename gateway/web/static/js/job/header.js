@@ -33,7 +33,8 @@ export function drawHeader(host, job, buttons) {
         ["Order", [order.placer_order_number, order.filler_order_number].filter(Boolean).join(" / ")],
         ["SHA-256", h("code", { title: job.sha256 }, `${job.sha256.slice(0, 16)}…`)],
       ])),
-    reasons(job));
+    reasons(job),
+    remarks(job));
 }
 
 function facts(pairs) {
@@ -47,6 +48,13 @@ function reasons(job) {
   return h("div", { class: `message ${job.state === "held" ? "warn" : "bad"}` },
     h("p", {}, h("strong", {}, job.state === "held" ? "Held: a person must look." : "Refused: the sender was told.")),
     h("ul", {}, told.map((reason) => h("li", {}, reason.page && job.page_list.length > 1 ? `Page ${reason.page}: ` : "", reason.text))));
+}
+
+/** What people wrote when they did something, for whoever looks next. */
+function remarks(job) {
+  if (!job.remarks.length) return null;
+  return h("ul", { class: "message remarks", "aria-label": "What people wrote" }, job.remarks.map((remark) =>
+    h("li", {}, h("strong", {}, remark.actor), ` (${plain(remark.action)}, `, moment(remark.at), `): ${remark.text}`)));
 }
 
 /** Buttons for the pages of a document; nothing where it has one. */

@@ -35,10 +35,11 @@ function decide(job, allows, done) {
   const approve = async () => {
     const comment = await ask({
       title: "Approve this reading?", yes: "Approve", comment: "Comment (may be empty)",
+      boxes: job.unread.map((number) => `It may go without page ${number}, which could not be read.`),
       words: "What was read goes on to its destinations. What you changed, and that you approved it, is in the audit and in what is sent.",
     });
     if (comment === null) return;
-    await post(`/jobs/${job.job_id}/approve`, { comment });
+    await post(`/jobs/${job.job_id}/approve`, { comment, leave_out: job.unread });
     done("Approved. It goes on to its destinations.");
   };
   const reject = async () => {

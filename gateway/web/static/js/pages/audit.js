@@ -23,7 +23,7 @@ async function load() {
   cursor = next_cursor;
   one("#older").disabled = cursor === null;
   one("#newest").disabled = !asked().before;
-  put(body, items.length ? items.map(rowOf) : h("tr", {}, h("td", { class: "nothing", colspan: 7 }, "No entry matches.")));
+  put(body, items.length ? items.map(rowOf) : h("tr", {}, h("td", { class: "nothing", colspan: 7 }, cursor === null ? "No entry matches." : "No entry matches so far back; go on to older ones.")));
 }
 
 function rowOf(entry) {

@@ -67,9 +67,6 @@ function show(quietly) {
   keepingFocus(body, () => put(body, rows.length ? rows : h("tr", {}, h("td", { class: "nothing", colspan: 8 }, nothingWords()))));
   one("#next").disabled = !page.next_cursor;
   one("#previous").disabled = !page.prev_cursor;
-  const oldest = asked().order === "oldest";
-  put(one("#previous"), oldest ? "← Older" : "← Newer");
-  put(one("#next"), oldest ? "Newer →" : "Older →");
   put(one("#list-words"), rows.length ? `${count(rows.length, "job")} on this page` : "");
   showChosen();
 }
