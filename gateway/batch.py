@@ -14,18 +14,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gateway.app import Eye, open_eye
 from gateway.config import IdentitySection, LimitsSection
-from gateway.emit import aecg, dicom_waveform, npz
+from gateway.emit import aecg, npz
+from gateway.emit.catalogue import Material, document
+from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import CodedError, Held
-from gateway.job import Arrival, Door
+from gateway.job import Arrival, DocumentKind, Door
 from gateway.order import Order
 from gateway.unpack import Unpacked, unpack
 from pipeline.errors import Unreadable
 from pipeline.picture import draw_png
 from pipeline.recording import Page, Recording
 
-FORMATS = ("npz", "csv", "dcm", "aecg", "png")
+KINDS = {
+    "npz": DocumentKind.NPZ,
+    "csv": DocumentKind.CSV,
+    "dcm": DocumentKind.DICOM_WAVEFORM,
+    "pdf": DocumentKind.PDF,
+    "wfdb": DocumentKind.WFDB,
+    "edf": DocumentKind.EDF,
+}
+FORMATS = ("npz", "csv", "dcm", "aecg", "png", "pdf", "wfdb", "edf")
 Identify = Callable[[Order], Order]
-ENDINGS = {"aecg": "xml"}  # of files; the others are named as they end
+ENDINGS = {"aecg": "xml", "wfdb": "wfdb.zip"}  # of files; the others are named as they end
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -185,17 +195,14 @@ def _in_words(error: OSError) -> str:
 
 def _document(form: str, source: Source) -> bytes:
     """Raises Held where the document may not be without something that nobody said."""
-    recording, order = source.recording, source.order
-    if form == "npz":
-        return npz.to_npz(recording)
-    if form == "csv":
-        return npz.to_csv(recording)
     if form == "png":
-        return draw_png(source.page, recording)
-    if form == "aecg":
-        return aecg.emit(recording, order, source_sha256=source.sha256, page=source.number).data
+        return draw_png(source.page, source.recording)
+    if form == "aecg":  # without the time it was made, so that the same page gives the same file
+        return aecg.emit(source.recording, source.order, source_sha256=source.sha256, page=source.number).data
     now = datetime.now(UTC)  # the command's only clock: ContentDate is when the waveform was made
-    return dicom_waveform.emit(recording, order, source_sha256=source.sha256, page=source.number, received_at=now).data
+    small = thumbnail_png(source.page) if form == "pdf" else b""
+    material = Material(source.recording, source.order, "digitize", source.sha256, source.number, now, small)
+    return document(KINDS[form], material).data
 
 
 def _write_whole(path: Path, content: bytes) -> None:

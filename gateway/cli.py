@@ -81,7 +81,9 @@ def demo(
 def digitize(
     images: Annotated[list[Path], typer.Argument(help="PNG, JPEG, TIFF, PDF or DICOM files.")],
     folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path(),
-    formats: Annotated[str, typer.Option("--format", help="Any of npz,csv,dcm,aecg,png, with commas.")] = "npz",
+    formats: Annotated[
+        str, typer.Option("--format", help="Any of npz,csv,dcm,aecg,png,pdf,wfdb,edf, with commas.")
+    ] = "npz",
     patient_id: Annotated[str, typer.Option(help="Written into dcm and aecg; a DICOM page brings its own.")] = "",
     acquired_at: Annotated[
         str, typer.Option(help="When the ECG was recorded, as DICOM DT (20240131143000); dcm cannot be without it.")

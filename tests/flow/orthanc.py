@@ -54,9 +54,10 @@ class Orthanc:
             return json.load(answer)
 
     def file(self, instance: str) -> bytes:
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self.http_port}/instances/{instance}/file", timeout=5
-        ) as answer:
+        return self.fetch(f"/instances/{instance}/file")
+
+    def fetch(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
             return bytes(answer.read())
 
     def _up(self) -> bool:
