@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, cast
 
-import httpx
+import httpx2
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.httpx_client import OAuth2Client
 from joserfc import jwt
@@ -87,7 +87,7 @@ class Provider:
         with self._client() as client:
             try:
                 tokens = client.fetch_token(self._endpoint("token_endpoint"), code=code, code_verifier=journey.verifier)
-            except (AuthlibBaseError, httpx.HTTPError, ValueError) as error:
+            except (AuthlibBaseError, httpx2.HTTPError, ValueError) as error:
                 raise ProviderFault("the provider gave no token for this sign-in") from error
             claims = self._id_token(tokens.get("id_token"), journey.nonce)
             wanted = (self.settings.name_claim, self.settings.role_claim)
@@ -138,7 +138,7 @@ class Provider:
             return {}
         try:
             told = client.get(endpoint).raise_for_status().json()
-        except (AuthlibBaseError, httpx.HTTPError, ValueError) as error:
+        except (AuthlibBaseError, httpx2.HTTPError, ValueError) as error:
             raise ProviderFault("the provider's user information could not be read") from error
         if not isinstance(told, dict) or told.get("sub") != subject:  # OpenID Connect Core 5.3.2
             raise ProviderFault("the provider's user information is about somebody else")
@@ -162,8 +162,8 @@ class Provider:
 
     def _json(self, url: str) -> dict[str, Any]:
         try:
-            told = httpx.get(url, timeout=TIMEOUT_S, verify=self._tls).raise_for_status().json()
-        except (httpx.HTTPError, ValueError) as error:
+            told = httpx2.get(url, timeout=TIMEOUT_S, verify=self._tls).raise_for_status().json()
+        except (httpx2.HTTPError, ValueError) as error:
             raise ProviderFault("the provider could not be asked") from error
         if not isinstance(told, dict):
             raise ProviderFault("the provider answered with something else than a table")

@@ -70,7 +70,7 @@ def ways(app: FastAPI) -> list[Way]:
             continue
         assert isinstance(route, APIRoute), f"{route} is a kind of route whose role nobody checks"
         assert len(needs) <= 1, f"{route.path} asks for two roles"
-        found += [Way(method, route.path, needs[0] if needs else None) for method in sorted(route.methods)]
+        found += [Way(method, route.path, needs[0] if needs else None) for method in sorted(route.methods or ())]
     return found
 
 
@@ -128,7 +128,7 @@ def test_no_change_by_cookie_goes_without_its_csrf_token(house: House, all_ways:
     assert changing
     for way in changing:
         for headers in ({}, {"X-CSRF-Token": ""}, {"X-CSRF-Token": other.csrf}, {"X-CSRF-Token": "é"}):
-            encoded = {name: value.encode() for name, value in headers.items()}
+            encoded = {name.encode(): value.encode() for name, value in headers.items()}
             answer = visitor.client.request(way.method, way.url, headers=encoded)
             assert (answer.status_code, answer.json()["code"]) == (403, "csrf"), way
         answer = visitor.client.request(way.method, way.url, data={"csrf_token": "wrong"})
@@ -189,7 +189,7 @@ def test_a_token_needs_no_csrf_token_and_a_wrong_one_is_not_saved_by_a_cookie(ho
     stranger = house.visitor().client
     assert stranger.post("/api/v1/users", json=new, headers=house.token("ann", Scope.ADMIN)).status_code == 201
     for wrong in ("Bearer x", "Basic YW5uOng=", "Bearer", "", "bearer é"):
-        answer = visitor.client.get("/api/v1/me", headers={"authorization": wrong.encode()})
+        answer = visitor.client.get("/api/v1/me", headers={b"authorization": wrong.encode()})
         assert answer.status_code == 401, wrong
 
 

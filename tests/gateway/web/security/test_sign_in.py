@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from argon2 import PasswordHasher
 
 from gateway.role import Role
 from gateway.web.security import passwords
@@ -113,7 +114,7 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike(house: House) -> None:
 
 
 def test_the_clock_does_not_tell_whether_a_name_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    costly = passwords.PasswordHasher(time_cost=3, memory_cost=16_384, parallelism=1)  # so that it can be measured
+    costly = PasswordHasher(time_cost=3, memory_cost=16_384, parallelism=1)  # so that it can be measured
     monkeypatch.setattr(passwords, "_hasher", costly)
     stored = passwords.hash_password("the right one")
     passwords.matches("", "warm up")
@@ -234,7 +235,7 @@ def test_a_stolen_session_cannot_guess_the_password(house: House) -> None:
 def test_weaker_hashes_are_made_anew_at_the_next_sign_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.add("ann", Role.VIEWER)
     before = house.store.accounts.password_hash("ann")
-    monkeypatch.setattr(passwords, "_hasher", passwords.PasswordHasher(time_cost=2, memory_cost=128, parallelism=1))
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=2, memory_cost=128, parallelism=1))
     house.visitor().sign_in("ann")
     after = house.store.accounts.password_hash("ann")
     assert "m=64,t=1" in before

@@ -81,7 +81,7 @@ class Visitor:
 
     def form(self, path: str, page: str, fields: dict[str, Any] | None = None, **headers: str) -> Any:
         """Fills in the form that a page has, and sends it."""
-        hidden = {}
+        hidden: dict[str, str] = {}
         for tag in re.findall(r"<input type=\"hidden\"[^>]*>", self.get(page).text):
             name, value = re.search(r'name="(.*?)"', tag), re.search(r'value="(.*?)"', tag)
             assert name
