@@ -170,6 +170,12 @@ def explain(decision: Decision) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def test_of(condition: Condition) -> str:
+    """A condition's test in words: ``is less than 0.8``."""
+    operator = condition.operators[0]
+    return _test_in_words(operator, getattr(condition, operator), condition.negate)
+
+
 def _verdict(trace: RuleTrace) -> str:
     if trace.counted:
         return "matched"
@@ -182,7 +188,7 @@ def _trace(condition: Condition, facts: Facts) -> ConditionTrace:
     operand = getattr(condition, operator)
     return ConditionTrace(
         condition.field,
-        _test_in_words(operator, operand, condition.negate),
+        test_of(condition),
         _value_in_words(value, operator),
         # what may not be tried is neither so nor not so: a long value must not slip through a negated rule
         not _too_long(operator, value) and _holds(operator, operand, value) != condition.negate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, TextIO
 
@@ -93,12 +94,18 @@ def text_hash(text: str) -> str:
 def export(database: Database, stream: TextIO) -> int:
     """Writes the chain as JSON lines, hashes included, and returns how many."""
     rows = 0
+    for line in lines(database):
+        stream.write(line)
+        rows += 1
+    return rows
+
+
+def lines(database: Database) -> Iterator[str]:
+    """The chain as JSON lines, hashes included, as it stands when the first is asked for."""
     with database.read() as connection:
         query = select(audit).order_by(audit.c.seq)
         for row in connection.execute(query, execution_options={"yield_per": EXPORT_ROWS}):
-            stream.write(canonical(_as_dict(row)) + "\n")
-            rows += 1
-    return rows
+            yield canonical(_as_dict(row)) + "\n"
 
 
 def _as_dict(row: Row[*tuple[Any, ...]]) -> dict[str, object]:

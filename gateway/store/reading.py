@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from sqlalchemy import Connection, func, select
@@ -55,6 +57,28 @@ def page_results(database: Database, objects: Objects, job_id: str) -> tuple[Pag
         )
         for row in rows
     )
+
+
+@dataclass(frozen=True)
+class PageHead:
+    """What a page's summary says, without its samples. layout: None where nothing was read."""
+
+    number: int
+    verdict: Verdict
+    layout: str | None
+    confidence: float | None
+
+
+def page_heads(database: Database, job_id: str) -> tuple[PageHead, ...]:
+    """The pages of a job, by number, without reading any object."""
+    query = select(pages).where(pages.c.job_id == job_id).order_by(pages.c.number)
+    with database.read() as connection:
+        return tuple(_head(row) for row in connection.execute(query))
+
+
+def _head(row: AnyRow) -> PageHead:
+    told = json.loads(row.summary) if row.recording_sha256 else {}
+    return PageHead(row.number, Verdict(row.verdict), told.get("layout"), told.get("confidence"))
 
 
 def deliveries(database: Database, job_id: str) -> tuple[DeliveryRow, ...]:

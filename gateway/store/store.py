@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,7 @@ from gateway.store.lanes import Lanes
 from gateway.store.looking import Looking
 from gateway.store.objects import FOLDER_MODE, Objects
 from gateway.store.proof import AuditReport
+from gateway.store.reading import PageHead
 from gateway.store.receiving import Receipt
 from gateway.store.reviewing import Reviews
 from gateway.store.rows import DeliveryRow
@@ -138,6 +139,10 @@ class Store:
         """What became of each page of a job; empty before it was settled."""
         return reading.page_results(self._database, self._objects, job_id)
 
+    def page_heads(self, job_id: str) -> tuple[PageHead, ...]:
+        """The same without what was read."""
+        return reading.page_heads(self._database, job_id)
+
     def deliveries(self, job_id: str) -> tuple[DeliveryRow, ...]:
         """A job's documents and how far each has come."""
         return reading.deliveries(self._database, job_id)
@@ -218,3 +223,7 @@ class Store:
     def export_audit(self, stream: TextIO) -> int:
         """Writes the audit as JSON lines, hashes included, and returns how many."""
         return audit.export(self._database, stream)
+
+    def audit_lines(self) -> Iterator[str]:
+        """The same lines one by one, as the audit stands when the first is asked for."""
+        return audit.lines(self._database)

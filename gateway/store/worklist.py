@@ -149,6 +149,12 @@ class Worklist:
             conditions = list(_conditions(connection, query))
             return [row.job_id for row in _walk(connection, conditions, JobOrder.OLDEST, None, limit)]
 
+    def newest(self, query: JobQuery, limit: int) -> list[str]:
+        """The same, the newest first."""
+        with self._database.read() as connection:
+            conditions = list(_conditions(connection, query))
+            return [row.job_id for row in _walk(connection, conditions, JobOrder.NEWEST, None, limit)]
+
     def summary(self, job_id: str) -> JobSummary | None:
         """One job's line, None where there is no such job."""
         with self._database.read() as connection:

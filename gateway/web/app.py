@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from gateway.config import Config
 from gateway.store import Store
 from gateway.web import failures, metrics
+from gateway.web.api import routers as api_routers
 from gateway.web.deps import Role, need
 from gateway.web.pages import routers as pages_routers
 from gateway.web.security import api, oidc_pages, pages, user_pages
@@ -69,7 +70,7 @@ def make_app(config: Config, store: Store) -> FastAPI:
     app.state.store, app.state.config = store, config
     app.state.provider = Provider(config.web.oidc) if config.web.oidc else None
     failures.install(app)
-    for router in (*OUR_ROUTERS, *pages_routers):
+    for router in (*OUR_ROUTERS, *api_routers, *pages_routers):
         app.include_router(router)
     app.add_api_route(
         "/api/v1/openapi.json", openapi, include_in_schema=False, dependencies=[Depends(need(Role.VIEWER))]

@@ -1,1 +1,18 @@
 """The JSON routes under /api/v1."""
+
+from fastapi import APIRouter
+
+from gateway.web.api import actions, audit, dashboard, documents, events, jobs, pictures, rules, uploads, waveforms
+
+routers: tuple[APIRouter, ...] = (
+    jobs.router,
+    pictures.router,
+    waveforms.router,
+    documents.router,
+    actions.router,
+    uploads.router,
+    dashboard.router,
+    rules.router,
+    audit.router,
+    events.router,
+)

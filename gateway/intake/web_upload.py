@@ -1,0 +1,133 @@
+"""The web door: a file that somebody hands in through the window, on disk as it arrives, and a job once it is whole.
+
+What a file is, its bytes say and never its name. It is opened once in the decoder's sandbox before it is taken, so
+that who hands in a bomb or a damaged file is told at once. What is handed in is never given back as it came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import uuid
+from pathlib import Path
+
+from gateway.config import Config
+from gateway.errors import Refused
+from gateway.job import Arrival, Door
+from gateway.store import Receipt, Store
+from gateway.unpack import MediaType, unpack
+from gateway.unpack.media import PDF_HEADER_WITHIN, recognise_bytes
+
+FILE_NAME_MAX = 255
+MEGABYTE = 1_000_000
+ZIP_END = b"PK\x05\x06"  # APPNOTE.TXT 4.3.16: the end of a ZIP archive is found from the end of a file
+ZIP_END_BYTES, ZIP_COMMENT_MAX = 22, 65_535
+# What another program would take the same bytes for, if it stood before or beside what we take them for.
+OTHER_STARTS = (b"MZ", b"PK\x03\x04", b"\x7fELF", b"<", b"#!", b"%PDF-", b"GIF8", b"\x89PNG", b"\xff\xd8\xff")
+MARKUP = re.compile(rb"<\s*(?:!doctype|html|head|body|script|svg|iframe|object|embed|\?php)", re.IGNORECASE)
+
+
+class Incoming:
+    """One file on its way in. write() as it arrives, then finish(); whatever happens, discard() at the end."""
+
+    def __init__(self, config: Config, store: Store, user: str, address: str, file_name: str) -> None:
+        """Raises QueueFull, OutOfSpace and TryAgain where there is no room."""
+        store.room()
+        self._config = config
+        self._store = store
+        self._user = user
+        self._address = address
+        self._file_name = file_name[:FILE_NAME_MAX]
+        self._digest = hashlib.sha256()
+        self._head = b""
+        self._size_bytes = 0
+        self._staged = store.staging / uuid.uuid4().hex
+        self._file = self._staged.open("xb")
+
+    def write(self, data: bytes) -> None:
+        """Raises Refused as soon as it is clear that the file cannot be taken."""
+        self._size_bytes += len(data)
+        if self._size_bytes > self._config.web.upload_max_mb * MEGABYTE:
+            raise Refused("too_large", f"The file is larger than {self._config.web.upload_max_mb} MB.")
+        known = len(self._head) >= PDF_HEADER_WITHIN
+        if not known:
+            self._head += data[: PDF_HEADER_WITHIN - len(self._head)]
+        self._digest.update(data)
+        self._file.write(data)
+        if not known and len(self._head) >= PDF_HEADER_WITHIN:
+            recognised(self._head)
+
+    def finish(self) -> Receipt:
+        """Takes the file: only after this may anybody be told so.
+
+        Raises:
+            Refused: no document of a kind taken here, something else as well, damaged, or beyond a cap.
+            TryAgain: no room, or the decoder did not start.
+        """
+        self._file.close()
+        if not self._size_bytes:
+            raise Refused("empty", "The file is empty.")
+        media = recognised(self._head)
+        check_not_also_something_else(self._staged, media, self._head)
+        arrival = Arrival(Door.WEB, self._user, self._address, "", str(media), self._file_name)
+        unpack(self._staged, arrival, self._config.limits, self._config.identity)
+        return self._store.receive(self._staged, arrival, sha256=self._digest.hexdigest())
+
+    def discard(self) -> None:
+        """Removes what was not taken."""
+        self._file.close()
+        self._staged.unlink(missing_ok=True)
+
+
+def recognised(head: bytes) -> MediaType:
+    """The kind of a file from its first bytes. Raises Refused where it is of none that is taken."""
+    media = recognise_bytes(head)
+    if media is not None:
+        return media
+    if MARKUP.search(head):
+        raise Refused("unknown_format", "The file is a web page or a drawing in markup (HTML, SVG, XML), no document.")
+    raise Refused("unknown_format", "The file is no PNG, JPEG, TIFF, PDF or DICOM object; its name does not matter.")
+
+
+def check_not_also_something_else(path: Path, media: MediaType, head: bytes) -> None:
+    """Refuses a file made to be two things at once: nobody has an honest reason to hand one in.
+
+    Raises Refused.
+    """
+    before = head.partition(b"%PDF-")[0] if media is MediaType.PDF else b""
+    if media is MediaType.DICOM and not head.startswith((b"II*\x00", b"MM\x00*")):  # lawful: a DICOM file and a TIFF
+        before = head[:128]
+    if before.lstrip().startswith(OTHER_STARTS) or MARKUP.search(before):
+        raise Refused("polyglot", f"The file is {media} and something else at the same time.")
+    if media in (MediaType.PNG, MediaType.JPEG, MediaType.TIFF) and MARKUP.search(head):
+        raise Refused("polyglot", f"The file is {media} and a web page at the same time.")
+    tail = _tail(path)
+    if media in (MediaType.PNG, MediaType.JPEG) and MARKUP.search(_after_the_image(tail, media)):
+        raise Refused("polyglot", f"The file is {media} with a web page behind it.")
+    if _ends_as_zip(tail):
+        raise Refused("polyglot", f"The file is {media} and a ZIP archive at the same time.")
+
+
+def _tail(path: Path) -> bytes:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - ZIP_END_BYTES - ZIP_COMMENT_MAX))
+        return file.read()
+
+
+def _after_the_image(tail: bytes, media: MediaType) -> bytes:
+    """What of a file's tail follows the image's own end; b"" where that end is not in it."""
+    _, end, rest = tail.rpartition(b"IEND" if media is MediaType.PNG else b"\xff\xd9")
+    return rest if end else b""
+
+
+def _ends_as_zip(tail: bytes) -> bool:
+    """Whether an archive's end record stands where an unpacker looks for it, its comment reaching to the file's end."""
+    at = tail.rfind(ZIP_END)
+    while at >= 0:
+        comment = int.from_bytes(tail[at + 20 : at + 22], "little")
+        if len(tail) - at == ZIP_END_BYTES + comment:
+            return True
+        at = tail.rfind(ZIP_END, 0, at)
+    return False

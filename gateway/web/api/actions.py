@@ -1,0 +1,177 @@
+"""What a person does with a job: again, send, identify, correct, mark, approve, give up; one job or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC
+
+from fastapi import APIRouter
+
+from gateway.errors import CodedError, GatewayError, NotFound, Refused, TryAgain, UnlawfulMove
+from gateway.identify import ecg_pages, identified
+from gateway.store import JobQuery, Store
+from gateway.store.audit import Event
+from gateway.web.api import models
+from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
+from gateway.web.api.jobs import layout_leads
+from gateway.web.deps import Principal
+from pipeline.recording import Given, Lead
+
+router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
+
+
+@router.post("/bulk")
+def bulk(who: Reviewer, store: TheStore, body: models.BulkBody) -> models.BulkResult:
+    """One action on many jobs, each in a transaction of its own; what could not be done is told job by job."""
+    if bool(body.ids) == (body.filter is not None):
+        raise Refused("not_valid", "Say which jobs: either ids, or a filter.")
+    if body.action == "give-up" and not body.comment.strip():
+        raise Refused("no_comment", "Say why the jobs are given up.")
+    ids, more = list(dict.fromkeys(body.ids)), False
+    if body.filter is not None:
+        ids = store.worklist.matching(_query(body.filter), models.BULK_MAX + 1)
+        ids, more = ids[: models.BULK_MAX], len(ids) > models.BULK_MAX
+    done: list[str] = []
+    failed: list[models.BulkFailure] = []
+    for job_id in ids:
+        try:
+            _bulk_action(store, body, who)(job_id)
+        except (NotFound, UnlawfulMove, TryAgain) as error:
+            failed.append(models.BulkFailure(job_id=job_id, code=code_of(error), why=why_of(error)))
+        else:
+            done.append(job_id)
+    return models.BulkResult(done=done, failed=failed, more=more)
+
+
+def _bulk_action(store: Store, body: models.BulkBody, who: Principal) -> Callable[[str], None]:
+    match body.action:
+        case "retry":
+            return lambda job_id: store.retry(job_id, who.name)
+        case "resend":
+            return lambda job_id: store.resend(job_id, who.name)
+        case "give-up":
+            return lambda job_id: store.give_up(job_id, who.name, body.comment.strip())
+
+
+@router.post("/{job_id}/retry")
+def retry(who: Reviewer, store: TheStore, job_id: JobId, body: models.CommentBody | None = None) -> models.Done:
+    """Has a held or refused job done again from the start. An approval is forgotten, a correction is not."""
+    store.retry(job_id, who.name)
+    _remark(store, who, job_id, Event.RETRIED, body)
+    return _done(store, job_id)
+
+
+@router.post("/{job_id}/resend")
+def resend(who: Reviewer, store: TheStore, job_id: JobId, body: models.ResendBody | None = None) -> models.Done:
+    """Sends again: what went to a destination, else what is parked, else everything."""
+    store.resend(job_id, who.name, body.destination if body else None)
+    return _done(store, job_id)
+
+
+@router.post("/{job_id}/give-up")
+def give_up(who: Reviewer, store: TheStore, job_id: JobId, body: models.RejectBody) -> models.Done:
+    """Rejects a held job for good; the comment says why."""
+    store.give_up(job_id, who.name, body.comment.strip() or body.comment)
+    _remark(store, who, job_id, Event.GIVEN_UP, models.CommentBody(comment=body.comment))
+    return _done(store, job_id)
+
+
+@router.post("/{job_id}/approve")
+def approve(
+    who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.ApproveBody | None = None
+) -> models.Done:
+    """Lets what was read go on to the rules. By config, who corrected a page may not approve it."""
+    said = body or models.ApproveBody()
+    store.reviews.approve(job_id, who.name, said.comment, said.leave_out, config.web.four_eyes)
+    return _done(store, job_id)
+
+
+@router.post("/{job_id}/identify")
+def identify(
+    who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.IdentifyBody
+) -> models.Done:
+    """Says whose ECG it is. Of a document of several pages, all_pages must say that all are of this patient."""
+    changes = body.model_dump(exclude={"all_pages"})
+    if not any(value.strip() for value in changes.values()):
+        raise Refused("nothing_said", "Say at least one thing of the patient or the order.")
+    if not body.all_pages and ecg_pages(config, store, job_id) > 1:
+        raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
+    try:
+        order = identified(store.order(job_id), changes)
+    except ValueError as error:
+        raise Refused("not_lawful", str(error)) from error
+    store.identify(job_id, order, who.name)
+    return _done(store, job_id)
+
+
+@router.post("/{job_id}/correct")
+def correct(who: Reviewer, store: TheStore, job_id: JobId, body: models.CorrectBody) -> models.Done:
+    """Says how a page is to be read, and has it digitized again so. What comes of it waits for an approval."""
+    given = Given(
+        orientation=body.orientation,
+        layout=body.layout or None,
+        leads=tuple(body.leads),
+        speed_mm_s=body.speed_mm_s,
+        gain_mm_mv=body.gain_mm_mv,
+        chest_gain_mm_mv=body.chest_gain_mm_mv,
+    )
+    _check_layout(given)
+    store.reviews.correct(job_id, body.page, given, who.name, body.comment)
+    return _done(store, job_id)
+
+
+@router.post("/{job_id}/invalid-leads")
+def invalid_leads(who: Reviewer, store: TheStore, job_id: JobId, body: models.InvalidLeadsBody) -> models.Done:
+    """Says which leads of a page must not be believed; they go out empty, marked so."""
+    leads: list[Lead] = list(body.leads)
+    store.reviews.mark_invalid(job_id, body.page, leads, who.name, body.comment)
+    return _done(store, job_id)
+
+
+def _check_layout(given: Given) -> None:
+    """Raises Refused for a layout that is none of ours, and for lead names that do not fit it."""
+    known = layout_leads()
+    if given.layout is not None and given.layout not in known:
+        raise Refused("no_such_layout", f"There is no layout {given.layout!r}; there are {', '.join(known)}.")
+    if given.leads and given.layout is None:
+        raise Refused("no_layout", "Lead names are given in the order of a layout; say which.")
+    if given.layout is not None and given.leads and len(given.leads) != len(known[given.layout]):
+        why = f"Layout {given.layout} has {len(known[given.layout])} segments; {len(given.leads)} names were given."
+        raise Refused("lead_count", why)
+
+
+def _query(asked: models.JobFilter) -> JobQuery:
+    moments = {
+        name: moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+        for name, moment in (("received_from", asked.received_from), ("received_to", asked.received_to))
+    }
+    return JobQuery(
+        state=asked.state,
+        door=asked.door,
+        sender=asked.sender,
+        patient=asked.patient,
+        words=asked.q,
+        confidence_max=asked.confidence_max,
+        **moments,
+    )
+
+
+def _remark(store: Store, who: Principal, job_id: str, event: Event, body: models.CommentBody | None) -> None:
+    if body is not None and body.comment.strip():
+        store.reviews.remark(job_id, who.name, event, body.comment)
+
+
+def _done(store: Store, job_id: str) -> models.Done:
+    return models.Done(job_id=job_id, state=store.job(job_id).state)
+
+
+def code_of(error: GatewayError) -> str:
+    """A short word for what stood in the way."""
+    if isinstance(error, CodedError):
+        return error.code
+    return "not_found" if isinstance(error, NotFound) else "conflict"
+
+
+def why_of(error: GatewayError) -> str:
+    """The sentence that goes with it."""
+    return error.why if isinstance(error, CodedError) else str(error)

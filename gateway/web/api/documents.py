@@ -1,0 +1,91 @@
+"""The documents of a page: the very bytes that were sent where one was, else made as they would be."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from gateway.emit import catalogue
+from gateway.emit.forms import FORMS
+from gateway.emit.thumbnail import thumbnail_png
+from gateway.job import DocumentKind
+from gateway.order import Order
+from gateway.review import reviewed
+from gateway.store import DeliveryRow, DeliveryState
+from gateway.web.api import models
+from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer, gives
+from gateway.web.api.looks import looks
+from gateway.web.api.pictures import unpacked_page
+from gateway.web.api.reading import read_page
+
+router = APIRouter(prefix="/api/v1/jobs/{job_id}/documents", tags=["documents"])
+
+WITH_THUMBNAIL = (DocumentKind.PDF, DocumentKind.DICOM_PDF)
+A_FILE = gives(*(form.media_type for form in FORMS.values()))
+
+
+@router.get("", responses=PROBLEMS)
+def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentList:
+    """What can be had of each page that was read."""
+    sent = store.deliveries(job_id)
+    return models.DocumentList(
+        items=[
+            models.DocumentModel(
+                kind=kind.value,
+                page=page.number,
+                media_type=form.media_type,
+                file_name=_file_name(job_id, page.number, kind),
+                sent_to=[row.destination for row in _of(sent, kind, page.number)],
+            )
+            for page in store.page_heads(job_id)
+            if page.layout is not None
+            for kind, form in FORMS.items()
+        ]
+    )
+
+
+@router.get("/{kind}", response_class=Response, responses=A_FILE)
+def document(
+    who: Viewer,
+    store: TheStore,
+    config: TheConfig,
+    job_id: JobId,
+    kind: DocumentKind,
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+) -> Response:
+    """One document as a file. 422 says what it would have to know and does not, or why it cannot hold the page."""
+    looks.write_down(store, who.name, job_id, f"page {page} {kind}")
+    sent = _of(store.deliveries(job_id), kind, page)
+    if sent:
+        data = store.object_path(sent[-1].sha256).read_bytes()
+    else:
+        read = read_page(store, job_id, page)
+        job = store.job(job_id)
+        thumbnail = thumbnail_png(unpacked_page(config, store, job_id, page)) if kind in WITH_THUMBNAIL else b""
+        material = catalogue.Material(
+            recording=reviewed(read.recording, read.review),
+            order=store.order(job_id) or Order(),
+            job_id=job_id,
+            source_sha256=job.sha256,
+            page=page,
+            received_at=job.received_at,
+            thumbnail_png=thumbnail,
+        )
+        data = catalogue.document(kind, material).data
+    # A PDF is looked at in the window; everything else is handed out as a file, and none is ever taken for a page.
+    how = "inline" if kind is DocumentKind.PDF else "attachment"
+    named = f'{how}; filename="{_file_name(job_id, page, kind)}"'
+    return Response(data, media_type=FORMS[kind].media_type, headers={"Content-Disposition": named})
+
+
+def _of(rows: tuple[DeliveryRow, ...], kind: DocumentKind, page: int) -> list[DeliveryRow]:
+    """The rows of the outbox of a kind and page, the last queued one last; not those that never went out."""
+    found = [row for row in rows if (row.kind, row.page) == (kind, page) and row.state is not DeliveryState.WITHDRAWN]
+    return sorted(found, key=lambda row: row.queued_at)
+
+
+def _file_name(job_id: str, page: int, kind: DocumentKind) -> str:
+    """Without the patient: files are mailed and left in folders."""
+    return f"ecg-{job_id[:12]}-{page}{FORMS[kind].suffix}"

@@ -1,0 +1,137 @@
+"""The worklist and one job."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from gateway.errors import Refused
+from gateway.job import Door, State
+from gateway.store import JobOrder, JobQuery
+from gateway.web.api import models, shapes
+from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer
+from gateway.web.api.looks import looks
+from pipeline.layout.templates import templates
+from pipeline.recording import Lead
+
+router = APIRouter(prefix="/api/v1", tags=["jobs"], responses=PROBLEMS)
+
+EARLIER_MAX = 100
+
+
+@router.get("/jobs")
+def jobs(
+    who: Viewer,
+    store: TheStore,
+    state: State | None = None,
+    door: Door | None = None,
+    sender: Annotated[str, Query(max_length=200)] = "",
+    patient: Annotated[str, Query(max_length=64, description="An exact patient ID")] = "",
+    q: Annotated[str, Query(max_length=200, description="Words of a patient's name or number, or a job id")] = "",
+    received_from: Annotated[str, Query(alias="from", max_length=40, description="RFC 3339, or a day in UTC")] = "",
+    received_to: Annotated[str, Query(alias="to", max_length=40, description="Before this moment, or this day")] = "",
+    confidence_max: Annotated[float | None, Query(ge=0, le=1)] = None,
+    order: JobOrder = JobOrder.NEWEST,
+    cursor: Annotated[str, Query(max_length=80)] = "",
+    limit: Annotated[int, Query(ge=1, le=models.JOBS_PER_PAGE_MAX)] = 50,
+) -> models.JobList:
+    """The worklist, a screen at a time."""
+    query = JobQuery(
+        state=state,
+        door=door,
+        sender=sender,
+        patient=patient,
+        words=q,
+        received_from=moment_of(received_from),
+        received_to=moment_of(received_to, end=True),
+        confidence_max=confidence_max,
+    )
+    page = store.worklist.page(query, order, cursor, limit)
+    return models.JobList(
+        items=[shapes.row_of(row) for row in page.rows],
+        next_cursor=page.next_cursor or None,
+        prev_cursor=page.prev_cursor or None,
+    )
+
+
+@router.get("/jobs/{job_id}")
+def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> models.JobModel:
+    """A job with its pages, documents and reasons. It names the patient, so the look is written down."""
+    looks.write_down(store, who.name, job_id, "job")
+    summary = store.worklist.summary(job_id)
+    assert summary is not None  # looks would have raised NotFound, and jobs are never deleted
+    return shapes.job_of(
+        store.job(job_id),
+        summary,
+        store.order(job_id),
+        store.pages(job_id),
+        store.reviews.of(job_id),
+        store.deliveries(job_id),
+        store.reviews.remarks(job_id),
+        store.reviews.approvable(job_id),
+        len(store.worklist.earlier(job_id, EARLIER_MAX)),
+        who,
+        config,
+    )
+
+
+@router.get("/jobs/{job_id}/audit")
+def audit(who: Viewer, store: TheStore, job_id: JobId) -> models.AuditList:
+    """All that happened to a job, the oldest first."""
+    return models.AuditList(
+        items=[shapes.entry_of(entry) for entry in store.looking.job_audit(job_id)], next_cursor=None
+    )
+
+
+@router.get("/jobs/{job_id}/earlier")
+def earlier(who: Viewer, store: TheStore, job_id: JobId) -> models.EarlierList:
+    """The same patient's other recordings that went out, the newest first."""
+    looks.write_down(store, who.name, job_id, "earlier recordings")
+    rows: list[models.EarlierRow] = []
+    for other in store.worklist.earlier(job_id, EARLIER_MAX):
+        order = store.order(other.job_id)
+        for page in store.page_heads(other.job_id):
+            if page.layout is not None:
+                rows.append(
+                    models.EarlierRow(
+                        job_id=other.job_id,
+                        page=page.number,
+                        state=other.state,
+                        acquired_at=order.acquired_at if order else "",
+                        received_at=other.received_at,
+                        accession_number=other.accession_number,
+                        confidence=page.confidence,
+                        layout=page.layout,
+                    )
+                )
+    return models.EarlierList(items=rows)
+
+
+@router.get("/layouts")
+def layouts(who: Viewer) -> models.Layouts:
+    """The arrangements of leads that a person may choose from."""
+    return models.Layouts(layouts=layout_leads())
+
+
+def layout_leads() -> dict[str, list[Lead]]:
+    """Name of every layout to its lead names in reading order."""
+    return {t.name: [lead for row in t.rows for lead in row] + list(t.rhythm) for t in templates()}
+
+
+def moment_of(text: str, end: bool = False) -> datetime | None:
+    """A moment as a person or a program writes it; a day alone begins, or with end=True ends, at midnight UTC.
+
+    None for "". Raises Refused for what is no moment.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if end and len(text) == len("2024-01-31"):
+            moment += timedelta(days=1)
+    except (ValueError, OverflowError):
+        raise Refused("moment", "This is no date or time; write 2024-01-31 or 2024-01-31T14:30:00Z.") from None
+    return moment

@@ -1,0 +1,123 @@
+"""The page as pictures: as it came, made anew from its pixels, and laid flat with its traces. Never the bytes sent."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Annotated
+
+import cv2
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from gateway.config import Config
+from gateway.errors import NotFound
+from gateway.store import Store
+from gateway.unpack import unpack
+from gateway.web.api.asking import JobId, PageNumber, TheConfig, TheStore, Viewer, gives
+from gateway.web.api.looks import looks
+from gateway.web.api.reading import read_page
+from pipeline.recording import Page, UInt8
+from pipeline.rectified import draw_traces
+
+router = APIRouter(prefix="/api/v1/jobs/{job_id}/pages/{number}", tags=["pages"])
+
+CACHE_BYTES = 64_000_000
+WIDTH_USUAL_PX = 1600
+PNG_LEVEL = 3  # of zlib: a page in a tenth of a second, a tenth larger than at the highest
+A_PICTURE = gives("image/png")
+
+
+class Pictures:
+    """PNG files by what they show, the last used ones; one is made at a time, for a page may fill a gigabyte."""
+
+    def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._making = threading.Lock()
+        self._kept: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
+        """The picture of this key, made where it is not kept."""
+        with self._making:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            made = make()
+            self._kept[key] = made
+            self._bytes += len(made)
+            while self._bytes > self._most_bytes:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
+            return made
+
+
+pictures = Pictures()
+
+
+@router.get("/image", response_class=Response, responses=A_PICTURE)
+def image(
+    who: Viewer,
+    store: TheStore,
+    config: TheConfig,
+    job_id: JobId,
+    number: PageNumber,
+    width: Annotated[int, Query(ge=16, le=8000)] = WIDTH_USUAL_PX,
+) -> Response:
+    """The page as it came, at most so many pixels wide, as a PNG of our own making."""
+    looks.write_down(store, who.name, job_id, f"page {number} image")
+    sha256 = store.job(job_id).sha256
+
+    def make() -> bytes:
+        return png(shrunk(unpacked_page(config, store, job_id, number).image, width))
+
+    return _answer(pictures.get(("image", sha256, str(number), str(width)), make))
+
+
+@router.get("/rectified", response_class=Response, responses=A_PICTURE)
+def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId, number: PageNumber) -> Response:
+    """The page laid flat, the traces drawn over the ink they were read from; 8 pixels to the millimetre."""
+    looks.write_down(store, who.name, job_id, f"page {number} rectified")
+    read = read_page(store, job_id, number)
+    if read.recording.placed is None:
+        raise NotFound(f"where the leads of page {number} lie is not known")
+    invalid = frozenset(read.review.invalid_leads)
+
+    def make() -> bytes:
+        return png(draw_traces(unpacked_page(config, store, job_id, number), read.recording, invalid))
+
+    key = ("rectified", job_id, str(number), read.sha256, " ".join(sorted(invalid)))
+    return _answer(pictures.get(key, make))
+
+
+def unpacked_page(config: Config, store: Store, job_id: str, number: int) -> Page:
+    """A page of a job, decoded in the sandbox. Raises NotFound, Refused, TryAgain."""
+    job = store.job(job_id)
+    try:
+        unpacked = unpack(store.content(job), job.arrival, config.limits, config.identity)
+    except FileNotFoundError:
+        raise NotFound("the received bytes are not in the data folder") from None
+    if number > unpacked.page_count:
+        raise NotFound(f"job {job_id} has no page {number}")
+    return unpacked.read(number)
+
+
+def shrunk(picture: UInt8, width: int) -> UInt8:
+    """The picture at most so many pixels wide, averaged; never larger than it is."""
+    if picture.shape[1] <= width:
+        return picture
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    small: UInt8 = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return small
+
+
+def png(picture: UInt8) -> bytes:
+    """A picture, uint8 (H, W, 3) RGB, as a PNG file."""
+    done, data = cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    if not done:
+        raise ValueError("the picture could not be encoded")
+    return data.tobytes()
+
+
+def _answer(data: bytes) -> Response:
+    return Response(data, media_type="image/png")

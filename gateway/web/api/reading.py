@@ -1,0 +1,80 @@
+"""Recordings out of the store, kept for a while: a person turns back and forth between a few pages."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+from gateway.emit import npz
+from gateway.emit.measured import measured
+from gateway.errors import NotFound
+from gateway.job import PageResult
+from gateway.mapping import mappings
+from gateway.review import NO_REVIEW, PageReview
+from gateway.store import Store
+from gateway.web.api.models import Measured
+from pipeline.recording import Recording
+
+KEPT = 64  # recordings of some hundred kilobytes
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """A page that was read: as it was read, what was measured on it, and what people said of it.
+
+    sha256: of the stored recording.
+    """
+
+    page: PageResult
+    sha256: str
+    recording: Recording
+    measurements: tuple[Measured, ...]
+    review: PageReview
+
+
+@dataclass(frozen=True, eq=False)
+class _Key:
+    """Bytes known by their hash, so that the cache compares no megabytes."""
+
+    sha256: str
+    npz: bytes
+    summary: str
+
+    def __hash__(self) -> int:
+        return hash((self.sha256, self.summary))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and (self.sha256, self.summary) == (other.sha256, other.summary)
+
+
+def read_page(store: Store, job_id: str, number: int) -> Read:
+    """A page with its recording. NotFound where there is no such job or page, or nothing was read on it."""
+    page = next((page for page in store.pages(job_id) if page.number == number), None)
+    if page is None:
+        raise NotFound(f"job {job_id} has no page {number}")
+    read = read_of(page, store.reviews.of(job_id).get(number, NO_REVIEW))
+    if read is None:
+        raise NotFound(f"nothing was read on page {number} of job {job_id}")
+    return read
+
+
+def read_of(page: PageResult, review: PageReview) -> Read | None:
+    """The same of a page in hand, None where nothing was read on it."""
+    if page.recording_npz is None:
+        return None
+    key = _Key(hashlib.sha256(page.recording_npz).hexdigest(), page.recording_npz, page.summary)
+    recording, measurements = _recording(key)
+    return Read(page, key.sha256, recording, measurements, review)
+
+
+@lru_cache(KEPT)
+def _recording(key: _Key) -> tuple[Recording, tuple[Measured, ...]]:
+    recording = npz.from_npz(key.npz, key.summary)
+    table = mappings()
+    told = []
+    for each in measured(recording):
+        row = table.measured[each.what]
+        value = round(each.value, row.decimals)
+        told.append(Measured(code=each.what.value, meaning=row.meaning, value=value, unit=table.units[row.unit].ucum))
+    return recording, tuple(told)

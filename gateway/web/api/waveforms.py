@@ -1,0 +1,57 @@
+"""What was read of a page, sample by sample."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from gateway.review import reviewed
+from gateway.web.api import models, shapes
+from gateway.web.api.asking import PROBLEMS, JobId, PageNumber, TheStore, Viewer
+from gateway.web.api.looks import looks
+from gateway.web.api.reading import Read, read_page
+from pipeline.rectified import PX_PER_MM, extent_px
+
+router = APIRouter(prefix="/api/v1/jobs/{job_id}/pages/{number}", tags=["pages"])
+
+
+@router.get("/waveform", response_model=models.WaveformModel, responses=PROBLEMS)
+def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) -> Response:
+    """The strips as they go out: what a person marked invalid is empty."""
+    looks.write_down(store, who.name, job_id, f"page {number} waveform")
+    read = read_page(store, job_id, number)
+    recording = reviewed(read.recording, read.review)
+    speed, gain = shapes.scale_of(recording.speed_mm_s), shapes.scale_of(recording.gain_mm_mv)
+    told = models.WaveformModel.model_construct(  # sixty thousand numbers of our own need no second look
+        job_id=job_id,
+        page=number,
+        rate_hz=recording.rate_hz,
+        duration_s=recording.duration_s,
+        layout=recording.layout,
+        confidence=recording.confidence,
+        speed_mm_s=speed,
+        gain_mm_mv=gain,
+        chest_gain_mm_mv=shapes.chest_gain_of(recording),
+        strips=shapes.strips_of(read),
+        findings=[shapes.finding_of(finding) for finding in recording.findings],
+        measurements=list(read.measurements),
+        placed=_placed(read),
+    )
+    return Response(told.model_dump_json(), media_type="application/json")
+
+
+def _placed(read: Read) -> models.PlacedModel | None:
+    placed = read.recording.placed
+    if placed is None:
+        return None
+    x0, y0, width, height = extent_px(read.recording, placed)
+    return models.PlacedModel(
+        orientation=placed.orientation,
+        width_px=width,
+        height_px=height,
+        px_per_mm=PX_PER_MM,
+        runs_px=[
+            ((start - x0) * PX_PER_MM, (end - x0) * PX_PER_MM, (level - y0) * PX_PER_MM)
+            for start, end, level in placed.runs_mm.tolist()
+        ],
+    )
