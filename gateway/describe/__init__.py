@@ -6,10 +6,9 @@ fields with what the emitters write.
 
 from __future__ import annotations
 
-from gateway.describe import dicom, hl7
+from gateway.describe import dicom, files, hl7
 from gateway.describe.markdown import Row, table
 from gateway.mapping import mappings
-from gateway.unpack import MediaType
 from pipeline.recording import TWELVE
 
 _INTRODUCTION = """\
@@ -39,24 +38,15 @@ def describe() -> str:
     parts = (
         _INTRODUCTION,
         dicom.received(),
-        _files(),
+        files.received(),
         dicom.sent(),
         hl7.annotated_ecg(),
         hl7.results(),
+        files.written(),
         _codes(),
         _LIMITS,
     )
     return "\n".join(parts)
-
-
-def _files() -> str:
-    return f"""\
-## Files: what it receives
-
-Documents in polled folders, told apart by their content. Each page of a document is a page of its own. Identity comes
-from a `.json` file beside the document or from a configured pattern of file names.
-
-{table(("Media type",), ((kind.value,) for kind in MediaType))}"""
 
 
 def _codes() -> str:

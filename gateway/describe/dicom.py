@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from pydicom.uid import ExplicitVRLittleEndian, GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
+from pydicom.uid import (
+    EncapsulatedPDFStorage,
+    ExplicitVRLittleEndian,
+    GeneralECGWaveformStorage,
+    TwelveLeadECGWaveformStorage,
+)
 
 from gateway.deliver.c_store_status import meaning_of
 from gateway.describe.markdown import Row, table
-from gateway.emit import channels, dicom_waveform
+from gateway.emit import channels, dicom_object, dicom_pdf, dicom_waveform, report
 from gateway.emit.dicom_waveform import header
 from gateway.emit.dicom_waveform.groups import PAD
 from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, Status
+
+_SENT = (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage, EncapsulatedPDFStorage)
 
 _ANSWERS = {
     Status.SUCCESS: "the bytes and the job are committed to disk",
@@ -117,6 +124,40 @@ _ATTRIBUTES: tuple[Row, ...] = (
     ("every code sequence", "CodeValue, CodingSchemeDesignator, CodeMeaning", ""),
 )
 
+_REPORT: tuple[Row, ...] = (
+    (
+        "SOP Common, Patient, Study, General Equipment",
+        "as the waveform object, but without ConversionSourceAttributesSequence",
+        "a UID of its own, a hash of the whole object too; the same study",
+    ),
+    (
+        "Encapsulated Document Series",
+        "Modality, SeriesInstanceUID, SeriesNumber, SeriesDescription",
+        f'{dicom_object.MODALITY}; a series of its own for each received document; "{dicom_pdf.SERIES_DESCRIPTION}"',
+    ),
+    ("SC Equipment", "ConversionType", "WSD"),
+    (
+        "Encapsulated Document",
+        "InstanceNumber, ContentDate, ContentTime, AcquisitionDateTime",
+        "as the waveform object; AcquisitionDateTime is empty where unknown",
+    ),
+    (
+        "Encapsulated Document",
+        "BurnedInAnnotation, VerificationFlag, DocumentTitle, ConceptNameCodeSequence",
+        f'YES; UNVERIFIED; "{report.TITLE}"; the code of the result, see the codes',
+    ),
+    (
+        "Encapsulated Document",
+        "SourceInstanceSequence (ReferencedSOPClassUID, ReferencedSOPInstanceUID, PurposeOfReferenceCodeSequence)",
+        "121324 DCM Source image: the object the page came in; absent where it came as a file",
+    ),
+    (
+        "Encapsulated Document",
+        "MIMETypeOfEncapsulatedDocument, EncapsulatedDocument, EncapsulatedDocumentLength",
+        "application/pdf; one page A4, see the report",
+    ),
+)
+
 _CHANNEL_STATUS: tuple[Row, ...] = (
     ("OK", "none of the following"),
     (
@@ -149,13 +190,14 @@ Deflated transfer syntaxes are not accepted.
 
 {table(("C-STORE answer", "Meaning"), ((f"{int(status):04X}H", _ANSWERS[status]) for status in Status))}
 Every frame of an image, and every page of an encapsulated PDF, is a page of its own. Patient, study and order are taken
-from the object as they stand; the acquisition time from the attributes in `identity.acquired_at_from`.
+from the object as they stand; the acquisition time from the attributes in `identity.acquired_at_from`. An Encapsulated
+PDF that a CardioScan Gateway made is refused: read again, each report would make another.
 """
 
 
 def sent() -> str:
     """What goes out."""
-    classes = ((uid.name, str(uid)) for uid in (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage))
+    classes = ((uid.name, str(uid)) for uid in _SENT)
     return f"""\
 ## DICOM: what it sends
 
@@ -175,7 +217,12 @@ A page with more than {dicom_waveform.TWELVE_LEAD_CHANNELS} strips, {dicom_wavef
 sample is interpolated, held or tiled over seconds that were not printed.
 
 {table(("Module", "Attributes", "Content"), _ATTRIBUTES)}
-{table(("ChannelStatus", "When"), _CHANNEL_STATUS)}"""
+{table(("ChannelStatus", "When"), _CHANNEL_STATUS)}
+### The report object
+
+Sent after the waveform of the same page where the destination's `report` is true.
+
+{table(("Module", "Attributes", "Content"), _REPORT)}"""
 
 
 def _answer(status: int) -> Row:

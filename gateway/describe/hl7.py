@@ -93,5 +93,10 @@ def _observations() -> tuple[Row, ...]:
         ("NM", f"what was measured, and only that; codes exist for {measured}"),
         ("TX", "PROVENANCE: where the ECG comes from, scales, hashes; FINDING: one for each, its code in OBX-3.4"),
         ("ED", "the aECG as `^TEXT^XML^Base64^...`, unless `aecg_layout` is `none`"),
-        ("TX", "OMITTED: the aECG is not there because the message would be longer than `message_max_bytes`"),
+        ("ED", "the report as `^application^PDF^Base64^...`, where the destination's `report` is true"),
+        (
+            "TX",
+            "OMITTED: the aECG, else the report, else both are not there because the message would be longer than "
+            "`message_max_bytes`; one for each",
+        ),
     )

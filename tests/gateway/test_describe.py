@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from io import BytesIO
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydicom import dcmread
@@ -12,8 +13,10 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import gateway
+from gateway.config import FolderDestination
 from gateway.describe import describe
-from gateway.emit import aecg, dicom_waveform, hl7v2
+from gateway.emit import aecg, catalogue, dicom_waveform, hl7v2
+from gateway.job import DocumentKind
 from gateway.mapping import Measured
 from gateway.order import Patient, SourceImage
 from pipeline.findings import FindingCode, UnreadableCode
@@ -49,6 +52,18 @@ def test_every_attribute_written_is_named(encoding: dicom_waveform.Encoding) -> 
     )
     told = set(re.findall(r"\w+", describe()))
     assert keywords(dcmread(BytesIO(out.data))) <= told
+
+
+def test_every_attribute_of_the_report_object_is_named() -> None:
+    material = catalogue.Material(RECORDING, ORDER, "j", make.SHA256, 1, make.RECEIVED_AT)
+    out = catalogue.document(DocumentKind.DICOM_PDF, material)
+    assert keywords(dcmread(BytesIO(out.data))) <= set(re.findall(r"\w+", describe()))
+
+
+def test_every_kind_a_folder_may_get_is_described() -> None:
+    (allowed, _) = get_args(FolderDestination.model_fields["documents"].annotation)
+    told = set(re.findall(r"^\| `(\w+)` \| `\.", describe(), re.MULTILINE))
+    assert told == set(get_args(allowed))
 
 
 def test_every_field_written_is_named_and_no_other() -> None:
