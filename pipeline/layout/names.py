@@ -19,6 +19,7 @@ SAME_X_MM, SAME_Y_MM = 3.5, 3.0  # names of one page stand alike; narrow ones ar
 PITCH_SURE = 0.4  # summed products of scores of name pairs that agree on the columns' distance
 CAPITAL_MM = 3.0
 WIDTHS = {"I": 0.3, "II": 0.65, "III": 1.0, "V": 1.55, "a": 2.4}  # of names, in heights of a capital
+OTHER_SURE = 0.5  # a name read worse than that is a place where a name stands, whatever it says
 CONTRADICTION = 0.7  # a wrong name where another is expected weighs a little less than the right one
 
 
@@ -151,4 +152,4 @@ def _support(offsets: Float64, scores: Float64, leads: Sequence[Lead], centre: F
 
 def _other(names: Sequence[Name], lead: Lead, x_mm: float, y_mm: float) -> bool:
     found = name_at(names, x_mm, y_mm)
-    return found is not None and found.lead != lead
+    return found is not None and found.lead != lead and found.score >= OTHER_SURE

@@ -1,7 +1,7 @@
 """Which way up the page lies and where its lead names are printed, without a network.
 
 Quarter turns come from the direction of the traces, upside-down pages from their lettering, and lead names from
-matching rendered letters. A mirrored page is not recognised: its letters match nothing, so it leaves here without names.
+matching rendered letters. A mirrored page is not recognised: its letters match nothing, and it leaves here unnamed.
 """
 
 from __future__ import annotations
@@ -69,6 +69,12 @@ def set_upright(image: UInt8, orientation: int) -> UInt8:
     """Undo an orientation: the page as it was before it was mirrored and turned."""
     turned = np.rot90(image, -(orientation % 4))
     return np.ascontiguousarray(turned[:, ::-1] if orientation >= 4 else turned)
+
+
+def combined(first: int, then: int) -> int:
+    """The orientation that is undone by undoing `first`, and then `then` on what that leaves."""
+    turns = first - then if first >= 4 else first + then
+    return turns % 4 + 4 * ((first >= 4) != (then >= 4))
 
 
 def map_upright(paper: PaperMap, shape: tuple[int, int], orientation: int) -> PaperMap:

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.geometry import Float64, Keypoint, Marks, PaperMap
 from pipeline.networks.peaks import CELL, NAMES_AND_PLACE, Peaks, Point, find_peaks, find_points
-from pipeline.recording import TWELVE, UInt8
+from pipeline.recording import TWELVE, Float32, UInt8
 from pipeline.sheet import extent_mm, pixels_of, shrunk
 
 PX_PER_MM = 4.6  # a page of 280 mm at the scale the network was trained around
@@ -19,14 +19,24 @@ LARGEST_PX = 2048  # of a side: a longer page is a wrong scale
 NAME_FLOOR = 0.3  # of place: a weaker peak is more often a word of the header
 POINT_FLOOR = 0.15  # what is decided later, by how the points lie to one another, may be doubtful alone
 PLACE_POWER = 0.5
+NAME_SURE = 0.6
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """names: in pixels of the image. marks: in millimetres of its paper."""
+    """names: in pixels of the image. marks: in millimetres of its paper.
+
+    turns: float32 (8,), how likely the page lies in each orientation, 0 as it should.
+    """
 
     names: tuple[Keypoint, ...]
     marks: Marks
+    turns: Float32
+
+    @property
+    def sure_names(self) -> float:
+        """The summed scores of names that leave little doubt: of stray letters there are few."""
+        return sum(k.score for k in self.names if k.score > NAME_SURE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +47,14 @@ class PageReader:
     device: str = "cpu"
 
     def read(self, image: UInt8, paper: PaperMap) -> Reading:
-        """Names and points of a page that lies as it should. image: uint8 (H, W, 3) RGB; paper: its millimetres."""
+        """Names and points of a page, and which way it lies; they are worth something where it lies right.
+
+        image: uint8 (H, W, 3) RGB; paper: its millimetres.
+        """
         x0, y0, x1, y1 = extent_mm(image, paper)
         px_per_mm = min(PX_PER_MM, LARGEST_PX / max(x1 - x0, y1 - y0))
         flat = _flat(image, paper, (x0, y0, x1, y1), px_per_mm)
-        logits = self._logits(flat)
+        logits, turns = self._logits(flat)
         cell_mm = CELL / px_per_mm
         # a cell's centre lies half a pixel off its first pixel's, whose centre is the sheet's origin
         first = np.array([x0, y0]) + (CELL - 1) / 2 / px_per_mm
@@ -51,17 +64,17 @@ class PageReader:
         starting = np.asarray(logits[0, NAMES_AND_PLACE + Point.START].sigmoid().numpy(), np.float32)
         x, y = (float(v) for v in first)
         marks = Marks(starts, ends, rises, falls, tops, starting, x, y, cell_mm)
-        return Reading(_keypoints(names, paper, first, cell_mm), marks)
+        return Reading(_keypoints(names, paper, first, cell_mm), marks, turns)
 
-    def _logits(self, flat: UInt8) -> torch.Tensor:
-        """float32 (1, channels, H/2, W/2) of uint8 (H, W, 3), beyond the page's right and lower edge left out."""
+    def _logits(self, flat: UInt8) -> tuple[torch.Tensor, Float32]:
+        """float32 (1, channels, H/2, W/2) of uint8 (H, W, 3), beyond its right and lower edge left out, and turns."""
         height, width = flat.shape[:2]
         padded = np.pad(flat, ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)), mode="edge")
         pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].to(self.device).float() / 127.5 - 1
         with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=_bfloat16(self.device)):
-            heat, _ = self.network(pixels.contiguous(memory_format=torch.channels_last))
+            heat, turn = self.network(pixels.contiguous(memory_format=torch.channels_last))
         asked: torch.Tensor = heat[:, :, : -(-height // CELL), : -(-width // CELL)].float().cpu()
-        return asked
+        return asked, np.asarray(turn[0].float().softmax(dim=0).cpu().numpy(), np.float32)
 
 
 def _bfloat16(device: str) -> bool:
