@@ -14,7 +14,7 @@ import numpy as np
 from pipeline import calibration, enhance, grid, layout, measure, quality, register, source, waveform
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import Marks, PaperMap, Segment
+from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
 from pipeline.networks import load
 from pipeline.recording import (
     TWELVE,
@@ -45,8 +45,8 @@ GRID_POOR, GRID_GOOD = (
 TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
 
 
-NETWORKS = ("waveform", "register")
-NAME_SURE = 0.6
+NETWORKS = ("waveform", "register", "grid", "source")
+TURN_LIKELY = 0.05  # of an orientation worth trying
 NAMES_ENOUGH = 3.0  # summed scores of sure names: more than stray letters reach on a page that lies wrong
 NOTHING_GIVEN = Given()
 
@@ -66,14 +66,27 @@ class Stopwatch:
             self.laps.append((name, round(perf_counter() - began, 4)))
 
 
+@dataclass(frozen=True, eq=False)
+class Lying:
+    """How a page lies: orientation 0..7 as of Placed, and of the page set upright its paper, lead names and points."""
+
+    orientation: int
+    paper: PaperMap
+    names: tuple[Keypoint, ...] = ()
+    marks: Marks | None = None
+
+
 class Digitizer:
     """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights."""
 
     def __init__(self) -> None:
         loaded = {name: found for name in NETWORKS if (found := load(name)) is not None}
-        rows, page = loaded.get("waveform"), loaded.get("register")
+        rows, page, ruled = loaded.get("waveform"), loaded.get("register"), loaded.get("grid")
         self.reader = None if rows is None else NetworkReader(rows.network, rows.weights.sigma_scale)
         self.page_reader = None if page is None else register.PageReader(page.network)
+        self.ruling = None if ruled is None else grid.prepared(ruled.network)
+        kinds = loaded.get("source")
+        self.source_reader = None if kinds is None else source.SourceReader.of(kinds)
         weights = tuple((name, found.weights.sha256) for name, found in sorted(loaded.items()))
         self.made_by = MadeBy(version("cardioscan-gateway"), weights)
 
@@ -88,7 +101,7 @@ class Digitizer:
         watch = Stopwatch([])
         findings: list[Finding] = []
         with watch.stage("source"):
-            kind = source.classify(page.image, page.dpi)
+            kind = source.classify(page.image, page.dpi, self.source_reader)
         if kind.source is Source.NOT_AN_ECG:
             raise Unreadable(UnreadableCode.NOT_AN_ECG, "the image looks like no electrocardiogram")
         with watch.stage("enhance"):
@@ -98,20 +111,16 @@ class Digitizer:
             image, dpi = register.set_upright(image, turn), _turned(page.dpi, turn)
             original = register.set_upright(page.image, turn)
         with watch.stage("grid"):
-            fit = grid.find_grid(image, dpi)
+            fit = grid.find_grid(image, dpi, self.ruling)
         with watch.stage("register"):
-            found, marks = self._register(image, fit.paper, turn=given.orientation is None)
-            paper = register.map_upright(fit.paper, image.shape[:2], found.orientation)
-            image, dpi = register.set_upright(image, found.orientation), _turned(dpi, found.orientation)
-            original = register.set_upright(original, found.orientation)
-        if turn or found.orientation:
-            findings.append(
-                Finding(
-                    FindingCode.ORIENTATION_CORRECTED,
-                    Severity.INFO,
-                    detail=f"{(turn + found.orientation) % 4} quarter turns" + (", mirrored" if turn >= 4 else ""),
-                )
-            )
+            lying = self._lie_right(image, fit.paper, dpi, turn=given.orientation is None)
+            paper, marks = lying.paper, lying.marks
+            image, dpi = register.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
+            original = register.set_upright(original, lying.orientation)
+            orientation = register.combined(turn, lying.orientation)
+        if orientation:
+            told = f"{orientation % 4} quarter turns" + (", mirrored" if orientation >= 4 else "")
+            findings.append(Finding(FindingCode.ORIENTATION_CORRECTED, Severity.INFO, detail=told))
         with watch.stage("layout"):
             sheet = lay_flat(image, paper)
             rows = layout.complete_rows(marks, layout.find_rows(sheet))
@@ -120,14 +129,15 @@ class Digitizer:
         with watch.stage("calibration"):
             baselines = [row.baseline_mm for row in rows]
             extent_mm = layout.extent_mm(rows)
-            scale = _as_given(calibration.calibrate(image, paper, baselines, extent_mm, dpi, marks), given)
+            text = calibration.read_scales(sheet)
+            scale = _as_given(calibration.calibrate(image, paper, baselines, extent_mm, dpi, marks, text), given)
         with watch.stage("layout"):
             if scale.stretch != (1.0, 1.0):  # the pulse taught us the millimetre: everything so far was off by a factor
                 paper = scale.paper
                 sheet = lay_flat(image, paper)
                 marks = None if self.page_reader is None else self.page_reader.read(image, paper).marks
                 rows = layout.complete_rows(marks, layout.find_rows(sheet))
-            names = layout.names_of(found.keypoints, paper)
+            names = layout.names_of(lying.names, paper)
             pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
             printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout, marks)
             segments = _renamed(printed.segments, given.leads)
@@ -168,28 +178,40 @@ class Digitizer:
             self.made_by,
             (*findings, *_grid_findings(fit), *scale.findings, *printed.findings, *judged.findings),
             scale.chest_gain_mm_mv,
-            _placed(turn, found.orientation, paper, segments, judged.strips),
+            _placed(orientation, paper, segments, judged.strips),
             tuple(asdict(judged.features).items()),
             _summed(watch.laps),
         )
 
-    def _register(self, image: UInt8, paper: PaperMap, turn: bool) -> tuple[register.Registration, Marks | None]:
-        """Names and points of a page; turn: it may still lie on its side or upside down, and is then turned."""
+    def _lie_right(self, image: UInt8, paper: PaperMap, dpi: tuple[float, float] | None, turn: bool) -> Lying:
+        """Which way the page lies, its names and points; turn: it may lie on its side, upside down or mirrored."""
         if self.page_reader is None:
-            return register.register(image, paper, turn), None
-        seen = self.page_reader.read(image, paper)
-        found = register.Registration(0, seen.names, 1.0)
-        if turn and sum(k.score for k in seen.names if k.score > NAME_SURE) < NAMES_ENOUGH:
-            # a page that lies wrong has no names the network knows: templates are tried in all four directions
-            found = register.register(image, paper)
-            if found.orientation:
-                image, paper = (
-                    register.set_upright(image, found.orientation),
-                    register.map_upright(paper, image.shape[:2], found.orientation),
-                )
-                seen = self.page_reader.read(image, paper)
-            found = replace(found, keypoints=(*seen.names, *found.keypoints))
-        return found, seen.marks
+            found = register.register(image, paper, turn)
+            upright = register.map_upright(paper, image.shape[:2], found.orientation)
+            return Lying(found.orientation, upright, found.keypoints, None)
+        best, reading = Lying(0, paper), self.page_reader.read(image, paper)
+        names = reading.sure_names
+        if turn and names < NAMES_ENOUGH:
+            # names are what tells: the likeliest other ways are tried, and the one in which most are read is taken
+            for way in (int(k) for k in np.argsort(-reading.turns) if k and reading.turns[k] >= TURN_LIKELY):
+                other = self._turned_over(image, paper, dpi, way)
+                seen = self.page_reader.read(register.set_upright(image, way), other)
+                if seen.sure_names > names + 1:
+                    best, reading, names = Lying(way, other), seen, seen.sure_names
+        if names < NAMES_ENOUGH:
+            straight = register.set_upright(image, best.orientation)
+            printed = register.register(straight, best.paper, turn and not best.orientation)
+            if printed.orientation:
+                best = Lying(printed.orientation, register.map_upright(paper, image.shape[:2], printed.orientation))
+                reading = self.page_reader.read(register.set_upright(image, printed.orientation), best.paper)
+            return replace(best, names=(*reading.names, *printed.keypoints), marks=reading.marks)
+        return replace(best, names=reading.names, marks=reading.marks)
+
+    def _turned_over(self, image: UInt8, paper: PaperMap, dpi: tuple[float, float] | None, way: int) -> PaperMap:
+        """The paper of the page set upright; a mirrored one is looked for anew, for its millimetres ran backwards."""
+        if way < 4:
+            return register.map_upright(paper, image.shape[:2], way)
+        return grid.find_grid(register.set_upright(image, way), _turned(dpi, way), self.ruling).paper
 
 
 def digitize(page: Page, given: Given = NOTHING_GIVEN) -> Recording:
@@ -230,12 +252,10 @@ def _renamed(segments: tuple[Segment, ...], leads: Sequence[Lead]) -> tuple[Segm
     return tuple(replace(segment, lead=lead) for segment, lead in zip(segments, leads, strict=True))
 
 
-def _placed(first: int, then: int, paper: PaperMap, segments: Sequence[Segment], strips: Sequence[Strip]) -> Placed:
-    """first, then: the two orientations undone, one after the other; the second is never mirrored."""
-    turned = (first + then) % 4 if first < 4 else 4 + (first - then) % 4
+def _placed(orientation: int, paper: PaperMap, segments: Sequence[Segment], strips: Sequence[Strip]) -> Placed:
     runs = np.array([(s.start_mm, s.end_mm, s.baseline_mm) for s in segments], np.float64).reshape(-1, 3)
     assert len(runs) == len(strips)
-    return Placed(turned, paper.x_mm, paper.y_mm, paper.nodes_px, runs)
+    return Placed(orientation, paper.x_mm, paper.y_mm, paper.nodes_px, runs)
 
 
 def _gain_of(gain: Scale, chest: Scale | None) -> Callable[[Segment], float]:

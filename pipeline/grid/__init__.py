@@ -1,30 +1,34 @@
 """Stage 1: where the paper's millimetres lie on the image, from the grid printed on it.
 
-Coarsely from the power spectra of windows (pitch, direction, perspective), then node by node from the lines' phase.
+Lines that show over most of the page are followed at once: coarsely from the power spectra of windows (pitch,
+direction, perspective), then node by node from their phase. Where they do not, the grid network says where in the
+ruling every part of the picture lies, its lattice is followed along the lines too, and the one that explains more of
+what is printed is kept.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
+from torch import nn
 
-from pipeline import ruling
 from pipeline.geometry import Float64, PaperMap
-from pipeline.grid import coarse, fallback, lattice
+from pipeline.grid import fallback, fields, lattice, lines, phases
+from pipeline.grid.fields import prepared
+from pipeline.grid.lines import Found, Working
 from pipeline.recording import Known, UInt8
 
-__all__ = ["GridFit", "find_grid"]
+__all__ = ["GridFit", "find_grid", "prepared"]
 
-WORKING_PX = 1.6e6  # of the page the grid is searched on: some 5 pixels per mm of a standard page, enough for its lines
-TYPICAL_PAGE_MM = 250.0  # of paper on an image's longer side: a page, a little less when cropped
-FINEST_PX_MM, COARSEST_PX_MM = 7.0, 4.0  # resolution at which the page is drawn straight
 WEAKEST = 0.15  # share of nodes with lines below which the lines are taken for chance
 STRONG = 0.5  # share of nodes with lines above which they are believed against the file's resolution
 STRETCH = 0.04  # by which the paper's millimetre and the file's may differ: prints are scaled to fit a page
-COMPLETE = 0.8  # share of nodes with lines below which a second way of following them is tried
-BOTH = 0.6  # correlation of a node's two families of lines with the page's line profile, chance reaches it in 2 %
+COMPLETE = 0.8  # share of nodes with lines below which another way of following them is tried
+CHANCE = 0.3  # share of nodes with lines below which they prove nothing where a network sees more, or nothing
+ENOUGH = 0.35  # share of nodes with lines from which following them may place nodes better than the network does
+AS_WELL = 0.015  # of what is printed: lines that explain less by no more than this are kept, being finer placed
+SURE = 0.6  # length of a node's vectors from which the network is believed to have seen both families of lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +51,20 @@ class GridFit:
     known: Known
 
 
-def find_grid(image: UInt8, dpi: tuple[float, float] | None = None) -> GridFit:
+def find_grid(image: UInt8, dpi: tuple[float, float] | None = None, network: nn.Module | None = None) -> GridFit:
     """The lattice of the page's grid; without a grid the file's resolution; without both an assumed page size.
 
-    image: uint8 (H, W, 3) RGB. dpi: (x, y) as the file says, None where it is silent.
+    image: uint8 (H, W, 3) RGB. dpi: (x, y) as the file says, None where it is silent. network: the grid network in
+    eval mode, None where there are no weights.
     """
     height, width = image.shape[:2]
     px_mm = fallback.trusted(dpi, (height, width))
-    fit = _from_lines(image, px_mm)
-    if fit is not None and (px_mm is None or fit.strength > STRONG or _agrees(fit.pitch_px, px_mm)):
-        return fit
+    page = Working.of(image)
+    found = _followed(image, page, px_mm, network)
+    if found is not None and found.strength >= WEAKEST:
+        fit = _as_fit(found, page)
+        if px_mm is None or fit.strength > STRONG or _agrees(fit.pitch_px, px_mm):
+            return fit
     known = Known.DPI
     if px_mm is None:
         known, px_mm = Known.ASSUMED, (max(height, width) / fallback.ASSUMED_PAGE_MM,) * 2
@@ -66,52 +74,77 @@ def find_grid(image: UInt8, dpi: tuple[float, float] | None = None) -> GridFit:
     return GridFit(PaperMap.affine(matrix, extent, known), px_mm, skew, 0.0, float("nan"), known)
 
 
+def _followed(
+    image: UInt8, page: Working, px_mm: tuple[float, float] | None, network: nn.Module | None
+) -> Found | None:
+    """The lattice of the printed lines, None where there are none to speak of."""
+    start = lines.start(page, px_mm)
+    found = None if start is None else start.follow(page)
+    if found is not None and found.strength >= COMPLETE:
+        return found
+    seen = None if network is None else _seen(network, image, page, px_mm)
+    if start is None or found is None:
+        return seen
+    if network is not None and seen is None and found.strength < CHANCE:
+        return None
+    if seen is not None and not _better(found, seen, page):
+        return seen
+    other = start.follow(page, lattice.SUPPLE)
+    if other.strength > found.strength + 0.01:
+        found = other
+    return found if seen is None or _better(found, seen, page) else seen
+
+
+def _better(found: Found, seen: Found, page: Working) -> bool:
+    """Whether the lattice of the lines is to be kept beside the network's: that explains no more of what is printed.
+
+    Where lines are hardly more than chance, following them fits them to the ink of anything: that proves nothing.
+    """
+    if found.strength < CHANCE and seen.strength > found.strength:
+        return False
+    return _explains(found, page) >= _explains(seen, page) - AS_WELL
+
+
+def _seen(network: nn.Module, image: UInt8, page: Working, px_mm: tuple[float, float] | None) -> Found | None:
+    """The lattice of the phases that the network sees, followed along the lines where enough of them show."""
+    guess = px_mm or (max(image.shape[:2]) / lines.TYPICAL_PAGE_MM,) * 2
+    view = fields.look(network, image, [guess])
+    drawn = phases.lattice_of(view)
+    if drawn is None:
+        return None
+    rough = lattice.Lattice(drawn.x_mm, drawn.y_mm, page.worked(drawn.nodes_px), drawn.coherence, drawn.residual_mm)
+    inside = page.inside(rough.nodes_px)
+    sure = float(np.mean(rough.coherence.min(axis=0)[inside] > SURE)) if inside.any() else 0.0
+    if sure < WEAKEST:
+        return None
+    pitch = fields.pitch_px(view)
+    straight = page.drawn_at((pitch[0] / float(page.scale[0]), pitch[1] / float(page.scale[1])))
+    fit = lattice.refine(rough, page.ink, straight, lattice.NODE_MM, lattice.CLOSE, near=True)
+    lined = lines.strength(fit, page)
+    by_phase, by_lines = (Found(way, straight, max(sure, lined)) for way in (rough, fit))
+    return by_lines if lined > ENOUGH and _explains(by_lines, page) > _explains(by_phase, page) else by_phase
+
+
+def _explains(found: Found, page: Working) -> float:
+    """How well a lattice explains what is printed over the page, 0..1."""
+    inside = page.inside(found.fit.nodes_px)
+    fit = lattice.explained(found.fit, page.ink, found.px_mm).min(axis=0)[inside]
+    return float(np.clip(fit, 0.0, 1.0).mean()) if inside.any() else 0.0
+
+
 def _agrees(pitch_px: tuple[float, float], px_mm: tuple[float, float]) -> bool:
     """Whether lines are as far apart as the file's resolution says, within what printers and scanners stretch."""
     return all(abs(p / e - 1) < STRETCH for p, e in zip(pitch_px, px_mm, strict=True))
 
 
-def _from_lines(image: UInt8, px_mm: tuple[float, float] | None) -> GridFit | None:
-    """The lattice of the printed lines, None where there are none to speak of."""
-    height, width = image.shape[:2]
-    shrink = min(1.0, float(np.sqrt(WORKING_PX / (height * width))))
-    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    page = image if shrink == 1.0 else np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    scale = np.array([width / size[0], height / size[1]])  # given pixels per working pixel
-    print_ink = ruling.darkness(page)
-    found = ruling.windows(print_ink)
-    if not len(found.power):
-        return None
-    lines = ruling.pair(found.power.mean(axis=0), None if px_mm is None else px_mm[0] / px_mm[1])
-    if lines is None:
-        return None
-    expected = None if px_mm is None else px_mm[0] / float(scale[0])
-    comb_mm = spacing_mm(lines, max(size), expected)
-    across_x, across_y = (coarse.phase(found, lines[axis], axis, comb_mm) for axis in (0, 1))
-    start = lattice.initial(across_x, across_y, (size[1], size[0]))
-    straight = [min(FINEST_PX_MM, max(COARSEST_PX_MM, c.pitch_px / comb_mm)) for c in lines]
-    px = (straight[0], straight[1])
-    fit = lattice.refine(start, print_ink, px, comb_mm)
-    strength = _strength(fit, size)
-    if strength < COMPLETE:
-        other = lattice.refine(start, print_ink, px, comb_mm, lattice.SUPPLE)
-        if _strength(other, size) > strength + 0.01:
-            fit, strength = other, _strength(other, size)
-    nodes = (fit.nodes_px + 0.5) * scale - 0.5  # pixel centres at integers on both scales
-    if strength < WEAKEST:
-        return None
+def _as_fit(found: Found, page: Working) -> GridFit:
+    fit, nodes = found.fit, page.given(found.fit.nodes_px)
     paper = PaperMap(fit.x_mm - fit.x_mm[0], fit.y_mm - fit.y_mm[0], nodes, Known.GRID)
     right, down = _middle(nodes)
     pitch = (float(np.hypot(*right)), float(np.hypot(*down)))
     skew = float(np.degrees(np.arctan2(right[1] / pitch[1], right[0] / pitch[0])))
     residual = float(np.nanmedian(np.abs(fit.residual_mm))) * 1.4826 * float(np.mean(pitch))
-    return GridFit(paper, pitch, skew, strength, residual, Known.GRID)
-
-
-def _strength(fit: lattice.Lattice, size: tuple[int, int]) -> float:
-    """The share of the nodes on an image of (width, height) around which both families of lines were seen."""
-    inside = np.all((fit.nodes_px >= 0) & (fit.nodes_px <= np.array(size) - 1), axis=-1)
-    return float(np.mean(fit.coherence.min(axis=0)[inside] > BOTH)) if inside.any() else 0.0
+    return GridFit(paper, pitch, skew, found.strength, residual, Known.GRID)
 
 
 def _middle(nodes_px: Float64) -> tuple[Float64, Float64]:
@@ -122,20 +155,3 @@ def _middle(nodes_px: Float64) -> tuple[Float64, Float64]:
     right = np.diff(part, axis=1).mean(axis=(0, 1)) / lattice.NODE_MM
     down = np.diff(part, axis=0).mean(axis=(0, 1)) / lattice.NODE_MM
     return right, down
-
-
-def spacing_mm(lines: tuple[ruling.Comb, ruling.Comb], longer_px: int, expected_px_mm: float | None) -> float:
-    """Whether the lines found are 1 or 5 mm apart.
-
-    A comb whose fifth harmonic stands out has millimetre lines among its 5-mm lines. A plain comb has only one kind:
-    the file's resolution tells which, or else which of the two makes the page more like a page.
-    """
-    marked = [len(c.support) > 5 and c.support[4] > 0.3 + max(c.support[3], c.support[5]) for c in lines]
-    if any(marked):
-        return 5.0
-    pitch = float(np.mean([c.pitch_px for c in lines]))
-    if expected_px_mm is not None:
-        choice = {mm: abs(np.log(pitch / mm / expected_px_mm)) for mm in (1.0, 5.0)}
-    else:
-        choice = {mm: abs(np.log(longer_px / pitch * mm / TYPICAL_PAGE_MM)) for mm in (1.0, 5.0)}
-    return min(choice, key=lambda mm: choice[mm])

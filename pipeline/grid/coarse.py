@@ -67,12 +67,19 @@ def local_frequencies(found: Windows, comb: Comb, axis: int) -> tuple[Float64, F
 def phase(found: Windows, comb: Comb, axis: int, comb_mm: float) -> Phase:
     """The smooth millimetre coordinate whose gradient agrees with most windows."""
     frequencies, weight = local_frequencies(found, comb, axis)
-    gradient = frequencies * comb_mm
-    start = np.array([comb.fx, comb.fy]) * comb_mm
+    return smooth_phase(found.centres_px, frequencies * comb_mm, weight, np.array([comb.fx, comb.fy]) * comb_mm)
+
+
+def smooth_phase(centres_px: Float64, gradient: Float64, weight: Float64, start: Float64) -> Phase:
+    """The smooth millimetre coordinate whose gradient agrees with most of those measured.
+
+    centres_px, gradient: float64 (N, 2), where, and millimetres per pixel along x and y there; weight (N,) their
+    evidence, 0 for none. start: (2,) the page's gradient, from which most differ little.
+    """
     size = float(np.hypot(*start))
     used = weight > 0
-    centre = (float(np.mean(found.centres_px[:, 0])), float(np.mean(found.centres_px[:, 1])))
-    slopes = _slopes(found.centres_px, centre)
+    centre = (float(np.mean(centres_px[:, 0])), float(np.mean(centres_px[:, 1])))
+    slopes = _slopes(centres_px, centre)
     coefficients = np.zeros(len(POWERS))
     coefficients[:2] = start * UNIT_PX
     if used.sum() < 4:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -16,13 +17,12 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter, median_filter
 
-from pipeline.grid.coarse import Phase
-
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Complex128 = npt.NDArray[np.complex128]
 
 NODE_MM = 5.0
+INLIER_MM = (1e-3, 0.1)  # distance from the surface that no node is turned down for; the second where it is near
 HARMONICS = 10  # of the 5-mm period: the second of the millimetre lines; finer detail is the lines' profile
 COHERENT = 0.45  # correlation with the page's own line profile below which a node's surroundings show no lines
 ROUNDS = 9  # at most; a flat page needs one with each plate
@@ -30,7 +30,20 @@ ROUNDS = 9  # at most; a flat page needs one with each plate
 # lattice of the round before without being taken for text or blank paper. STEADY bends broadly at first, so that lines
 # of text are outvoted; SUPPLE follows every bend at once, as a badly curled page needs. Both end within two nodes.
 STEADY = ((300.0, np.inf), (30.0, 2.5), (5.0, 1.5), (1.5, 1.0))
+CLOSE = ((5.0, 0.7), (1.5, 0.7))  # for a lattice that is near
 SUPPLE = ((1.5, np.inf), (1e3, 2.5), (100.0, 1.5), (10.0, 1.0), (1.5, 0.7))
+
+
+class Coordinate(Protocol):
+    """Millimetres of paper as a smooth function of the pixel, along x or along y."""
+
+    def at(self, points_px: Float64) -> Float64:
+        """float64 (N,) of float64 (N, 2) pixels."""
+        ...
+
+    def gradient(self, points_px: Float64) -> Float64:
+        """Millimetres per pixel along x and y, float64 (N, 2)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +61,7 @@ class Lattice:
     residual_mm: Float64
 
 
-def initial(across_x: Phase, across_y: Phase, shape: tuple[int, int]) -> Lattice:
+def initial(across_x: Coordinate, across_y: Coordinate, shape: tuple[int, int]) -> Lattice:
     """A lattice over the whole image (H, W) from the coarse millimetre coordinates."""
     height, width = shape
     x, y = np.meshgrid(np.linspace(0, width - 1, 25), np.linspace(0, height - 1, 25))
@@ -85,27 +98,29 @@ def refine(
     px_mm: tuple[float, float],
     period_mm: float,
     plates: tuple[tuple[float, float], ...] = STEADY,
+    near: bool = False,
 ) -> Lattice:
     """Moves the nodes until the lines of ink float32 (H, W) lie straight and every period_mm (1 or 5) millimetres.
 
-    Each round the coherent part of the page grows into what was bent too much for the round before.
+    Each round the coherent part of the page grows into what was bent too much for the round before. near: the lattice
+    is right to a fraction of a millimetre already, so that each node's nearest lines are its own from the first round.
     """
     before = 0.0
     for done in range(ROUNDS):
         stiffness, strayed_mm = plates[min(done, len(plates) - 1)]
-        straight, seen = _straighten(lattice, ink, px_mm)
+        straight, seen = straighten(lattice, ink, px_mm)
         moved, coherence, residual = [], [], []
         for axis in (0, 1):
             order = (0, 1, 2, 3) if axis == 0 else (2, 3, 0, 1)
             harmonics, energy = _harmonics(straight.transpose(order), seen.transpose(order))
-            off, fit = _displacements(harmonics, energy, period_mm, first=done == 0)
+            off, fit = _displacements(harmonics, energy, period_mm, first=done == 0 and not near)
             off, fit = (off, fit) if axis == 0 else (off.T, fit.T)
-            weight = np.clip(fit - COHERENT, 0, None) ** 2 * _agreement(off) / (1 + (off / strayed_mm) ** 4)
-            surface, rest = thin_plate(off, weight / max(float(weight.max()), 1e-9), stiffness)
+            weight = np.clip(fit - COHERENT, 0, None) ** 2 * agreement(off) / (1 + (off / strayed_mm) ** 4)
+            surface, rest = thin_plate(off, weight / max(float(weight.max()), 1e-9), stiffness, INLIER_MM[near])
             moved.append(surface)
             coherence.append(fit)
             residual.append(np.where(weight > 0, rest, np.nan))
-        nodes = _at(lattice, lattice.x_mm[None] - moved[0], lattice.y_mm[:, None] - moved[1])
+        nodes = at(lattice, lattice.x_mm[None] - moved[0], lattice.y_mm[:, None] - moved[1])
         lattice = Lattice(lattice.x_mm, lattice.y_mm, nodes, np.stack(coherence), np.stack(residual))
         now = float(np.mean(lattice.coherence))
         if done >= len(plates) - 1 and now < before + 0.004:
@@ -114,13 +129,31 @@ def refine(
     return lattice
 
 
-def _agreement(off: Float64) -> Float64:
-    """Whether each displacement is like those of its neighbours: 1, falling to 0 over a few tenths of a millimetre."""
+def explained(lattice: Lattice, ink: Float32, px_mm: tuple[float, float]) -> Float64:
+    """How well a lattice explains what is printed: float64 (2, R, C), per family and node, 1 at best, 0 by chance.
+
+    The correlation of the ink around a node with the page's own line profile, just where the lattice puts the node.
+    """
+    straight, seen = straighten(lattice, ink, px_mm)
+    out = []
+    for axis in (0, 1):
+        order = (0, 1, 2, 3) if axis == 0 else (2, 3, 0, 1)
+        harmonics, energy = _harmonics(straight.transpose(order), seen.transpose(order))
+        shapes = np.where(energy > 1e-3, harmonics / np.maximum(energy, 1e-3), 0.0)  # ink has a deviation of about 1
+        profile = np.sum(shapes, axis=(1, 2))
+        profile /= max(float(np.linalg.norm(profile)), 1e-12)
+        fit = np.real(np.sum(shapes * np.conj(profile)[:, None, None], axis=0))
+        out.append(fit if axis == 0 else fit.T)
+    return np.stack(out)
+
+
+def agreement(off: Float64, within_mm: float = 0.15) -> Float64:
+    """Whether each displacement is like those of its neighbours: 1, falling to 0 a few within_mm away."""
     middle = median_filter(off, size=5, mode="nearest")
-    return np.asarray(1 / (1 + ((off - middle) / 0.15) ** 4), np.float64)
+    return np.asarray(1 / (1 + ((off - middle) / within_mm) ** 4), np.float64)
 
 
-def _padded(lattice: Lattice) -> tuple[Float64, Float64, Float64]:
+def padded(lattice: Lattice) -> tuple[Float64, Float64, Float64]:
     """The lattice with one more node on every side, gone on linearly."""
     nodes = lattice.nodes_px
     nodes = np.concatenate([2 * nodes[:1] - nodes[1:2], nodes, 2 * nodes[-1:] - nodes[-2:-1]], axis=0)
@@ -130,13 +163,13 @@ def _padded(lattice: Lattice) -> tuple[Float64, Float64, Float64]:
     return x, y, nodes
 
 
-def _at(lattice: Lattice, x_mm: Float64, y_mm: Float64) -> Float64:
+def at(lattice: Lattice, x_mm: Float64, y_mm: Float64) -> Float64:
     """The pixels of displaced nodes: float64 (R, C, 2)."""
-    x, y, nodes = _padded(lattice)
+    x, y, nodes = padded(lattice)
     return np.stack([RectBivariateSpline(y, x, nodes[..., i]).ev(y_mm, x_mm) for i in (0, 1)], axis=-1)
 
 
-def _straighten(lattice: Lattice, ink: Float32, px_mm: tuple[float, float]) -> tuple[Float32, Float32]:
+def straighten(lattice: Lattice, ink: Float32, px_mm: tuple[float, float]) -> tuple[Float32, Float32]:
     """The ink in paper coordinates, a block around each node, and where the image shows it.
 
     Returns float32 (R, r, C, c) twice: r and c samples in the 5 mm around each node.
@@ -146,7 +179,7 @@ def _straighten(lattice: Lattice, ink: Float32, px_mm: tuple[float, float]) -> t
     steps_y = (np.arange(down) + 0.5) / down * NODE_MM - NODE_MM / 2
     xs = (lattice.x_mm[:, None] + steps_x).ravel()
     ys = (lattice.y_mm[:, None] + steps_y).ravel()
-    x, y, nodes = _padded(lattice)
+    x, y, nodes = padded(lattice)
     at = [RectBivariateSpline(y, x, nodes[..., i])(ys, xs).astype(np.float32) for i in (0, 1)]
     straight = cv2.remap(ink, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     height, width = ink.shape
@@ -158,7 +191,7 @@ def _straighten(lattice: Lattice, ink: Float32, px_mm: tuple[float, float]) -> t
 def _harmonics(straight: Float32, seen: Float32) -> tuple[Complex128, Float64]:
     """Fourier coefficients of the lines that cross the last axis, around each node.
 
-    straight, seen: float32 (R, r, C, c) as from _straighten. Returns complex128 (10, R, C) and the profiles' energy.
+    straight, seen: float32 (R, r, C, c) as from straighten. Returns complex128 (10, R, C) and the profiles' energy.
     """
     weight = seen.sum(axis=1)
     profile = (straight * seen).sum(axis=1) / np.maximum(weight, 1.0)  # (R, C, c): averaged along the lines
@@ -238,10 +271,11 @@ def unwrap(wrapped: Float64, evidence: Float64, period: float) -> Float64:
     return out
 
 
-def thin_plate(values: Float64, weight: Float64, stiffness: float) -> tuple[Float64, Float64]:
+def thin_plate(values: Float64, weight: Float64, stiffness: float, inlier: float = 1e-3) -> tuple[Float64, Float64]:
     """The smoothest surface near weighted values, outliers turned down; linear where there are none.
 
-    values, weight: float64 (R, C). Returns the surface and values minus surface.
+    values, weight: float64 (R, C). inlier: distance from the surface that is never turned down. Returns the surface
+    and values minus surface.
     """
     rows, columns = values.shape
     flipped = rows < columns
@@ -255,7 +289,7 @@ def thin_plate(values: Float64, weight: Float64, stiffness: float) -> tuple[Floa
         surface = solveh_banded(system, (w * z).ravel(), check_finite=False).reshape(z.shape)
         rest = z - surface
         spread = 1.4826 * np.median(np.abs(rest[w0 > 0])) if np.any(w0 > 0) else 1.0
-        w = w0 / (1 + (rest / max(3 * spread, 1e-3)) ** 2) ** 2
+        w = w0 / (1 + (rest / max(3 * spread, inlier)) ** 2) ** 2
     surface = surface.T if flipped else surface
     return surface, values - surface
 
