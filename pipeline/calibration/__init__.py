@@ -1,7 +1,7 @@
-"""Millimetres to seconds and millivolts: from the calibration pulse, else from what nearly every machine prints.
+"""Millimetres to seconds and millivolts: from the calibration pulse and the printed text, else from what is usual.
 
-The millimetres themselves come from the grid or the file's resolution (PaperMap.known). Printed text such as
-"25 mm/s 10 mm/mV" is not read; a page without a pulse is taken for 25 mm/s and 10 mm/mV and says so in a finding.
+The millimetres themselves come from the grid or the file's resolution (PaperMap.known). A page with neither a pulse nor
+a text such as "25 mm/s 10 mm/mV" is taken for 25 mm/s and 10 mm/mV and says so in a finding.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pipeline.calibration.agreement import agreed, agreed_chest
 from pipeline.calibration.pulse import Pulse, find_pulses, joined, marked_pulses
+from pipeline.calibration.text import NOTHING_PRINTED, PrintedScales, read_scales
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Marks, PaperMap
 from pipeline.recording import Finding, Known, Scale, Severity, UInt8
 
-__all__ = ["Calibration", "Pulse", "calibrate"]
+__all__ = ["Calibration", "PrintedScales", "Pulse", "calibrate", "read_scales"]
 
 PULSE_S, PULSE_MV = 0.2, 1.0  # what every machine's calibration pulse stands for
 SPEEDS_MM_S = (12.5, 25.0, 50.0)
@@ -37,10 +39,10 @@ class Calibration:
     """The page's scales and how each is known.
 
     paper: the map to go on with. It is the one given, except where that one's scale was ASSUMED: then its millimetres
-        are those of the pulse (0.2 s wide at 25 mm/s, 1 mV high at 10 mm/mV), and baselines found on the old map
-        must be multiplied by stretch.
-    chest_gain_mm_mv: only where rows with two different pulses show that chest leads have their own gain; the gain of
-        the lower rows. row_gains_mm_mv: for each baseline the gain its own pulse shows, None without one.
+        are those of the pulse (0.2 s wide at 25 mm/s, 1 mV high at 10 mm/mV, or as printed), and baselines found on
+        the old map must be multiplied by stretch.
+    chest_gain_mm_mv: only where rows with two different pulses (then it is the gain of the lower rows) or the text say
+        that chest leads have their own gain. row_gains_mm_mv: for each baseline the gain its own pulse shows, or None.
     pulses: those that agree, in millimetres of paper; stage 2 must not read them as signal.
     stretch: (x, y) factors from the millimetres of the map given to those of paper.
     """
@@ -62,24 +64,26 @@ def calibrate(
     x_extent_mm: tuple[float, float],
     dpi: tuple[float, float] | None = None,
     marks: Marks | None = None,
+    printed: PrintedScales = NOTHING_PRINTED,
 ) -> Calibration:
     """The speed and the gain of a page.
 
     image: uint8 (H, W, 3) RGB. baselines_mm: y of each printed row; x_extent_mm: where the traces begin and end.
     dpi: as the file says, only to be compared with the grid. marks: points that a network found.
-    Raises Unreadable("no_grid") where nothing tells a scale.
+    printed: what the page's text says. Raises Unreadable("no_grid") where nothing tells a scale.
     """
     found = find_pulses(image, paper, baselines_mm, x_extent_mm)
     if marks is not None:
         found = joined(found, marked_pulses(marks))
     if paper.known is Known.ASSUMED:
-        return _by_pulse_alone(paper, baselines_mm, found)
+        return _by_pulse_alone(paper, baselines_mm, found, printed)
     by_gain = _by_gain(found)
     findings = _against_resolution(paper, dpi)
     gain = Scale(USUAL_GAIN, Known.ASSUMED)
     chest: Scale | None = None
     pulses: tuple[Pulse, ...] = ()
-    strong = [(g, group) for g, group in by_gain.items() if _convincing(g, group)]
+    told = USUAL_GAIN if printed.gain_mm_mv is None else printed.gain_mm_mv.value
+    strong = [(g, group) for g, group in by_gain.items() if _convincing(g, group, told)]
     if strong:
         best, pulses = max(strong, key=lambda item: sum(p.score for p in item[1]))
         gain = Scale(best, Known.PULSE)
@@ -90,11 +94,18 @@ def calibrate(
             pulses = (*pulses, *other[1])
             if chest.value == gain.value / 2:
                 findings += (Finding(FindingCode.HALF_GAIN_CHEST, Severity.INFO, detail=f"{chest.value:g} mm/mV"),)
-    else:
-        findings += (_assumed("gain", f"{USUAL_GAIN:g} mm/mV", found),)
     if not pulses:
         findings += (Finding(FindingCode.PULSE_NOT_FOUND, Severity.INFO),)
     speed = _speed(pulses, x_extent_mm[1] - x_extent_mm[0])
+    clear = sum(p.score for p in pulses) >= 2 * ENOUGH
+    # a pulse of 0.1 s, as some machines print it, looks like half the speed
+    half = printed.speed_mm_s is not None and printed.speed_mm_s.value == 2 * speed.value
+    gain, of_gain = agreed(gain, clear, printed.gain_mm_mv, "mm/mV")
+    chest, of_chest = agreed_chest(gain, chest, printed.chest_gain_mm_mv)
+    speed, of_speed = agreed(speed, clear and not half, printed.speed_mm_s, "mm/s")
+    findings += (*of_gain, *of_chest, *of_speed)
+    if gain.known is Known.ASSUMED:
+        findings += (_assumed("gain", f"{USUAL_GAIN:g} mm/mV", found),)
     if speed.known is Known.ASSUMED:
         findings += (_assumed("speed", f"{USUAL_SPEED:g} mm/s", pulses),)
     return Calibration(speed, gain, chest, _row_gains(pulses, baselines_mm), tuple(pulses), paper, (1.0, 1.0), findings)
@@ -116,10 +127,10 @@ def _usual_width(pulse: Pulse) -> bool:
     return any(abs(pulse.width_mm / w - 1) < NEAR_SPEED for w in WIDTHS_MM)
 
 
-def _convincing(gain: float, group: Sequence[Pulse]) -> bool:
-    """One clear pulse shows the usual gain; an unusual one needs two, alike: letters and beats look like one pulse."""
+def _convincing(gain: float, group: Sequence[Pulse], told: float) -> bool:
+    """One clear pulse shows the usual gain or the printed one; another needs two, as letters look like one pulse."""
     evidence = sum(p.score for p in group)
-    if gain == USUAL_GAIN:
+    if gain in (USUAL_GAIN, told):
         return evidence >= ENOUGH
     return len(group) > 1 and evidence >= UNUSUAL
 
@@ -193,7 +204,9 @@ def _assumed(what: str, value: str, found: Sequence[Pulse]) -> Finding:
     return Finding(FindingCode.SCALE_ASSUMED, Severity.WARNING, detail=detail)
 
 
-def _by_pulse_alone(paper: PaperMap, baselines_mm: Sequence[float], found: Sequence[Pulse]) -> Calibration:
+def _by_pulse_alone(
+    paper: PaperMap, baselines_mm: Sequence[float], found: Sequence[Pulse], printed: PrintedScales
+) -> Calibration:
     """Where not even the millimetre is known: equal pulses at two rows or more say what 0.2 s and 1 mV are."""
     alike = max(
         (
@@ -211,16 +224,20 @@ def _by_pulse_alone(paper: PaperMap, baselines_mm: Sequence[float], found: Seque
         raise Unreadable(
             UnreadableCode.NO_GRID, "the page has no grid, no resolution and no calibration pulses to measure by"
         )
-    across = USUAL_SPEED * PULSE_S / float(np.median([p.width_mm for p in alike]))
-    down = USUAL_GAIN * PULSE_MV / _height(alike)
+    speed = (
+        Scale(USUAL_SPEED, Known.PULSE) if printed.speed_mm_s is None else Scale(printed.speed_mm_s.value, Known.TEXT)
+    )
+    gain = Scale(USUAL_GAIN, Known.PULSE) if printed.gain_mm_mv is None else Scale(printed.gain_mm_mv.value, Known.TEXT)
+    across = speed.value * PULSE_S / float(np.median([p.width_mm for p in alike]))
+    down = gain.value * PULSE_MV / _height(alike)
     scaled = replace(paper, x_mm=paper.x_mm * across, y_mm=paper.y_mm * down, known=Known.PULSE)
     pulses = tuple(
         Pulse(p.x0_mm * across, p.x1_mm * across, p.baseline_mm * down, p.height_mm * down, p.score) for p in alike
     )
     detail = "scaled by the calibration pulses alone: true millimetres unknown"
     return Calibration(
-        Scale(USUAL_SPEED, Known.PULSE),
-        Scale(USUAL_GAIN, Known.PULSE),
+        speed,
+        gain,
         None,
         _row_gains(pulses, [b * down for b in baselines_mm]),
         pulses,

@@ -1,0 +1,38 @@
+"""What a page's pulses and its printed text say together about one scale."""
+
+from __future__ import annotations
+
+from pipeline.calibration.text import Printed
+from pipeline.findings import FindingCode
+from pipeline.recording import Finding, Known, Scale, Severity
+
+
+def agreed(measured: Scale, clear: bool, printed: Printed | None, unit: str) -> tuple[Scale, tuple[Finding, ...]]:
+    """The scale to go on with, and the disagreement if there is one.
+
+    measured: by pulses or ASSUMED. clear: pulses that leave no doubt, which win over text; doubtful ones give way.
+    """
+    if printed is None or (printed.value == measured.value and measured.known is Known.PULSE):
+        return measured, ()
+    text = Scale(printed.value, Known.TEXT)
+    if measured.known is Known.ASSUMED:
+        return text, ()
+    taken = measured if clear else text
+    detail = f"pulses say {measured.value:g} {unit}, the text says {printed.value:g}; taken for {taken.value:g}"
+    return taken, (Finding(FindingCode.SCALE_DISAGREEMENT, Severity.WARNING, detail=detail),)
+
+
+def agreed_chest(
+    gain: Scale, measured: Scale | None, printed: Printed | None
+) -> tuple[Scale | None, tuple[Finding, ...]]:
+    """The chest leads' own gain, None where they have none. gain: of the limb leads, as taken.
+
+    Pulses of a second height are always clear. A text that says the chest's gain says it only beside the limb's.
+    """
+    if measured is not None:
+        return agreed(measured, True, printed, "mm/mV")
+    if printed is None or printed.value == gain.value:
+        return None, ()
+    half = printed.value == gain.value / 2
+    finding = Finding(FindingCode.HALF_GAIN_CHEST, Severity.INFO, detail=f"{printed.value:g} mm/mV")
+    return Scale(printed.value, Known.TEXT), (finding,) if half else ()
