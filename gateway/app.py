@@ -16,12 +16,15 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from gateway.config import Config
 from gateway.deliver.queue import DeliveryLoop, make_sender
+from gateway.deliver.watch import PeerWatch
 from gateway.errors import ConfigError
 from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
+from gateway.process import configure_process
 from gateway.review import Digitize
 from gateway.store import Store
 from gateway.supervisor import Supervisor
+from gateway.web.entry import run_window
 
 log = logging.getLogger(__name__)
 
@@ -82,25 +85,6 @@ def run_worker(config: Config, gateway_pid: int, number: int) -> None:
         store.close()
 
 
-def run_window(config: Config, gateway_pid: int, listener: socket.socket, _number: int) -> None:
-    """The main function of the window's process: serves until SIGTERM, or until its gateway is gone."""
-    from gateway.web.process import run_web  # its libraries take a second to load, and no door needs them
-
-    configure_process(config)
-    run_web(config, gateway_pid, listener)
-
-
-def configure_process(config: Config) -> None:
-    """What every process of the gateway does first: files for its own user only, and one log line a record on stderr.
-
-    Log lines hold job ids and hashes, never patient data.
-    """
-    os.umask(0o077)
-    logging.basicConfig(level=config.logging.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-
-
 class Gateway:
     """A running gateway. start() returns when the doors are open; stop() when everything has been put away."""
 
@@ -110,6 +94,7 @@ class Gateway:
         self.scp = DicomScp(config, self.store) if config.dicom_scp.enabled else None
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
+        self._peers = PeerWatch(config, self.store.lanes)
         self._workers = Supervisor(config.worker.processes, partial(run_worker, config, os.getpid()))
         self._listener: socket.socket | None = None
         self._window: Supervisor | None = None
@@ -135,6 +120,7 @@ class Gateway:
             self._every(SUPERVISE_S, self._window.look, "window")
         for loop in self._loops:
             loop.start()
+        self._peers.start()
         self._every(SUPERVISE_S, self._workers.look, "workers")
         for inbox in self._inboxes:
             self._every(inbox.settings.poll_s, inbox.poll, f"inbox {inbox.settings.name}")
@@ -146,6 +132,7 @@ class Gateway:
             self.scp.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
+        self._peers.stop()
         for loop in self._loops:
             loop.stop()
         if self._window is not None:

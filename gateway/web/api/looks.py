@@ -34,5 +34,10 @@ class Looks:
             while len(self._at) > REMEMBERED:
                 self._at.popitem(last=False)
 
+    def forget(self) -> None:
+        """As if nobody had looked."""
+        with self._lock:
+            self._at.clear()
+
 
 looks = Looks()

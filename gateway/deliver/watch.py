@@ -1,0 +1,76 @@
+"""Asks every destination once a minute whether it is there, and keeps the answers in the store for whoever looks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gateway.config import Config, Destination, FolderDestination
+from gateway.deliver.reach import PeerReport, check_peers
+from gateway.errors import TryAgain
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+FIRST_S = 2.0  # after the start, when the doors are open
+TIMEOUT_S = 5.0  # whoever needs longer to say that it is there is as good as down
+STOP_S = 1.0  # how long stop() waits; a question in flight is left alone
+
+
+class Lanes(Protocol):
+    """What the watch needs of the store."""
+
+    def asked(self, answers: Sequence[tuple[str, bool, str]]) -> None:
+        """Keeps what destinations said: name, whether up, in words."""
+
+
+class PeerWatch:
+    """One thread. It sends no document, and what it finds keeps none from being sent."""
+
+    def __init__(
+        self, config: Config, lanes: Lanes, ask: Callable[[Config], Sequence[PeerReport]] = check_peers
+    ) -> None:
+        self._config = config.model_copy(update={"destination": tuple(map(_impatient, config.destination))})
+        self._lanes = lanes
+        self._ask = ask
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread, where there is anybody to ask."""
+        if self._config.destination:
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Asks no more, and writes nothing down that was not answered yet."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
+
+    def look(self) -> None:
+        """Asks everybody once."""
+        try:
+            answers = [(peer.name, peer.ok, peer.words) for peer in self._ask(self._config)]
+        except OSError as error:  # a share that went away while it was looked at
+            log.warning("the peers could not all be asked: %s", error.strerror)
+            return
+        if self._stopping.is_set():
+            return
+        try:
+            self._lanes.asked(answers)
+        except TryAgain as error:
+            log.warning("what the peers said could not be kept: %s", error.code)
+
+    def _run(self) -> None:
+        wait_s = FIRST_S
+        while not self._stopping.wait(wait_s):
+            self.look()
+            wait_s = EVERY_S
+
+
+def _impatient(destination: Destination) -> Destination:
+    if isinstance(destination, FolderDestination):
+        return destination
+    return destination.model_copy(update={"timeout_s": min(destination.timeout_s, TIMEOUT_S)})

@@ -1,0 +1,168 @@
+"""The worklist on both databases: what is found, in which order, and from where a cursor goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.errors import Refused
+from gateway.job import Arrival, Document, DocumentKind, Door, Outcome, PageResult, State, Verdict
+from gateway.order import Order, Patient
+from gateway.store import JobOrder, JobQuery, Store, worklist
+from tests.gateway.storing import arrival, claimed, digitized, document, held, receive, settled
+
+
+def came(
+    patient_id: str, name: str = "Doe^Jane", door: Door = Door.DICOM, sender: str = "SCANNER", **order: str
+) -> object:
+    told = Order(patient=Patient(patient_id, name=name), **order)
+    return replace(arrival(sender=sender, door=door), order=told)
+
+
+def read(confidence: float) -> Outcome:
+    page = PageResult(
+        1, Verdict.DIGITIZED, summary=f'{{"layout":"3x4","confidence":{confidence}}}', recording_npz=b"npz"
+    )
+    return Outcome(State.HELD, "low_confidence", "unsure", pages=(page,))
+
+
+def ids(store: Store, order: JobOrder = JobOrder.NEWEST, **query: object) -> list[str]:
+    page = store.worklist.page(JobQuery(**query), order, "", 200)  # type: ignore[arg-type]
+    return [row.patient_id for row in page.rows]
+
+
+def walked(store: Store, order: JobOrder, limit: int, **query: object) -> tuple[list[str], list[str]]:
+    """Patients screen by screen to the end, and back to the beginning."""
+    asked = JobQuery(**query)  # type: ignore[arg-type]
+    page = store.worklist.page(asked, order, "", limit)
+    assert page.prev_cursor == ""
+    forth, last = [[row.patient_id for row in page.rows]], page
+    while last.next_cursor:
+        last = store.worklist.page(asked, order, last.next_cursor, limit)
+        forth.append([row.patient_id for row in last.rows])
+    back = [forth[-1]]
+    while last.prev_cursor:
+        last = store.worklist.page(asked, order, last.prev_cursor, limit)
+        back.insert(0, [row.patient_id for row in last.rows])
+    return [each for screen in forth for each in screen], [each for screen in back for each in screen]
+
+
+@pytest.fixture(params=[worklist.RARE_MAX, 0], ids=["by index", "by walking"])
+def _either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worklist, "RARE_MAX", request.param)
+
+
+@pytest.mark.usefixtures("_either_way")
+def test_every_filter_finds_what_it_names(store: Store) -> None:
+    receive(store, b"1", came("4711-0815", "Doe^Jane", accession="ACC-1"))
+    receive(store, b"2", came("4712", "Müller^Änne", door=Door.FAX, sender="fax"))
+    store.settle(claimed(store), read(0.4))
+    store.settle(claimed(store), read(0.8))
+    receive(store, b"3", came("4713", "O'Neil^Jane", door=Door.WEB, sender="anna"))
+    assert ids(store) == ["4713", "4712", "4711-0815"]
+    assert ids(store, JobOrder.OLDEST) == ["4711-0815", "4712", "4713"]
+    assert ids(store, JobOrder.CONFIDENCE) == ["4711-0815", "4712"]
+    assert ids(store, state=State.RECEIVED) == ["4713"]
+    assert ids(store, door=Door.FAX) == ["4712"]
+    assert ids(store, sender="SCANNER") == ["4711-0815"]
+    assert ids(store, patient="4712") == ["4712"]
+    assert ids(store, patient="471") == []
+    assert ids(store, confidence_max=0.5) == ["4711-0815"]
+    assert ids(store, words="jane") == ["4713", "4711-0815"]
+    assert ids(store, words="JANE doe") == ["4711-0815"]
+    assert ids(store, words="Doe^Ja") == ["4711-0815"]
+    assert ids(store, words="muller anne") == ["4712"]
+    assert ids(store, words="4711-08") == ["4711-0815"]
+    assert ids(store, words="acc-1") == ["4711-0815"]
+    assert ids(store, words="nobody") == []
+    assert ids(store, words="jane", state=State.HELD) == ["4711-0815"]
+    newest = store.worklist.page(JobQuery(), JobOrder.NEWEST, "", 1).rows[0]
+    assert ids(store, words=newest.job_id) == ids(store, words=newest.job_id[:12]) == ["4713"]
+
+
+@pytest.mark.usefixtures("_either_way")
+def test_every_order_is_walked_forth_and_back_without_loss(store: Store) -> None:
+    sure = (0.5, 0.9, 0.5, 0.1, 0.5, 0.7, 0.2)
+    for number, confidence in enumerate(sure):
+        receive(store, str(number).encode(), came(f"P{number}"))
+        store.settle(claimed(store), read(confidence))
+    receive(store, b"not read", came("P7"))
+    for order in JobOrder:
+        for limit in (1, 2, 3, 7, 8):
+            forth, back = walked(store, order, limit)
+            assert forth == back == ids(store, order)
+    assert ids(store, JobOrder.CONFIDENCE) == ["P3", "P6", "P0", "P2", "P4", "P5", "P1"]
+    assert walked(store, JobOrder.CONFIDENCE, 2, sender="SCANNER")[0] == ids(store, JobOrder.CONFIDENCE)
+
+
+def test_a_stretch_of_time_has_a_beginning_and_no_end_of_its_own(store: Store) -> None:
+    settled(store, held())
+    (job,) = store.jobs()
+    assert ids(store, received_from=job.received_at) == [job.arrival.order.patient.patient_id]
+    assert ids(store, received_to=job.received_at) == []
+    assert ids(store, received_from=job.received_at + timedelta(microseconds=1)) == []
+    assert ids(store, received_to=job.received_at + timedelta(microseconds=1)) != []
+    assert (
+        ids(store, received_from=datetime(1990, 1, 1, tzinfo=UTC), received_to=datetime(2990, 1, 1, tzinfo=UTC)) != []
+    )
+    assert ids(store, received_from=datetime(2990, 1, 1, tzinfo=UTC)) == []
+
+
+@pytest.mark.parametrize("cursor", ["x", "c1", "a", "a1_2", "aNone", "a1.5", "b" + "9" * 40, "a1;DROP"])
+def test_a_cursor_of_somebody_elses_is_refused(store: Store, cursor: str) -> None:
+    with pytest.raises(Refused, match="cursor"):
+        store.worklist.page(JobQuery(), JobOrder.NEWEST, cursor, 10)
+
+
+def test_who_is_identified_is_found_by_the_new_name_only(store: Store) -> None:
+    job_id = settled(store, held())
+    store.identify(job_id, Order(patient=Patient("0815", name="Roe^Richard")), "a person")
+    assert ids(store, words="roe") == ids(store, patient="0815") == ["0815"]
+    assert ids(store, words="doe") == ids(store, patient="4711-0815") == []
+
+
+def test_what_the_page_itself_says_is_found_once_it_is_read(store: Store) -> None:
+    receive(store, b"1", replace(arrival(), order=None))
+    assert ids(store) == [""]
+    told = Order(patient=Patient("99", name="Nine^Nora"))
+    store.settle(claimed(store), replace(read(0.9), order=told))
+    assert ids(store, words="nora") == ["99"]
+
+
+def test_a_line_counts_documents_and_names_the_least_sure_page(store: Store) -> None:
+    two = tuple(PageResult(n, Verdict.DIGITIZED, summary=f'{{"confidence":0.{n}}}', recording_npz=b"x") for n in (7, 5))
+    receive(store, b"1")
+    store.settle(claimed(store), Outcome(State.DIGITIZED, pages=two, documents=(document(), _second())))
+    (row,) = store.worklist.page(JobQuery(), JobOrder.NEWEST, "", 10).rows
+    assert (row.pages, row.confidence) == (2, 0.5)
+    assert (row.documents.queued, row.documents.delivered, row.documents.parked) == (2, 0, 0)
+
+
+def _second() -> Document:
+    return Document(DocumentKind.AECG, "ehr", "aecg-1", 1, b"<aecg/>")
+
+
+def test_the_states_are_counted_as_jobs_move(store: Store) -> None:
+    settled(store, digitized(), b"1")
+    job_id = settled(store, held(), b"2")
+    settled(store, digitized(document()), b"3")
+    receive(store, b"4")
+    receive(store, b"4")  # the same again is no other job
+    assert store.looking.moments(24, 30).states == dict(store.counts())
+    store.retry(job_id, "a person")
+    assert store.looking.moments(24, 30).states == dict(store.counts())
+    store.settle(claimed(store), held())
+    store.give_up(job_id, "a person", "no")
+    assert store.looking.moments(24, 30).states == dict(store.counts())
+
+
+def test_pages_are_counted_by_hour_and_by_confidence(store: Store) -> None:
+    for number, confidence in enumerate((0.0, 0.31, 0.34, 1.0)):
+        receive(store, str(number).encode())
+        store.settle(claimed(store), read(confidence))
+    seen = store.looking.moments(24, 30)
+    assert sum(pages["digitized"] for pages in seen.hours.values()) == 4
+    assert {bin: count for bin, count in enumerate(seen.confidence) if count} == {0: 1, 6: 2, 19: 1}
+    assert 0 < seen.free_mb < seen.total_mb
