@@ -14,6 +14,7 @@ from torch import nn
 from pipeline.errors import WeightsError
 from pipeline.networks.manifest import WEIGHTS, Weights, load_state, manifest
 from pipeline.networks.row import RowNetwork, RowOptions
+from pipeline.networks.thumbnail import SIDE
 
 Arguments = dict[str, int | float | str | bool | list[int]]
 
@@ -26,8 +27,14 @@ class Loaded:
     weights: Weights
 
 
-def build_source(classes: int, degradations: int, encoder: str = "efficientnet_b5") -> nn.Module:
-    """EfficientNet-B5: logits (N, classes + degradations) of what thumbnail.compose makes of a page, RGB -1..1."""
+def build_source(classes: int, degradations: int, encoder: str = "efficientnet_b5", side: int = SIDE) -> nn.Module:
+    """EfficientNet-B5: logits (N, classes + degradations) of what thumbnail.compose makes of a page, RGB -1..1.
+
+    side: of the picture, pixels. The network takes any, but knows only the one it was trained on: the argument is there
+    so that the manifest keeps it.
+    """
+    if side < 96:
+        raise ValueError(f"a picture of {side} pixels has no room for a thumbnail and three places")
     return timm.create_model(encoder, pretrained=False, num_classes=classes + degradations)
 
 

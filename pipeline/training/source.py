@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.networks.thumbnail import BUSY, compose
+from pipeline.networks.build import Arguments
+from pipeline.networks.thumbnail import BUSY, SIDE, compose
 from pipeline.recording import Degradation, Source, UInt8
 from pipeline.synth.other import render_not_an_ecg
 from pipeline.training.loop import Arrays, Task, train
@@ -30,7 +32,7 @@ NO_ECG = KINDS.index(Source.NOT_AN_ECG)
 NO_ECG_SHARE = 0.12
 NO_ECG_SEED = 40_000_000  # training pages that are no ECG start here, those for judging a million further
 KEPT = 48  # pages that are no ECG a worker remembers
-REFRESHED = 0.05  # of their visits bring a new one: drawing a page costs as much as twenty samples
+REFRESHED = 0.3  # of their visits bring a new one: drawing one costs about as much as learning from one
 CROPPED = 0.12  # of a side at most
 SEVERITY_WEIGHT = 2.0
 PRIOR = -2.0  # the logit of 0.12, the mean severity: most pages lack most degradations
@@ -57,7 +59,7 @@ class Others:
 
 @dataclass(frozen=True)
 class SourceTask(Task):
-    """A sample: uint8 (3, 456, 456); int64 class; float32 (9,) severities, NaN where they are not known."""
+    """A sample: uint8 (3, side, side); int64 class; float32 (9,) severities, NaN where they are not known."""
 
     others: Others = field(default_factory=Others)
 
@@ -82,7 +84,8 @@ class SourceTask(Task):
             image = _cropped(set_upright(image, int(rng.integers(8)) if rng.random() < 0.5 else 0), rng)
             busy = tuple(np.clip(np.array(BUSY) + rng.normal(0, 0.12, 3), 0, 1).tolist())
         # no other disturbance: brightness, blur and grain are what this network is asked about
-        return compose(image, busy).transpose(2, 0, 1), np.int64(kind), severities  # type: ignore[return-value]
+        picture = compose(image, busy, int(cast(int, self.arguments["side"])))
+        return picture.transpose(2, 0, 1), np.int64(kind), severities  # type: ignore[return-value]
 
     def loss(self, output: Tensor, targets: Sequence[Tensor]) -> Tensor:
         output = output.float()
@@ -119,12 +122,14 @@ def _cropped(image: UInt8, rng: np.random.Generator) -> UInt8:
 def main() -> None:
     parser = parser_of(__doc__, batch=8)
     parser.add_argument("--encoder", default=ENCODER, help="of timm; efficientnet_b0 learns eight times as fast")
+    parser.add_argument("--side", type=int, default=SIDE, help="of the picture a page is shown as, pixels")
     given = parser.parse_args()
-    train(task(given.encoder), options_of(given))
+    train(task(given.encoder, given.side), options_of(given))
 
 
-def task(encoder: str = ENCODER) -> SourceTask:
-    return SourceTask("source", {"classes": len(KINDS), "degradations": len(Degradation), "encoder": encoder})
+def task(encoder: str = ENCODER, side: int = SIDE) -> SourceTask:
+    outputs: Arguments = {"classes": len(KINDS), "degradations": len(Degradation)}
+    return SourceTask("source", outputs | {"encoder": encoder, "side": side})
 
 
 if __name__ == "__main__":

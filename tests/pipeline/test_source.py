@@ -1,4 +1,4 @@
-"""Kinds of pages are told apart, and what is no ECG is refused."""
+"""Without weights: kinds of pages are told apart by rules, and only what shows nothing of an ECG is refused."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def test_refuses_letters_forms_and_pictures() -> None:
     for seed in range(100, 124):
         page = render_not_an_ecg(seed)
         guess = classify(page.image, page.dpi)
-        assert (guess.source is Source.NOT_AN_ECG) == (guess.not_an_ecg > 0.5)
+        assert guess.source is not Source.NOT_AN_ECG or guess.not_an_ecg > 0.9
         refused += guess.source is Source.NOT_AN_ECG
-    # the rest, such as empty ECG paper and charts of curves, is left to the stages that look for rows of leads
-    assert refused >= 12
+    # the rest, such as faxes, empty ECG paper and charts of curves, is left to the stages that look for rows of leads
+    assert refused >= 8
 
 
 def test_takes_no_ecg_without_a_grid_for_something_else(signals: Float32) -> None:
@@ -70,3 +70,11 @@ def test_gives_every_degradation_a_severity_between_0_and_1(signals: Float32) ->
 @pytest.mark.parametrize("value", [0, 255])
 def test_takes_an_empty_page_for_no_ecg(value: int) -> None:
     assert classify(np.full((500, 700, 3), value, np.uint8)).source is Source.NOT_AN_ECG
+
+
+def test_takes_the_hardest_photographs_and_faxes_for_ecgs(signals: Float32) -> None:
+    worst = Wear(shadow=1.0, colour_cast=1.0, low_contrast=1.0, noise=1.0, blur=1.0)
+    photo = PageSpec(camera=Camera(tilt_deg=(15.0, 10.0)), wear=worst, source=Source.PHOTO_OF_PAPER)
+    for seed in range(2):
+        pages = (render(signals, 500, photo, seed).page, faxed_page(signals, 500, seed, fine=False).page)
+        assert all(classify(page.image, page.dpi).source is not Source.NOT_AN_ECG for page in pages)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from pipeline.networks.thumbnail import CROP, GROUND, SIDE, THUMB_H, compose, places
+from pipeline.networks.thumbnail import BUSY, GROUND, SIDE, compose, places
 
 RNG = np.random.default_rng(0)
+CROP = 152
+THUMB_H = 304
 
 
 def half_busy(height, width):
@@ -65,3 +67,11 @@ def test_a_page_smaller_than_a_place_is_shown_whole_with_ground_beside():
     out = compose(np.full((60, 50, 3), 9, np.uint8))[THUMB_H:]
     assert (out[:60, :50] == 9).all()
     assert (out[60:, :CROP] == GROUND).all()
+
+
+def test_a_smaller_picture_has_the_same_parts():
+    image = half_busy(900, 1300)
+    out = compose(image, side=192)
+    assert out.shape == (192, 192, 3)
+    for i, (y, x) in enumerate(places(image, BUSY, 64)):
+        assert (out[128:, i * 64 : (i + 1) * 64] == image[y : y + 64, x : x + 64]).all()

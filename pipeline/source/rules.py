@@ -1,8 +1,8 @@
-"""Which kind of image a page is, how it was damaged, and whether it is an ECG at all.
+"""Plain statistics of a page: what kind it looks like, how it was damaged, and what on it speaks for an ECG.
 
-A classical first version: a handful of measured features and rules. It knows an ECG by its grid or by its traces, and a
-fax, a render, a scan and a photograph by their grey levels and their light. It cannot tell a screen from paper, nor
-creases; those kinds it never names, and their severities it leaves at 0.
+The way without a network, and a second opinion beside it. Rules know a fax, a render, a scan and a photograph by their
+grey levels and their light. They cannot tell a screen from paper, nor creases; those kinds they never name, and their
+severities they leave at 0.
 """
 
 from __future__ import annotations
@@ -23,22 +23,10 @@ RULING_PX = 0.8e6  # of the page on which a grid is looked for: enough to see th
 STROKES_PX = 1100  # longer side of the page on which traces are looked for: a trace is 1 to 2 pixels wide
 RULED = 3.0  # evidence of lines in the weaker direction; 1 in 100 letters, forms and tables reaches it
 TRACES = 0.3  # summed widths of wave-like strokes, in page lengths: 1 in 5 letters, charts and pictures reaches it
-
-
-@dataclass(frozen=True)
-class SourceGuess:
-    """source: the likeliest kind; score: 0..1, how sure. not_an_ecg: 0..1. degradations: 0..1 each, as Degradation.
-
-    source is NOT_AN_ECG where not_an_ecg is above 0.5.
-    """
-
-    source: Source
-    score: float
-    not_an_ecg: float
-    degradations: tuple[float, ...]
-
-    def severity(self, of: Degradation) -> float:
-        return self.degradations[tuple(Degradation).index(of)]
+ONE_BIT = 0.995  # share of pure black and white from which a page has one bit a pixel
+BLANK = 0.9999  # share of one colour that leaves no ink for as much as a row of traces
+FAX_DPI = (198.0, 210.0)  # across: 204 in the standard, 200 in many files
+RATIO_OFF = 0.06  # of the resolutions down and across from the standard's, as files round them
 
 
 @dataclass(frozen=True)
@@ -59,16 +47,34 @@ class Look:
     contrast: float
     softness: float
 
+    @property
+    def one_bit(self) -> bool:
+        return self.two_tone > ONE_BIT
 
-def classify(image: UInt8, dpi: tuple[float, float] | None = None) -> SourceGuess:
-    """The kind of a page. image: uint8 (H, W, 3) RGB; dpi: (x, y) as the file says, None where it is silent."""
-    look = measure(image)
-    not_an_ecg = _not_an_ecg(image, dpi)
-    severities = _severities(look)
-    if not_an_ecg > 0.5:
-        return SourceGuess(Source.NOT_AN_ECG, not_an_ecg, not_an_ecg, severities)
-    source, score = _kind(look, dpi)
-    return SourceGuess(source, score, not_an_ecg, severities)
+    @property
+    def blank(self) -> bool:
+        return self.commonest > BLANK
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What on a page speaks for an ECG.
+
+    ruled: evidence of evenly spaced lines in the direction that shows less of them. traces: summed widths, in page
+    lengths, of strokes that are wide, thin and not straight.
+    """
+
+    ruled: float
+    traces: float
+
+    @property
+    def not_an_ecg(self) -> float:
+        """0..1: high where there is neither a grid nor anything like a trace: letters, forms, tables, pictures."""
+        return 0.02 if self.ruled > RULED else float(1 / (1 + (max(self.traces, 1e-3) / TRACES) ** 3))
+
+    def fewer_than(self, traces: float) -> bool:
+        """Whether there is no ruling, and less like a trace than this."""
+        return self.ruled <= RULED and self.traces < traces
 
 
 def measure(image: UInt8) -> Look:
@@ -80,14 +86,13 @@ def measure(image: UInt8) -> Look:
     level = float(np.median(light))
     flat = _plane(light)
     ink = float(np.percentile(grey, 0.5))
-    sample = np.ascontiguousarray(image[::3, ::3])
+    sample = _sample(image)
     codes = (sample[..., 0].astype(np.int32) << 16) + (sample[..., 1].astype(np.int32) << 8) + sample[..., 2]
     _, counts = np.unique(codes, return_counts=True)
-    extreme = np.all((sample < 12) | (sample > 243), axis=2) & (np.ptp(sample, axis=2) < 12)
     low, high = np.percentile(flat, [3, 97])
     noise, softness = _texture(image)
     return Look(
-        two_tone=float(extreme.mean()),
+        two_tone=_two_tone(image),
         commonest=float(counts.max() / counts.sum()),
         chroma=float(np.median(np.ptp(paper, axis=2)) / max(level, 1.0)),
         gradient=float((high - low) / max(high, 1.0)),
@@ -96,6 +101,16 @@ def measure(image: UInt8) -> Look:
         contrast=float(np.clip((level - ink) / max(level, 1.0), 0, 1)),
         softness=softness,
     )
+
+
+def _sample(image: UInt8) -> UInt8:
+    return np.ascontiguousarray(image[::3, ::3])
+
+
+def _two_tone(image: UInt8) -> float:
+    """Share of pure black and white."""
+    sample = _sample(image)
+    return float((np.all((sample < 12) | (sample > 243), axis=2) & (np.ptp(sample, axis=2) < 12)).mean())
 
 
 def _shrunk(image: UInt8, longer_px: int) -> UInt8:
@@ -132,7 +147,7 @@ def _texture(image: UInt8) -> tuple[float, float]:
     return noise, float(np.clip(2 * tall / max(steep, 1.0), 1.0, 20.0))
 
 
-def _severities(look: Look) -> tuple[float, ...]:
+def severities_of(look: Look) -> tuple[float, ...]:
     """In the order of Degradation; what is not measured is 0."""
     measured = {
         Degradation.SHADOW: look.gradient / 0.5,
@@ -145,8 +160,8 @@ def _severities(look: Look) -> tuple[float, ...]:
     return tuple(float(np.clip(measured.get(d, 0.0), 0.0, 1.0)) for d in Degradation)
 
 
-def _kind(look: Look, dpi: tuple[float, float] | None) -> tuple[Source, float]:
-    if look.two_tone > 0.995:
+def kind_of(look: Look, dpi: tuple[float, float] | None) -> tuple[Source, float]:
+    if look.one_bit:
         standard = dpi is not None and dpi[1] / dpi[0] < 0.7
         return (Source.FAX_STANDARD if standard else Source.FAX_FINE), 0.9
     grey = look.chroma < 0.012
@@ -163,16 +178,21 @@ def _kind(look: Look, dpi: tuple[float, float] | None) -> tuple[Source, float]:
     return (Source.BW_SCAN if grey else Source.COLOUR_SCAN), 0.6
 
 
-def _not_an_ecg(image: UInt8, dpi: tuple[float, float] | None) -> float:
-    """High where there is neither a grid nor anything like a trace: letters, forms, tables, pictures."""
-    if _ruled(image, dpi) > RULED:
-        return 0.02
-    traces = _traces(_square(image, dpi))
-    return float(1 / (1 + (max(traces, 1e-3) / TRACES) ** 3))
+def fax_of(image: UInt8, dpi: tuple[float, float] | None) -> Source | None:
+    """Which fax a page is by its file's resolution and its one bit a pixel; None where it is none or does not say."""
+    if dpi is None or not FAX_DPI[0] <= dpi[0] <= FAX_DPI[1] or _two_tone(image) <= ONE_BIT:
+        return None
+    ratio = dpi[1] / dpi[0]
+    if abs(ratio - 98 / 204) < RATIO_OFF:
+        return Source.FAX_STANDARD
+    return Source.FAX_FINE if min(abs(ratio - lines / 204) for lines in (196, 391)) < RATIO_OFF else None
+
+
+def signs(image: UInt8, dpi: tuple[float, float] | None) -> Signs:
+    return Signs(_ruled(image, dpi), _traces(image, dpi))
 
 
 def _ruled(image: UInt8, dpi: tuple[float, float] | None) -> float:
-    """Evidence of evenly spaced lines in the direction that shows less of them."""
     shrink = min(1.0, float(np.sqrt(RULING_PX / (image.shape[0] * image.shape[1]))))
     page = _shrunk(image, round(max(image.shape[:2]) * shrink))
     found = ruling.windows(ruling.darkness(page))
@@ -182,9 +202,8 @@ def _ruled(image: UInt8, dpi: tuple[float, float] | None) -> float:
     return 0.0 if lines is None else min(line.score for line in lines)
 
 
-def _traces(image: UInt8) -> float:
-    """Summed widths, in page lengths, of strokes that are wide, thin and not straight."""
-    page = _shrunk(image, STROKES_PX)
+def _traces(image: UInt8, dpi: tuple[float, float] | None) -> float:
+    page = _shrunk(_square(image, dpi), STROKES_PX)
     longer = max(page.shape[:2])
     brightest = page.max(axis=2).astype(np.float32)
     dark = ruling.smooth(brightest, 2.0) - brightest

@@ -1,0 +1,66 @@
+"""The trained reader of the kind of a page: a picture of it in, probabilities of kinds and severities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from pipeline.errors import WeightsError
+from pipeline.networks import Loaded, Weights
+from pipeline.networks.thumbnail import BUSY, SIDE, compose
+from pipeline.recording import Source, UInt8
+
+# the page's own pixels at other places: a stamp or a signature may fill one of them, hardly one of each
+VIEWS = (BUSY, (0.97, 0.7, 0.3))
+
+
+@dataclass(frozen=True)
+class SourceReading:
+    """probabilities: of each Source, summing to 1. severities: 0..1 of each Degradation; in the order of the enums."""
+
+    probabilities: tuple[float, ...]
+    severities: tuple[float, ...]
+
+    def probability(self, of: Source) -> float:
+        return self.probabilities[tuple(Source).index(of)]
+
+
+class Reader(Protocol):
+    """Whatever tells kinds of pages apart by looking at them."""
+
+    def read(self, image: UInt8) -> SourceReading:
+        """Of a page, uint8 (H, W, 3) RGB."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class SourceReader:
+    """The source network. side: of the pictures it was trained on, pixels, as its row in the manifest says."""
+
+    network: torch.nn.Module
+    side: int = SIDE
+    device: str = "cpu"
+
+    @classmethod
+    def of(cls, loaded: Loaded) -> SourceReader:
+        return cls(loaded.network.to(memory_format=torch.channels_last), _side(loaded.weights))  # type: ignore[call-overload]
+
+    def read(self, image: UInt8) -> SourceReading:
+        pictures = np.stack([compose(image, busy, self.side) for busy in VIEWS])
+        with torch.inference_mode():
+            pixels = torch.from_numpy(pictures.transpose(0, 3, 1, 2)).to(self.device).float() / 127.5 - 1
+            logits = self.network(pixels.contiguous(memory_format=torch.channels_last)).float()
+            kinds = logits[:, : len(Source)].softmax(dim=1).mean(dim=0)
+            severities = logits[:, len(Source) :].sigmoid().mean(dim=0)
+        return SourceReading(tuple(kinds.tolist()), tuple(severities.tolist()))
+
+
+def _side(weights: Weights) -> int:
+    """Of the pictures a network was trained on. Raises WeightsError where its row of the manifest says nonsense."""
+    side = weights.arguments.get("side", SIDE)
+    if not isinstance(side, int):
+        raise WeightsError(f"side = {side!r} of the weights {weights.file} is no number of pixels")
+    return side
