@@ -60,7 +60,8 @@ def main() -> None:
 @app.command()
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run the gateway until SIGTERM or Ctrl-C."""
-    from gateway.app import Gateway, configure_process
+    from gateway.app import Gateway
+    from gateway.process import configure_process
 
     settings = load(config)
     configure_process(settings)
