@@ -85,24 +85,22 @@ def _followed(
     seen = None if network is None else _seen(network, image, page, px_mm)
     if start is None or found is None:
         return seen
-    if network is not None and seen is None and found.strength < CHANCE:
+    if seen is not None:
+        return found if _better(found, seen) else seen
+    if network is not None and found.strength < CHANCE:
         return None
-    if seen is not None and not _better(found, seen, page):
-        return seen
     other = start.follow(page, lattice.SUPPLE)
-    if other.strength > found.strength + 0.01:
-        found = other
-    return found if seen is None or _better(found, seen, page) else seen
+    return other if other.strength > found.strength + 0.01 else found
 
 
-def _better(found: Found, seen: Found, page: Working) -> bool:
+def _better(found: Found, seen: Found) -> bool:
     """Whether the lattice of the lines is to be kept beside the network's: that explains no more of what is printed.
 
     Where lines are hardly more than chance, following them fits them to the ink of anything: that proves nothing.
     """
     if found.strength < CHANCE and seen.strength > found.strength:
         return False
-    return _explains(found, page) >= _explains(seen, page) - AS_WELL
+    return found.explains >= seen.explains - AS_WELL
 
 
 def _seen(network: nn.Module, image: UInt8, page: Working, px_mm: tuple[float, float] | None) -> Found | None:
@@ -121,15 +119,8 @@ def _seen(network: nn.Module, image: UInt8, page: Working, px_mm: tuple[float, f
     straight = page.drawn_at((pitch[0] / float(page.scale[0]), pitch[1] / float(page.scale[1])))
     fit = lattice.refine(rough, page.ink, straight, lattice.NODE_MM, lattice.CLOSE, near=True)
     lined = lines.strength(fit, page)
-    by_phase, by_lines = (Found(way, straight, max(sure, lined)) for way in (rough, fit))
-    return by_lines if lined > ENOUGH and _explains(by_lines, page) > _explains(by_phase, page) else by_phase
-
-
-def _explains(found: Found, page: Working) -> float:
-    """How well a lattice explains what is printed over the page, 0..1."""
-    inside = page.inside(found.fit.nodes_px)
-    fit = lattice.explained(found.fit, page.ink, found.px_mm).min(axis=0)[inside]
-    return float(np.clip(fit, 0.0, 1.0).mean()) if inside.any() else 0.0
+    by_phase, by_lines = (Found(way, page, straight, max(sure, lined)) for way in (rough, fit))
+    return by_lines if lined > ENOUGH and by_lines.explains > by_phase.explains else by_phase
 
 
 def _agrees(pitch_px: tuple[float, float], px_mm: tuple[float, float]) -> bool:

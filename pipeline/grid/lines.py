@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -57,14 +58,22 @@ class Working:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """A lattice in working pixels. px_mm: at which it was drawn straight.
+    """A lattice in the pixels of a page. px_mm: at which it was drawn straight.
 
     strength: 0..1, the share of the page's nodes around which both families of lines were seen.
     """
 
     fit: lattice.Lattice
+    page: Working
     px_mm: tuple[float, float]
     strength: float
+
+    @cached_property
+    def explains(self) -> float:
+        """How well the lattice explains what is printed over the page, 0..1."""
+        inside = self.page.inside(self.fit.nodes_px)
+        fit = lattice.explained(self.fit, self.page.ink, self.px_mm).min(axis=0)[inside]
+        return float(np.clip(fit, 0.0, 1.0).mean()) if inside.any() else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +87,7 @@ class Start:
     def follow(self, page: Working, plates: tuple[tuple[float, float], ...] = lattice.STEADY) -> Found:
         """The lattice that the lines lead to from here."""
         fit = lattice.refine(self.rough, page.ink, self.px_mm, self.comb_mm, plates)
-        return Found(fit, self.px_mm, strength(fit, page))
+        return Found(fit, page, self.px_mm, strength(fit, page))
 
 
 def start(page: Working, px_mm: tuple[float, float] | None) -> Start | None:
