@@ -20,6 +20,8 @@ from tests.browser import CHROMIUM, DESK, Watch, chromium, pictures_folder
 from tests.flow.mllp_receiver import Receiver
 from tests.flow.processes import PATIENCE_S, GatewayProcess, free_port, wait_for
 
+expect.set_options(timeout=120_000)  # the machine may be busy with other things
+
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
 
 # No page is sure enough for this gateway: every one waits for a person who approves it.
@@ -100,7 +102,7 @@ def watch() -> Watch:
 def page(window: Window, watch: Watch) -> Iterator[Page]:
     with chromium() as browser:
         page = browser.new_page(viewport=DESK)  # type: ignore[arg-type]
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(120_000)
         watch.on(page, window.base)
         yield page
 

@@ -28,8 +28,8 @@ export function barChart({ label, bars, names, tick = 1 }) {
     if (at % tick === 0) svg.append(s("text", { x: (at + 0.5) * step, y: HEIGHT - 7, "text-anchor": "middle" }, bar.words));
   });
   svg.append(s("line", { class: "axis", x1: 0, x2: WIDTH, y1: HEIGHT - FOOT, y2: HEIGHT - FOOT }));
-  return [svg, h("table", { class: "unseen" },
+  return [svg, h("div", { class: "unseen" }, h("table", {},
     h("caption", {}, label),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Range"), names.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, bars.map((bar) => h("tr", {}, h("th", { scope: "row" }, bar.words), bar.parts.map(([, value]) => h("td", {}, value))))))];
+    h("tbody", {}, bars.map((bar) => h("tr", {}, h("th", { scope: "row" }, bar.words), bar.parts.map(([, value]) => h("td", {}, value)))))))];
 }

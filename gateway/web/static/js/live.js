@@ -8,6 +8,7 @@
 import { ROOT } from "./api.js";
 
 const SETTLE_MS = 400;
+const REST_MS = 2000; // between two redraws of a busy gateway's page
 const TOUCHES = ["pointerdown", "pointermove", "keydown", "wheel", "touchstart"];
 
 const minutes = Number(document.querySelector('meta[name="session-minutes"]')?.content ?? 30);
@@ -26,10 +27,13 @@ export function follow({ names, refresh, everySeconds = null, concerns = () => t
   const show = (words, kind) => {
     if (lamp) Object.assign(lamp, { textContent: words, className: `chip ${kind}` });
   };
-  const soon = () => (timer ??= setTimeout(() => {
+  let drawnAt = 0;
+  const draw = () => {
     timer = null;
+    drawnAt = Date.now();
     refresh();
-  }, SETTLE_MS));
+  };
+  const soon = () => (timer ??= setTimeout(draw, Math.max(SETTLE_MS, drawnAt + REST_MS - Date.now())));
   const connect = () => {
     source = new EventSource(`${ROOT}/events`);
     for (const name of names) {

@@ -24,6 +24,7 @@ export const KINDS = {
   aecg: "HL7 annotated ECG (aECG)",
   hl7v2: "HL7 v2 ORU^R01",
   pdf: "PDF report",
+  dicom_pdf: "PDF report in a DICOM object",
   csv: "CSV samples",
   wfdb: "WFDB record",
   edf: "EDF+ file",

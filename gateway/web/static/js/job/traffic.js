@@ -55,7 +55,7 @@ export async function drawDocuments(host, job_id, number) {
     return h("tr", {},
       h("td", {}, h("strong", {}, KINDS[item.kind] ?? plain(item.kind))),
       h("td", {}, item.file_name),
-      h("td", {}, item.sent_to.length ? `sent to ${item.sent_to.join(", ")}` : ""),
+      h("td", {}, item.sent_to.length ? `sent to ${[...new Set(item.sent_to)].join(", ")}` : ""),
       h("td", {}, h("div", { class: "buttons" },
         viewable(item) && h("button", { type: "button", class: "small", onclick: () => show(view, item, url) }, "View"),
         h("a", { class: "button small", href: url, download: item.file_name }, "Download"))));

@@ -30,7 +30,7 @@ function drawTiles(board) {
   const figure = (number) => number.toLocaleString("en", { maximumFractionDigits: 1 });
   put(one("#tiles"),
     tile(figure(board.pages_per_hour), "pages per hour"),
-    tile(figure(board.waiting), board.oldest_waiting_s === null ? "pages wait to be read" : `pages wait, the oldest ${span(board.oldest_waiting_s)}`, "", "/?state=received"),
+    tile(figure(board.waiting), board.oldest_waiting_s === null ? "waiting to be read" : `waiting to be read, the oldest for ${span(board.oldest_waiting_s)}`, "", "/?state=received"),
     tile(figure(board.states.held ?? 0), "held for a person", board.states.held ? "warn" : "", "/?state=held"),
     tile(figure(queued), "documents on their way", "", "/?state=digitized"),
     tile(down, down === 1 ? "destination does not answer" : "destinations do not answer", down ? "bad" : ""),
@@ -118,22 +118,21 @@ async function loadParked(more = false) {
 }
 
 function drawParked() {
-  const acts = may("reviewer");
-  put(one("#parked-buttons"), acts && parked.length ? [
+  put(one("#parked-buttons"), parked.length ? [
     h("button", { type: "button", class: "small", disabled: !chosen.size, onclick: () => resend([...chosen]) }, chosen.size ? `Send ${chosen.size} again` : "Send chosen again"),
     h("button", { type: "button", class: "small", onclick: () => resend(null) }, "Send all again"),
   ] : null);
   if (!parked.length) return put(one("#parked"), h("p", { class: "hint" }, "No message is parked."));
   return put(one("#parked"), h("table", {},
     h("caption", { class: "unseen" }, "Messages that will not go without a person, the oldest first"),
-    h("thead", {}, h("tr", {}, acts && h("th", {}, h("span", { class: "unseen" }, "Choose")), ["No.", "Destination", "Document", "Queued", "Attempts", "Reason", "Job"].map((words) => h("th", { scope: "col" }, words)))),
+    h("thead", {}, h("tr", {}, h("th", {}, h("span", { class: "unseen" }, "Choose")), ["No.", "Destination", "Document", "Queued", "Attempts", "Reason", "Job"].map((words) => h("th", { scope: "col" }, words)))),
     h("tbody", {}, parked.map((row) => h("tr", {},
-      acts && h("td", {}, h("input", { type: "checkbox", "aria-label": `Choose message ${row.delivery_id}`, checked: chosen.has(row.delivery_id), onclick: (event) => choose(row.delivery_id, event.shiftKey) })),
+      h("td", {}, h("input", { type: "checkbox", "aria-label": `Choose message ${row.delivery_id}`, checked: chosen.has(row.delivery_id), onclick: (event) => choose(row.delivery_id, event.shiftKey) })),
       h("td", {}, row.delivery_id), h("td", {}, row.destination), h("td", {}, KINDS[row.kind] ?? plain(row.kind)), h("td", {}, moment(row.queued_at)),
       h("td", { class: "number" }, row.attempts), h("td", {}, row.why || plain(row.code), row.response && h("p", {}, h("small", { class: "mono" }, row.response))),
       h("td", {}, h("a", { href: `/jobs/${row.job_id}` }, row.job_id.slice(0, 8))))))),
     cursor && h("p", {}, h("button", { type: "button", class: "small", onclick: () => tried(() => loadParked(true)) }, "Show more")),
-    acts && h("p", { class: "hint" }, "Hold Shift to choose all from the last one chosen to this one."));
+    h("p", { class: "hint" }, "Hold Shift to choose all from the last one chosen to this one."));
 }
 
 let last = null;
@@ -160,6 +159,8 @@ function resend(ids) {
   });
 }
 
-const refresh = () => tried(() => Promise.all([load(), loadParked()]));
+const reviewer = may("reviewer");
+one("#parked-card").hidden = !reviewer;
+const refresh = () => tried(() => Promise.all([load(), reviewer && loadParked()]));
 refresh();
 follow({ names: ["job", "delivery", "dashboard"], refresh, everySeconds: EVERY_S, lamp: one("#lamp") });
