@@ -41,6 +41,7 @@ STRANGE = {
 }
 NOMINAL = {"mm/s": SPEEDS_MM_S, "mm/mV": GAINS_MM_MV, "cm/mV": GAINS_CM_MV}
 UNIT_FOUND, NUMBER_FOUND = 0.6, 0.55  # correlation in a strange font; random strokes reach 0.65 and 0.6, not together
+DIGIT_FOUND = 0.72  # of a number of one digit: an s looks like a 5
 BOTH_FOUND = 1.32  # their sum
 UNIT_NEAR = 0.12  # to the best unit: those whose numbers are read as well
 UNIT_CLEAR, NUMBER_CLEAR = 0.02, 0.04  # by which the best unit with its number, and the number, must beat another
@@ -201,7 +202,8 @@ def _reading(laid: Float32, unit: str, fits: Sequence[_Fit]) -> _Reading:
     number = max(weighed, key=lambda text: weighed[text])
     rival = max((w for text, w in weighed.items() if float(text) != float(number)), default=0.0)
     both = fits[0].found + numbers[number]
-    sure = number in NOMINAL[unit] and numbers[number] >= NUMBER_FOUND and both >= BOTH_FOUND
+    enough = NUMBER_FOUND if len(number) > 1 else DIGIT_FOUND
+    sure = number in NOMINAL[unit] and numbers[number] >= enough and both >= BOTH_FOUND
     return _Reading(
         unit, number, both, sure and fits[0].found >= UNIT_FOUND and weighed[number] - rival >= NUMBER_CLEAR
     )
