@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.config import Config, DicomDestination, DicomScpSection, advice, check_config
+from gateway.config import Config, DicomDestination, DicomScpSection, WebSection, advice, check_config
 from gateway.deliver.dicom_scu import DicomScu
 from gateway.deliver.reach import check_peers
-from gateway.errors import GatewayError, Refused, TryAgain
+from gateway.errors import ConfigError, GatewayError, Refused, TryAgain
 from gateway.store import Store
+from gateway.web.listener import open_listener
 from pipeline.errors import WeightsError
 
 ASK_OURSELVES_S = 5.0  # a listener on this machine answers at once or is none
+HEALTHY = b'{"ok":true}'  # what a window says at /healthz
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, and where that is reached from here
 
 
@@ -37,6 +41,8 @@ def check_all(config: Config, *, peers: bool) -> list[Line]:
     lines += _database(config)
     if config.dicom_scp.enabled:
         lines.append(_port(config.dicom_scp))
+    if config.web.enabled:
+        lines.append(_window(config.web))
     if peers:
         lines += [Line(f"destination {report.name}", report.ok, report.words) for report in check_peers(config)]
     return lines
@@ -118,3 +124,32 @@ def _taken(what: str, settings: DicomScpSection) -> Line:
         words = f"taken by another program, or by a gateway that does not answer this machine as {title}"
         return Line(what, False, words)
     return Line(what, True, f"taken by a listener that answers as {title}: the gateway is running")
+
+
+def _window(web: WebSection) -> Line:
+    """Whether the window can open where it shall, or is open already."""
+    what = f"window on {web.host} port {web.port}"
+    try:
+        open_listener(web).close()
+    except ConfigError as error:
+        if _is_open(web):
+            return Line(what, True, "taken by a window that answers: the gateway is running")
+        return Line(what, False, str(error))
+    return Line(what, True, "can be listened on")
+
+
+def _is_open(web: WebSection) -> bool:
+    host = ANY_ADDRESS.get(web.host, web.host)
+    if web.tls_certificate is None:
+        connection = http.client.HTTPConnection(host, web.port, timeout=ASK_OURSELVES_S)
+    else:
+        # Only whether it is ours is asked, and nothing told; its certificate is for the name that browsers use.
+        anybody = ssl._create_unverified_context()
+        connection = http.client.HTTPSConnection(host, web.port, timeout=ASK_OURSELVES_S, context=anybody)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().read(100) == HEALTHY
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

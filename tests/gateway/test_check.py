@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 import pipeline.networks
-from gateway.check import Line, check_all
+from gateway.check import HEALTHY, Line, check_all
 from gateway.config import Config
 from gateway.intake.dicom_scp import DicomScp
 from gateway.store import Store
@@ -28,7 +30,7 @@ def _light(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> N
 
 def _config(folder: Path, **sections: object) -> Config:
     data = {"folder": folder / "data", "reserve_mb": 0}
-    return Config.model_validate({"data": data, "dicom_scp": {"port": 0}, **sections})
+    return Config.model_validate({"data": data, "dicom_scp": {"port": 0}, "web": {"port": 0}, **sections})
 
 
 def _about(lines: list[Line], what: str) -> Line:
@@ -119,3 +121,32 @@ def test_a_data_folder_that_cannot_be_used_is_told_in_words(
     assert not line.ok
     assert fault.strerror in line.words
     assert str(config.data.folder) in line.words
+
+
+def test_a_window_that_may_not_open_or_whose_port_is_taken_is_a_problem(
+    tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.check.ASK_OURSELVES_S", 0.3)
+    line = _about(check_all(_config(tmp_path, web={"port": taken}), peers=False), "window")
+    assert (line.ok, "cannot be listened on" in line.words) == (False, True)
+    line = _about(check_all(_config(tmp_path, web={"port": 0, "host": "0.0.0.0"}), peers=False), "window")
+    assert (line.ok, "beyond this machine" in line.words) == (False, True)
+
+
+def test_a_window_that_is_open_is_none(tmp_path: Path) -> None:
+    class Healthy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = HEALTHY if self.path == "/healthz" else b""
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        line = _about(check_all(_config(tmp_path, web={"port": server.server_port}), peers=False), "window")
+        server.shutdown()
+    assert (line.ok, "the gateway is running" in line.words) == (True, True)

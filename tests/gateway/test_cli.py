@@ -151,7 +151,7 @@ def test_an_error_is_told_as_it_is(
 
 def _configured(folder: Path) -> tuple[Path, Config]:
     path = folder / "config.toml"
-    path.write_text(f'[data]\nfolder = "{folder}/data"\nreserve_mb = 0\n[dicom_scp]\nport = 0\n')
+    path.write_text(f'[data]\nfolder = "{folder}/data"\nreserve_mb = 0\n[dicom_scp]\nport = 0\n[web]\nport = 0\n')
     return path, load(path)
 
 
