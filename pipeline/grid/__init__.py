@@ -27,6 +27,7 @@ STRETCH = 0.04  # by which the paper's millimetre and the file's may differ: pri
 COMPLETE = 0.8  # share of nodes with lines below which another way of following them is tried
 CHANCE = 0.3  # share of nodes with lines below which they prove nothing where a network sees more, or nothing
 ENOUGH = 0.35  # share of nodes with lines from which following them may place nodes better than the network does
+LEAST = 0.13  # of what is printed that the network's lattice must explain: one drawn on blank paper explains half of it
 AS_WELL = 0.015  # of what is printed: lines that explain less by no more than this are kept, being finer placed
 SURE = 0.6  # length of a node's vectors from which the network is believed to have seen both families of lines
 
@@ -120,7 +121,8 @@ def _seen(network: nn.Module, image: UInt8, page: Working, px_mm: tuple[float, f
     fit = lattice.refine(rough, page.ink, straight, lattice.NODE_MM, lattice.CLOSE, near=True)
     lined = lines.strength(fit, page)
     by_phase, by_lines = (Found(way, page, straight, max(sure, lined)) for way in (rough, fit))
-    return by_lines if lined > ENOUGH and by_lines.explains > by_phase.explains else by_phase
+    best = by_lines if lined > ENOUGH and by_lines.explains > by_phase.explains else by_phase
+    return best if best.explains > LEAST else None
 
 
 def _agrees(pitch_px: tuple[float, float], px_mm: tuple[float, float]) -> bool:

@@ -88,3 +88,12 @@ def test_falls_back_where_the_network_sees_no_ruling_either(monkeypatch: pytest.
     fit = find_grid(blank, (100.0, 100.0), Silent())
     assert fit.known is Known.DPI
     assert fit.strength == 0.0
+
+
+def test_does_not_believe_a_network_that_dreams_lines_on_blank_paper(monkeypatch: pytest.MonkeyPatch) -> None:
+    signals = synthetic_ecg(np.random.default_rng(4), 10.0, 500)
+    page = render(signals, 500, PageSpec(Paper(style=GridStyle.NONE), px_per_mm=4.0), 1)
+    monkeypatch.setattr(fields, "look", lambda *_: told(page, 4.0))
+    fit = find_grid(page.page.image, page.page.dpi, Silent())
+    assert fit.known is Known.DPI
+    assert fit.strength == 0.0
