@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import log
 
@@ -13,7 +13,7 @@ from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Marks, Segment
 from pipeline.layout.borders import Borders, find_borders
-from pipeline.layout.columns import Columns, Spacing, fit_columns
+from pipeline.layout.columns import Columns, Spacing, fit_columns, gap_mm
 from pipeline.layout.ends import Span, row_spans
 from pipeline.layout.marked import Marked, coarse_columns, explained, marked_columns, marked_rows, spans_of
 from pipeline.layout.names import Agreement, Name, agree, name_at, spacing, stands
@@ -99,6 +99,10 @@ def arrange(
     if not fits:
         raise Unreadable(UnreadableCode.NO_LAYOUT, f"{len(rows)} rows of traces fit no known arrangement of leads")
     best = fits[0]
+    if marked is not None and best.columns.count > 1:
+        lead_rows = [row for row in best.rows[: len(best.template.rows)] if row is not None]
+        gap = gap_mm(sheet, find_borders(sheet, lead_rows).blanks, best.columns)
+        best = replace(best, columns=replace(best.columns, gap_mm=gap))
     other = next((fit for fit in fits if fit.template.name != best.template.name), None)
     margin = best.score - other.score if other else best.score
     segments, findings, unnamed = _segments(best, spans, rows, names, speed_mm_s)

@@ -93,7 +93,7 @@ def fit_columns(
         cost += NAME_PLACE_PULL_PER_MM * np.clip(away, 0.0, 10.0)
     i, j = (int(k) for k in np.unravel_index(int(np.argmax(evidence - cost)), evidence.shape))
     found = Columns(count, float(first[i, j]), float(pitch[i, j]), 0.0, float(evidence[i, j]))
-    gap = _gap(sheet, borders.blanks, found)
+    gap = gap_mm(sheet, borders.blanks, found)
     # borders lie in the middle of the gap: the first column begins half a gap after its own
     fitted = Columns(count, found.start_mm + gap / 2, found.pitch_mm, gap, found.evidence)
     return Columns(count, fitted.start_mm + _tick_offset(fitted, ends_mm), fitted.pitch_mm, gap, fitted.evidence)
@@ -108,7 +108,7 @@ def _tick_offset(columns: Columns, ends_mm: tuple[float, float]) -> float:
     return offset
 
 
-def _gap(sheet: Sheet, blanks: Float32, columns: Columns) -> float:
+def gap_mm(sheet: Sheet, blanks: Float32, columns: Columns) -> float:
     """The median width of blank paper around the borders, 0 where traces abut."""
     widths = []
     for k in range(1, columns.count):

@@ -23,7 +23,6 @@ NEAR_MM = 2.0  # how far a found start lies from its column's
 END_WORTH = 0.5  # an end is one of a row, and is worth half a start
 NAMES_SLACK_MM, NAMES_PULL_PER_MM = 0.6, 0.15
 USUAL_S, USUAL_PULL_PER_MM = 10.0, 0.02
-GAP_MIN_MM, GAP_MAX_MM = 0.6, 8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,14 +107,18 @@ def _marked(row: Row, marks: Marks) -> MarkedRow:
 
 
 def spans_of(marked: Marked, inked: Sequence[Span]) -> tuple[Span, ...]:
-    """Where the signal of every row begins and ends: by its points where it has them, else by its ink."""
-    return tuple(
-        Span(
-            m.row.start_mm if len(m.starts) and m.starts[:, 1].max() > 0.3 else span.start_mm,
-            m.row.end_mm if len(m.ends) else span.end_mm,
-        )
-        for m, span in zip(marked.rows, inked, strict=True)
-    )
+    """Where the signal of every row begins and ends: by its points, else by those of the other rows, else by its ink.
+
+    Ink goes on behind the last lead where a pulse is printed there, and the rows of a page end together.
+    """
+    seen = np.concatenate([m.ends for m in marked.rows])
+    usual = float(np.median(seen[:, 0])) if len(seen) > 1 else None
+    spans = []
+    for m, span in zip(marked.rows, inked, strict=True):
+        start = m.row.start_mm if len(m.starts) and m.starts[:, 1].max() > 0.3 else span.start_mm
+        end = m.row.end_mm if len(m.ends) else span.end_mm if usual is None else usual
+        spans.append(Span(start, max(end, start + 1.0)))
+    return tuple(spans)
 
 
 def coarse_columns(marked: Marked, count: int, speed_mm_s: float, names: Spacing | None) -> tuple[float, float]:
@@ -135,15 +138,9 @@ def marked_columns(
     profile = np.asarray(np.mean([m.profile for m in rows], axis=0), np.float32)
     start, pitch = _fitted(*coarse, count, rows)
     evidence = float(np.mean([_at(profile, marked.x0_mm, start + k * pitch) for k in range(count)]))
-    stop = start + count * pitch
-    gap = 0.0
-    if len(ends):
-        own = ends[np.abs(ends[:, 0] - stop) < GAP_MAX_MM + NEAR_MM]
-        if len(own) and own[:, 1].sum() > 0.5:
-            gap = stop - float(np.average(own[:, 0], weights=own[:, 1]))
-    if count == 1:
-        return Columns(1, start, pitch - gap, 0.0, evidence)
-    return Columns(count, start, pitch, gap if GAP_MIN_MM < gap < GAP_MAX_MM else 0.0, evidence)
+    if count == 1 and len(ends):
+        return Columns(1, start, max(float(np.average(ends[:, 0], weights=ends[:, 1])) - start, 1.0), 0.0, evidence)
+    return Columns(count, start, pitch, 0.0, evidence)
 
 
 def _best(
