@@ -46,7 +46,7 @@ class SourceReader:
 
     @classmethod
     def of(cls, loaded: Loaded) -> SourceReader:
-        return cls(loaded.network.to(memory_format=torch.channels_last), _side(loaded.weights))  # type: ignore[call-overload]
+        return cls(loaded.network.to(memory_format=torch.channels_last), _side(loaded.weights))
 
     def read(self, image: UInt8) -> SourceReading:
         pictures = np.stack([compose(image, busy, self.side) for busy in VIEWS])
