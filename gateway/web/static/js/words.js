@@ -61,7 +61,8 @@ export function moment(text, { seconds = false } = {}) {
   if (!text) return h("span", { class: "hint" }, "never");
   const at = new Date(text);
   const day = DAY.format(at).split("/").reverse().join("-");
-  return h("time", { datetime: text, title: text }, `${day} ${(seconds ? SECOND : MINUTE).format(at)}`);
+  return h("time", { datetime: text, title: text },
+    h("span", { class: "whole" }, day), " ", h("span", { class: "whole" }, (seconds ? SECOND : MINUTE).format(at)));
 }
 
 /** "3 min", "2 h", "5 d": how long something lasts. */
