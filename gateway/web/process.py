@@ -38,7 +38,8 @@ def run_web(config: Config, gateway_pid: int, listener: socket.socket) -> None:
     # uvicorn ends at SIGTERM, then raises it again for whoever was there before: the store is to be closed then.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
-    logging.getLogger("uvicorn.error").addFilter(Discreet())
+    for handler in logging.getLogger().handlers:  # not the loggers: a filter there passes over those below it
+        handler.addFilter(Discreet())
     with Store.open(config.data) as store:
         make_first_administrator(store, _say)
         server = make_server(config, store)

@@ -96,7 +96,7 @@ def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path: Path, certi
     pem, key = certificate
     with served(tmp_path / "data", tls_certificate=pem, tls_key=key) as port:
         trust = ssl.create_default_context(cafile=str(pem))
-        answer = httpx2.get(f"https://localhost:{port}/login", verify=trust)
+        answer = httpx2.get(f"https://localhost:{port}/login", verify=trust, timeout=PATIENCE_S)
         assert answer.status_code == 200
         assert "strict-transport-security" in answer.headers
         assert "__host-cardioscan_login" in cookies(answer)
@@ -117,7 +117,7 @@ def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path: Path, certi
 def lock(port: int, **headers: str) -> list[int]:
     """Two wrong sign-ins from what these headers say is an address."""
     statuses = []
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=PATIENCE_S) as client:
         page = client.get("/login")
         token = page.text.split('name="login_token" value="')[1].split('"')[0]
         cookie = page.headers["set-cookie"].split(";")[0]  # __Host- is not sent back over the proxy's plain side
@@ -172,12 +172,18 @@ def test_a_certificate_that_cannot_be_used_is_told_at_the_start(tmp_path: Path, 
 # The process
 
 
+def run_with_log(log: Path, config: Config, gateway_pid: int, listener: socket.socket, number: int) -> None:
+    """The window's process with its standard error in a file."""
+    os.dup2(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
+    run_window(config, gateway_pid, listener, number)
+
+
 @pytest.fixture
-def crew(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[tuple[Supervisor, int]]:
+def crew(tmp_path: Path) -> Iterator[tuple[Supervisor, int]]:
     """A supervised window process, and its port."""
     config = Config(data=DataSection(folder=tmp_path / "data", reserve_mb=0), web=WebSection(port=0))
     listener = open_listener(config.web)
-    crew = Supervisor(1, partial(run_window, config, os.getpid(), listener), name="window")
+    crew = Supervisor(1, partial(run_with_log, tmp_path / "log", config, os.getpid(), listener), name="window")
     crew.look()
     yield crew, int(listener.getsockname()[1])
     crew.stop(20)
@@ -192,7 +198,7 @@ def alive(port: int) -> bool:
 
 
 def test_the_process_answers_says_the_first_password_once_and_is_replaced_when_it_dies(
-    crew: tuple[Supervisor, int], capfd: pytest.CaptureFixture[str]
+    crew: tuple[Supervisor, int], tmp_path: Path
 ) -> None:
     supervisor, port = crew
     assert alive(port)
@@ -208,7 +214,7 @@ def test_the_process_answers_says_the_first_password_once_and_is_replaced_when_i
     assert second != first
     assert alive(port)  # on the same socket, which never closed
     supervisor.stop(20)
-    said = capfd.readouterr().err
+    said = (tmp_path / "log").read_text()
     assert said.count("sign in as administrator with the one-time password") == 1
 
 
