@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from gateway.config import LimitsSection
 from gateway.errors import Refused
@@ -92,7 +92,9 @@ def _opened(path: Path, media: MediaType, limits: LimitsSection) -> Iterator[Ima
 
 
 def _why(error: BaseException) -> str:
-    """The library's own words, on one line and short."""
+    """The library's own words, on one line and short; not those that name our file, for senders read them."""
+    if isinstance(error, UnidentifiedImageError):
+        return type(error).__name__
     text = " ".join(str(error).split())[:120]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

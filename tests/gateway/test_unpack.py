@@ -199,6 +199,11 @@ class TestPngAndJpeg:
         with pytest.raises(Refused, match="damaged"):
             only_page(written(tmp_path, data[: len(data) // 2]))
 
+    def test_names_no_file_of_ours_to_who_sent_something_that_is_no_picture(self, tmp_path: Path) -> None:
+        with pytest.raises(Refused, match="damaged") as refused:
+            only_page(written(tmp_path, b"\x89PNG\r\n\x1a\n and then nothing"))
+        assert str(tmp_path) not in str(refused.value)
+
 
 class TestPdf:
     def test_draws_every_page_at_the_resolution_of_its_scan(self, tmp_path: Path) -> None:
