@@ -44,7 +44,7 @@ port = {ehr}
 """
 NAME = "administrator"
 PASSWORD = "a heart beats twelve times"
-PATIENCE_MS = 1000 * PATIENCE_S
+PATIENCE_MS = 3 * 1000 * PATIENCE_S  # beside the gateway a browser and its window want the processor too
 
 
 class Window:

@@ -188,7 +188,7 @@ def test_filters_live_in_the_address_bar(site: Site, open_page: Callable[..., Pa
     settled(page, "/")
     rows = page.locator("#jobs tbody tr[data-job]")
     everything = rows.count()
-    page.get_by_text("Held", exact=True).first.click()
+    page.get_by_role("radio", name="Held").check()
     expect(page).to_have_url(re.compile(r"\?state=held$"))
     expect(rows).to_have_count(3)
     page.get_by_label("Patient id").fill("4711")

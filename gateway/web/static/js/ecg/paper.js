@@ -69,7 +69,7 @@ function drawCell(cell, sheet, recording, { traces, words }) {
     mm_per_mv: cell.sign * sheet.gain_mm_mv,
   });
   traces.append(
-    s("g", { "data-lead": cell.lead, "data-rhythm": cell.rhythm },
+    s("g", { "data-lead": cell.lead, "data-rhythm": String(cell.rhythm) },
       s("path", { class: "ribbon", d: paths.ribbon }),
       s("path", { class: "trace", d: paths.read }),
       s("path", { class: "bridged", d: paths.bridged })),
