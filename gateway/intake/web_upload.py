@@ -1,7 +1,8 @@
 """The web door: a file that somebody hands in through the window, on disk as it arrives, and a job once it is whole.
 
-What a file is, its bytes say and never its name. It is opened once in the decoder's sandbox before it is taken, so
-that who hands in a bomb or a damaged file is told at once. What is handed in is never given back as it came.
+What a file is, its bytes say and never its name. It is opened in the decoder's sandbox before it is taken, and its
+page decoded where it has only one, so that who hands in a bomb or a damaged file is told at once. What is handed in is
+never given back as it came.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class Incoming:
         media = recognised(self._head)
         check_not_also_something_else(self._staged, media, self._head)
         arrival = Arrival(Door.WEB, self._user, self._address, "", str(media), self._file_name)
-        unpack(self._staged, arrival, self._config.limits, self._config.identity)
+        unpacked = unpack(self._staged, arrival, self._config.limits, self._config.identity)
+        if unpacked.page_count == 1:  # of several pages one may be damaged: the worker holds them for a person
+            unpacked.read(1)
         return self._store.receive(self._staged, arrival, sha256=self._digest.hexdigest())
 
     def discard(self) -> None:

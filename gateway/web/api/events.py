@@ -40,9 +40,9 @@ async def stream(
 ) -> AsyncIterator[str]:
     """The lines of one connection. since: the last event that the other side has seen, None to begin now."""
     began = ticked = time.monotonic()
-    yield "retry: 2000\n\n"
     try:
         newest = await to_thread.run_sync(store.looking.last_seq)
+        yield "retry: 2000\n\n"
         # a browser that slept for a day wants to know that much has changed, not each thing that did
         seen = newest if since is None else max(min(since, newest), newest - AT_ONCE_MAX)
         while time.monotonic() - began < life_s:

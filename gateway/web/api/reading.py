@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from gateway.emit import npz
@@ -64,6 +64,8 @@ def read_of(page: PageResult, review: PageReview) -> Read | None:
     if page.recording_npz is None:
         return None
     key = _Key(hashlib.sha256(page.recording_npz).hexdigest(), page.recording_npz, page.summary)
+    if review.approved_sha256 != key.sha256:  # what was approved was another reading
+        review = replace(review, approved_sha256="", approved_by="")
     recording, measurements = _recording(key)
     return Read(page, key.sha256, recording, measurements, review)
 

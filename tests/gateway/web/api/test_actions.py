@@ -1,0 +1,147 @@
+"""What a person does with a job, by JSON; each change with its name in the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gateway.job import State
+from gateway.order import Order
+from gateway.role import Role
+from tests.gateway.web.api.world import World
+
+
+def test_a_held_page_is_corrected_marked_approved_and_goes_out(world: World) -> None:
+    job_id = world.job(0.5)
+    assert world.post(f"/jobs/{job_id}/correct", {"page": 1, "layout": "3x4+1", "comment": "as printed"}) == {
+        "job_id": job_id,
+        "state": "received",
+    }
+    world.work(0.97)
+    job = world.get(f"/jobs/{job_id}", Role.REVIEWER)
+    assert (job["state"], job["code"], job["corrected"]) == ("held", "awaits_approval", True)
+    assert job["page_list"][0]["review"]["given"]["layout"] == "3x4+1"
+    assert job["remarks"][0]["text"] == "as printed"
+    world.post(f"/jobs/{job_id}/invalid-leads", {"page": 1, "leads": ["V6"]})
+    strips = {strip["lead"]: strip for strip in world.get(f"/jobs/{job_id}/pages/1/waveform")["strips"]}
+    assert strips["V6"]["invalid"]
+    assert set(strips["V6"]["millivolts"]) == {None}
+    assert not strips["V5"]["invalid"]
+    assert world.post(f"/jobs/{job_id}/approve", {"comment": "yes"})["state"] == "received"
+    world.work()
+    job = world.get(f"/jobs/{job_id}", Role.REVIEWER)
+    assert job["state"] == "digitized"
+    codes = {finding["code"] for finding in job["page_list"][0]["findings"]}
+    assert {"corrected_by_person", "lead_marked_invalid", "approved_by_person"} <= codes
+    assert world.deliver("out") + world.deliver("ehr") == 3
+    assert {"corrected", "leads_marked", "approved", "delivered"} <= set(world.kinds(job_id))
+    assert world.store.verify_audit().ok
+
+
+def test_with_four_eyes_who_corrected_a_page_is_not_offered_its_approval(make_world: Callable[..., World]) -> None:
+    world = make_world(web={"four_eyes": True})
+    job_id = world.job(0.5)
+    world.post(f"/jobs/{job_id}/correct", {"speed_mm_s": 25}, name="carl")
+    world.work(0.97)
+    path = f"/api/v1/jobs/{job_id}"
+    assert "approve" not in world.who(Role.REVIEWER, "carl").get(path).json()["allowed_actions"]
+    assert "approve" in world.who(Role.REVIEWER, "rita").get(path).json()["allowed_actions"]
+    assert "four eyes" in world.post(f"/jobs/{job_id}/approve", expect=409, name="carl")["why"]
+    world.post(f"/jobs/{job_id}/approve", name="rita")
+
+
+def test_a_page_is_given_its_patient(world: World) -> None:
+    job_id = world.job(whose=Order(acquired_at="20240131"))
+    assert world.get(f"/jobs/{job_id}")["code"] == "no_patient_id"
+    said = {"patient_id": "0815", "name": "Roe^Richard", "birth_date": "1954-01-31"}
+    world.post(f"/jobs/{job_id}/identify", said)
+    world.work()
+    job = world.get(f"/jobs/{job_id}")
+    assert (job["state"], job["patient_id"], job["birth_date"]) == ("digitized", "0815", "19540131")
+
+
+def test_an_identity_that_is_not_lawful_or_says_nothing_is_refused_in_words(world: World) -> None:
+    job_id = world.job(whose=Order(acquired_at="20240131"))
+    assert world.post(f"/jobs/{job_id}/identify", {"birth_date": "31.1.54"}, expect=422)["code"] == "not_lawful"
+    assert world.post(f"/jobs/{job_id}/identify", {}, expect=422)["code"] == "nothing_said"
+
+
+def test_one_identity_for_several_pages_is_asked_for_twice(world: World) -> None:
+    job_id = world.job(whose=Order(acquired_at="20240131"), pages=2)
+    assert world.post(f"/jobs/{job_id}/identify", {"patient_id": "1"}, expect=422)["code"] == "several_pages"
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "1", "all_pages": True})
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"layout": "5x5"}, "no_such_layout"),
+        ({"leads": ["I"]}, "no_layout"),
+        ({"layout": "3x4", "leads": ["I", "II"]}, "lead_count"),
+        ({"orientation": 8}, "not_valid"),
+        ({"speed_mm_s": 0}, "not_valid"),
+        ({"gain_mm_mv": "a lot"}, "not_valid"),
+        ({"leads": ["V7"]}, "not_valid"),
+        ({"colour": "red"}, "not_valid"),
+    ],
+)
+def test_a_correction_that_no_page_can_fit_is_refused(world: World, said: dict[str, object], code: str) -> None:
+    job_id = world.job(0.5)
+    assert world.post(f"/jobs/{job_id}/correct", said, expect=422)["code"] == code
+    assert world.store.job(job_id).state == State.HELD
+
+
+def test_what_is_given_up_needs_a_reason(world: World) -> None:
+    job_id = world.job(0.5)
+    world.post(f"/jobs/{job_id}/give-up", {"comment": ""}, expect=422)
+    assert world.post(f"/jobs/{job_id}/give-up", {"comment": "a grocery list"})["state"] == "refused"
+    assert world.get(f"/jobs/{job_id}")["why"] == "a grocery list"
+    assert world.post(f"/jobs/{job_id}/retry", {"comment": "or is it?"})["state"] == "received"
+
+
+def test_what_a_job_does_not_allow_is_a_conflict(world: World) -> None:
+    sent = world.job()
+    for action, body in (
+        ("retry", {}),
+        ("approve", {}),
+        ("give-up", {"comment": "no"}),
+        ("identify", {"patient_id": "1"}),
+        ("correct", {"layout": "3x4"}),
+        ("invalid-leads", {"leads": []}),
+    ):
+        assert world.post(f"/jobs/{sent}/{action}", body, expect=409)["code"] == "conflict"
+
+
+def test_a_viewer_changes_nothing(world: World) -> None:
+    job_id = world.job(0.5)
+    for action in ("retry", "resend", "give-up", "approve", "identify", "correct", "invalid-leads"):
+        assert world.post(f"/jobs/{job_id}/{action}", {}, Role.VIEWER, expect=403)["code"] == "not_allowed"
+    for path in ("/jobs/bulk", "/uploads", "/parked/resend", "/destinations/out/pause", "/audit/verify"):
+        world.post(path, {}, Role.VIEWER, expect=403)
+    assert world.store.job(job_id).state == State.HELD
+
+
+def test_many_jobs_are_done_at_once_and_each_failure_is_told(world: World) -> None:
+    held = [world.job(0.5) for _ in range(3)]
+    sent = world.job()
+    result = world.post("/jobs/bulk", {"action": "retry", "ids": [*held[:2], sent, "0" * 32]})
+    assert result["done"] == held[:2]
+    assert {(failure["job_id"], failure["code"]) for failure in result["failed"]} == {
+        (sent, "conflict"),
+        ("0" * 32, "not_found"),
+    }
+    result = world.post("/jobs/bulk", {"action": "give-up", "comment": "no", "filter": {"state": "held"}})
+    assert (result["done"], result["more"]) == ([held[2]], False)
+    assert world.post("/jobs/bulk", {"action": "give-up", "ids": held}, expect=422)["code"] == "no_comment"
+    assert world.post("/jobs/bulk", {"action": "retry"}, expect=422)["code"] == "not_valid"
+
+
+def test_documents_go_again_to_one_destination(world: World) -> None:
+    job_id = world.job()
+    world.deliver("out")
+    world.deliver("ehr")
+    assert world.get(f"/jobs/{job_id}")["state"] == "delivered"
+    assert world.post(f"/jobs/{job_id}/resend", {"destination": "ehr"})["state"] == "digitized"
+    assert world.deliver("ehr") == 1
+    assert world.post(f"/jobs/{job_id}/resend", {"destination": "nobody"}, expect=404)["code"] == "not_found"

@@ -1,0 +1,120 @@
+"""Pictures, waveforms and documents of a page."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pydicom
+from PIL import Image
+
+from gateway.job import DocumentKind
+from gateway.role import Role
+from gateway.web.api.pictures import Pictures
+from pipeline.recording import TWELVE, Lead, Strip
+from pipeline.synth.heart import synthetic_ecg
+from tests.gateway.web.api.world import PX_PER_MM, World
+from tests.recordings import millivolts, order, recording
+
+
+def picture(world: World, path: str, **query: int) -> Image.Image:
+    answer = world.who(Role.VIEWER).get(f"/api/v1{path}", params=query)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png"), answer.text
+    return Image.open(io.BytesIO(answer.content))
+
+
+def test_the_page_comes_as_a_picture_of_the_width_asked_for(world: World) -> None:
+    job_id = world.job()
+    assert picture(world, f"/jobs/{job_id}/pages/1/image", width=300).size == (300, 210)
+    assert picture(world, f"/jobs/{job_id}/pages/1/image", width=8000).size == (300 * PX_PER_MM, 210 * PX_PER_MM)
+    assert world.kinds(job_id).count("looked") == 1
+
+
+def test_the_rectified_page_shows_the_traces_where_they_were_read(world: World) -> None:
+    job_id = world.job()
+    shown = picture(world, f"/jobs/{job_id}/pages/1/rectified")
+    told = world.get(f"/jobs/{job_id}/pages/1/waveform")["placed"]
+    assert shown.size == (told["width_px"], told["height_px"])
+    pixels = np.asarray(shown.convert("RGB")).astype(int)
+    blue = pixels[..., 2] - pixels[..., 0] > 60
+    level = round(told["runs_px"][0][2] - 0.02 * 10 * told["px_per_mm"])
+    start, end = (round(told["runs_px"][0][k]) for k in (0, 1))
+    near = blue[level - 8 : level + 9, start:end].any(axis=0)
+    assert near.mean() > 0.5  # lead I, between its beats, lies near its own level
+    assert not blue[: level - 150].any()  # and nothing is drawn where no strip is
+
+
+def test_a_waveform_is_what_was_read_to_a_tenth_of_a_microvolt(world: World) -> None:
+    job_id = world.job()
+    told = world.get(f"/jobs/{job_id}/pages/1/waveform")
+    assert (told["rate_hz"], told["layout"], len(told["strips"])) == (500, "3x4+1", 13)
+    v2 = next(strip for strip in told["strips"] if strip["lead"] == "V2")
+    np.testing.assert_allclose(v2["millivolts"], millivolts(Lead.V2, 5.0, 2.5), atol=6e-5)
+    assert set(v2["seen"]) == {1}
+    assert [strip["rhythm"] for strip in told["strips"]].count(True) == 1
+    assert told["strips"][-1]["rhythm"]
+
+
+def test_what_was_measured_comes_in_its_unit(world: World) -> None:
+    heart = synthetic_ecg(np.random.default_rng(11), 10.0, 500)
+    quiet = np.full(5000, 0.01, np.float32)
+    strips = [Strip(lead, 0.0, mv, quiet, np.ones(5000, np.uint8)) for lead, mv in zip(TWELVE, heart, strict=True)]
+    job_id = world.receive()
+    world.work(of=recording(strips, "12x1"))
+    (rate,) = world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"]
+    assert (rate["code"], rate["unit"]) == ("heart_rate", "/min")
+    assert 30 < rate["value"] < 200
+    assert world.get(f"/jobs/{job_id}")["page_list"][0]["measurements"] == [rate]
+
+
+def test_every_kind_of_document_can_be_had_of_a_page(world: World) -> None:
+    job_id = world.job()
+    listed = world.get(f"/jobs/{job_id}/documents")["items"]
+    assert {item["kind"] for item in listed} == set(DocumentKind)
+    for item in listed:
+        answer = world.who(Role.VIEWER).get(f"/api/v1/jobs/{job_id}/documents/{item['kind']}", params={"page": 1})
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith(item["media_type"])
+        assert item["file_name"] in answer.headers["content-disposition"]
+        assert "4711" not in answer.headers["content-disposition"]
+        assert answer.content
+    assert "page 1 pdf" in [entry.detail.get("what") for entry in world.store.looking.job_audit(job_id)]
+
+
+def test_a_document_that_was_sent_is_the_very_one(world: World) -> None:
+    job_id = world.job()
+    sent = {row.kind: world.store.object_path(row.sha256).read_bytes() for row in world.store.deliveries(job_id)}
+    for kind, data in sent.items():
+        assert world.who(Role.VIEWER).get(f"/api/v1/jobs/{job_id}/documents/{kind}").content == data
+    dataset = pydicom.dcmread(io.BytesIO(sent[DocumentKind.DICOM_WAVEFORM]))
+    assert dataset.PatientID == "4711"
+
+
+def test_a_document_that_cannot_be_made_says_why(world: World) -> None:
+    job_id = world.job(0.5, whose=order(acquired_at=""))
+    answer = world.get(f"/jobs/{job_id}/documents/aecg", expect=422)
+    assert answer["code"] == "no_acquisition_date"
+    text = world.who(Role.VIEWER).get(f"/api/v1/jobs/{job_id}/documents/csv").text
+    assert next(csv.reader([text.splitlines()[0]]))[:2] == ["time_s", "I"]
+    assert world.get(f"/jobs/{job_id}/documents/spreadsheet", expect=422)["code"] == "not_valid"
+
+
+def test_a_page_that_was_not_read_has_an_image_and_nothing_else(world: World) -> None:
+    job_id = world.receive()
+    picture(world, f"/jobs/{job_id}/pages/1/image", width=100)
+    for path in ("waveform", "rectified"):
+        world.get(f"/jobs/{job_id}/pages/1/{path}", expect=404)
+    assert world.get(f"/jobs/{job_id}/documents")["items"] == []
+
+
+def test_pictures_are_kept_up_to_so_many_bytes() -> None:
+    kept, made = Pictures(most_bytes=10), []
+
+    def make(name: str) -> bytes:
+        made.append(name)
+        return b"12345"
+
+    for name in ("a", "b", "a", "c", "a", "b"):
+        kept.get((name,), lambda name=name: make(name))  # type: ignore[misc]
+    assert made == ["a", "b", "c", "b"]
