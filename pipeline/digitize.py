@@ -46,6 +46,7 @@ TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, 
 
 
 NETWORKS = ("waveform", "register", "grid", "source")
+TILTED_DEG = 0.1  # half a millimetre over a page
 TURN_LIKELY = 0.05  # of an orientation worth trying
 NAMES_ENOUGH = 3.0  # summed scores of sure names: more than stray letters reach on a page that lies wrong
 NOTHING_GIVEN = Given()
@@ -118,6 +119,11 @@ class Digitizer:
             image, dpi = register.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
             original = register.set_upright(original, lying.orientation)
             orientation = register.combined(turn, lying.orientation)
+            if self.page_reader is not None and marks is not None and fit.known is not Known.GRID:
+                tilt = layout.tilt_deg(marks)  # no line of a grid says which way the rows run: they do so themselves
+                if abs(tilt) > TILTED_DEG:
+                    paper = paper.turned(tilt)
+                    marks = self.page_reader.read(image, paper).marks
         if orientation:
             told = f"{orientation % 4} quarter turns" + (", mirrored" if orientation >= 4 else "")
             findings.append(Finding(FindingCode.ORIENTATION_CORRECTED, Severity.INFO, detail=told))

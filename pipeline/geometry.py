@@ -85,6 +85,14 @@ class PaperMap:
             )
         return guess.reshape(points.shape)
 
+    def turned(self, degrees: float) -> PaperMap:
+        """The same paper with its millimetres turned clockwise about the lattice's middle: rows fall that much more."""
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        middle = np.array([(self.x_mm[0] + self.x_mm[-1]) / 2, (self.y_mm[0] + self.y_mm[-1]) / 2])
+        nodes_mm = np.stack(np.meshgrid(self.x_mm, self.y_mm), axis=-1)
+        turned_mm = (nodes_mm - middle) @ np.array([[c, s], [-s, c]]) + middle
+        return replace(self, nodes_px=self.to_px(turned_mm))
+
     def scaled(self, factor: float, known: Known) -> PaperMap:
         """The same map with every millimetre coordinate multiplied by factor."""
         return replace(self, x_mm=self.x_mm * factor, y_mm=self.y_mm * factor, known=known)

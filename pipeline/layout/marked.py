@@ -19,6 +19,10 @@ BAND_MM = 1.5  # above and below a row's level: where its leads begin
 FINE_MM = 0.25
 STEP_MM = 0.5  # of starts and pitches tried: the heat around a start is 2 mm wide, and the points found refine it
 PITCH_MIN_MM, PITCH_MAX_MM = 18.0, 150.0  # of columns: 2.5 s at 12.5 mm/s is 31 mm, two columns at 50 mm/s are 250
+TILT_POINTS = 5
+TILT_MAX_DEG = 4.0
+TILT_APART_MM = 40.0  # nearer points tell no direction
+TILT_NEAR_MM = 0.8
 NEAR_MM = 2.0  # how far a found start lies from its column's
 END_WORTH = 0.5  # an end is one of a row, and is worth half a start
 NAMES_SLACK_MM, NAMES_PULL_PER_MM = 0.6, 0.15
@@ -104,6 +108,27 @@ def _marked(row: Row, marks: Marks) -> MarkedRow:
     profile = np.interp(at, np.arange(len(cells)), cells).astype(np.float32)
     starts, ends = _on(marks.starts, row.baseline_mm), _on(marks.ends, row.baseline_mm)
     return MarkedRow(row, starts, ends, profile, float(starts[:, 1].sum() + ends[:, 1].sum()))
+
+
+def tilt_deg(marks: Marks) -> float:
+    """How far rows fall to the right on a map that is not sure of its direction: where starts and ends line up best.
+
+    0.0 where there are too few points to tell.
+    """
+    points = np.concatenate([marks.starts, marks.ends])
+    points = points[points[:, 2] >= 0.3]
+    if len(points) < TILT_POINTS:
+        return 0.0
+    dx, dy = (points[:, k][:, None] - points[:, k] for k in (0, 1))
+    pairs = (dx > TILT_APART_MM) & (np.abs(dy) < dx * np.tan(np.radians(TILT_MAX_DEG)) + 2.0)
+    if pairs.sum() < TILT_POINTS:
+        return 0.0
+    dx, dy = dx[pairs], dy[pairs]
+    weight = (points[:, 2][:, None] * points[:, 2])[pairs]
+    angles = np.linspace(-TILT_MAX_DEG, TILT_MAX_DEG, 201)
+    off = dy - dx * np.tan(np.radians(angles))[:, None]
+    met = (weight * np.exp(-((off / TILT_NEAR_MM) ** 2))).sum(axis=1)
+    return float(angles[int(np.argmax(met))])
 
 
 def spans_of(marked: Marked, inked: Sequence[Span]) -> tuple[Span, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.calibration.pulse import Pulse, joined, marked_pulses
 from pipeline.geometry import Marks
 from pipeline.layout import arrange, find_rows, names_of
-from pipeline.layout.marked import complete_rows, marked_rows
+from pipeline.layout.marked import complete_rows, marked_rows, tilt_deg
 from pipeline.sheet import lay_flat
 from pipeline.synth.truth import PageTruth, Rendered
 
@@ -103,3 +105,25 @@ def test_a_pulse_seen_twice_is_surer_and_measured_in_the_ink() -> None:
     other = Pulse(10, 15, 90, 10, 0.3)
     both = joined([seen], [marked, other])
     assert both == (Pulse(10, 15, 50, 10, 0.9), other)
+
+
+@pytest.mark.parametrize("degrees", [-2.5, -0.6, 0.0, 0.8])
+def test_rows_tell_how_far_a_map_is_turned_and_the_map_turned_back_has_them_level(
+    clean: Rendered, degrees: float
+) -> None:
+    truth = clean.truth
+    tilted = truth.paper.turned(-degrees)
+    marks = marks_of(truth, seed=3, false=2)
+    starts, ends = (
+        np.column_stack([tilted.to_mm(truth.paper.to_px(points[:, :2])), points[:, 2]])
+        for points in (marks.starts, marks.ends)
+    )
+    found = tilt_deg(replace(marks, starts=starts, ends=ends))
+    assert found == pytest.approx(degrees, abs=0.12)
+    level = truth.paper.to_mm(tilted.turned(degrees).to_px(np.array([[50.0, 60.0], [200.0, 60.0]])))
+    assert level[0, 1] == pytest.approx(level[1, 1], abs=0.01)
+
+
+def test_too_few_points_tell_no_tilt(clean: Rendered) -> None:
+    marks = marks_of(clean.truth)
+    assert tilt_deg(replace(marks, starts=marks.starts[:2], ends=marks.ends[:0])) == 0.0
