@@ -15,6 +15,7 @@ from gateway.web.security.principal import Scope
 
 DAYS_MAX = 3660
 LABEL_MAX = 100
+TOKEN_ID = r"^[0-9a-f]{32}$"
 
 # The least role whose user may have a token of a scope.
 ROLE_OF_SCOPE = {

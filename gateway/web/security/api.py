@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from gateway.store import Store
 from gateway.web.deps import Principal, Role, get_store, need
 from gateway.web.failures import WebError
 from gateway.web.security import administration
+from gateway.web.security.administration import TOKEN_ID
 from gateway.web.security.models import (
     IssuedToken,
     Me,
@@ -23,12 +24,15 @@ from gateway.web.security.models import (
     UserOut,
     Users,
 )
+from gateway.web.security.names import PATTERN
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 
 Viewer = Annotated[Principal, Depends(need(Role.VIEWER))]
 Administrator = Annotated[Principal, Depends(need(Role.ADMINISTRATOR))]
 TheStore = Annotated[Store, Depends(get_store)]
+Name = Annotated[str, Path(pattern=PATTERN)]
+TokenId = Annotated[str, Path(pattern=TOKEN_ID)]
 
 
 @router.get("/me")
@@ -54,26 +58,26 @@ def add_user(new: NewUser, who: Administrator, store: TheStore) -> OneTimePasswo
 
 
 @router.patch("/users/{name}")
-def change_user(name: str, change: UserChange, who: Administrator, store: TheStore) -> UserOut:
+def change_user(name: Name, change: UserChange, who: Administrator, store: TheStore) -> UserOut:
     """Another role, or in or out."""
     user = administration.change_user(store, name, who.name, role=change.role, disabled=change.disabled)
     return UserOut.of(user)
 
 
 @router.post("/users/{name}/reset-password")
-def reset_password(name: str, who: Administrator, store: TheStore) -> OneTimePassword:
+def reset_password(name: Name, who: Administrator, store: TheStore) -> OneTimePassword:
     """A new one-time password; the user's sessions end."""
     return OneTimePassword(name=name, one_time_password=administration.reset_password(store, name, who.name))
 
 
 @router.get("/tokens")
-def tokens(who: Administrator, store: TheStore, user: str | None = None) -> Tokens:
+def tokens(who: Administrator, store: TheStore, user: Annotated[str | None, Query(pattern=PATTERN)] = None) -> Tokens:
     """Everybody's tokens, or a user's."""
     return Tokens(items=[TokenOut.of(token) for token in store.accounts.tokens(user)])
 
 
 @router.post("/users/{name}/tokens", status_code=201)
-def issue_token(name: str, new: NewToken, who: Administrator, store: TheStore) -> IssuedToken:
+def issue_token(name: Name, new: NewToken, who: Administrator, store: TheStore) -> IssuedToken:
     """Issues a token for a user; its secret is told this once."""
     try:
         issued = administration.issue_token(store, name, new.label, frozenset(new.scopes), new.days, who.name)
@@ -83,7 +87,7 @@ def issue_token(name: str, new: NewToken, who: Administrator, store: TheStore) -
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
-def revoke_token(token_id: str, who: Administrator, store: TheStore) -> Response:
+def revoke_token(token_id: TokenId, who: Administrator, store: TheStore) -> Response:
     """Ends a token for good."""
     store.accounts.revoke_token(token_id, who.name)
     return Response(status_code=204)

@@ -8,13 +8,13 @@ import unicodedata
 from gateway.store.accounts import STRANGER
 
 # No blanks and no colon: the audit's other actors are "deliver:pacs", "dicom:SCANNER", "worker …".
-_NAME = re.compile(r"[\w.@+\-]{1,200}")
+PATTERN = r"^[\w.@+\-]{1,200}$"
 RULE = "a name has 1 to 200 letters, digits and . _ @ + -"
 
 
 def user_name(typed: str) -> str:
     """The name as it is kept: compatible characters made one, lower case. ValueError where it is no lawful name."""
     name = unicodedata.normalize("NFKC", typed.strip()).casefold()
-    if not _NAME.fullmatch(name) or name == STRANGER:
+    if not re.fullmatch(PATTERN, name) or name == STRANGER:
         raise ValueError(RULE)
     return name

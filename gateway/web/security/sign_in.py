@@ -33,7 +33,7 @@ def check_password(store: Store, web: WebSection, typed: str, password: str, add
     try:
         name = user_name(typed)
     except ValueError:
-        name = typed  # counted and refused like any other: what is lawful is not told here
+        name = f":{digest(typed)}"  # counted and refused like any other: what is lawful is not told here
     gauges = (
         Gauge("name", name, web.lockout_failures),
         Gauge("address", address, ADDRESS_FACTOR * web.lockout_failures),

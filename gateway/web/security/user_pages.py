@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Depends, Form, Path
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -13,6 +13,7 @@ from gateway.store import Store
 from gateway.web.deps import Principal, Role, Scope, get_store, need
 from gateway.web.failures import WebError, translate
 from gateway.web.security import administration
+from gateway.web.security.names import PATTERN
 from gateway.web.templating import render
 
 router = APIRouter(include_in_schema=False)
@@ -20,6 +21,7 @@ router = APIRouter(include_in_schema=False)
 TheStore = Annotated[Store, Depends(get_store)]
 Administrator = Annotated[Principal, Depends(need(Role.ADMINISTRATOR))]
 Text = Annotated[str, Form()]
+Name = Annotated[str, Path(pattern=PATTERN)]
 
 
 @router.get("/users")
@@ -44,26 +46,26 @@ def add_user(
 
 @router.post("/users/{name}/role")
 def change_role(
-    request: Request, name: str, who: Administrator, store: TheStore, role: Annotated[Role, Form()]
+    request: Request, name: Name, who: Administrator, store: TheStore, role: Annotated[Role, Form()]
 ) -> Response:
     """Another role."""
     return _changed(request, store, name, who, role=role)
 
 
 @router.post("/users/{name}/disable")
-def disable(request: Request, name: str, who: Administrator, store: TheStore) -> Response:
+def disable(request: Request, name: Name, who: Administrator, store: TheStore) -> Response:
     """May not sign in any more; sessions and tokens end."""
     return _changed(request, store, name, who, disabled=True)
 
 
 @router.post("/users/{name}/enable")
-def enable(request: Request, name: str, who: Administrator, store: TheStore) -> Response:
+def enable(request: Request, name: Name, who: Administrator, store: TheStore) -> Response:
     """May sign in again."""
     return _changed(request, store, name, who, disabled=False)
 
 
 @router.post("/users/{name}/reset")
-def reset(request: Request, name: str, who: Administrator, store: TheStore) -> Response:
+def reset(request: Request, name: Name, who: Administrator, store: TheStore) -> Response:
     """A new one-time password, shown this once."""
     try:
         password = administration.reset_password(store, name, who.name)
@@ -83,7 +85,7 @@ def issue_token(
     request: Request,
     who: Administrator,
     store: TheStore,
-    name: Text,
+    name: Annotated[str, Form(pattern=PATTERN)],
     label: Text = "",
     scopes: Annotated[list[Scope] | None, Form()] = None,
     days: Annotated[str, Form(pattern=r"^\d{0,4}$")] = "",
@@ -101,7 +103,9 @@ def issue_token(
 
 
 @router.post("/tokens/{token_id}/revoke")
-def revoke_token(token_id: str, who: Administrator, store: TheStore) -> Response:
+def revoke_token(
+    token_id: Annotated[str, Path(pattern=administration.TOKEN_ID)], who: Administrator, store: TheStore
+) -> Response:
     """Ends a token for good."""
     store.accounts.revoke_token(token_id, who.name)
     return RedirectResponse("/tokens", 303)

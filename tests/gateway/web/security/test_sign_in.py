@@ -129,6 +129,14 @@ def test_the_clock_does_not_tell_whether_a_name_is_known(monkeypatch: pytest.Mon
     assert unknown > known / 3
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a\0b", "x" * 10_000, "<script>"])
+def test_a_name_that_is_none_is_refused_like_a_wrong_one(house: House, name: str) -> None:
+    visitor = house.visitor()
+    answers = [visitor.sign_in(name, "wrong") for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+    assert "<script>" not in answers[0].text.replace('<script type="module"', "")
+
+
 def test_too_many_wrong_passwords_lock_the_name_even_for_the_right_one(house: House) -> None:
     house.add("ann", Role.VIEWER)
     visitor = house.visitor()

@@ -153,7 +153,18 @@ def test_the_api_keeps_users_and_tokens(house: House) -> None:
     (token,) = client.get("/api/v1/tokens", params={"user": "bob"}).json()["items"]
     assert token["revoked_at"]
     assert "secret" not in token
-    assert client.delete("/api/v1/tokens/none").status_code == 404
+    assert client.delete(f"/api/v1/tokens/{'0' * 32}").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["%00", "a%20b", "%F0%9F%92%A9", "x" * 201])
+def test_what_can_be_nobodys_name_is_not_even_looked_up(house: House, name: str) -> None:
+    """PostgreSQL takes no NUL."""
+    house.add("ann", Role.ADMINISTRATOR)
+    client = house.visitor().client
+    client.headers.update(house.token("ann", Scope.ADMIN))
+    assert client.patch(f"/api/v1/users/{name}", json={}).status_code == 422
+    assert client.post(f"/api/v1/users/{name}/reset-password").status_code == 422
+    assert client.get(f"/api/v1/tokens?user={name}").status_code == 422
 
 
 # The command line
