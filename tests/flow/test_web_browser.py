@@ -58,7 +58,7 @@ class Window:
         self.gateway.start()
         self.base = f"http://127.0.0.1:{self.port}"
         # the gateway itself listens for the window, long before the window's process has loaded what it needs
-        wait_for(self.answers, PATIENCE_S, "the window to open")
+        wait_for(self.answers, 3 * PATIENCE_S, "the window to open")
 
     def answers(self) -> bool:
         try:

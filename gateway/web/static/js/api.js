@@ -28,7 +28,7 @@ export function get(path, query = {}, signal = undefined) {
   return ask("GET", path + search(query), undefined, signal);
 }
 
-/** POST as JSON, answered as JSON (null for an empty answer). */
+/** POST as JSON, answered as JSON. */
 export function post(path, body = {}) {
   return ask("POST", path, body);
 }
@@ -50,9 +50,20 @@ async function ask(method, path, body, signal) {
     throw new ApiError(0, "no_answer", "The gateway does not answer. Is it running?");
   }
   if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-  const told = await answer.json().catch(() => null);
+  const told = await bodyOf(answer);
   if (!answer.ok) throw refusal(answer.status, told);
   return told;
+}
+
+/** The JSON of an answer; of a refusal that has none, null. A good answer that breaks off is none. */
+async function bodyOf(answer) {
+  try {
+    return await answer.json();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    if (answer.ok) throw new ApiError(0, "no_answer", "The answer of the gateway broke off.");
+    return null;
+  }
 }
 
 /** The error of an answer that was no success, whichever form its body has. */
