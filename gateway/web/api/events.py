@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import anyio
 from anyio import to_thread
@@ -15,6 +16,7 @@ from starlette.responses import StreamingResponse
 from gateway.errors import GatewayError
 from gateway.store import AuditEntry, Store
 from gateway.store.audit import Event
+from gateway.web.api import models
 from gateway.web.api.asking import TheStore, Viewer, gives
 
 router = APIRouter(prefix="/api/v1", tags=["events"])
@@ -60,6 +62,7 @@ async def stream(
 
 
 def _line(entry: AuditEntry) -> str:
-    told = {"seq": entry.seq, "kind": entry.kind, "job_id": entry.job_id, "at": entry.at}
+    at = datetime.fromisoformat(entry.at)
+    told = models.ChangeEvent(seq=entry.seq, kind=entry.kind, job_id=entry.job_id, at=at)
     name = "delivery" if entry.kind in DELIVERIES else "job"
-    return f"id: {entry.seq}\nevent: {name}\ndata: {json.dumps(told)}\n\n"
+    return f"id: {entry.seq}\nevent: {name}\ndata: {told.model_dump_json()}\n\n"

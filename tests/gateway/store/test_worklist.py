@@ -10,14 +10,15 @@ import pytest
 from gateway.errors import Refused
 from gateway.job import Arrival, Document, DocumentKind, Door, Outcome, PageResult, State, Verdict
 from gateway.order import Order, Patient
-from gateway.store import JobOrder, JobQuery, Store, worklist
+from gateway.store import JobOrder, JobQuery, Store
+from gateway.store.worklist import walk
 from tests.gateway.storing import arrival, claimed, digitized, document, held, receive, settled
 
 
 def came(
-    patient_id: str, name: str = "Doe^Jane", door: Door = Door.DICOM, sender: str = "SCANNER", **order: str
-) -> object:
-    told = Order(patient=Patient(patient_id, name=name), **order)
+    patient_id: str, name: str = "Doe^Jane", door: Door = Door.DICOM, sender: str = "SCANNER", accession: str = ""
+) -> Arrival:
+    told = Order(patient=Patient(patient_id, name=name), accession_number=accession)
     return replace(arrival(sender=sender, door=door), order=told)
 
 
@@ -49,9 +50,9 @@ def walked(store: Store, order: JobOrder, limit: int, **query: object) -> tuple[
     return [each for screen in forth for each in screen], [each for screen in back for each in screen]
 
 
-@pytest.fixture(params=[worklist.RARE_MAX, 0], ids=["by index", "by walking"])
+@pytest.fixture(params=[walk.RARE_MAX, 0], ids=["by index", "by walking"])
 def _either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worklist, "RARE_MAX", request.param)
+    monkeypatch.setattr(walk, "RARE_MAX", request.param)
 
 
 @pytest.mark.usefixtures("_either_way")

@@ -1,0 +1,90 @@
+"""A job as one line of the worklist, with what stands of it in other tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from gateway.job import Door, State
+from gateway.store.rows import AnyRow
+from gateway.store.tables import DeliveryState, outbox, reviews
+
+
+@dataclass(frozen=True)
+class Documents:
+    """How many documents of a job stand where."""
+
+    queued: int = 0
+    delivered: int = 0
+    parked: int = 0
+
+
+@dataclass(frozen=True)
+class JobSummary:
+    """A job as one line of the worklist. confidence: of its least sure page, None where none was read."""
+
+    number: int
+    job_id: str
+    state: State
+    door: Door
+    sender: str
+    file_name: str
+    patient_id: str
+    patient_name: str
+    birth_date: str
+    accession_number: str
+    received_at: datetime
+    changed_at: datetime
+    pages: int
+    confidence: float | None
+    code: str
+    why: str
+    corrected: bool
+    documents: Documents
+
+
+def summaries(connection: Connection, rows: Sequence[AnyRow]) -> tuple[JobSummary, ...]:
+    """Rows of jobs with what stands in other tables, asked once for all."""
+    ids = [row.job_id for row in rows]
+    documents = _documents(connection, ids)
+    said = (reviews.c.given.is_not(None)) | (reviews.c.invalid_leads != "")
+    spoken_of = select(reviews.c.job_id).where(reviews.c.job_id.in_(ids), said)
+    corrected = set(connection.execute(spoken_of).scalars())
+    return tuple(
+        JobSummary(
+            number=row.number,
+            job_id=row.job_id,
+            state=State(row.state),
+            door=Door(row.door),
+            sender=row.sender,
+            file_name=row.file_name,
+            patient_id=row.patient_id,
+            patient_name=row.patient_name,
+            birth_date=row.birth_date,
+            accession_number=row.accession_number,
+            received_at=row.received_at,
+            changed_at=row.changed_at,
+            pages=row.pages,
+            confidence=row.confidence,
+            code=row.code,
+            why=row.why,
+            corrected=row.job_id in corrected,
+            documents=documents.get(row.job_id, Documents()),
+        )
+        for row in rows
+    )
+
+
+def _documents(connection: Connection, ids: Sequence[str]) -> Mapping[str, Documents]:
+    query = (
+        select(outbox.c.job_id, outbox.c.state, func.count().label("documents"))
+        .where(outbox.c.job_id.in_(ids), outbox.c.state != DeliveryState.WITHDRAWN)
+        .group_by(outbox.c.job_id, outbox.c.state)
+    )
+    counts: dict[str, dict[str, int]] = {}
+    for row in connection.execute(query):
+        counts.setdefault(row.job_id, {})[row.state] = row.documents
+    return {job_id: Documents(**found) for job_id, found in counts.items()}

@@ -1,0 +1,226 @@
+"""The worklist, and one job with its pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from gateway.job import DocumentKind, Door, State, Verdict
+from gateway.store import DeliveryState
+from gateway.web.api.models.base import LEADS_MAX, Action, Model
+from pipeline.recording import Known, Lead, Severity, Source
+
+
+class Deliveries(Model):
+    """How many documents of a job stand where; those withdrawn are not counted."""
+
+    queued: int
+    delivered: int
+    parked: int
+
+
+class JobRow(Model):
+    """A job as one line of the worklist. confidence: of its least sure page; None where none was read."""
+
+    job_id: str
+    state: State
+    door: Door
+    sender: str
+    file_name: str
+    patient_id: str
+    patient_name: str  # DICOM PN, Family^Given
+    birth_date: str  # YYYYMMDD or ""
+    accession_number: str
+    received_at: datetime
+    changed_at: datetime
+    pages: int
+    confidence: float | None
+    code: str
+    why: str
+    corrected: bool  # a person has changed how it is read
+    deliveries: Deliveries
+
+
+class JobList(Model):
+    """A page of the worklist. The cursors go back into ``cursor``; None where there is nothing that way."""
+
+    items: list[JobRow]
+    next_cursor: str | None
+    prev_cursor: str | None
+
+
+class OrderModel(Model):
+    """Whose ECG it is, in DICOM's forms; "" where unknown."""
+
+    patient_id: str = ""
+    issuer: str = ""
+    name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    study_uid: str = ""
+    study_id: str = ""
+    study_date: str = ""
+    study_time: str = ""
+    accession_number: str = ""
+    referring_physician: str = ""
+    placer_order_number: str = ""
+    filler_order_number: str = ""
+    institution: str = ""
+    acquired_at: str = ""
+    acquired_from: str = ""
+    visit_number: str = ""
+
+
+class ScaleModel(Model):
+    """A scale of the paper, mm/s or mm/mV, and how it is known."""
+
+    value: float
+    known: Known
+
+
+class FindingModel(Model):
+    """Something a reviewer is told. text: the sentence of its code; seconds are page time."""
+
+    code: str
+    text: str
+    severity: Severity
+    lead: Lead | None
+    start_s: float | None
+    end_s: float | None
+    detail: str
+
+
+class Measured(Model):
+    """A number the page gives, in its unit (UCUM)."""
+
+    code: str  # a row [measured.*] of mappings/observations.toml
+    meaning: str
+    value: float
+    unit: str
+
+
+class GivenModel(Model):
+    """What a person says of a page; None and [] leave it to the digitizer.
+
+    orientation: 0..7, quarter turns counter-clockwise that were applied to the upright page (0..3), after a mirror
+    (4..7). leads: of every printed segment in reading order.
+    """
+
+    orientation: int | None = Field(None, ge=0, le=7)
+    layout: str | None = Field(None, max_length=40)
+    leads: list[Lead] = Field(default_factory=list, max_length=LEADS_MAX)
+    speed_mm_s: float | None = Field(None, ge=5, le=200)
+    gain_mm_mv: float | None = Field(None, ge=1, le=100)
+    chest_gain_mm_mv: float | None = Field(None, ge=1, le=100)
+
+
+class PageReview(Model):
+    """What people have said of a page; "" and None where they said nothing."""
+
+    given: GivenModel | None
+    corrected_by: str
+    invalid_leads: list[Lead]
+    invalid_by: str
+    approved_by: str  # in force only while what was approved is what was read
+    left_out_by: str  # who let the job go without this page
+
+
+class PageModel(Model):
+    """One page of the job's document, counted from 1. What was read is None, "" or [] where nothing was."""
+
+    number: int
+    verdict: Verdict
+    code: str
+    why: str
+    read: bool  # there is a waveform
+    rectified: bool  # there is a rectified picture
+    confidence: float | None
+    layout: str
+    speed_mm_s: ScaleModel | None
+    gain_mm_mv: ScaleModel | None
+    chest_gain_mm_mv: ScaleModel | None
+    source: Source | None
+    duration_s: float | None
+    leads: list[Lead]
+    findings: list[FindingModel]
+    measurements: list[Measured]
+    made_by: dict[str, Any]  # version, and weights by name
+    review: PageReview
+
+
+class DeliveryModel(Model):
+    """One document on its way to one destination. response: the destination's own words (an ACK)."""
+
+    delivery_id: int
+    job_id: str
+    destination: str
+    kind: DocumentKind
+    name: str
+    page: int
+    size_bytes: int
+    state: DeliveryState
+    attempts: int
+    code: str
+    why: str
+    response: str
+    queued_at: datetime
+    due_at: datetime
+    delivered_at: datetime | None
+
+
+class Reason(Model):
+    """Why a job waits or was refused, in words. page: None where it concerns the whole document."""
+
+    code: str
+    text: str
+    page: int | None
+
+
+class RemarkModel(Model):
+    """A person's words on a job. action: the audit's word for what was done then."""
+
+    at: datetime
+    actor: str
+    action: str
+    text: str
+
+
+class JobModel(JobRow):
+    """A job with all there is to know. unread: pages that an approval must name to let the job go without them."""
+
+    sender_address: str
+    called: str
+    media_type: str
+    sha256: str
+    size_bytes: int
+    attempts: int
+    made_by: dict[str, Any]
+    order: OrderModel
+    reasons: list[Reason]
+    page_list: list[PageModel]
+    delivery_list: list[DeliveryModel]
+    allowed_actions: list[Action]  # to this person, now
+    unread: list[int]
+    remarks: list[RemarkModel]
+    earlier: int  # other recordings of the same patient
+
+
+class EarlierRow(Model):
+    """Another recording of the same patient. acquired_at: DICOM DT, "" where unknown."""
+
+    job_id: str
+    page: int
+    state: State
+    acquired_at: str
+    received_at: datetime
+    accession_number: str
+    confidence: float | None
+    layout: str
+
+
+class EarlierList(Model):
+    """The same patient's other recordings, the newest first."""
+
+    items: list[EarlierRow]

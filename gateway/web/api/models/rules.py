@@ -1,0 +1,110 @@
+"""The rules, explained and tried out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from gateway.web.api.models.base import JobId, Model
+
+
+class ConditionModel(Model):
+    """One test in words, such as field ``quality.confidence`` and test ``is less than 0.8``."""
+
+    field: str
+    test: str
+
+
+class RuleModel(Model):
+    """A rule as it is in force. action: send, hold or refuse; why: the reason it gives."""
+
+    name: str
+    conditions: list[ConditionModel]
+    action: Literal["send", "hold", "refuse"]
+    send: list[str]
+    why: str
+
+
+class RulesModel(Model):
+    """The rules in force, in their order."""
+
+    match: Literal["first", "all"]
+    otherwise: Literal["hold", "send_all"]
+    confidence_min: float
+    require: list[str]
+    destinations: list[str]
+    rules: list[RuleModel]
+
+
+class ExplainBody(Model):
+    """The page to explain. config_text: rules of another configuration than the one in force, None for that one."""
+
+    job_id: JobId
+    page: int = Field(1, ge=1, le=10_000)
+    config_text: str | None = Field(None, max_length=200_000)
+
+
+class ConditionTraceModel(Model):
+    """One condition as it was tested; seen: the page's value in words."""
+
+    field: str
+    test: str
+    seen: str
+    held: bool
+
+
+class RuleTraceModel(Model):
+    """One rule: whether it held, and whether it counted (after the first match none does)."""
+
+    rule: str
+    held: bool
+    counted: bool
+    conditions: list[ConditionTraceModel]
+
+
+class DecisionModel(Model):
+    """Where a page goes, and why. held_before: reasons for which a person must look whatever the rules say."""
+
+    action: Literal["send", "hold", "refuse"]
+    destinations: list[str]
+    rules: list[str]
+    why: str
+    held_before: list[str]
+    trace: list[RuleTraceModel]
+
+
+class ReplayBody(Model):
+    """A whole configuration and the time of the traffic to try it on. At most 2000 pages, the newest first."""
+
+    config_text: str = Field(max_length=200_000)
+    received_from: datetime | None = None
+    received_to: datetime | None = None
+
+
+class ReplayOutcome(Model):
+    """What a page's document would become: what it is held for, or where it goes."""
+
+    action: Literal["send", "hold", "refuse"]
+    destinations: list[str]
+    why: str
+
+
+class ReplayRow(Model):
+    """A page that the changed configuration treats otherwise."""
+
+    job_id: str
+    page: int
+    received_at: datetime
+    now: ReplayOutcome
+    then: ReplayOutcome
+
+
+class ReplayResult(Model):
+    """problems: what is wrong with the text; nothing was tried then. more: the time holds further pages."""
+
+    problems: list[str]
+    pages: int
+    changed: list[ReplayRow]
+    more: bool
