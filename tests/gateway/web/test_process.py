@@ -92,6 +92,7 @@ def cookies(answer: httpx2.Response) -> str:
 # TLS and proxies
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1:DeprecationWarning")
 def test_with_a_certificate_it_speaks_tls_and_nothing_else(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     pem, key = certificate
     with served(tmp_path / "data", tls_certificate=pem, tls_key=key) as port:
