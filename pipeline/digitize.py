@@ -46,6 +46,7 @@ TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, 
 
 
 NETWORKS = ("waveform", "register", "grid", "source")
+SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
 TILTED_DEG = 0.1  # half a millimetre over a page
 TURN_LIKELY = 0.05  # of an orientation worth trying
 NAMES_ENOUGH = 3.0  # summed scores of sure names: more than stray letters reach on a page that lies wrong
@@ -146,6 +147,8 @@ class Digitizer:
             names = layout.names_of(lying.names, paper)
             pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
             printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout, marks)
+            if paper.known is not Known.GRID and marks is not None:
+                printed, paper = _measured_by_columns(printed, paper, scale.speed_mm_s.value)
             segments = _renamed(printed.segments, given.leads)
         with watch.stage("waveform"):
             # from the original pixels: the reader was trained on them and levels light and paper by itself
@@ -246,6 +249,24 @@ def _as_given(found: calibration.Calibration, given: Given) -> calibration.Calib
     if given.chest_gain_mm_mv is not None:
         chest = Scale(given.chest_gain_mm_mv, Known.PERSON)
     return replace(found, speed_mm_s=speed, gain_mm_mv=gain, chest_gain_mm_mv=chest)
+
+
+def _measured_by_columns(printed: layout.Layout, paper: PaperMap, speed_mm_s: float) -> tuple[layout.Layout, PaperMap]:
+    """Without a grid the millimetre is known to some per cent; the columns of a page know it to a thousandth.
+
+    Across and down a pixel is as large, where the file's resolution or the pulses do not say much else.
+    """
+    size = printed.size(speed_mm_s)
+    if size is None:
+        return printed, paper
+    across = down = 1 / size
+    if paper.known is Known.PULSE:  # each direction was scaled by itself, and pixels are square
+        at = paper.to_px(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]) + [paper.x_mm.mean(), paper.y_mm.mean()])
+        x_px, y_px = (float(np.hypot(*(at[k] - at[0]))) for k in (1, 2))
+        square = y_px / (x_px * size)
+        down = square if abs(square - 1) < SQUARE else 1.0
+    paper = replace(paper, x_mm=paper.x_mm * across, y_mm=paper.y_mm * down)
+    return printed.resized(across, down), paper
 
 
 def _renamed(segments: tuple[Segment, ...], leads: Sequence[Lead]) -> tuple[Segment, ...]:

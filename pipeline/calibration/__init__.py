@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.calibration.agreement import agreed, agreed_chest
 from pipeline.calibration.pulse import Pulse, find_pulses, joined, marked_pulses
+from pipeline.calibration.shrunk import printed_size
 from pipeline.calibration.text import NOTHING_PRINTED, PrintedScales, read_scales
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
@@ -77,8 +78,17 @@ def calibrate(
         found = joined(found, marked_pulses(marks))
     if paper.known is Known.ASSUMED:
         return _by_pulse_alone(paper, baselines_mm, found, printed)
-    by_gain = _by_gain(found)
     findings = _against_resolution(paper, dpi)
+    size = printed_size(found, marks) if paper.known is Known.DPI else None
+    if size is not None:
+        detail = f"printed at {size:.1%} of its size on paper of {paper.known}"
+        findings += (Finding(FindingCode.SCALE_DISAGREEMENT, Severity.INFO, detail=detail),)
+        paper = paper.scaled(1 / size, paper.known)
+        found = tuple(_resized(p, 1 / size) for p in found)
+        baselines_mm = [b / size for b in baselines_mm]
+        x_extent_mm = (x_extent_mm[0] / size, x_extent_mm[1] / size)
+    stretch = (1.0, 1.0) if size is None else (1 / size, 1 / size)
+    by_gain = _by_gain(found)
     gain = Scale(USUAL_GAIN, Known.ASSUMED)
     chest: Scale | None = None
     pulses: tuple[Pulse, ...] = ()
@@ -108,7 +118,11 @@ def calibrate(
         findings += (_assumed("gain", f"{USUAL_GAIN:g} mm/mV", found),)
     if speed.known is Known.ASSUMED:
         findings += (_assumed("speed", f"{USUAL_SPEED:g} mm/s", pulses),)
-    return Calibration(speed, gain, chest, _row_gains(pulses, baselines_mm), tuple(pulses), paper, (1.0, 1.0), findings)
+    return Calibration(speed, gain, chest, _row_gains(pulses, baselines_mm), tuple(pulses), paper, stretch, findings)
+
+
+def _resized(pulse: Pulse, by: float) -> Pulse:
+    return Pulse(pulse.x0_mm * by, pulse.x1_mm * by, pulse.baseline_mm * by, pulse.height_mm * by, pulse.score)
 
 
 def _by_gain(found: Sequence[Pulse]) -> dict[float, tuple[Pulse, ...]]:

@@ -35,6 +35,7 @@ CHANCE = {2: 0.7, 3: 0.55, 4: 0.45}  # evidence that beats alone reach, by numbe
 NO_BORDERS = 0.3  # what a layout that has none is given
 USUAL = 0.7  # per factor e of how usual the layout is
 NAMES_FEW = 1.5  # summed name score below which the names say nothing
+SHRUNK_MOST = 0.1  # by which a page is printed smaller or larger than it is
 NAME_SURE = 0.75  # of a name that no other supports
 AMBIGUOUS = 0.7  # lead over the next best layout below which the choice is told
 
@@ -46,7 +47,8 @@ class Layout:
     names_read: how many of its leads have their name in place. border_evidence: 0..1, 1 for a single column.
     starts_met: 0..1, the share of lead starts, expected or found by a network, that are both; None without a network.
     unnamed: the usual leads given to long strips whose own name was not read. names: those that stand where this layout
-    prints them, whatever they say; the others are words of a header, or strokes of a trace.
+    prints them, whatever they say; the others are words of a header, or strokes of a trace. columns, pitch_mm: how
+    many, and how far apart their starts lie.
     """
 
     name: str
@@ -59,6 +61,35 @@ class Layout:
     unnamed: frozenset[Lead]
     findings: tuple[Finding, ...]
     names: tuple[Name, ...]
+    columns: int
+    pitch_mm: float
+
+    def size(self, speed_mm_s: float) -> float | None:
+        """What its columns say a millimetre of the map is of a printed one, if they were printed as most are.
+
+        Ten seconds, or the 250 mm that pages are wide for, are shared out among the columns: a dozen starts together
+        measure them to a thousandth. None for a single column, and where no usual width is near.
+        """
+        if self.columns < 2:
+            return None
+        wide = self.columns * self.pitch_mm
+        return next((wide / n for n in (10 * speed_mm_s, 250.0) if abs(wide / n - 1) < SHRUNK_MOST), None)
+
+    def resized(self, across: float, down: float) -> Layout:
+        """The same layout on a map whose millimetres are so many times larger."""
+
+        def moved(s: Segment) -> Segment:
+            return replace(
+                s,
+                start_mm=s.start_mm * across,
+                end_mm=s.end_mm * across,
+                baseline_mm=s.baseline_mm * down,
+                start_s=s.start_s * across,
+            )
+
+        names = tuple(replace(n, x_mm=n.x_mm * across, y_mm=n.y_mm * down) for n in self.names)
+        segments = tuple(moved(s) for s in self.segments)
+        return replace(self, segments=segments, names=names, pitch_mm=self.pitch_mm * across)
 
 
 @dataclass(frozen=True)
@@ -117,6 +148,8 @@ def arrange(
         unnamed,
         (*findings, *_findings(best, margin)),
         tuple(_in_place(best, segments, names)),
+        best.columns.count,
+        best.columns.pitch_mm,
     )
 
 
