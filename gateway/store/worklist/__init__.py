@@ -18,7 +18,7 @@ from gateway.store.database import Database
 from gateway.store.tables import jobs
 from gateway.store.worklist.conditions import JobQuery, conditions
 from gateway.store.worklist.lines import Documents, JobSummary, summaries
-from gateway.store.worklist.walk import Cursor, JobOrder, key_of, parse, walk
+from gateway.store.worklist.walking import Cursor, JobOrder, key_of, parse, walk
 
 __all__ = ["Documents", "Earlier", "JobOrder", "JobPage", "JobQuery", "JobSummary", "Worklist"]
 

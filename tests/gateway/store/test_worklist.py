@@ -11,7 +11,7 @@ from gateway.errors import Refused
 from gateway.job import Arrival, Document, DocumentKind, Door, Outcome, PageResult, State, Verdict
 from gateway.order import Order, Patient
 from gateway.store import JobOrder, JobQuery, Store
-from gateway.store.worklist import walk
+from gateway.store.worklist import walking
 from tests.gateway.storing import arrival, claimed, digitized, document, held, receive, settled
 
 
@@ -50,9 +50,9 @@ def walked(store: Store, order: JobOrder, limit: int, **query: object) -> tuple[
     return [each for screen in forth for each in screen], [each for screen in back for each in screen]
 
 
-@pytest.fixture(params=[walk.RARE_MAX, 0], ids=["by index", "by walking"])
+@pytest.fixture(params=[walking.RARE_MAX, 0], ids=["by index", "by walking"])
 def _either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walk, "RARE_MAX", request.param)
+    monkeypatch.setattr(walking, "RARE_MAX", request.param)
 
 
 @pytest.mark.usefixtures("_either_way")
