@@ -55,10 +55,14 @@ class Window:
         self.ehr = Receiver()
         self.port = free_port()
         self.gateway = GatewayProcess(folder, CONFIG.format(web=self.port, ehr=self.ehr.port))
-        self.gateway.start()
         self.base = f"http://127.0.0.1:{self.port}"
-        # the gateway itself listens for the window, long before the window's process has loaded what it needs
-        wait_for(self.answers, 3 * PATIENCE_S, "the window to open")
+        try:
+            self.gateway.start()
+            # the gateway itself listens for the window, long before the window's process has loaded what it needs
+            wait_for(self.answers, 3 * PATIENCE_S, "the window to open")
+        except BaseException:
+            self.stop()
+            raise
 
     def answers(self) -> bool:
         try:
