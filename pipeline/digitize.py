@@ -49,7 +49,7 @@ NETWORKS = ("waveform", "register", "grid", "source")
 SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
 TILTED_DEG = 0.1  # half a millimetre over a page
 TURN_LIKELY = 0.05  # of an orientation worth trying
-NAMES_ENOUGH = 3.0  # summed scores of sure names: more than stray letters reach on a page that lies wrong
+NAMES_ENOUGH = 2.5  # summed scores of sure names: more than stray letters reach on a page that lies wrong
 NOTHING_GIVEN = Given()
 
 

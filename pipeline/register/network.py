@@ -10,7 +10,7 @@ import torch
 
 from pipeline.geometry import Float64, Keypoint, Marks, PaperMap
 from pipeline.networks.peaks import CELL, NAMES_AND_PLACE, Peaks, Point, find_peaks, find_points
-from pipeline.recording import TWELVE, Float32, UInt8
+from pipeline.recording import TWELVE, Float32, Lead, UInt8
 from pipeline.sheet import extent_mm, pixels_of, shrunk
 
 PX_PER_MM = 4.6  # a page of 280 mm at the scale the network was trained around
@@ -19,7 +19,8 @@ LARGEST_PX = 2048  # of a side: a longer page is a wrong scale
 NAME_FLOOR = 0.3  # of place: a weaker peak is more often a word of the header
 POINT_FLOOR = 0.15  # what is decided later, by how the points lie to one another, may be doubtful alone
 PLACE_POWER = 0.5
-NAME_SURE = 0.6
+NAME_SURE = 0.75  # upside down, letters are read as other names, none surer
+STROKES = (Lead.I, Lead.II, Lead.III)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +36,8 @@ class Reading:
 
     @property
     def sure_names(self) -> float:
-        """The summed scores of names that leave little doubt: of stray letters there are few."""
-        return sum(k.score for k in self.names if k.score > NAME_SURE)
+        """The summed scores of names that leave little doubt, and are others when they stand on their heads."""
+        return sum(k.score for k in self.names if k.score > NAME_SURE and k.lead not in STROKES)
 
 
 @dataclass(frozen=True, eq=False)

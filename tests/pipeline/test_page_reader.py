@@ -58,7 +58,7 @@ def test_names_come_back_in_pixels_and_points_in_millimetres(clean: Rendered) ->
         near = [n for n in found.names if np.hypot(n.x_px - k.x_px, n.y_px - k.y_px) < 1.0]
         assert [n.lead for n in near] == [k.lead]
         assert near[0].score > 0.9
-    assert found.sure_names > 12
+    assert found.sure_names > 8  # three of the twelve read alike upside down
     assert int(np.argmax(found.turns)) == 2
     assert all(side % 32 == 0 for shape in network.shapes for side in shape[2:])
     x, y = starts[0]

@@ -122,10 +122,10 @@ def test_refuses_noise() -> None:
     ]
     beats_alike = likeness(noise, beats_s(noise, RATE_HZ), RATE_HZ)
     with pytest.raises(Unreadable) as refusal:
-        assess(noise, RATE_HZ, PageEvidence(0.0, 0.2, 0, 0.0, frozenset(), beats_alike, False))
+        assess(noise, RATE_HZ, PageEvidence(0.0, 0.2, 0, 0.0, None, 0.0, frozenset(), beats_alike, False))
     assert refusal.value.code == "not_an_ecg"
     with pytest.raises(Unreadable) as refusal:
-        assess(noise, RATE_HZ, PageEvidence(0.0, 0.2, 3, 0.0, frozenset(), beats_alike, False))
+        assess(noise, RATE_HZ, PageEvidence(0.0, 0.2, 3, 0.0, None, 0.0, frozenset(), beats_alike, False))
     assert refusal.value.code == "low_confidence"
 
 
