@@ -161,7 +161,7 @@ def test_an_uploaded_page_arrives_and_a_file_that_is_no_page_is_refused_with_the
     expect(taken).to_contain_text("Held", timeout=PATIENCE_MS)
     page.screenshot(path=pictures / "flow-upload.png")
     taken.get_by_role("link").click()
-    wait_for_words(page, "without patient id")
+    wait_for_words(page, "Nobody has said whose ECG this is")
 
 
 def test_the_page_and_its_leads_stand_side_by_side(page: Page, pictures: Path) -> None:
@@ -213,7 +213,8 @@ def test_an_approved_page_is_acknowledged_by_the_receiver(window: Window, page: 
     expect(row).to_contain_text(re.compile(r"AA"))
     page.screenshot(path=pictures / "flow-delivered.png", full_page=True)
     message = next(m for m in window.ehr.messages if "WEB-1" in str(m.segment("PID")))
-    assert NAME in str(message)  # who changed what is told to whoever receives it
+    # what a person changed is told to whoever receives it
+    assert "Gain 20 mm/mV, given by a person" in str(message)
     assert window.job_of("scan.png").state == State.DELIVERED
 
 

@@ -16,7 +16,7 @@ const ABOUT_PERSON = /patient|acquired|identity|date|all_pages/;
 export async function drawReview(host, job, page, picture, done) {
   const allows = (action) => job.allowed_actions.includes(action);
   const forms = [];
-  if (allows("identify")) forms.push(["Whose ECG is this?", identifyForm(job, done), ABOUT_PERSON.test(job.code)]);
+  if (allows("identify")) forms.push(["Whose ECG is this?", identifyForm(job, done), !job.order.patient_id || ABOUT_PERSON.test(job.code)]);
   if (allows("correct") && page) {
     const { layouts } = await get("/layouts");
     forms.push(["Correct how the page is read, and digitize it again", correctForm(job, page, layouts, picture, done), false]);
