@@ -36,6 +36,7 @@ NO_BORDERS = 0.3  # what a layout that has none is given
 USUAL = 0.7  # per factor e of how usual the layout is
 NAMES_FEW = 1.5  # summed name score below which the names say nothing
 SHRUNK_MOST = 0.1  # by which a page is printed smaller or larger than it is
+RHYTHM_SURE = 0.85  # of a name that renames a long strip; with less, its likeness to the short strips tells
 NAME_SURE = 0.75  # of a name that no other supports
 AMBIGUOUS = 0.7  # lead over the next best layout below which the choice is told
 
@@ -272,12 +273,12 @@ def _segments(
 
 
 def _rhythm_name(fit: _Fit, row: Row, names: Sequence[Name]) -> Lead | None:
-    """The name read at the start of a long strip, None where there is none or names say nothing on this page."""
+    """The name surely read at the start of a long strip, None where there is none or names say nothing on this page."""
     if fit.agreement.score < NAMES_FEW:
         return None
     dx, dy = fit.agreement.offset_mm
     found = name_at(names, fit.columns.start_mm + dx, row.baseline_mm + dy)
-    return None if found is None else found.lead
+    return None if found is None or found.score < RHYTHM_SURE else found.lead
 
 
 def _in_place(fit: _Fit, segments: Sequence[Segment], names: Sequence[Name]) -> Iterator[Name]:

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from pipeline.geometry import Float64
 
 FLOOR_DB = 10.0
-SHRINK = 0.02  # per page, of half the squared weights: keeps the weights of signs that hardly vary from running away
+SHRINK = 0.001  # per page, of half the squared weights: keeps the weights of signs that hardly vary from running away
 
 
 def main() -> None:
