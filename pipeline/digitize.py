@@ -47,6 +47,8 @@ TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, 
 
 NETWORKS = ("waveform", "register", "grid", "source")
 SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
+BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_GRID)
+NAME_SURE = 0.75
 TILTED_DEG = 0.1  # half a millimetre over a page
 TURN_LIKELY = 0.05  # of an orientation worth trying
 NAMES_ENOUGH = 2.5  # summed scores of sure names: more than stray letters reach on a page that lies wrong
@@ -95,8 +97,20 @@ class Digitizer:
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
         """The recording that a page shows. given: what a person who looked at it says; it is believed.
 
-        Raises Unreadable with a code of UnreadableCode when the page cannot be digitized honestly.
+        Raises Unreadable with a code of UnreadableCode when the page cannot be digitized honestly: as no ECG where
+        nothing about it was found to be one.
         """
+        lying: list[Lying] = []
+        try:
+            return self._digitized(page, given, lying)
+        except Unreadable as error:
+            if error.code in BARREN and lying and not _speaks_of_an_ecg(lying[0]):
+                detail = f"no lead names, no beginnings of leads, and {error.why}"
+                raise Unreadable(UnreadableCode.NOT_AN_ECG, detail) from error
+            raise
+
+    def _digitized(self, page: Page, given: Given, found: list[Lying]) -> Recording:
+        """The recording; found gets how the page lies as soon as that is known."""
         if min(page.image.shape[:2]) < SIDE_MIN_PX:
             height, width = page.image.shape[:2]
             raise Unreadable(UnreadableCode.IMAGE_TOO_SMALL, f"{width} x {height} pixels; a trace needs more")
@@ -116,6 +130,7 @@ class Digitizer:
             fit = grid.find_grid(image, dpi, self.ruling)
         with watch.stage("register"):
             lying = self._lie_right(image, fit.paper, dpi, turn=given.orientation is None)
+            found.append(lying)
             paper, marks = lying.paper, lying.marks
             image, dpi = register.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
             original = register.set_upright(original, lying.orientation)
@@ -249,6 +264,14 @@ def _as_given(found: calibration.Calibration, given: Given) -> calibration.Calib
     if given.chest_gain_mm_mv is not None:
         chest = Scale(given.chest_gain_mm_mv, Known.PERSON)
     return replace(found, speed_mm_s=speed, gain_mm_mv=gain, chest_gain_mm_mv=chest)
+
+
+def _speaks_of_an_ecg(page: Lying) -> bool:
+    """Whether lead names or the beginnings of leads were found; without a network that is not asked."""
+    if page.marks is None:
+        return True
+    named = sum(k.score for k in page.names if k.score >= NAME_SURE and k.lead in CHEST)
+    return named >= 2 or float(page.marks.starts[page.marks.starts[:, 2] >= 0.4, 2].sum()) >= 2
 
 
 def _measured_by_columns(printed: layout.Layout, paper: PaperMap, speed_mm_s: float) -> tuple[layout.Layout, PaperMap]:

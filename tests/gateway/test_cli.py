@@ -39,7 +39,7 @@ def test_digitize_writes_what_others_measure_us_by(tmp_path: Path) -> None:
     words = ["digitize", str(good), str(letter), "--out", str(out), "--format", ",".join(FORMATS)]
     answer = run.invoke(cli.app, [*words, "--patient-id", "P1", "--acquired-at", "20240131"])
     assert answer.exit_code == 3, answer.output
-    assert "no_traces" in answer.stderr  # the rules let the letter in; the layout then finds no row on it
+    assert "not_an_ecg" in answer.stderr
     names = sorted(path.name for path in out.iterdir())
     assert names == sorted(
         [
