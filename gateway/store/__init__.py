@@ -12,7 +12,7 @@ from gateway.store.rows import DeliveryRow
 from gateway.store.schema import upgrade_schema
 from gateway.store.store import Store
 from gateway.store.tables import DeliveryState
-from gateway.store.worklist import Documents, Earlier, JobOrder, JobPage, JobQuery, JobSummary, Worklist
+from gateway.store.worklist import Earlier, JobOrder, JobPage, JobQuery, JobSummary, Worklist
 
 __all__ = [
     "WORKER_DIED",
@@ -23,7 +23,6 @@ __all__ = [
     "AuditReport",
     "DeliveryRow",
     "DeliveryState",
-    "Documents",
     "Earlier",
     "Event",
     "JobOrder",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +15,7 @@ from gateway.job import DocumentKind
 from gateway.order import Order, Patient, SourceImage
 from tests import recordings as make
 from tests.conformance import explicit_little_endian
+from tests.conformance.dciodvfy import judged, tool
 
 ORDERS: dict[str, Order] = {
     "usual": make.order(),
@@ -31,24 +31,8 @@ def emitted(kind: DocumentKind, order: Order) -> bytes:
     return document(kind, Material(make.with_gaps(), order, "job-1", make.SHA256, 1, make.RECEIVED_AT)).data
 
 
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
 def judged_by_dciodvfy(data: bytes, folder: Path) -> list[str]:
-    """What dciodvfy says beside the name of the IOD."""
-    (folder / "report.dcm").write_bytes(data)
-    said = []
-    for edition in ([], ["-new"]):
-        command = [tool("dciodvfy"), *edition, str(folder / "report.dcm")]
-        run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        lines = (run.stdout + run.stderr).splitlines()
-        assert "EncapsulatedPDF" in lines, f"dciodvfy did not recognise the IOD: {lines}"
-        said += [line for line in lines if line != "EncapsulatedPDF"]
-    return said
+    return judged(data, folder, "EncapsulatedPDF")
 
 
 @pytest.mark.peer

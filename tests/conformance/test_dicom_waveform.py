@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from io import BytesIO
@@ -19,6 +18,7 @@ from gateway.order import Patient, SourceImage
 from pipeline.recording import TWELVE, Finding, Lead, Recording, Severity
 from tests import recordings as make
 from tests.conformance import explicit_little_endian
+from tests.conformance.dciodvfy import judged, tool
 from tests.conformance.ecg_object import violations
 
 FINDINGS = (
@@ -52,29 +52,8 @@ def emit(recording: Recording, encoding: Encoding = "padded", **order: object) -
     ).data
 
 
-def tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed")
-    return path
-
-
 def judged_by_dciodvfy(data: bytes, folder: Path) -> list[str]:
-    """What dciodvfy says beside the name of the IOD; its exit status may be 0 where it finds errors."""
-    (folder / "ecg.dcm").write_bytes(data)
-    said = []
-    for edition in ([], ["-new"]):
-        run = subprocess.run(
-            [tool("dciodvfy"), *edition, str(folder / "ecg.dcm")],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        lines = (run.stdout + run.stderr).splitlines()
-        assert {"TwelveLeadECG", "GeneralECG"} & set(lines), f"dciodvfy did not recognise the IOD: {lines}"
-        said += [line for line in lines if line not in ("TwelveLeadECG", "GeneralECG")]
-    return said
+    return judged(data, folder, "TwelveLeadECG", "GeneralECG")
 
 
 @pytest.mark.peer

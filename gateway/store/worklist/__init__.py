@@ -17,10 +17,10 @@ from gateway.job import State
 from gateway.store.database import Database
 from gateway.store.tables import jobs
 from gateway.store.worklist.conditions import JobQuery, conditions
-from gateway.store.worklist.lines import Documents, JobSummary, summaries
+from gateway.store.worklist.lines import JobSummary, summaries
 from gateway.store.worklist.walking import Cursor, JobOrder, key_of, parse, walk
 
-__all__ = ["Documents", "Earlier", "JobOrder", "JobPage", "JobQuery", "JobSummary", "Worklist"]
+__all__ = ["Earlier", "JobOrder", "JobPage", "JobQuery", "JobSummary", "Worklist"]
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from gateway.store.tables import DeliveryState, outbox, reviews
 
 
 @dataclass(frozen=True)
-class Documents:
-    """How many documents of a job stand where."""
+class Deliveries:
+    """How many documents of a job stand where; those withdrawn are not counted."""
 
     queued: int = 0
     delivered: int = 0
@@ -26,15 +26,14 @@ class Documents:
 class JobSummary:
     """A job as one line of the worklist. confidence: of its least sure page, None where none was read."""
 
-    number: int
     job_id: str
     state: State
     door: Door
     sender: str
     file_name: str
     patient_id: str
-    patient_name: str
-    birth_date: str
+    patient_name: str  # DICOM PN, Family^Given
+    birth_date: str  # YYYYMMDD or ""
     accession_number: str
     received_at: datetime
     changed_at: datetime
@@ -42,20 +41,19 @@ class JobSummary:
     confidence: float | None
     code: str
     why: str
-    corrected: bool
-    documents: Documents
+    corrected: bool  # a person has changed how it is read
+    deliveries: Deliveries
 
 
 def summaries(connection: Connection, rows: Sequence[AnyRow]) -> tuple[JobSummary, ...]:
     """Rows of jobs with what stands in other tables, asked once for all."""
     ids = [row.job_id for row in rows]
-    documents = _documents(connection, ids)
+    deliveries = _deliveries(connection, ids)
     said = (reviews.c.given.is_not(None)) | (reviews.c.invalid_leads != "")
     spoken_of = select(reviews.c.job_id).where(reviews.c.job_id.in_(ids), said)
     corrected = set(connection.execute(spoken_of).scalars())
     return tuple(
         JobSummary(
-            number=row.number,
             job_id=row.job_id,
             state=State(row.state),
             door=Door(row.door),
@@ -72,13 +70,13 @@ def summaries(connection: Connection, rows: Sequence[AnyRow]) -> tuple[JobSummar
             code=row.code,
             why=row.why,
             corrected=row.job_id in corrected,
-            documents=documents.get(row.job_id, Documents()),
+            deliveries=deliveries.get(row.job_id, Deliveries()),
         )
         for row in rows
     )
 
 
-def _documents(connection: Connection, ids: Sequence[str]) -> Mapping[str, Documents]:
+def _deliveries(connection: Connection, ids: Sequence[str]) -> Mapping[str, Deliveries]:
     query = (
         select(outbox.c.job_id, outbox.c.state, func.count().label("documents"))
         .where(outbox.c.job_id.in_(ids), outbox.c.state != DeliveryState.WITHDRAWN)
@@ -87,4 +85,4 @@ def _documents(connection: Connection, ids: Sequence[str]) -> Mapping[str, Docum
     counts: dict[str, dict[str, int]] = {}
     for row in connection.execute(query):
         counts.setdefault(row.job_id, {})[row.state] = row.documents
-    return {job_id: Documents(**found) for job_id, found in counts.items()}
+    return {job_id: Deliveries(**found) for job_id, found in counts.items()}

@@ -12,7 +12,7 @@ from gateway.config import Config, Destination, FolderDestination
 from gateway.errors import NotFound, Refused, TryAgain, UnlawfulMove
 from gateway.job import Verdict
 from gateway.store import Moments, Queue, Store
-from gateway.web.api import models, shapes
+from gateway.web.api import models
 from gateway.web.api.actions import code_of, why_of
 from gateway.web.api.asking import PROBLEMS, Administrator, Reviewer, TheConfig, TheStore, Viewer
 from gateway.web.gpu import gpus
@@ -79,7 +79,7 @@ def parked(
     rows = store.looking.parked(after, destination or None, limit + 1)
     shown = rows[:limit]
     more = shown[-1].delivery_id if len(rows) > limit else None
-    return models.ParkedList(items=[shapes.delivery_of(row) for row in shown], next_cursor=more)
+    return models.ParkedList(items=list(shown), next_cursor=more)
 
 
 @router.post("/parked/resend")

@@ -50,7 +50,7 @@ def jobs(
     )
     page = store.worklist.page(query, order, cursor, limit)
     return models.JobList(
-        items=[shapes.row_of(row) for row in page.rows],
+        items=list(page.rows),
         next_cursor=page.next_cursor or None,
         prev_cursor=page.prev_cursor or None,
     )

@@ -18,26 +18,11 @@ from gateway.web.deps import Principal, Role
 from pipeline.recording import Finding, Recording, Scale, Severity
 
 
-def row_of(job: JobSummary) -> models.JobRow:
-    """A line of the worklist."""
-    return models.JobRow(**_row(job))
-
-
-def _row(job: JobSummary) -> dict[str, Any]:
-    told = {name: value for name, value in vars(job).items() if name not in ("number", "documents")}
-    return {**told, "deliveries": models.Deliveries(**vars(job.documents))}
-
-
 def order_of(order: Order | None) -> models.OrderModel:
     """Whose ECG it is."""
     order = order or Order()
     flat = {**vars(order), **vars(order.patient)}
     return models.OrderModel(**{name: flat[name] for name in models.OrderModel.model_fields})
-
-
-def delivery_of(row: DeliveryRow) -> models.DeliveryModel:
-    """A document on its way."""
-    return models.DeliveryModel(**{name: getattr(row, name) for name in models.DeliveryModel.model_fields})
 
 
 def entry_of(entry: AuditEntry) -> models.AuditEntry:
@@ -138,7 +123,7 @@ def job_of(
     shown = [page_of(page, reviews.get(page.number, NO_REVIEW)) for page in pages]
     made_by = next((page.made_by for page in shown if page.made_by), {})
     return models.JobModel(
-        **_row(summary),
+        **vars(summary),
         sender_address=job.arrival.sender_address,
         called=job.arrival.called,
         media_type=job.arrival.media_type,
@@ -149,10 +134,10 @@ def job_of(
         order=order_of(order),
         reasons=list(_reasons(job, shown, deliveries)),
         page_list=shown,
-        delivery_list=[delivery_of(row) for row in deliveries],
+        delivery_list=list(deliveries),
         allowed_actions=list(_allowed(job, pages, reviews, deliveries, approvable, who, config)),
         unread=list(approvable.left_out),
-        remarks=[models.RemarkModel(**vars(remark)) for remark in remarks],
+        remarks=list(remarks),
         earlier=earlier,
     )
 

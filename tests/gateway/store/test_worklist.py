@@ -138,7 +138,7 @@ def test_a_line_counts_documents_and_names_the_least_sure_page(store: Store) -> 
     store.settle(claimed(store), Outcome(State.DIGITIZED, pages=two, documents=(document(), _second())))
     (row,) = store.worklist.page(JobQuery(), JobOrder.NEWEST, "", 10).rows
     assert (row.pages, row.confidence) == (2, 0.5)
-    assert (row.documents.queued, row.documents.delivered, row.documents.parked) == (2, 0, 0)
+    assert (row.deliveries.queued, row.deliveries.delivered, row.deliveries.parked) == (2, 0, 0)
 
 
 def _second() -> Document:

@@ -5,23 +5,19 @@ from __future__ import annotations
 from gateway.web.api.models.audit import AuditEntry, AuditList, AuditVerdict, ChangeEvent
 from gateway.web.api.models.base import BULK_MAX, JOBS_PER_PAGE_MAX, Action, Model, Problem
 from gateway.web.api.models.jobs import (
-    Deliveries,
-    DeliveryModel,
     EarlierList,
     EarlierRow,
     FindingModel,
     GivenModel,
     JobList,
     JobModel,
-    JobRow,
     Measured,
-    OrderModel,
     PageModel,
     PageReview,
     Reason,
-    RemarkModel,
     ScaleModel,
 )
+from gateway.web.api.models.orders import IdentifyBody, OrderModel
 from gateway.web.api.models.pages import DocumentList, DocumentModel, Layouts, PlacedModel, StripModel, WaveformModel
 from gateway.web.api.models.review import (
     ApproveBody,
@@ -31,7 +27,6 @@ from gateway.web.api.models.review import (
     CommentBody,
     CorrectBody,
     Done,
-    IdentifyBody,
     InvalidLeadsBody,
     JobFilter,
     RejectBody,
@@ -87,8 +82,6 @@ __all__ = [
     "CorrectBody",
     "Dashboard",
     "DecisionModel",
-    "Deliveries",
-    "DeliveryModel",
     "DestinationModel",
     "Disk",
     "DocumentList",
@@ -106,7 +99,6 @@ __all__ = [
     "JobFilter",
     "JobList",
     "JobModel",
-    "JobRow",
     "Layouts",
     "Measured",
     "Model",
@@ -123,7 +115,6 @@ __all__ = [
     "Problem",
     "Reason",
     "RejectBody",
-    "RemarkModel",
     "ReplayBody",
     "ReplayOutcome",
     "ReplayResult",

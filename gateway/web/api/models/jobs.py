@@ -1,76 +1,26 @@
-"""The worklist, and one job with its pages."""
+"""The worklist, and one job with its pages. What the store gives just as it is shown goes out as the store's own."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import Field
 
-from gateway.job import DocumentKind, Door, State, Verdict
-from gateway.store import DeliveryState
+from gateway.job import State, Verdict
+from gateway.store import DeliveryRow, JobSummary, Remark
 from gateway.web.api.models.base import LEADS_MAX, Action, Model
+from gateway.web.api.models.orders import OrderModel
 from pipeline.recording import Known, Lead, Severity, Source
-
-
-class Deliveries(Model):
-    """How many documents of a job stand where; those withdrawn are not counted."""
-
-    queued: int
-    delivered: int
-    parked: int
-
-
-class JobRow(Model):
-    """A job as one line of the worklist. confidence: of its least sure page; None where none was read."""
-
-    job_id: str
-    state: State
-    door: Door
-    sender: str
-    file_name: str
-    patient_id: str
-    patient_name: str  # DICOM PN, Family^Given
-    birth_date: str  # YYYYMMDD or ""
-    accession_number: str
-    received_at: datetime
-    changed_at: datetime
-    pages: int
-    confidence: float | None
-    code: str
-    why: str
-    corrected: bool  # a person has changed how it is read
-    deliveries: Deliveries
 
 
 class JobList(Model):
     """A page of the worklist. The cursors go back into ``cursor``; None where there is nothing that way."""
 
-    items: list[JobRow]
+    items: list[JobSummary]
     next_cursor: str | None
     prev_cursor: str | None
-
-
-class OrderModel(Model):
-    """Whose ECG it is, in DICOM's forms; "" where unknown."""
-
-    patient_id: str = ""
-    issuer: str = ""
-    name: str = ""
-    birth_date: str = ""
-    sex: str = ""
-    study_uid: str = ""
-    study_id: str = ""
-    study_date: str = ""
-    study_time: str = ""
-    accession_number: str = ""
-    referring_physician: str = ""
-    placer_order_number: str = ""
-    filler_order_number: str = ""
-    institution: str = ""
-    acquired_at: str = ""
-    acquired_from: str = ""
-    visit_number: str = ""
 
 
 class ScaleModel(Model):
@@ -150,26 +100,6 @@ class PageModel(Model):
     review: PageReview
 
 
-class DeliveryModel(Model):
-    """One document on its way to one destination. response: the destination's own words (an ACK)."""
-
-    delivery_id: int
-    job_id: str
-    destination: str
-    kind: DocumentKind
-    name: str
-    page: int
-    size_bytes: int
-    state: DeliveryState
-    attempts: int
-    code: str
-    why: str
-    response: str
-    queued_at: datetime
-    due_at: datetime
-    delivered_at: datetime | None
-
-
 class Reason(Model):
     """Why a job waits or was refused, in words. page: None where it concerns the whole document."""
 
@@ -178,16 +108,8 @@ class Reason(Model):
     page: int | None
 
 
-class RemarkModel(Model):
-    """A person's words on a job. action: the audit's word for what was done then."""
-
-    at: datetime
-    actor: str
-    action: str
-    text: str
-
-
-class JobModel(JobRow):
+@dataclass(frozen=True)
+class JobModel(JobSummary):
     """A job with all there is to know. unread: pages that an approval must name to let the job go without them."""
 
     sender_address: str
@@ -200,10 +122,10 @@ class JobModel(JobRow):
     order: OrderModel
     reasons: list[Reason]
     page_list: list[PageModel]
-    delivery_list: list[DeliveryModel]
+    delivery_list: list[DeliveryRow]
     allowed_actions: list[Action]  # to this person, now
     unread: list[int]
-    remarks: list[RemarkModel]
+    remarks: list[Remark]
     earlier: int  # other recordings of the same patient
 
 

@@ -37,28 +37,6 @@ class ResendBody(Model):
     destination: str | None = Field(None, max_length=200)
 
 
-class IdentifyBody(Model):
-    """What a person knows of whose ECG it is; "" leaves what is known. all_pages: said yes to one identity for all."""
-
-    patient_id: str = Field("", max_length=64)
-    issuer: str = Field("", max_length=64)
-    name: str = Field("", max_length=64)
-    birth_date: str = Field("", max_length=64)
-    sex: str = Field("", max_length=64)
-    study_uid: str = Field("", max_length=64)
-    study_id: str = Field("", max_length=64)
-    study_date: str = Field("", max_length=64)
-    study_time: str = Field("", max_length=64)
-    accession_number: str = Field("", max_length=64)
-    referring_physician: str = Field("", max_length=64)
-    placer_order_number: str = Field("", max_length=64)
-    filler_order_number: str = Field("", max_length=64)
-    visit_number: str = Field("", max_length=64)
-    institution: str = Field("", max_length=64)
-    acquired_at: str = Field("", max_length=64)
-    all_pages: bool = False
-
-
 class CorrectBody(GivenModel):
     """What a person says of one page; the job is digitized again with it. Nothing said takes back what was said."""
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from pydantic import Field
 
 from gateway.job import State
+from gateway.store import DeliveryRow
 from gateway.web.api.models.base import BULK_MAX, Model
-from gateway.web.api.models.jobs import DeliveryModel
 
 
 class Bin(Model):
@@ -109,7 +109,7 @@ class Paused(Model):
 class ParkedList(Model):
     """Messages that will not go without a person, the oldest first. next_cursor: goes back into ``after``."""
 
-    items: list[DeliveryModel]
+    items: list[DeliveryRow]
     next_cursor: int | None
 
 
