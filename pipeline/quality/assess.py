@@ -12,7 +12,7 @@ from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.quality.confidence import Features, confidence
 from pipeline.quality.ends import trim_ends
 from pipeline.quality.limb import LimbCheck, check_limbs, correct_limbs, turn_over
-from pipeline.quality.twice import TwiceCheck, check_twice, recognise, renamed
+from pipeline.quality.twice import TwiceCheck, belies, check_twice, recognise, renamed
 from pipeline.recording import Finding, Lead, Seen, Severity, Strip
 
 NOISE_ALIKE, HEART_ALIKE = 0.65, 0.95
@@ -98,15 +98,22 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
 def _named(
     strips: tuple[Strip, ...], rate_hz: int, unnamed: frozenset[Lead], findings: list[Finding]
 ) -> tuple[Strip, ...]:
-    """Long strips whose name was not read, under the name of the short strip that shows the same."""
+    """Long strips under the name of the short strip that shows the same, where their own was not read or is belied."""
     out = list(strips)
     for k, strip in enumerate(strips):
-        if strip.lead not in unnamed or not _long(strip, strips):
+        if not _long(strip, strips):
             continue
-        lead = recognise(strip, [s for s in strips if s is not strip], rate_hz)
-        if lead is None:
-            findings.append(Finding(FindingCode.RHYTHM_LEAD_ASSUMED, Severity.WARNING, strip.lead))
-        elif lead is not strip.lead:
+        others = [s for s in strips if s is not strip]
+        if strip.lead in unnamed:
+            lead = recognise(strip, others, rate_hz)
+            if lead is None:
+                findings.append(Finding(FindingCode.RHYTHM_LEAD_ASSUMED, Severity.WARNING, strip.lead))
+        else:
+            lead = belies(strip, others, rate_hz)
+            if lead is not None:
+                detail = f"read as {strip.lead.value}, shows {lead.value}"
+                findings.append(Finding(FindingCode.RHYTHM_LEAD_ASSUMED, Severity.WARNING, lead, detail=detail))
+        if lead is not None and lead is not strip.lead:
             out[k] = renamed(strip, lead)
     return tuple(out)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ AGREES = 0.85  # correlation
 BELONGS = 0.93  # correlation by which a long strip of unknown name is recognised
 NEVER_LONG = frozenset({Lead.AVR, Lead.AVL, Lead.AVF})  # no device prints them as rhythm strip; aVF resembles II
 BELONGS_MARGIN = 0.03
+BELIES = 0.97  # correlation with another lead by which a name that was read is given up, where its own lead disagrees
 OVERLAP_MIN_S = 1.0
 
 
@@ -48,14 +49,35 @@ def check_twice(strips: Sequence[Strip], rate_hz: int) -> tuple[TwiceCheck, ...]
 
 def recognise(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
     """Which lead a long strip shows, by the short strips printed above it; None where that is not clear."""
+    return _clearest(_alike(long, strips, rate_hz), BELONGS)
+
+
+def belies(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
+    """The lead a long strip shows, where it clearly is another one than it is called; None where its name may be true.
+
+    A lead whose own short strip was not read cannot be belied: its neighbours on the chest look too much like it.
+    """
+    found = _alike(long, strips, rate_hz)
+    if found.get(long.lead, 1.0) >= AGREES:
+        return None
+    return _clearest(found, BELIES)
+
+
+def _alike(long: Strip, strips: Sequence[Strip], rate_hz: int) -> dict[Lead, float]:
+    """The correlation with every lead that is printed short and could be printed long."""
     found: dict[Lead, float] = {}
     for short in strips:
         if long.samples > LONG * short.samples and short.lead not in NEVER_LONG:
             correlation = _agreement(long, short, rate_hz)
             if correlation is not None:
                 found[short.lead] = max(correlation, found.get(short.lead, -1.0))
+    return found
+
+
+def _clearest(found: Mapping[Lead, float], least: float) -> Lead | None:
+    """The lead that is most alike, where it is at least so much and clearly more than the next."""
     ranked = sorted(found, key=lambda lead: -found[lead])
-    if not ranked or found[ranked[0]] < BELONGS:
+    if not ranked or found[ranked[0]] < least:
         return None
     if len(ranked) > 1 and found[ranked[0]] - found[ranked[1]] < BELONGS_MARGIN:
         return None

@@ -92,6 +92,14 @@ def test_names_an_unnamed_rhythm_strip_by_what_it_shows() -> None:
     assert FindingCode.RHYTHM_LEAD_ASSUMED not in {f.code for f in judged.findings}
 
 
+def test_a_misread_name_of_a_rhythm_strip_is_corrected_and_told() -> None:
+    strips = page(Lead.V1)
+    strips[-1] = replace(strips[-1], lead=Lead.II)
+    judged = assess(strips, RATE_HZ, GOOD)
+    assert judged.strips[-1].lead is Lead.V1
+    assert [f.lead for f in judged.findings if f.code == FindingCode.RHYTHM_LEAD_ASSUMED] == [Lead.V1]
+
+
 def test_turns_an_inverted_avr_back() -> None:
     strips = page()
     leads = (Lead.AVL, Lead.I, Lead.AVR)

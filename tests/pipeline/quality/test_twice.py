@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from printed_strips import RATE_HZ, page, strip
 
-from pipeline.quality.twice import check_twice, recognise, renamed
+from pipeline.quality.twice import belies, check_twice, recognise, renamed
 from pipeline.recording import TWELVE, Lead
 
 
@@ -43,3 +43,20 @@ def test_pages_whose_columns_all_show_one_time_agree_too() -> None:
     (check,) = check_twice([*shorts, strip(Lead.V5, 0.0, 10.0)], RATE_HZ)
     assert check.lead is Lead.V5
     assert not check.bad
+
+
+def test_a_long_strip_under_a_wrong_name_is_told_by_what_it_shows() -> None:
+    strips = page(Lead.V1)
+    assert belies(renamed(strips[-1], Lead.II), strips[:-1], RATE_HZ) is Lead.V1
+
+
+def test_a_name_that_its_own_short_strip_confirms_is_kept() -> None:
+    for lead in (Lead.II, Lead.V1, Lead.V5):
+        strips = page(lead)
+        assert belies(strips[-1], strips[:-1], RATE_HZ) is None
+
+
+def test_a_name_whose_own_short_strip_was_not_read_is_kept() -> None:
+    strips = page(Lead.V1)
+    others = [s for s in strips[:-1] if s.lead is not Lead.II]
+    assert belies(renamed(strips[-1], Lead.II), others, RATE_HZ) is None
