@@ -25,7 +25,7 @@ AnyRow = Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """One document on its way to one destination. response: what the destination said (an ACK), cut to a bounded length."""
+    """One document on its way to one destination. response: what the destination said, cut to a bounded length."""
 
     delivery_id: int
     job_id: str

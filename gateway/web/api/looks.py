@@ -6,8 +6,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 from gateway.store import Store
+
+Look = tuple[str, str, str]  # who, at which job, at what of it
 
 ONE_LOOK_S = 60.0  # a page that draws itself anew, or an image at another zoom, is still the same look
 REMEMBERED = 10_000
@@ -19,25 +22,26 @@ class Looks:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._at: OrderedDict[tuple[int, str, str, str], float] = OrderedDict()
+        self._stores: WeakKeyDictionary[Store, OrderedDict[Look, float]] = WeakKeyDictionary()
 
     def write_down(self, store: Store, actor: str, job_id: str, what: str) -> None:
         """Puts a look into the audit before anything is shown, unless it stands there already. Raises NotFound."""
-        key = (id(store), actor, job_id, what)
+        look = (actor, job_id, what)
         with self._lock:
-            if self._clock() - self._at.get(key, -ONE_LOOK_S) < ONE_LOOK_S:
+            at = self._stores.setdefault(store, OrderedDict())
+            if self._clock() - at.get(look, -ONE_LOOK_S) < ONE_LOOK_S:
                 return
         store.looked(actor, job_id, what)
         with self._lock:
-            self._at[key] = self._clock()
-            self._at.move_to_end(key)
-            while len(self._at) > REMEMBERED:
-                self._at.popitem(last=False)
+            at[look] = self._clock()
+            at.move_to_end(look)
+            while len(at) > REMEMBERED:
+                at.popitem(last=False)
 
     def forget(self) -> None:
         """As if nobody had looked."""
         with self._lock:
-            self._at.clear()
+            self._stores.clear()
 
 
 looks = Looks()

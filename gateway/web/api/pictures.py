@@ -86,7 +86,8 @@ def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId, nu
     def make() -> bytes:
         return png(draw_traces(unpacked_page(config, store, job_id, number), read.recording, invalid))
 
-    key = ("rectified", job_id, str(number), read.sha256, " ".join(sorted(invalid)))
+    # by content: of the page as it came, of everything read on it, and of what a person does not believe of that
+    key = ("rectified", store.job(job_id).sha256, str(number), read.identity, " ".join(sorted(invalid)))
     return _answer(pictures.get(key, make))
 
 

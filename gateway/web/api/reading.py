@@ -23,11 +23,11 @@ KEPT = 64  # recordings of some hundred kilobytes
 class Read:
     """A page that was read: as it was read, what was measured on it, and what people said of it.
 
-    sha256: of the stored recording.
+    identity: SHA-256 over the whole recording: its samples, and the scales and findings that are stored beside them.
     """
 
     page: PageResult
-    sha256: str
+    identity: str
     recording: Recording
     measurements: tuple[Measured, ...]
     review: PageReview
@@ -35,17 +35,17 @@ class Read:
 
 @dataclass(frozen=True, eq=False)
 class _Key:
-    """Bytes known by their hash, so that the cache compares no megabytes."""
+    """A stored recording known by its identity, so that the cache compares no megabytes."""
 
-    sha256: str
+    identity: str
     npz: bytes
     summary: str
 
     def __hash__(self) -> int:
-        return hash((self.sha256, self.summary))
+        return hash(self.identity)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and (self.sha256, self.summary) == (other.sha256, other.summary)
+        return isinstance(other, _Key) and self.identity == other.identity
 
 
 def read_page(store: Store, job_id: str, number: int) -> Read:
@@ -63,11 +63,12 @@ def read_of(page: PageResult, review: PageReview) -> Read | None:
     """The same of a page in hand, None where nothing was read on it."""
     if page.recording_npz is None:
         return None
-    key = _Key(hashlib.sha256(page.recording_npz).hexdigest(), page.recording_npz, page.summary)
-    if review.approved_sha256 != key.sha256:  # what was approved was another reading
+    sha256 = hashlib.sha256(page.recording_npz).hexdigest()
+    identity = hashlib.sha256(f"{sha256}{page.summary}".encode()).hexdigest()
+    if review.approved_sha256 != sha256:  # what was approved was another reading
         review = replace(review, approved_sha256="", approved_by="")
-    recording, measurements = _recording(key)
-    return Read(page, key.sha256, recording, measurements, review)
+    recording, measurements = _recording(_Key(identity, page.recording_npz, page.summary))
+    return Read(page, identity, recording, measurements, review)
 
 
 @lru_cache(KEPT)

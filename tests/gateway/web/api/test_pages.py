@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pydicom
@@ -11,11 +12,12 @@ from PIL import Image
 
 from gateway.job import DocumentKind
 from gateway.role import Role
+from gateway.web.api.looks import Looks
 from gateway.web.api.pictures import Pictures
-from pipeline.recording import TWELVE, Lead, Strip
+from pipeline.recording import TWELVE, Known, Lead, Scale, Strip
 from pipeline.synth.heart import synthetic_ecg
 from tests.gateway.web.api.world import PX_PER_MM, World
-from tests.recordings import millivolts, order, recording
+from tests.recordings import millivolts, order, recording, three_by_four
 
 
 def picture(world: World, path: str, **query: int) -> Image.Image:
@@ -43,6 +45,17 @@ def test_the_rectified_page_shows_the_traces_where_they_were_read(world: World) 
     near = blue[level - 8 : level + 9, start:end].any(axis=0)
     assert near.mean() > 0.5  # lead I, between its beats, lies near its own level
     assert not blue[: level - 150].any()  # and nothing is drawn where no strip is
+
+
+def test_the_rectified_page_is_drawn_anew_for_the_same_samples_at_another_scale(world: World) -> None:
+    """The gain stands beside the samples, not among them: both readings have the same samples and places."""
+    job_id = world.job(0.5)
+    before = picture(world, f"/jobs/{job_id}/pages/1/rectified")
+    world.store.retry(job_id, "a reviewer")
+    world.work(0.5, of=replace(three_by_four(), gain_mm_mv=Scale(20.0, Known.TEXT)))
+    after = picture(world, f"/jobs/{job_id}/pages/1/rectified")
+    assert after.size == before.size
+    assert after.tobytes() != before.tobytes()
 
 
 def test_a_waveform_is_what_was_read_to_a_tenth_of_a_microvolt(world: World) -> None:
@@ -118,3 +131,19 @@ def test_pictures_are_kept_up_to_so_many_bytes() -> None:
     for name in ("a", "b", "a", "c", "a", "b"):
         kept.get((name,), lambda name=name: make(name))  # type: ignore[misc]
     assert made == ["a", "b", "c", "b"]
+
+
+def test_a_look_is_written_down_in_every_store_wherever_that_lies_in_memory() -> None:
+    """A store that is gone leaves its address to the next one, and must not leave its looks too."""
+    looks, written = Looks(), []
+
+    class Told:
+        def looked(self, actor: str, job_id: str, what: str) -> None:
+            written.append(what)
+
+    for _ in range(5):
+        store = Told()
+        looks.write_down(store, "anna", "job", "page")  # type: ignore[arg-type]
+        looks.write_down(store, "anna", "job", "page")  # type: ignore[arg-type]
+        del store
+    assert written == ["page"] * 5
