@@ -51,7 +51,9 @@ BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_
 NAME_SURE = 0.75
 TILTED_DEG = 0.1  # half a millimetre over a page
 TURN_LIKELY = 0.05  # of an orientation worth trying
-NAMES_ENOUGH = 2.5  # summed scores of sure names: more than stray letters reach on a page that lies wrong
+NAMES_MORE = 1.0  # summed scores by which another way must read more than the way the page was sent in
+MIRRORED = 1.5  # summed scores that a mirror costs: it leaves I, II, III and every V as they are
+NAMES_ENOUGH = 3.0  # summed scores of sure names: more than letters reach on a page that lies wrong
 NOTHING_GIVEN = Given()
 
 
@@ -121,15 +123,16 @@ class Digitizer:
         if kind.source is Source.NOT_AN_ECG:
             raise Unreadable(UnreadableCode.NOT_AN_ECG, "the image looks like no electrocardiogram")
         with watch.stage("enhance"):
+            # for what follows ink by rules; the networks were trained on pages as they come, and see the original
             image = enhance.enhance(page.image, kind)
         with watch.stage("register"):
             turn = register.register(image).orientation if given.orientation is None else given.orientation
             image, dpi = register.set_upright(image, turn), _turned(page.dpi, turn)
             original = register.set_upright(page.image, turn)
         with watch.stage("grid"):
-            fit = grid.find_grid(image, dpi, self.ruling)
+            fit = grid.find_grid(image, dpi, self.ruling, original)
         with watch.stage("register"):
-            lying = self._lie_right(image, fit.paper, dpi, turn=given.orientation is None)
+            lying = self._lie_right(original, fit.paper, dpi, turn=given.orientation is None)
             found.append(lying)
             paper, marks = lying.paper, lying.marks
             image, dpi = register.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
@@ -139,7 +142,7 @@ class Digitizer:
                 tilt = layout.tilt_deg(marks)  # no line of a grid says which way the rows run: they do so themselves
                 if abs(tilt) > TILTED_DEG:
                     paper = paper.turned(tilt)
-                    marks = self.page_reader.read(image, paper).marks
+                    marks = self.page_reader.read(original, paper).marks
         if orientation:
             told = f"{orientation % 4} quarter turns" + (", mirrored" if orientation >= 4 else "")
             findings.append(Finding(FindingCode.ORIENTATION_CORRECTED, Severity.INFO, detail=told))
@@ -157,7 +160,7 @@ class Digitizer:
             if scale.stretch != (1.0, 1.0):  # the pulse taught us the millimetre: everything so far was off by a factor
                 paper = scale.paper
                 sheet = lay_flat(image, paper)
-                marks = None if self.page_reader is None else self.page_reader.read(image, paper).marks
+                marks = None if self.page_reader is None else self.page_reader.read(original, paper).marks
                 rows = layout.complete_rows(marks, layout.find_rows(sheet))
             names = layout.names_of(lying.names, paper)
             pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
@@ -216,12 +219,14 @@ class Digitizer:
         best, reading = Lying(0, paper), self.page_reader.read(image, paper)
         names = reading.sure_names
         if turn and names < NAMES_ENOUGH:
-            # names are what tells: the likeliest other ways are tried, and the one in which most are read is taken
-            for way in (int(k) for k in np.argsort(-reading.turns) if k and reading.turns[k] >= TURN_LIKELY):
+            # names are what tells: the likelier other ways are tried, and the one in which most are read is taken
+            most = names + NAMES_MORE
+            for way in (int(k) for k in np.flatnonzero(reading.turns >= TURN_LIKELY) if k):
                 other = self._turned_over(image, paper, dpi, way)
                 seen = self.page_reader.read(register.set_upright(image, way), other)
-                if seen.sure_names > names + 1:
-                    best, reading, names = Lying(way, other), seen, seen.sure_names
+                told = seen.sure_names - (MIRRORED if way >= 4 else 0.0)
+                if told > most:
+                    best, reading, names, most = Lying(way, other), seen, seen.sure_names, told
         if names < NAMES_ENOUGH:
             straight = register.set_upright(image, best.orientation)
             printed = register.register(straight, best.paper, turn and not best.orientation)

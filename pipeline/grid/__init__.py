@@ -52,16 +52,22 @@ class GridFit:
     known: Known
 
 
-def find_grid(image: UInt8, dpi: tuple[float, float] | None = None, network: nn.Module | None = None) -> GridFit:
+def find_grid(
+    image: UInt8,
+    dpi: tuple[float, float] | None = None,
+    network: nn.Module | None = None,
+    original: UInt8 | None = None,
+) -> GridFit:
     """The lattice of the page's grid; without a grid the file's resolution; without both an assumed page size.
 
     image: uint8 (H, W, 3) RGB. dpi: (x, y) as the file says, None where it is silent. network: the grid network in
-    eval mode, None where there are no weights.
+    eval mode, None where there are no weights. original: the same page as it came, which the network looks at, where
+    image was enhanced for the eye that follows lines.
     """
     height, width = image.shape[:2]
     px_mm = fallback.trusted(dpi, (height, width))
     page = Working.of(image)
-    found = _followed(image, page, px_mm, network)
+    found = _followed(image if original is None else original, page, px_mm, network)
     if found is not None and found.strength >= WEAKEST:
         fit = _as_fit(found, page)
         if px_mm is None or fit.strength > STRONG or _agrees(fit.pitch_px, px_mm):
@@ -76,14 +82,14 @@ def find_grid(image: UInt8, dpi: tuple[float, float] | None = None, network: nn.
 
 
 def _followed(
-    image: UInt8, page: Working, px_mm: tuple[float, float] | None, network: nn.Module | None
+    original: UInt8, page: Working, px_mm: tuple[float, float] | None, network: nn.Module | None
 ) -> Found | None:
     """The lattice of the printed lines, None where there are none to speak of."""
     start = lines.start(page, px_mm)
     found = None if start is None else start.follow(page)
     if found is not None and found.strength >= COMPLETE:
         return found
-    seen = None if network is None else _seen(network, image, page, px_mm)
+    seen = None if network is None else _seen(network, original, page, px_mm)
     if start is None or found is None:
         return seen
     if seen is not None:

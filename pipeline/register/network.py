@@ -19,7 +19,9 @@ LARGEST_PX = 2048  # of a side: a longer page is a wrong scale
 NAME_FLOOR = 0.3  # of place: a weaker peak is more often a word of the header
 POINT_FLOOR = 0.15  # what is decided later, by how the points lie to one another, may be doubtful alone
 PLACE_POWER = 0.5
-NAME_SURE = 0.75  # upside down, letters are read as other names, none surer
+NAME_SURE = (
+    0.5  # upside down, letters are read as other names: a few surer than that, but the same ones again and again
+)
 STROKES = (Lead.I, Lead.II, Lead.III)
 
 
@@ -36,8 +38,15 @@ class Reading:
 
     @property
     def sure_names(self) -> float:
-        """The summed scores of names that leave little doubt, and are others when they stand on their heads."""
-        return sum(k.score for k in self.names if k.score > NAME_SURE and k.lead not in STROKES)
+        """The summed scores of different names that leave little doubt, and are others when they stand on their heads.
+
+        3.7 to 8.2 on pages that lie right, up to 2.5 on the same pages turned.
+        """
+        best: dict[Lead, float] = {}
+        for k in self.names:
+            if k.score > NAME_SURE and k.lead not in STROKES:
+                best[k.lead] = max(k.score, best.get(k.lead, 0.0))
+        return sum(best.values())
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.networks.peaks import CELL, CHANNELS, NAMES_AND_PLACE, Point
-from pipeline.recording import TWELVE
+from pipeline.recording import TWELVE, Lead
 from pipeline.register import PageReader, combined, set_upright
 from pipeline.register.network import PX_PER_MM
 from pipeline.sheet import extent_mm
@@ -65,6 +65,13 @@ def test_names_come_back_in_pixels_and_points_in_millimetres(clean: Rendered) ->
     marks = found.marks
     here = round((y - marks.y0_mm) / marks.cell_mm), round((x - marks.x0_mm) / marks.cell_mm)
     assert marks.starting[here] > 0.8
+
+
+def test_a_name_that_is_read_everywhere_counts_once(clean: Rendered) -> None:
+    again = [(TWELVE.index(Lead.V4), 100.0 + 60 * k, 200.0) for k in range(6)]
+    found = PageReader(Knowing([], again)).read(clean.page.image, clean.truth.paper)
+    assert len(found.names) == 6
+    assert 0.8 < found.sure_names <= 1.0
 
 
 def test_a_page_where_nothing_is_found_has_no_points(clean: Rendered) -> None:
