@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from pydicom.datadict import tag_for_keyword
-
 from gateway.config.fields import ORDER_KEYS, STATED_KEYS, FieldKind, kind_of, nearest_field
 from gateway.config.models import NUMBER_OPERATORS, Condition, Config, FolderDestination, Rule, WebSection
 from gateway.config.patterns import problem_with
@@ -93,6 +91,8 @@ def _identity(config: Config) -> Iterator[str]:
     for key in config.identity.require:
         if key not in ORDER_KEYS:
             yield f'identity.require: there is no "{key}"{_did_you_mean(key, ORDER_KEYS)}'
+    from pydicom.datadict import tag_for_keyword  # a second, which only who checks a configuration has to wait
+
     for keyword in config.identity.acquired_at_from:
         if tag_for_keyword(keyword) is None:
             yield f'identity.acquired_at_from: "{keyword}" is no DICOM keyword'

@@ -6,8 +6,6 @@ from dataclasses import fields
 from difflib import get_close_matches
 from enum import StrEnum
 
-from pydicom.datadict import keyword_dict, tag_for_keyword
-
 from gateway.order import Order, Patient
 
 
@@ -50,6 +48,8 @@ FIELDS: dict[str, FieldKind] = {
 def kind_of(field: str) -> FieldKind | None:
     """The kind of a fact, None where there is no such fact."""
     if field.startswith(DICOM_PREFIX):
+        from pydicom.datadict import tag_for_keyword  # a second, which most processes need not wait
+
         return FieldKind.TEXT if tag_for_keyword(field.removeprefix(DICOM_PREFIX)) is not None else None
     if field.startswith(ORDER_PREFIX):
         return FieldKind.TEXT if field.removeprefix(ORDER_PREFIX) in ORDER_KEYS else None
@@ -59,6 +59,8 @@ def kind_of(field: str) -> FieldKind | None:
 def nearest_field(field: str) -> str:
     """The known fact whose name is nearest to a mistyped one, "" where none is near."""
     if field.startswith(DICOM_PREFIX):
+        from pydicom.datadict import keyword_dict
+
         keyword = field.removeprefix(DICOM_PREFIX)
         return DICOM_PREFIX + near[0] if (near := get_close_matches(keyword, keyword_dict, 1, 0.6)) else ""
     known = [*FIELDS, *(ORDER_PREFIX + key for key in ORDER_KEYS)]

@@ -39,10 +39,14 @@ class JobQuery:
 
 @dataclass(frozen=True)
 class Condition:
-    """test: over a row of jobs, in a form that no index answers. index: the numbers that meet it, by an index."""
+    """test: over a row of jobs, in a form that no index answers. index: the numbers that meet it, by an index.
+
+    in_order: the same test in a form that an index answers, and answers in the order of numbers.
+    """
 
     test: ColumnElement[bool]
     index: Select[Any] | None
+    in_order: ColumnElement[bool] | None = None
 
 
 def conditions(connection: Connection, query: JobQuery) -> Iterator[Condition]:
@@ -54,7 +58,8 @@ def conditions(connection: Connection, query: JobQuery) -> Iterator[Condition]:
         (jobs.c.patient_id, clean(query.patient)),
     ):
         if value:
-            yield Condition(column == value, select(jobs.c.number).where(column == value))
+            equal = column == value
+            yield Condition(column.concat("") == value, select(jobs.c.number).where(equal), equal)
     if query.confidence_max is not None:
         low = jobs.c.confidence <= query.confidence_max
         # with + 0 no index fits: a walk in the order of numbers must not become a sort of everything unsure

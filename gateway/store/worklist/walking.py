@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from gateway.errors import Refused
 from gateway.store.rows import AnyRow
@@ -15,6 +15,7 @@ from gateway.store.tables import jobs
 from gateway.store.worklist.conditions import Condition
 
 RARE_MAX = 1000  # jobs that meet a condition, up to which they are fetched by its index
+COUNTED_MAX = 50_000  # up to which they are counted, in some milliseconds, to find the condition that fewest meet
 
 
 class JobOrder(StrEnum):
@@ -40,8 +41,11 @@ def walk(
     connection: Connection, conditions: Sequence[Condition], order: JobOrder, at: Cursor | None, limit: int
 ) -> list[AnyRow]:
     """Rows of jobs from a cursor on, in the order of the way it goes."""
-    query = select(jobs).where(*(condition.test for condition in conditions))
     few = _few(connection, conditions)
+    # The walk goes along one index. Which, no database knows without statistics: where nobody meets all conditions,
+    # the wrong one is walked to its end, and that may be most of the jobs.
+    along = _narrowest(connection, conditions) if few is None else None
+    query = select(jobs).where(*(_test(condition, condition is along) for condition in conditions))
     if few is not None:
         query = query.where(jobs.c.number.in_(few))
     back = at is not None and at.back
@@ -70,6 +74,26 @@ def _few(connection: Connection, conditions: Sequence[Condition]) -> list[int] |
             if len(numbers) <= RARE_MAX:
                 return sorted(set(numbers))
     return None
+
+
+def _narrowest(connection: Connection, conditions: Sequence[Condition]) -> Condition | None:
+    """Of the conditions whose index is in the order of numbers, the one that fewest jobs meet."""
+    choice = [condition for condition in conditions if condition.in_order is not None]
+    return (
+        min(choice, key=lambda condition: _count(connection, condition))
+        if len(choice) > 1
+        else next(iter(choice), None)
+    )
+
+
+def _count(connection: Connection, condition: Condition) -> int:
+    assert condition.index is not None
+    found = select(func.count()).select_from(condition.index.limit(COUNTED_MAX).subquery())
+    return int(connection.execute(found).scalar_one())
+
+
+def _test(condition: Condition, along: bool) -> ColumnElement[bool]:
+    return condition.in_order if along and condition.in_order is not None else condition.test
 
 
 def _beyond(column: Any, value: float, down: bool) -> ColumnElement[bool]:

@@ -8,7 +8,6 @@ from datetime import UTC
 from fastapi import APIRouter
 
 from gateway.errors import CodedError, GatewayError, NotFound, Refused, TryAgain, UnlawfulMove
-from gateway.identify import ecg_pages, identified
 from gateway.store import JobQuery, Store
 from gateway.store.audit import Event
 from gateway.web.api import models
@@ -91,6 +90,8 @@ def identify(
     who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.IdentifyBody
 ) -> models.Done:
     """Says whose ECG it is. Of a document of several pages, all_pages must say that all are of this patient."""
+    from gateway.identify import ecg_pages, identified  # pydicom: a second, for who says whose a page is
+
     changes = body.model_dump(exclude={"all_pages"})
     if not any(value.strip() for value in changes.values()):
         raise Refused("nothing_said", "Say at least one thing of the patient or the order.")

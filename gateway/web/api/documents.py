@@ -7,9 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from gateway.emit import catalogue
 from gateway.emit.forms import FORMS
-from gateway.emit.thumbnail import thumbnail_png
 from gateway.job import DocumentKind
 from gateway.order import Order
 from gateway.review import reviewed
@@ -56,6 +54,9 @@ def document(
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """One document as a file. 422 says what it would have to know and does not, or why it cannot hold the page."""
+    from gateway.emit import catalogue  # every emitter with its library: seconds, for who has a document made
+    from gateway.emit.thumbnail import thumbnail_png
+
     looks.write_down(store, who.name, job_id, f"page {page} {kind}")
     sent = _of(store.deliveries(job_id), kind, page)
     if sent:

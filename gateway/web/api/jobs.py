@@ -13,7 +13,6 @@ from gateway.store import JobOrder, JobQuery
 from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer
 from gateway.web.api.looks import looks
-from pipeline.layout.templates import templates
 from pipeline.recording import Lead
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"], responses=PROBLEMS)
@@ -117,6 +116,8 @@ def layouts(who: Viewer) -> models.Layouts:
 
 def layout_leads() -> dict[str, list[Lead]]:
     """Name of every layout to its lead names in reading order."""
+    from pipeline.layout.templates import templates  # scipy's filters, by way of its package
+
     return {t.name: [lead for row in t.rows for lead in row] + list(t.rhythm) for t in templates()}
 
 

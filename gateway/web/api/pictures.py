@@ -19,7 +19,6 @@ from gateway.web.api.asking import JobId, PageNumber, TheConfig, TheStore, Viewe
 from gateway.web.api.looks import looks
 from gateway.web.api.reading import read_page
 from pipeline.recording import Page, UInt8
-from pipeline.rectified import draw_traces
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/pages/{number}", tags=["pages"])
 
@@ -84,6 +83,8 @@ def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId, nu
     invalid = frozenset(read.review.invalid_leads)
 
     def make() -> bytes:
+        from pipeline.rectified import draw_traces  # scipy's interpolation, for who has a page laid flat
+
         return png(draw_traces(unpacked_page(config, store, job_id, number), read.recording, invalid))
 
     # by content: of the page as it came, of everything read on it, and of what a person does not believe of that

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from gateway.emit import npz
-from gateway.emit.measured import measured
 from gateway.errors import NotFound
 from gateway.job import PageResult
 from gateway.mapping import mappings
@@ -73,6 +72,8 @@ def read_of(page: PageResult, review: PageReview) -> Read | None:
 
 @lru_cache(KEPT)
 def _recording(key: _Key) -> tuple[Recording, tuple[Measured, ...]]:
+    from gateway.emit.measured import measured  # scipy's filters: seconds, which the window need not wait to open
+
     recording = npz.from_npz(key.npz, key.summary)
     table = mappings()
     told = []

@@ -10,7 +10,6 @@ from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, JobId, PageNumber, TheStore, Viewer
 from gateway.web.api.looks import looks
 from gateway.web.api.reading import Read, read_page
-from pipeline.rectified import PX_PER_MM, extent_px
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/pages/{number}", tags=["pages"])
 
@@ -44,6 +43,8 @@ def _placed(read: Read) -> models.PlacedModel | None:
     placed = read.recording.placed
     if placed is None:
         return None
+    from pipeline.rectified import PX_PER_MM, extent_px  # scipy's interpolation
+
     x0, y0, width, height = extent_px(read.recording, placed)
     return models.PlacedModel(
         orientation=placed.orientation,

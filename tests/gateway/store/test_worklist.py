@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Engine, event
 
 from gateway.errors import Refused
 from gateway.job import Arrival, Document, DocumentKind, Door, Outcome, PageResult, State, Verdict
@@ -143,6 +144,30 @@ def test_a_line_counts_documents_and_names_the_least_sure_page(store: Store) -> 
 
 def _second() -> Document:
     return Document(DocumentKind.AECG, "ehr", "aecg-1", 1, b"<aecg/>")
+
+
+def test_a_walk_goes_along_the_condition_that_fewest_meet(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, (door, sender) in enumerate([(Door.FAX, "a"), (Door.FAX, "a"), (Door.FAX, "b"), (Door.WEB, "a")]):
+        receive(store, bytes([number]), came(str(number), door=door, sender=sender))
+    monkeypatch.setattr(walking, "RARE_MAX", 0)
+    for query, rarest in (
+        (JobQuery(door=Door.FAX, sender="b"), "jobs.sender = "),
+        (JobQuery(door=Door.WEB, sender="a"), "jobs.door = "),
+        (JobQuery(state=State.RECEIVED, door=Door.WEB, sender="a"), "jobs.door = "),
+    ):
+        asked: list[str] = []
+
+        def hear(
+            _connection: object, _cursor: object, statement: str, *_rest: object, asked: list[str] = asked
+        ) -> None:
+            asked.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", hear)
+        store.worklist.page(query, JobOrder.NEWEST, "", 10)
+        event.remove(Engine, "before_cursor_execute", hear)
+        (walk,) = (statement for statement in asked if "ORDER BY jobs.number DESC" in statement)
+        by_index = [name for name in ("jobs.state = ", "jobs.door = ", "jobs.sender = ") if name in walk]
+        assert by_index == [rarest]
 
 
 def test_the_states_are_counted_as_jobs_move(store: Store) -> None:

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -171,6 +173,16 @@ def test_a_certificate_that_cannot_be_used_is_told_at_the_start(tmp_path: Path, 
 
 
 # The process
+
+
+def test_it_opens_without_what_only_some_requests_need() -> None:
+    """Together these take longer to load than everything else; who asks for a document waits for them once."""
+    heavy = ["scipy", "pydicom", "reportlab", "hl7apy", "lxml", "edfio", "matplotlib", "torch"]
+    script = f"import sys, gateway.web.process; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def run_with_log(log: Path, config: Config, gateway_pid: int, listener: socket.socket, number: int) -> None:

@@ -6,6 +6,7 @@ const WIDTH = 640;
 const HEIGHT = 170;
 const FOOT = 22;
 const HEAD = 16;
+const SIDE = 8; // words under the first bar are wider than it
 
 /**
  * A bar chart with a hidden table of the same numbers.
@@ -16,7 +17,7 @@ export function barChart({ label, bars, names, tick = 1 }) {
   const most = Math.max(1, ...totals);
   const step = WIDTH / Math.max(1, bars.length);
   const scale = (HEIGHT - FOOT - HEAD) / most;
-  const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
+  const svg = s("svg", { viewBox: `${-SIDE} 0 ${WIDTH + 2 * SIDE} ${HEIGHT}`, role: "img", "aria-label": label });
   bars.forEach((bar, at) => {
     let y = HEIGHT - FOOT;
     for (const [name, value] of bar.parts) {

@@ -10,9 +10,10 @@ from gateway.web.security.credentials import digest, new_secret
 from gateway.web.security.passwords import hash_password
 
 SESSION_COOKIE = "cardioscan_session"
+PASSWORD = "correct horse battery"
 
 
-def signed_in(store: Store, name: str, role: Role, password: str = "correct horse battery") -> tuple[str, str]:
+def signed_in(store: Store, name: str, role: Role, password: str = PASSWORD) -> tuple[str, str]:
     """Adds a user with a password of its own choice and opens a session. Returns the cookie's value and CSRF token."""
     hashed = hash_password(password)
     store.accounts.add_user(name, role, hashed, "test")

@@ -3,67 +3,27 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from gateway.config import Config
 from gateway.job import State
-from gateway.store import Store
-from gateway.web.app import make_app
 from gateway.web.deps import Role
 from tests.browser import CHROMIUM, DESK, TABLET, Watch, chromium, pictures_folder
-from tests.flow.processes import free_port, wait_for
-from tests.gateway.web.pages.people import SESSION_COOKIE, signed_in
-from tests.gateway.web.pages.ready import Ready, fill
+from tests.flow.processes import wait_for
+from tests.gateway.web.pages.people import SESSION_COOKIE
+from tests.gateway.web.pages.ready import Ready
+from tests.gateway.web.pages.site import Site
 
 expect.set_options(timeout=60_000)  # the machine may be busy with other things
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
 
 SERIOUS = ("serious", "critical")
-RULE = {"name": "all", "send": ["pacs", "ehr"]}
-
-
-class Site:
-    """A window over a filled store, and people who are signed in to it."""
-
-    def __init__(self, folder: Path) -> None:
-        destinations = [
-            {"kind": "dicom", "name": "pacs", "host": "127.0.0.1", "port": 104, "called_ae_title": "PACS"},
-            {"kind": "mllp", "name": "ehr", "host": "127.0.0.1", "port": 2575},
-        ]
-        data = {"folder": str(folder / "data"), "reserve_mb": 0}
-        self.config = Config.model_validate({"data": data, "destination": destinations, "rule": [RULE]})
-        self.store = Store.open(self.config.data)
-        self.ready: Ready = fill(self.store, self.config)
-        self.secrets = {role: signed_in(self.store, str(role), role)[0] for role in Role}
-        port = free_port()
-        self.base = f"http://127.0.0.1:{port}"
-        settings = uvicorn.Config(
-            make_app(self.config, self.store), host="127.0.0.1", port=port, log_level="error", lifespan="off"
-        )
-        self.server = uvicorn.Server(settings)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        wait_for(lambda: self.server.started, 30, "the window to start")
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.server.force_exit = True
-        self.thread.join(15)
-        self.store.close()
-
-    def context(self, browser: Browser, role: Role, **options: Any) -> BrowserContext:
-        context = browser.new_context(**{"viewport": DESK, **options})
-        context.add_cookies([{"name": SESSION_COOKIE, "value": self.secrets[role], "url": self.base}])
-        return context
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +51,8 @@ def open_page(site: Site, browser: Browser) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
 
     def opened(path: str, role: Role = Role.ADMINISTRATOR, **options: Any) -> Page:
-        context = site.context(browser, role, **options)
+        context = browser.new_context(**{"viewport": DESK, **options})
+        context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[role], "url": site.base}])
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
