@@ -29,7 +29,9 @@ UNEVEN = 6.0  # per unit of rms deviation from even spacing, in row distances
 UNREAD_NAME = 0.4  # what a name costs that the layout prints and that was not read, on a page whose names are read
 LONGER_MM = 1.0
 START = 0.6  # what a lead's start that the network saw is worth, and what one costs that the layout does not explain
-UNSEEN_ROW = 1.0  # what a row costs in which the network saw no start
+UNSEEN_ROW = 1.0  # what a row costs in which the network saw no start where the layout has one
+UNUSED_ROW = 2.0  # what a row costs that the layout does not have, where both the network and the ink show one
+SEEN_ROW = 0.3  # summed scores of a row's points, below which its ink may be a line of text
 BORDER = 4.0  # what fully seen borders are worth
 CHANCE = {2: 0.7, 3: 0.55, 4: 0.45}  # evidence that beats alone reach, by number of columns
 NO_BORDERS = 0.3  # what a layout that has none is given
@@ -167,9 +169,10 @@ def _fits(
     borders: dict[tuple[Row, ...], Borders] = {}
     coarse: dict[tuple[int, Spacing | None], tuple[float, float]] = {}
     combs: dict[tuple[tuple[Row, ...], tuple[Row, ...], int, Spacing | None], Columns] = {}
+    doubted = 0 if marked is None else sum(m.seen < SEEN_ROW for m in marked.rows)
     for template in known:
         apart = spacing(names, template)
-        for placed in _placements(len(rows), template):
+        for placed in _placements(len(rows), template, doubted):
             here = tuple(None if k is None else rows[k] for k in placed)
             lead_rows = tuple(row for row in here[: len(template.rows)] if row is not None)
             if not lead_rows:
@@ -196,11 +199,10 @@ def _fits(
             if marked is None:
                 score += BORDER * _borders_beyond_chance(columns)
             else:
-                met, spare = explained(marked, here, len(template.rows), columns)
+                met, spare, bare = explained(marked, here, len(template.rows), columns)
                 share = met / (sum(map(len, template.rows)) + len(template.rhythm) + spare)
-                score += START * (met - spare) - UNSEEN_ROW * sum(
-                    row is not None and not marked.of(row).seen for row in here
-                )
+                score += START * (met - spare) - UNSEEN_ROW * bare
+                score -= UNUSED_ROW * sum(min(m.seen, 1.0) * m.row.coverage for m in marked.rows if m.row not in here)
             score += USUAL * log(template.usual) - _row_cost(here, template, len(rows) if marked is None else 0)
             if agreement.score >= NAMES_FEW:
                 expected = sum(len(leads) for leads, row in zip(template.rows, here, strict=False) if row is not None)
@@ -216,15 +218,18 @@ def _borders_beyond_chance(columns: Columns) -> float:
     return min(max((columns.evidence - chance) / (0.95 - chance), 0.0), 1.0)
 
 
-def _placements(found: int, template: Template) -> Iterator[tuple[int | None, ...]]:
-    """Every order-keeping way to lay the template's rows onto the found: per template row its found row or None."""
+def _placements(found: int, template: Template, doubted: int = 0) -> Iterator[tuple[int | None, ...]]:
+    """Every order-keeping way to lay the template's rows onto the found: per template row its found row or None.
+
+    Two rows of the found may be left over, and as many more as are doubted.
+    """
     wanted = template.row_count
     if found <= wanted:
         if wanted - found > 2:
             return
         for filled in combinations(range(wanted), found):
             yield tuple(filled.index(k) if k in filled else None for k in range(wanted))
-    elif found - wanted <= 2:
+    elif found - wanted <= 2 + doubted:
         yield from combinations(range(found), wanted)
 
 

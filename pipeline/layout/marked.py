@@ -24,6 +24,7 @@ TILT_MAX_DEG = 4.0
 TILT_APART_MM = 40.0  # nearer points tell no direction
 TILT_NEAR_MM = 0.8
 NEAR_MM = 2.0  # how far a found start lies from its column's
+BARE_BELOW = 0.15  # summed evidence of a row's starts
 END_WORTH = 0.5  # an end is one of a row, and is worth half a start
 NAMES_SLACK_MM, NAMES_PULL_PER_MM = 0.6, 0.15
 USUAL_S, USUAL_PULL_PER_MM = 10.0, 0.02
@@ -227,12 +228,17 @@ def _fitted(start: float, pitch: float, count: int, rows: Sequence[MarkedRow]) -
     return float(start), float(pitch)
 
 
-def explained(marked: Marked, chosen: Sequence[Row | None], lead_rows: int, columns: Columns) -> tuple[float, float]:
-    """(met, spare): of the starts that a layout expects, the summed evidence; and of those found, what it leaves over.
+def explained(
+    marked: Marked, chosen: Sequence[Row | None], lead_rows: int, columns: Columns
+) -> tuple[float, float, float]:
+    """(met, spare, bare): how a layout agrees with the starts that were seen.
+
+    met: of the starts it expects, the summed evidence. spare: of those found, what it leaves over. bare: how many of
+    its rows stand where nothing begins, those with a trace's ink counted half.
 
     chosen: the row of every printed row of the layout, of which the first lead_rows have columns, the others one lead.
     """
-    met, spare = 0.0, 0.0
+    met, spare, bare = 0.0, 0.0, 0.0
     taken = {id(row) for row in chosen if row is not None}
     for r, row in enumerate(chosen):
         if row is None:
@@ -240,13 +246,15 @@ def explained(marked: Marked, chosen: Sequence[Row | None], lead_rows: int, colu
         m = marked.of(row)
         index = np.arange(columns.count if r < lead_rows else 1, dtype=np.float64)
         at = np.asarray(columns.start_mm + columns.pitch_mm * index, np.float64)
-        met += float(_near(m.profile, marked.x0_mm, at).sum())
+        own = float(_near(m.profile, marked.x0_mm, at).sum())
+        met += own
+        bare += float(own < BARE_BELOW) * (1.0 - row.coverage / 2)
         for x, score in m.starts:
             spare += float(score) if np.abs(at - x).min() > NEAR_MM else 0.0
     for m in marked.rows:
         if id(m.row) not in taken:
             spare += float(m.starts[:, 1].sum())
-    return met, spare
+    return met, spare, bare
 
 
 def _near(profile: Float32, x0_mm: float, at_mm: Float64) -> Float64:

@@ -83,6 +83,32 @@ def test_rows_seen_by_their_ink_alone_are_kept_and_known_as_such(clean: Rendered
     assert [m.seen > 0 for m in marked.rows] == [row not in below for row in inked]
 
 
+def test_lines_of_text_taken_for_rows_are_left_over(clean: Rendered) -> None:
+    truth = clean.truth
+    sheet = lay_flat(clean.page.image, truth.paper)
+    marks = marks_of(truth, missed=0.0)
+    rows = find_rows(sheet)
+    top = rows[0].baseline_mm
+    text = [replace(rows[0], baseline_mm=top - away, coverage=0.7) for away in (18.0, 25.0, 32.0)]
+    found = arrange(sheet, (*text, *rows), names_of(truth.keypoints, truth.paper), [], 25.0, marks=marks)
+    assert found.name == truth.recording.layout
+    assert found.segments[0].baseline_mm == pytest.approx(top, abs=1.0)
+
+
+def test_a_row_that_ink_and_points_both_show_is_not_left_over(clean: Rendered) -> None:
+    truth = clean.truth
+    sheet = lay_flat(clean.page.image, truth.paper)
+    rows = find_rows(sheet)
+    last, apart = rows[-1], rows[-1].baseline_mm - rows[-2].baseline_mm
+    below = replace(last, baseline_mm=last.baseline_mm + apart)
+    marks = marks_of(truth, missed=0.0, false=0)
+    start = np.array([[truth.segments[-1].start_mm, below.baseline_mm, 0.5]])
+    end = np.array([[truth.segments[-1].end_mm, below.baseline_mm, 0.5]])
+    more = replace(marks, starts=np.concatenate([marks.starts, start]), ends=np.concatenate([marks.ends, end]))
+    found = arrange(sheet, (*rows, below), names_of(truth.keypoints, truth.paper), [], 25.0, marks=more)
+    assert found.name == "3x4+2"
+
+
 def test_without_points_the_rows_are_those_of_the_ink(clean: Rendered) -> None:
     inked = find_rows(lay_flat(clean.page.image, clean.truth.paper))
     assert complete_rows(None, inked) == tuple(inked)
