@@ -164,7 +164,8 @@ class Digitizer:
                 rows = layout.complete_rows(marks, layout.find_rows(sheet))
             names = layout.names_of(lying.names, paper)
             pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
-            printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout, marks)
+            measured = paper.known is Known.GRID
+            printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout, marks, measured)
             if paper.known is not Known.GRID and marks is not None:
                 printed, paper = _measured_by_columns(printed, paper, scale.speed_mm_s.value)
             segments = _renamed(printed.segments, given.leads)

@@ -15,7 +15,7 @@ from pipeline.geometry import Marks, Segment
 from pipeline.layout.borders import Borders, find_borders
 from pipeline.layout.columns import Columns, Spacing, fit_columns, gap_mm
 from pipeline.layout.ends import Span, row_spans
-from pipeline.layout.marked import Marked, coarse_columns, explained, marked_columns, marked_rows, spans_of
+from pipeline.layout.marked import Marked, as_printed, coarse_columns, explained, marked_columns, marked_rows, spans_of
 from pipeline.layout.names import Agreement, Name, agree, name_at, spacing, stands
 from pipeline.layout.rows import Row
 from pipeline.layout.templates import Template, templates
@@ -113,11 +113,12 @@ def arrange(
     speed_mm_s: float,
     only: str | None = None,
     marks: Marks | None = None,
+    measured: bool = True,
 ) -> Layout:
     """The best layout. pulses_mm: (x0, x1, baseline) of every calibration pulse. only: the layout a person named.
 
     marks: the points that a network found; rows and columns then come from them first, and from the ink where they
-    are silent.
+    are silent. measured: a grid measures the paper, so that ten seconds have a known length on it.
 
     Raises Unreadable: no_layout when no known layout, or not the one named, has about as many rows.
     """
@@ -136,7 +137,8 @@ def arrange(
     if marked is not None and best.columns.count > 1:
         lead_rows = [row for row in best.rows[: len(best.template.rows)] if row is not None]
         gap = gap_mm(sheet, find_borders(sheet, lead_rows).blanks, best.columns)
-        best = replace(best, columns=replace(best.columns, gap_mm=gap))
+        columns = replace(best.columns, gap_mm=gap)
+        best = replace(best, columns=as_printed(marked, lead_rows, columns, speed_mm_s) if measured else columns)
     other = next((fit for fit in fits if fit.template.name != best.template.name), None)
     margin = best.score - other.score if other else best.score
     segments, findings, unnamed = _segments(best, spans, rows, names, speed_mm_s)

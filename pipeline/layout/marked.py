@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ BARE_BELOW = 0.15  # summed evidence of a row's starts
 END_WORTH = 0.5  # an end is one of a row, and is worth half a start
 NAMES_SLACK_MM, NAMES_PULL_PER_MM = 0.6, 0.15
 USUAL_S, USUAL_PULL_PER_MM = 10.0, 0.02
+AS_USUAL_MM = 0.45  # of a column, by which its measured distance from the next may be wrong
+GAP_MOST_MM = 4.5  # of blank paper between two leads
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,16 +211,10 @@ def _at(profile: Float32, x0_mm: float, x_mm: Float64 | float) -> Float64:
 
 def _fitted(start: float, pitch: float, count: int, rows: Sequence[MarkedRow]) -> tuple[float, float]:
     """The same, through the points found at the columns' starts, each row's strongest, by weighted least squares."""
-    found: list[tuple[int, float, float]] = []
-    for m in rows:
-        for k in range(count):
-            off = np.abs(m.starts[:, 0] - start - k * pitch)
-            if len(off) and off.min() <= NEAR_MM:
-                nearest = int(np.argmin(off))
-                found.append((k, float(m.starts[nearest, 0]), float(m.starts[nearest, 1])))
-    if not found:
+    found = _found_at(start, pitch, count, rows)
+    if not len(found):
         return start, pitch
-    k, x, weight = np.array(found, np.float64).T
+    k, x, weight = found.T
     if count == 1 or len(np.unique(k)) < 2:
         return float(np.average(x - k * pitch, weights=weight)), pitch
     for _ in range(3):  # the farthest weigh less each time: a start that was found beside its place
@@ -226,6 +222,40 @@ def _fitted(start: float, pitch: float, count: int, rows: Sequence[MarkedRow]) -
         (start, pitch), *_ = np.linalg.lstsq(design, x * np.sqrt(weight), rcond=None)
         weight = weight / (1.0 + ((x - start - k * pitch) / 0.5) ** 2)
     return float(start), float(pitch)
+
+
+def _found_at(start: float, pitch: float, count: int, rows: Sequence[MarkedRow]) -> Float64:
+    """float64 (n, 3): column, x mm and score of every row's point nearest to each column's start."""
+    found: list[tuple[int, float, float]] = []
+    for m in rows:
+        for k in range(count):
+            off = np.abs(m.starts[:, 0] - start - k * pitch)
+            if len(off) and off.min() <= NEAR_MM:
+                nearest = int(np.argmin(off))
+                found.append((k, float(m.starts[nearest, 0]), float(m.starts[nearest, 1])))
+    return np.array(found, np.float64).reshape(-1, 3)
+
+
+def as_printed(marked: Marked, lead_rows: Sequence[Row], columns: Columns, speed_mm_s: float) -> Columns:
+    """Columns that nearly are as long as devices print them, exactly so: ten seconds shared out, and perhaps a gap.
+
+    A dozen points measure the distance of columns to 0.1 mm or worse; where a grid measures the paper, ten seconds are
+    known far better, and half a millimetre of it is 20 ms. A gap is what the distance leaves over.
+    """
+    usual = USUAL_S * speed_mm_s / columns.count
+    over = columns.pitch_mm - usual
+    if columns.count == 1 or not -AS_USUAL_MM <= over <= GAP_MOST_MM:
+        return columns
+    if over > AS_USUAL_MM:
+        return replace(columns, gap_mm=over) if columns.gap_mm else columns
+    found = _found_at(columns.start_mm, columns.pitch_mm, columns.count, [marked.of(row) for row in lead_rows])
+    start = columns.start_mm - over * (columns.count - 1) / 2 if not len(found) else columns.start_mm
+    if len(found):
+        k, x, weight = found.T
+        for _ in range(3):
+            start = float(np.average(x - k * usual, weights=weight))
+            weight = weight / (1.0 + ((x - k * usual - start) / 0.5) ** 2)
+    return replace(columns, start_mm=start, pitch_mm=usual, gap_mm=0.0)
 
 
 def explained(

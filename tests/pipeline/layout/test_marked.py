@@ -10,7 +10,8 @@ import pytest
 from pipeline.calibration.pulse import Pulse, joined, marked_pulses
 from pipeline.geometry import Marks
 from pipeline.layout import arrange, find_rows, names_of
-from pipeline.layout.marked import complete_rows, marked_rows, tilt_deg
+from pipeline.layout.columns import Columns
+from pipeline.layout.marked import as_printed, complete_rows, marked_rows, tilt_deg
 from pipeline.sheet import lay_flat
 from pipeline.synth.truth import PageTruth, Rendered
 
@@ -107,6 +108,33 @@ def test_a_row_that_ink_and_points_both_show_is_not_left_over(clean: Rendered) -
     more = replace(marks, starts=np.concatenate([marks.starts, start]), ends=np.concatenate([marks.ends, end]))
     found = arrange(sheet, (*rows, below), names_of(truth.keypoints, truth.paper), [], 25.0, marks=more)
     assert found.name == "3x4+2"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_columns_of_ten_seconds_are_measured_by_the_paper_and_not_by_the_points(clean: Rendered, seed: int) -> None:
+    truth = clean.truth
+    sheet = lay_flat(clean.page.image, truth.paper)
+    marks = marks_of(truth, seed, off_mm=0.4)
+    names = names_of(truth.keypoints, truth.paper)
+    rows = find_rows(sheet)
+    exact = arrange(sheet, rows, names, [], 25.0, marks=marks)
+    assert exact.pitch_mm == 62.5
+    assert exact.segments[0].end_mm - exact.segments[0].start_mm == pytest.approx(62.5)
+    assert abs(exact.segments[0].start_mm - truth.segments[0].start_mm) < 0.4
+    unmeasured = arrange(sheet, rows, names, [], 25.0, marks=marks, measured=False)
+    assert unmeasured.pitch_mm != 62.5
+
+
+@pytest.mark.parametrize(
+    ("pitch_mm", "gap_mm", "so"),
+    [(62.2, 3.0, (62.5, 0.0)), (65.0, 1.2, (65.0, 2.5)), (65.0, 0.0, (65.0, 0.0)), (55.0, 2.0, (55.0, 2.0))],
+)
+def test_a_gap_is_what_the_columns_leave_over_of_ten_seconds(
+    clean: Rendered, pitch_mm: float, gap_mm: float, so: tuple[float, float]
+) -> None:
+    marked = marked_rows(marks_of(clean.truth), ())
+    found = as_printed(marked, [m.row for m in marked.rows], Columns(4, 10.0, pitch_mm, gap_mm, 1.0), 25.0)
+    assert (found.pitch_mm, found.gap_mm) == pytest.approx(so)
 
 
 def test_without_points_the_rows_are_those_of_the_ink(clean: Rendered) -> None:
