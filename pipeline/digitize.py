@@ -193,6 +193,7 @@ class Digitizer:
                 unnamed=printed.unnamed,
                 beats_alike=measure.likeness(strips, beats, RATE_HZ),
                 rate_found=measure.heart_rate(strips, RATE_HZ) is not None,
+                told=bool(given.leads),
             )
             judged = quality.assess(strips, RATE_HZ, evidence)
         return Recording(

@@ -35,7 +35,7 @@ class PageEvidence:
     names_read: leads whose name stood in place. border_evidence: 0..1. starts_met: 0..1, of lead starts expected and
     found, those that are both; None without a network. margin: of the layout over the next best, in names. unnamed:
     leads of long strips without a name. beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below
-    0.7 in noise. rate_found: a heart rate was measured.
+    0.7 in noise. rate_found: a heart rate was measured. told: a person named the leads; no likeness knows better.
     """
 
     grid: float
@@ -47,6 +47,7 @@ class PageEvidence:
     unnamed: frozenset[Lead]
     beats_alike: float
     rate_found: bool
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
         )
     if evidence.beats_alike < NOISE_ALIKE and evidence.names_read < NAMES_MIN:
         raise Unreadable(UnreadableCode.NOT_AN_ECG, "no lead names, and no two stretches of the traces look like beats")
-    strips = _named(strips, rate_hz, evidence.unnamed, findings)
+    if not evidence.told:
+        strips = _named(strips, rate_hz, evidence.unnamed, findings)
     limbs = check_limbs(strips, rate_hz)
     if any(check.inverted for check in limbs):
         strips = tuple(turn_over(s) if s.lead is Lead.AVR else s for s in strips)

@@ -14,6 +14,7 @@ from scipy.interpolate import Akima1DInterpolator
 from pipeline.geometry import PaperMap, Segment
 from pipeline.recording import Seen, Strip, UInt8
 from pipeline.waveform.classical import trace_classically
+from pipeline.waveform.ends import Ended, hold_ends
 from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import COLUMNS_PER_MM, HALF_HEIGHT_MM, TALL_HALF_HEIGHT_MM, RowStrip, cut_strip
 
@@ -85,11 +86,12 @@ def read_traces(
             if _highest_mm(reading) > HALF_HEIGHT_MM - EDGE_MM:  # else the ordinary strip held it all
                 cut[i], readings[i] = row, reading
     late_mm = found_late_mm(cut, readings)
-    strips = {
-        id(segment): _strip(_moved(segment, late_mm), row.strip, reading, speed_mm_s, gain_mm_mv(segment), rate_hz)
-        for of_row, row, reading in zip(rows, cut, readings, strict=True)
-        for segment in of_row
-    }
+    strips: dict[int, Strip] = {}
+    for of_row, row, reading in zip(rows, cut, readings, strict=True):
+        moved = [_moved(segment, late_mm) for segment in of_row]
+        ended = hold_ends(reading, row.strip.x0_mm, [(s.start_mm, s.end_mm) for s in moved], PRESENT)
+        for segment, at in zip(of_row, moved, strict=True):
+            strips[id(segment)] = _strip(at, row.strip, ended, speed_mm_s, gain_mm_mv(segment), rate_hz)
     return [strips[id(segment)] for segment in segments]
 
 
@@ -157,9 +159,10 @@ def _cut_row(
 
 
 def _strip(
-    segment: Segment, strip: RowStrip, reading: Reading, speed_mm_s: float, gain_mm_mv: float, rate_hz: int
+    segment: Segment, strip: RowStrip, ended: Ended, speed_mm_s: float, gain_mm_mv: float, rate_hz: int
 ) -> Strip:
     """Columns to samples: gaps up to LONGEST_BRIDGE_S are bridged and marked, longer ones stay NaN."""
+    reading = ended.reading
     samples = round((segment.end_mm - segment.start_mm) / speed_mm_s * rate_hz)
     at_mm = segment.start_mm + np.arange(samples) / rate_hz * speed_mm_s
     column = (at_mm - strip.x0_mm) * COLUMNS_PER_MM
@@ -179,7 +182,8 @@ def _strip(
         within = np.clip(column[inside], run[0], run[-1])
         millivolts[inside] = Akima1DInterpolator(run, reading.rise_mm[run], method="makima")(within) / gain_mm_mv
         gap = np.abs(within[:, None] - run[np.clip(np.searchsorted(run, within)[:, None] - [1, 0], 0, len(run) - 1)])
-        bridged = gap.min(axis=1) > 0.75  # nearer than that, the sample lies beside a column that was read
+        # nearer than that, the sample lies beside a column that was read
+        bridged = (gap.min(axis=1) > 0.75) | ended.held[np.rint(within).astype(int)]
         # a bridge is a guess: its sigma grows with the distance to what was read, to 0.1 mm a column
         sigma_mm = np.interp(within, run, reading.sigma_mm[run]) + 0.1 * np.where(bridged, gap.min(axis=1), 0.0)
         sigma_mv[inside] = sigma_mm / gain_mm_mv

@@ -100,6 +100,14 @@ def test_a_misread_name_of_a_rhythm_strip_is_corrected_and_told() -> None:
     assert [f.lead for f in judged.findings if f.code == FindingCode.RHYTHM_LEAD_ASSUMED] == [Lead.V1]
 
 
+def test_a_name_that_a_person_gave_is_kept_whatever_the_strip_looks_like() -> None:
+    strips = page(Lead.V1)
+    strips[-1] = replace(strips[-1], lead=Lead.II)
+    judged = assess(strips, RATE_HZ, replace(GOOD, told=True))
+    assert judged.strips[-1].lead is Lead.II
+    assert FindingCode.RHYTHM_DISAGREEMENT in {f.code for f in judged.findings}
+
+
 def test_turns_an_inverted_avr_back() -> None:
     strips = page()
     leads = (Lead.AVL, Lead.I, Lead.AVR)
