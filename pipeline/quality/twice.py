@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.geometry import Float64
-from pipeline.recording import Lead, Strip
+from pipeline.recording import Float32, Lead, Strip
 
 LAG_MAX_S = 0.2
 LONG = 1.8  # times the other strip's length: a rhythm strip
 AGREES = 0.85  # correlation
 BELONGS = 0.93  # correlation by which a long strip of unknown name is recognised
 NEVER_LONG = frozenset({Lead.AVR, Lead.AVL, Lead.AVF})  # no device prints them as rhythm strip; aVF resembles II
-BELONGS_MARGIN = 0.03
+BELONGS_MARGIN = 0.02
 BELIES = 0.97  # correlation with another lead by which a name that was read is given up, where its own lead disagrees
 OVERLAP_MIN_S = 1.0
+SIZE = 0.5  # power of the ratio of sizes: two readings of one lead differ by a tenth, where ink is thick
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ def belies(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
 
 
 def _alike(long: Strip, strips: Sequence[Strip], rate_hz: int) -> dict[Lead, float]:
-    """The correlation with every lead that is printed short and could be printed long."""
+    """How alike it is, in shape and in size, to every lead that is printed short and could be printed long."""
     found: dict[Lead, float] = {}
     for short in strips:
         if long.samples > LONG * short.samples and short.lead not in NEVER_LONG:
-            correlation = _agreement(long, short, rate_hz)
-            if correlation is not None:
-                found[short.lead] = max(correlation, found.get(short.lead, -1.0))
+            alike = _agreement(long, short, rate_hz, _likeness)
+            if alike is not None:
+                found[short.lead] = max(alike, found.get(short.lead, -1.0))
     return found
 
 
@@ -89,24 +90,31 @@ def renamed(strip: Strip, lead: Lead) -> Strip:
     return replace(strip, lead=lead)
 
 
-def _agreement(long: Strip, short: Strip, rate_hz: int) -> float | None:
-    """The best correlation at the short strip's page time, or at the beginning where every column shows one time."""
+def _agreement(
+    long: Strip, short: Strip, rate_hz: int, of: Callable[[Float64, Float64], float | None] | None = None
+) -> float | None:
+    """The best correlation at the short strip's page time, or at the beginning where every column shows one time.
+
+    of: what to find the best of instead, of two stretches without their means.
+    """
     reach = round(LAG_MAX_S * rate_hz)
     best: float | None = None
     for start_s in {short.start_s, long.start_s}:
         first = round((start_s - long.start_s) * rate_hz)
         for lag in range(-reach, reach + 1, 2):
-            correlation = _correlation(long.millivolts, short.millivolts, first + lag, round(OVERLAP_MIN_S * rate_hz))
+            least = round(OVERLAP_MIN_S * rate_hz)
+            correlation = _compared(long.millivolts, short.millivolts, first + lag, least, of or _correlation)
             if correlation is not None and (best is None or correlation > best):
                 best = correlation
     return best
 
 
-def _correlation(
-    long: np.ndarray[tuple[int], np.dtype[np.float32]] | Float64,
-    short: np.ndarray[tuple[int], np.dtype[np.float32]] | Float64,
+def _compared(
+    long: Float32 | Float64,
+    short: Float32 | Float64,
     first: int,
     least: int,
+    of: Callable[[Float64, Float64], float | None],
 ) -> float | None:
     """Of the samples known in both, the short strip laid at index first of the long one."""
     a, b = max(0, first), min(len(long), first + len(short))
@@ -116,6 +124,15 @@ def _correlation(
     known = np.isfinite(x) & np.isfinite(y)
     if known.sum() < least:
         return None
-    x, y = x[known] - x[known].mean(), y[known] - y[known].mean()
+    return of(x[known] - x[known].mean(), y[known] - y[known].mean())
+
+
+def _correlation(x: Float64, y: Float64) -> float | None:
     norm = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / norm if norm > 1e-6 else None
+
+
+def _likeness(x: Float64, y: Float64) -> float | None:
+    """The correlation, less by as much as one is smaller: neighbours on the chest differ in size before shape."""
+    shape, sizes = _correlation(x, y), sorted((float(x @ x), float(y @ y)))
+    return None if shape is None else shape * float(np.sqrt(sizes[0] / sizes[1])) ** SIZE
