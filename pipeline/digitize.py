@@ -29,7 +29,6 @@ from pipeline.recording import (
     Scale,
     Severity,
     Source,
-    Strip,
     UInt8,
 )
 from pipeline.sheet import lay_flat
@@ -171,7 +170,7 @@ class Digitizer:
             segments = _renamed(printed.segments, given.leads)
         with watch.stage("waveform"):
             # from the original pixels: the reader was trained on them and levels light and paper by itself
-            strips = waveform.read_traces(
+            traced = waveform.trace(
                 original,
                 paper,
                 segments,
@@ -181,6 +180,7 @@ class Digitizer:
                 self.reader,
                 [(n.x_mm, n.y_mm) for n in printed.names],
             )
+            strips = traced.strips
         with watch.stage("quality"):
             beats = measure.beats_s(strips, RATE_HZ)
             evidence = quality.PageEvidence(
@@ -207,7 +207,7 @@ class Digitizer:
             self.made_by,
             (*findings, *_grid_findings(fit), *scale.findings, *printed.findings, *judged.findings),
             scale.chest_gain_mm_mv,
-            _placed(orientation, paper, segments, judged.strips),
+            _placed(orientation, paper, segments, traced.late_mm),
             tuple(asdict(judged.features).items()),
             _summed(watch.laps),
         )
@@ -309,10 +309,9 @@ def _renamed(segments: tuple[Segment, ...], leads: Sequence[Lead]) -> tuple[Segm
     return tuple(replace(segment, lead=lead) for segment, lead in zip(segments, leads, strict=True))
 
 
-def _placed(orientation: int, paper: PaperMap, segments: Sequence[Segment], strips: Sequence[Strip]) -> Placed:
-    runs = np.array([(s.start_mm, s.end_mm, s.baseline_mm) for s in segments], np.float64).reshape(-1, 3)
-    assert len(runs) == len(strips)
-    return Placed(orientation, paper.x_mm, paper.y_mm, paper.nodes_px, runs)
+def _placed(orientation: int, paper: PaperMap, segments: Sequence[Segment], late_mm: float) -> Placed:
+    runs = [(s.start_mm + late_mm, s.end_mm + late_mm, s.baseline_mm) for s in segments]
+    return Placed(orientation, paper.x_mm, paper.y_mm, paper.nodes_px, np.array(runs, np.float64).reshape(-1, 3))
 
 
 def _gain_of(gain: Scale, chest: Scale | None) -> Callable[[Segment], float]:

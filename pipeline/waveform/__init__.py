@@ -1,7 +1,17 @@
 """Stage 2: from a rectified row of the page to millivolts with an uncertainty."""
 
 from pipeline.waveform.classical import trace_classically
-from pipeline.waveform.read import RowReader, read_traces
+from pipeline.waveform.read import RowReader, Traced, read_traces, trace
 from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip, cut_strip
 
-__all__ = ["COLUMNS_PER_MM", "ROWS_PER_MM", "RowReader", "RowStrip", "cut_strip", "read_traces", "trace_classically"]
+__all__ = [
+    "COLUMNS_PER_MM",
+    "ROWS_PER_MM",
+    "RowReader",
+    "RowStrip",
+    "Traced",
+    "cut_strip",
+    "read_traces",
+    "trace",
+    "trace_classically",
+]

@@ -58,6 +58,17 @@ class ClassicalReader:
         return [trace_classically(row.strip) for row in rows]
 
 
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """strips: one per segment, in the order given. late_mm: by how much the ink begins right of where segments do.
+
+    The strips were read from start_mm + late_mm on.
+    """
+
+    strips: list[Strip]
+    late_mm: float
+
+
 def read_traces(
     image: UInt8,
     paper: PaperMap,
@@ -68,12 +79,26 @@ def read_traces(
     network: RowReader | None,
     names_mm: Sequence[tuple[float, float]] = (),
 ) -> list[Strip]:
+    """The strips alone of what `trace` reads."""
+    return trace(image, paper, segments, speed_mm_s, gain_mm_mv, rate_hz, network, names_mm).strips
+
+
+def trace(
+    image: UInt8,
+    paper: PaperMap,
+    segments: Sequence[Segment],
+    speed_mm_s: float,
+    gain_mm_mv: Callable[[Segment], float],
+    rate_hz: int,
+    network: RowReader | None,
+    names_mm: Sequence[tuple[float, float]] = (),
+) -> Traced:
     """One Strip per segment, in the order given, sampled at rate_hz from start_s on.
 
     image: uint8 (H, W, 3) RGB, the original pixels (it is resampled here, once). network None reads classically.
     names_mm: paper (x, y) of the centres of recognised lead names, so that their letters are not read as signal.
-    A sample at page time t lies at start_mm + (t - start_s) * speed_mm_s, after all segments were moved by the little
-    that the ink of the rows begins later or earlier than they say.
+    A sample at page time t lies at start_mm + late_mm + (t - start_s) * speed_mm_s: all segments are moved by the
+    little that the ink of the rows begins later or earlier than they say.
     """
     reader = network if network is not None else ClassicalReader()
     rows = [list(of_row) for _, of_row in groupby(sorted(segments, key=_row_key), key=_row_key)]
@@ -92,7 +117,7 @@ def read_traces(
         ended = hold_ends(reading, row.strip.x0_mm, [(s.start_mm, s.end_mm) for s in moved], PRESENT)
         for segment, at in zip(of_row, moved, strict=True):
             strips[id(segment)] = _strip(at, row.strip, ended, speed_mm_s, gain_mm_mv(segment), rate_hz)
-    return [strips[id(segment)] for segment in segments]
+    return Traced([strips[id(segment)] for segment in segments], late_mm)
 
 
 def _highest_mm(reading: Reading) -> float:

@@ -1,11 +1,13 @@
 """Reading rows of a drawn page with the classical reader."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from waveform_drawing import GAIN_MM_MV, PAPER, RATE_HZ, SEGMENTS, SPEED_MM_S, beats, page
 
 from pipeline.recording import Lead, Seen
-from pipeline.waveform import COLUMNS_PER_MM, RowStrip, read_traces
+from pipeline.waveform import COLUMNS_PER_MM, RowStrip, read_traces, trace
 from pipeline.waveform.read import Row, found_late_mm
 from pipeline.waveform.reading import Reading
 
@@ -110,3 +112,12 @@ def test_what_was_told_well_is_not_touched():
 
 def test_one_row_alone_does_not_move_the_time_origin():
     assert found_late_mm([row(8.0)], [reading(8.75)]) == 0.0
+
+
+def test_says_by_how_much_it_moved_the_segments_so_that_a_picture_can_follow():
+    early = [replace(s, start_mm=s.start_mm - 0.8, end_mm=s.end_mm - 0.8, row=row) for row in (0, 1) for s in SEGMENTS]
+    found = trace(page(beats()), PAPER, early, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None)
+    assert 0.4 < found.late_mm < 1.0
+    for strip in (found.strips[0], found.strips[2]):
+        peak_s = int(np.nanargmax(strip.millivolts[:500])) / RATE_HZ
+        assert early[0].start_mm + found.late_mm + peak_s * SPEED_MM_S == pytest.approx(20.0, abs=0.15)
