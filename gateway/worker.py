@@ -146,6 +146,7 @@ class Worker:
             return self._held(stopped.code, f"Page {stopped.number}: {stopped.why}", results, order)
         try:
             self._require_identity(order)
+            self._require_four_eyes(job)
             return self._sent(job, order, read, results)
         except (Held, Refused) as error:  # Refused by an emitter: what was read cannot be written as asked
             return self._held(error.code, error.why, results, order)
@@ -227,6 +228,11 @@ class Worker:
             held_by = order.patient if hasattr(order.patient, key) else order
             if not getattr(held_by, key):
                 raise Held(f"no_{key}", f"The page came without {key.replace('_', ' ')}; identify it to go on.")
+
+    def _require_four_eyes(self, job: Job) -> None:
+        """Raises Held where one person alone said whose page it is, and two must."""
+        if self.config.web.four_eyes and self.store.reviews.identified_by(job.job_id):
+            raise Held(AWAITS_APPROVAL, "A person said whose page this is; another one must look at it and approve it.")
 
     def _sent(
         self, job: Job, order: Order, read: list[tuple[int, Recording, bytes]], results: tuple[PageResult, ...]

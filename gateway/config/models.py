@@ -238,7 +238,7 @@ class WebSection(Section):
     lockout_failures: int = Field(5, ge=1)  # wrong passwords in a row
     lockout_minutes: int = Field(15, ge=1)
     password_min_characters: int = Field(12, ge=8)
-    four_eyes: bool = False  # who corrected a page may not approve it
+    four_eyes: bool = False  # who corrected or identified a page may not approve it
     upload_max_mb: int = Field(200, ge=1)  # one request
     oidc: OidcSection | None = None
 

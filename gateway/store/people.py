@@ -14,6 +14,7 @@ from gateway.store.database import Database, Transaction
 from gateway.store.outbox import state_after
 from gateway.store.rows import AnyRow, clean, lock_deliveries, lock_job, move_job, order_text
 from gateway.store.settling import requeue
+from gateway.store.standing import require_seen
 from gateway.store.tables import DeliveryState, jobs, outbox, reviews
 from gateway.store.words import show_order
 
@@ -35,15 +36,16 @@ def retry(database: Database, job_id: str, actor: str) -> None:
         append(tx, Event.RETRIED, job_id, clean(actor), state=State.RECEIVED.value)
 
 
-def identify(database: Database, job_id: str, order: Order, actor: str) -> None:
+def identify(database: Database, job_id: str, order: Order, actor: str, seen: str | None) -> None:
     """Says whose page a held job is; it is done again with this order. The order itself is not audited, its hash is."""
     with database.write() as tx:
-        identify_within(tx, job_id, order, actor)
+        identify_within(tx, job_id, order, actor, seen)
 
 
-def identify_within(tx: Transaction, job_id: str, order: Order, actor: str) -> None:
+def identify_within(tx: Transaction, job_id: str, order: Order, actor: str, seen: str | None = None) -> None:
     """The same inside a transaction."""
     job, rows = lock(tx, job_id)
+    require_seen(tx.connection, job, seen)
     if job.state != State.HELD:
         raise UnlawfulMove(f"only a held job can be identified; this one is {job.state}")
     start_over(tx, job, order_json=order_text(order), read_order_json=None)

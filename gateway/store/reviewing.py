@@ -11,12 +11,13 @@ from sqlalchemy import Connection, insert, select
 
 from gateway.errors import NotFound, UnlawfulMove
 from gateway.job import State, Verdict
-from gateway.review import NOTHING_GIVEN, PageReview, given_from, given_text
+from gateway.review import AWAITS_APPROVAL, NOTHING_GIVEN, PageReview, given_from, given_text
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
 from gateway.store.people import NOT_APPROVED, lock, start_over, withdraw
 from gateway.store.reading import row_of
 from gateway.store.rows import AnyRow, clean
+from gateway.store.standing import identified_by, require_seen, stands
 from gateway.store.tables import pages, remarks, reviews
 from gateway.store.upsert import upsert
 from pipeline.recording import Given, Lead
@@ -37,10 +38,14 @@ class Remark:
 
 @dataclass(frozen=True)
 class Approvable:
-    """Whether a job waits for an approval. left_out: pages that were not read, and without which it would go."""
+    """Whether a job waits for an approval. left_out: pages that were not read, and without which it would go.
+
+    changed_by: who changed what would go out, or said whose it is.
+    """
 
     pages: tuple[int, ...] = ()
     left_out: tuple[int, ...] = ()
+    changed_by: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.pages)
@@ -121,16 +126,23 @@ class Reviews:
             )
 
     def approve(
-        self, job_id: str, actor: str, comment: str = "", leave_out: Iterable[int] = (), four_eyes: bool = False
+        self,
+        job_id: str,
+        actor: str,
+        comment: str = "",
+        leave_out: Iterable[int] = (),
+        four_eyes: bool = False,
+        seen: str | None = None,
     ) -> None:
         """Lets a held job go on to its rules with what was read. leave_out: pages that were not read, named by number.
 
-        four_eyes: who changed a page may not approve it.
+        four_eyes: who changed a page or said whose it is may not approve it. seen: what stands() said when the job was
+        shown to this person.
         Raises NotFound, UnlawfulMove, TryAgain (a document is on its way).
         """
         with self._database.write() as tx:
             job, rows = lock(tx, job_id)
-            said = _reviews(tx.connection, job_id)
+            require_seen(tx.connection, job, seen)
             wanted = approvable(tx.connection, job)
             if not wanted:
                 raise UnlawfulMove("there is nothing in this job that waits for an approval")
@@ -138,8 +150,8 @@ class Reviews:
                 raise UnlawfulMove(
                     f"page {missing[0]} was not read: correct it, or name it among those that the job goes without"
                 )
-            if four_eyes and any(clean(actor) in review.changed_by for review in said.values()):
-                raise UnlawfulMove("four eyes: who changed this page may not approve it")
+            if four_eyes and clean(actor) in wanted.changed_by:
+                raise UnlawfulMove("four eyes: who changed this page or said whose it is may not approve it")
             for page in wanted.pages:
                 sha256 = _recording(tx, job_id, page)
                 _say(tx, job_id, page, approved_sha256=sha256, approved_by=clean(actor))
@@ -159,6 +171,16 @@ class Reviews:
                 state=State.RECEIVED.value,
             )
 
+    def stands(self, job_id: str) -> str:
+        """A hash of all that would go out of a job as it is now, to say later what was seen. Raises NotFound."""
+        with self._database.read() as connection:
+            return stands(connection, row_of(connection, job_id))
+
+    def identified_by(self, job_id: str) -> frozenset[str]:
+        """The people who said whose page a job is and whom nobody has approved since."""
+        with self._database.read() as connection:
+            return identified_by(connection, job_id)
+
     def approvable(self, job_id: str) -> Approvable:
         """What an approval of a job would let out. Raises NotFound."""
         with self._database.read() as connection:
@@ -169,7 +191,8 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
     """What an approval would let out; nothing where the job is held for something that no approval mends.
 
     A page held for its confidence or a finding, and a page that was changed by a person, wait for one. So does what a
-    rule held: approved, it meets the rules again with the finding approved_by_person.
+    rule held: approved, it meets the rules again with the finding approved_by_person. And, with four eyes, what a
+    person said of whose it is.
     """
     if (job.state, job.settled) != (State.HELD, State.HELD):
         return Approvable()
@@ -177,10 +200,13 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
     said = _reviews(connection, job.job_id)
     read = [row for row in rows if row.recording_sha256]
     stopping = [row for row in rows if row.verdict == Verdict.UNREADABLE]
-    waits = job.code == HELD_BY_RULE or any(_waits(row, said.get(row.number, PageReview())) for row in read)
+    waits = job.code in (HELD_BY_RULE, AWAITS_APPROVAL) or any(
+        _waits(row, said.get(row.number, PageReview())) for row in read
+    )
     if not waits:
         return Approvable()
-    return Approvable(tuple(row.number for row in read), tuple(row.number for row in stopping))
+    changed_by = identified_by(connection, job.job_id).union(*(review.changed_by for review in said.values()))
+    return Approvable(tuple(row.number for row in read), tuple(row.number for row in stopping), changed_by)
 
 
 def _waits(page: AnyRow, review: PageReview) -> bool:

@@ -181,9 +181,12 @@ class Store:
         """Sends one parked document again. Raises NotFound, UnlawfulMove."""
         people.resend_parked(self._database, delivery_id, actor)
 
-    def identify(self, job_id: str, order: Order, actor: str) -> None:
-        """Says whose page a held job is, and has it done again. Raises NotFound, UnlawfulMove, TryAgain."""
-        people.identify(self._database, job_id, order, actor)
+    def identify(self, job_id: str, order: Order, actor: str, seen: str | None = None) -> None:
+        """Says whose page a held job is, and has it done again. Raises NotFound, UnlawfulMove, TryAgain.
+
+        seen: what reviews.stands() said of the job that the order was made from.
+        """
+        people.identify(self._database, job_id, order, actor, seen)
 
     def give_up(self, job_id: str, actor: str, why: str) -> None:
         """Ends a held job as refused. Raises NotFound, UnlawfulMove, TryAgain."""

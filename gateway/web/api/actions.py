@@ -76,12 +76,9 @@ def give_up(who: Reviewer, store: TheStore, job_id: JobId, body: models.RejectBo
 
 
 @router.post("/{job_id}/approve")
-def approve(
-    who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.ApproveBody | None = None
-) -> models.Done:
-    """Lets what was read go on to the rules. By config, who corrected a page may not approve it."""
-    said = body or models.ApproveBody()
-    store.reviews.approve(job_id, who.name, said.comment, said.leave_out, config.web.four_eyes)
+def approve(who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.ApproveBody) -> models.Done:
+    """Lets what was read go on to the rules, if it is what was seen. By config, who changed it may not approve it."""
+    store.reviews.approve(job_id, who.name, body.comment, body.leave_out, config.web.four_eyes, body.seen)
     return _done(store, job_id)
 
 
@@ -92,16 +89,18 @@ def identify(
     """Says whose ECG it is. Of a document of several pages, all_pages must say that all are of this patient."""
     from gateway.identify import ecg_pages, identified  # pydicom: a second, for who says whose a page is
 
-    changes = body.model_dump(exclude={"all_pages"})
+    changes = body.model_dump(exclude={"all_pages", "seen"})
     if not any(value.strip() for value in changes.values()):
         raise Refused("nothing_said", "Say at least one thing of the patient or the order.")
     if not body.all_pages and ecg_pages(config, store, job_id) > 1:
         raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
+    # The order is made from what stands now: this is the last moment at which another's word may come in between.
+    seen = body.seen or store.reviews.stands(job_id)
     try:
         order = identified(store.order(job_id), changes)
     except ValueError as error:
         raise Refused("not_lawful", str(error)) from error
-    store.identify(job_id, order, who.name)
+    store.identify(job_id, order, who.name, seen)
     return _done(store, job_id)
 
 

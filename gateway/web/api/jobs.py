@@ -59,6 +59,7 @@ def jobs(
 def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> models.JobModel:
     """A job with its pages, documents and reasons. It names the patient, so the look is written down."""
     looks.write_down(store, who.name, job_id, "job")
+    stands = store.reviews.stands(job_id)  # before what is shown is read: never newer than that
     summary = store.worklist.summary(job_id)
     assert summary is not None  # looks would have raised NotFound, and jobs are never deleted
     return shapes.job_of(
@@ -67,6 +68,7 @@ def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> model
         store.order(job_id),
         store.pages(job_id),
         store.reviews.of(job_id),
+        stands,
         store.deliveries(job_id),
         store.reviews.remarks(job_id),
         store.reviews.approvable(job_id),

@@ -112,6 +112,7 @@ def job_of(
     order: Order | None,
     pages: Sequence[PageResult],
     reviews: Mapping[int, PageReview],
+    stands: str,
     deliveries: Sequence[DeliveryRow],
     remarks: Sequence[Remark],
     approvable: Approvable,
@@ -135,8 +136,9 @@ def job_of(
         reasons=list(_reasons(job, shown, deliveries)),
         page_list=shown,
         delivery_list=list(deliveries),
-        allowed_actions=list(_allowed(job, pages, reviews, deliveries, approvable, who, config)),
+        allowed_actions=list(_allowed(job, pages, deliveries, approvable, who, config)),
         unread=list(approvable.left_out),
+        stands=stands,
         remarks=list(remarks),
         earlier=earlier,
     )
@@ -176,7 +178,6 @@ def _sentence(code: str, why: str) -> str:
 def _allowed(
     job: Job,
     pages: Sequence[PageResult],
-    reviews: Mapping[int, PageReview],
     deliveries: Sequence[DeliveryRow],
     approvable: Approvable,
     who: Principal,
@@ -199,8 +200,7 @@ def _allowed(
     yield "identify"
     if any(page.recording_npz is not None for page in pages):
         yield "invalid-leads"
-    changed_it = any(who.name in review.changed_by for review in reviews.values())
-    if approvable and not (config.web.four_eyes and changed_it):
+    if approvable and not (config.web.four_eyes and who.name in approvable.changed_by):
         yield "approve"
 
 

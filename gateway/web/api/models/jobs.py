@@ -110,7 +110,10 @@ class Reason(Model):
 
 @dataclass(frozen=True)
 class JobModel(JobSummary):
-    """A job with all there is to know. unread: pages that an approval must name to let the job go without them."""
+    """A job with all there is to know. unread: pages that an approval must name to let the job go without them.
+
+    stands: a hash of all that would go out, for whoever decides on it to say what they have seen.
+    """
 
     sender_address: str
     called: str
@@ -125,6 +128,7 @@ class JobModel(JobSummary):
     delivery_list: list[DeliveryRow]
     allowed_actions: list[Action]  # to this person, now
     unread: list[int]
+    stands: str
     remarks: list[Remark]
     earlier: int  # other recordings of the same patient
 

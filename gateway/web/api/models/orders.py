@@ -27,6 +27,10 @@ class OrderModel(_texts(key for key in ORDER_KEYS if key != "character_set")):  
 
 
 class IdentifyBody(_texts(STATED_KEYS, max_length=TEXT_MAX)):  # type: ignore[misc]
-    """What a person knows of whose ECG it is; "" leaves what is known. all_pages: said yes to one identity for all."""
+    """What a person knows of whose ECG it is; "" leaves what is known. all_pages: said yes to one identity for all.
+
+    seen: what stands said in the job that was looked at, "" for a program that has looked at none.
+    """
 
     all_pages: bool = False
+    seen: str = Field("", max_length=64)

@@ -20,8 +20,9 @@ class CommentBody(Model):
 
 
 class ApproveBody(CommentBody):
-    """leave_out: pages that were not read, and without which the job goes; each must be named."""
+    """seen: what stands said in the job that was looked at. leave_out: unread pages without which the job goes."""
 
+    seen: str = Field(max_length=64)
     leave_out: list[int] = Field(default_factory=list, max_length=1000)
 
 

@@ -12,6 +12,11 @@ from gateway.role import Role
 from tests.gateway.web.api.world import World
 
 
+def seen(world: World, job_id: str) -> str:
+    """What a reviewer saw, as an approval says it."""
+    return str(world.get(f"/jobs/{job_id}")["stands"])
+
+
 def test_a_held_page_is_corrected_marked_approved_and_goes_out(world: World) -> None:
     job_id = world.job(0.5)
     assert world.post(f"/jobs/{job_id}/correct", {"page": 1, "layout": "3x4+1", "comment": "as printed"}) == {
@@ -28,7 +33,7 @@ def test_a_held_page_is_corrected_marked_approved_and_goes_out(world: World) -> 
     assert strips["V6"]["invalid"]
     assert set(strips["V6"]["millivolts"]) == {None}
     assert not strips["V5"]["invalid"]
-    assert world.post(f"/jobs/{job_id}/approve", {"comment": "yes"})["state"] == "received"
+    assert world.post(f"/jobs/{job_id}/approve", {"comment": "yes", "seen": seen(world, job_id)})["state"] == "received"
     world.work()
     job = world.get(f"/jobs/{job_id}", Role.REVIEWER)
     assert job["state"] == "digitized"
@@ -47,8 +52,73 @@ def test_with_four_eyes_who_corrected_a_page_is_not_offered_its_approval(make_wo
     path = f"/api/v1/jobs/{job_id}"
     assert "approve" not in world.who(Role.REVIEWER, "carl").get(path).json()["allowed_actions"]
     assert "approve" in world.who(Role.REVIEWER, "rita").get(path).json()["allowed_actions"]
-    assert "four eyes" in world.post(f"/jobs/{job_id}/approve", expect=409, name="carl")["why"]
-    world.post(f"/jobs/{job_id}/approve", name="rita")
+    said = {"seen": seen(world, job_id)}
+    assert "four eyes" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="carl")["why"]
+    world.post(f"/jobs/{job_id}/approve", said, name="rita")
+
+
+def test_what_was_changed_since_it_was_seen_is_not_approved(world: World) -> None:
+    job_id = world.job(0.5)
+    said = {"seen": seen(world, job_id)}
+    world.post(f"/jobs/{job_id}/correct", {"speed_mm_s": 50}, name="carl")
+    world.work(0.97)
+    assert "changed" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
+    assert world.get(f"/jobs/{job_id}")["state"] == "held"
+    world.post(f"/jobs/{job_id}/approve", {}, expect=422, name="rita")
+    world.post(f"/jobs/{job_id}/approve", {"seen": seen(world, job_id)}, name="rita")
+
+
+@pytest.mark.parametrize(
+    ("action", "body"), [("invalid-leads", {"leads": ["V6"]}), ("identify", {"patient_id": "0815"})]
+)
+def test_every_change_that_goes_out_makes_what_was_seen_old(world: World, action: str, body: dict[str, object]) -> None:
+    job_id = world.job(0.5)
+    before = seen(world, job_id)
+    assert seen(world, job_id) == before
+    world.post(f"/jobs/{job_id}/{action}", body, name="carl")
+    if action == "identify":
+        world.work(0.5)
+    assert world.get(f"/jobs/{job_id}")["state"] == "held"
+    world.post(f"/jobs/{job_id}/approve", {"seen": before}, expect=409, name="rita")
+
+
+def test_nobody_adds_to_a_patient_whom_they_have_not_seen(world: World) -> None:
+    job_id = world.job(0.5)
+    before = seen(world, job_id)
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815", "seen": before}, name="carl")
+    world.work(0.5)
+    late = {"accession_number": "of the first one", "seen": before}
+    assert "changed" in world.post(f"/jobs/{job_id}/identify", late, expect=409, name="rita")["why"]
+
+
+def test_with_four_eyes_who_said_whose_page_it_is_is_not_offered_its_approval(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(web={"four_eyes": True})
+    job_id = world.job(whose=Order(acquired_at="20240131"))
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815"}, name="carl")
+    world.work(0.97)
+    assert world.get(f"/jobs/{job_id}")["code"] == "awaits_approval"
+    assert world.deliver("out") == 0
+    path = f"/api/v1/jobs/{job_id}"
+    assert "approve" not in world.who(Role.REVIEWER, "carl").get(path).json()["allowed_actions"]
+    said = {"seen": seen(world, job_id)}
+    assert "four eyes" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="carl")["why"]
+    world.post(f"/jobs/{job_id}/approve", said, name="rita")
+    world.work(0.97)
+    assert world.get(f"/jobs/{job_id}")["state"] == "digitized"
+    assert world.deliver("out") == 2
+
+
+def test_with_four_eyes_an_approval_is_of_the_patient_it_was_given_for(make_world: Callable[..., World]) -> None:
+    world = make_world(web={"four_eyes": True})
+    job_id = world.job(0.5, whose=Order(acquired_at="20240131"))
+    world.post(f"/jobs/{job_id}/approve", {"seen": seen(world, job_id)}, name="rita")
+    world.work()
+    assert world.get(f"/jobs/{job_id}")["code"] == "no_patient_id"
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815"}, name="carl")
+    world.work()
+    assert world.get(f"/jobs/{job_id}")["code"] == "awaits_approval"
 
 
 def test_a_page_is_given_its_patient(world: World) -> None:
@@ -104,7 +174,7 @@ def test_what_a_job_does_not_allow_is_a_conflict(world: World) -> None:
     sent = world.job()
     for action, body in (
         ("retry", {}),
-        ("approve", {}),
+        ("approve", {"seen": seen(world, sent)}),
         ("give-up", {"comment": "no"}),
         ("identify", {"patient_id": "1"}),
         ("correct", {"layout": "3x4"}),

@@ -38,7 +38,7 @@ export function identifyForm(job, done) {
     event.preventDefault();
     const values = Object.fromEntries(FIELDS.map(([name]) => [name, form.elements[name].value.trim()]));
     tried(async () => {
-      await post(`/jobs/${job.job_id}/identify`, { ...values, all_pages: several ? form.elements.all_pages.checked : false });
+      await post(`/jobs/${job.job_id}/identify`, { ...values, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands });
       done("Identified. The page is done again with this patient.");
     });
   });

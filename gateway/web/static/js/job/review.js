@@ -39,7 +39,7 @@ function decide(job, allows, done) {
       words: "What was read goes on to its destinations. What you changed, and that you approved it, is in the audit and in what is sent.",
     });
     if (comment === null) return;
-    await post(`/jobs/${job.job_id}/approve`, { comment, leave_out: job.unread });
+    await post(`/jobs/${job.job_id}/approve`, { comment, leave_out: job.unread, seen: job.stands });
     done("Approved. It goes on to its destinations.");
   };
   const reject = async () => {

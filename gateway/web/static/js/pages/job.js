@@ -35,8 +35,8 @@ async function load() {
   await anew("deliveries", [job.delivery_list, job.allowed_actions], () => drawDeliveries(one("#deliveries"), job, entries, load));
   drawHistory(one("#history"), entries);
   await anew("picture", [number, flat, page?.rectified, page?.made_by, page?.review.given], () => drawPicture(page));
-  await anew("leads", [number, page], () => drawLeads(page));
-  await anew("review", [number, job.state, job.allowed_actions, page?.review, page?.verdict], () => drawReview(one("#review"), job, page, picture, done));
+  await anew("leads", [number, page, job.stands], () => drawLeads(page));
+  await anew("review", [number, job.stands, job.state, job.allowed_actions, page?.review, page?.verdict], () => drawReview(one("#review"), job, page, picture, done));
   await anew("documents", [number, job.state, page?.review, job.delivery_list.length], () => drawDocuments(one("#documents"), id, number));
   await anew("earlier", [number, job.earlier, job.order.patient_id, page?.read], () => drawEarlier(one("#earlier"), job, recording));
 }
