@@ -50,6 +50,8 @@ BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_
 NAME_SURE = 0.75
 TILTED_DEG = 0.1  # half a millimetre over a page
 TURN_LIKELY = 0.05  # of an orientation worth trying
+NAMES_PLAIN = 5.0  # summed scores that leave no other way to be looked for
+UPSIDE_DOWN, MIRRORS = 2, frozenset({4, 6})  # the traces lie either way: no other sign than letters tells
 NAMES_MORE = 1.0  # summed scores by which another way must read more than the way the page was sent in
 MIRRORED = 1.5  # summed scores that a mirror costs: it leaves I, II, III and every V as they are
 NAMES_ENOUGH = 3.0  # summed scores of sure names: more than letters reach on a page that lies wrong
@@ -221,14 +223,18 @@ class Digitizer:
         best, reading = Lying(0, paper), self.page_reader.read(image, paper)
         names = reading.sure_names
         if turn and names < NAMES_ENOUGH:
-            # names are what tells: the likelier other ways are tried, and the one in which most are read is taken
+            # names are what tells: the way in which most are read is taken, and others are tried until enough are
+            likely = {int(k) for k in np.flatnonzero(reading.turns >= TURN_LIKELY)} | {UPSIDE_DOWN}
             most = names + NAMES_MORE
-            for way in (int(k) for k in np.flatnonzero(reading.turns >= TURN_LIKELY) if k):
-                other = self._turned_over(image, paper, dpi, way)
-                seen = self.page_reader.read(register.set_upright(image, way), other)
-                told = seen.sure_names - (MIRRORED if way >= 4 else 0.0)
-                if told > most:
-                    best, reading, names, most = Lying(way, other), seen, seen.sure_names, told
+            for ways in (likely - {0}, MIRRORS - likely):
+                if names >= NAMES_PLAIN:
+                    break
+                for way in sorted(ways):
+                    other = self._turned_over(image, paper, dpi, way)
+                    seen = self.page_reader.read(register.set_upright(image, way), other)
+                    told = seen.sure_names - (MIRRORED if way >= 4 else 0.0)
+                    if told > most:
+                        best, reading, names, most = Lying(way, other), seen, seen.sure_names, told
         if names < NAMES_ENOUGH:
             straight = register.set_upright(image, best.orientation)
             printed = register.register(straight, best.paper, turn and not best.orientation)

@@ -81,6 +81,16 @@ def test_a_page_upside_down_is_set_upright_and_says_so(digitizer: Digitizer, cle
     assert decibels(clean, found) >= 14.0
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 4])
+def test_a_page_on_its_side_or_mirrored_is_set_upright(digitizer: Digitizer, clean: Rendered, orientation: int) -> None:
+    image = clean.page.image[:, ::-1] if orientation >= 4 else clean.page.image
+    turned = Page(np.ascontiguousarray(np.rot90(image, orientation % 4)), clean.page.dpi)
+    found = digitizer.digitize(turned)
+    assert found.placed is not None
+    assert found.placed.orientation == orientation
+    assert decibels(clean, found) >= 14.0
+
+
 def test_reads_six_rows_of_two_columns(digitizer: Digitizer, six_by_two: Rendered) -> None:
     found = digitizer.digitize(six_by_two.page)
     assert found.layout == "6x2+1"
