@@ -14,7 +14,8 @@ LAG_MAX_S = 0.2
 LONG = 1.8  # times the other strip's length: a rhythm strip
 AGREES = 0.85  # correlation
 BELONGS = 0.93  # correlation by which a long strip of unknown name is recognised
-NEVER_LONG = frozenset({Lead.AVR, Lead.AVL, Lead.AVF})  # no device prints them as rhythm strip; aVF resembles II
+RARELY_LONG = frozenset({Lead.AVR, Lead.AVL, Lead.AVF})  # hardly a device prints them so, and aVF resembles II
+RARE, RARE_MARGIN = 0.98, 0.05
 BELONGS_MARGIN = 0.02
 BELIES = 0.97  # correlation with another lead by which a name that was read is given up, where its own lead disagrees
 OVERLAP_MIN_S = 1.0
@@ -65,10 +66,10 @@ def belies(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
 
 
 def _alike(long: Strip, strips: Sequence[Strip], rate_hz: int) -> dict[Lead, float]:
-    """How alike it is, in shape and in size, to every lead that is printed short and could be printed long."""
+    """How alike it is, in shape and in size, to every lead that is printed short."""
     found: dict[Lead, float] = {}
     for short in strips:
-        if long.samples > LONG * short.samples and short.lead not in NEVER_LONG:
+        if long.samples > LONG * short.samples:
             alike = _agreement(long, short, rate_hz, _likeness)
             if alike is not None:
                 found[short.lead] = max(alike, found.get(short.lead, -1.0))
@@ -80,9 +81,10 @@ def _clearest(found: Mapping[Lead, float], least: float) -> Lead | None:
     ranked = sorted(found, key=lambda lead: -found[lead])
     if not ranked or found[ranked[0]] < least:
         return None
-    if len(ranked) > 1 and found[ranked[0]] - found[ranked[1]] < BELONGS_MARGIN:
-        return None
-    return ranked[0]
+    best, margin = ranked[0], found[ranked[0]] - (found[ranked[1]] if len(ranked) > 1 else 0.0)
+    if best in RARELY_LONG and (found[best] < RARE or margin < RARE_MARGIN):
+        return _clearest({lead: alike for lead, alike in found.items() if lead not in RARELY_LONG}, least)
+    return best if margin >= BELONGS_MARGIN else None
 
 
 def renamed(strip: Strip, lead: Lead) -> Strip:

@@ -27,7 +27,7 @@ def test_another_lead_under_the_same_name_does_not_agree() -> None:
 
 
 def test_an_unnamed_long_strip_is_recognised_by_its_short_one() -> None:
-    for lead in (Lead.II, Lead.V1, Lead.V4):
+    for lead in (Lead.II, Lead.V1, Lead.V4, Lead.AVR):
         strips = page(lead)
         assert recognise(renamed(strips[-1], Lead.AVF), strips[:-1], RATE_HZ) is lead
 
