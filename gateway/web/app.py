@@ -15,14 +15,13 @@ from gateway.config import Config
 from gateway.store import Store
 from gateway.web import failures, metrics
 from gateway.web.api import routers as api_routers
+from gateway.web.api import uploads
 from gateway.web.deps import Role, need
 from gateway.web.pages import routers as pages_routers
 from gateway.web.security import api, oidc_pages, pages, user_pages
-from gateway.web.security.gate import Gate
+from gateway.web.security.gate import MEGABYTE, Gate, body_max_mb
 from gateway.web.security.oidc import Provider
 from gateway.web.templating import STATIC
-
-MEGABYTE = 1_000_000
 
 OUR_ROUTERS: tuple[APIRouter, ...] = (
     pages.router,
@@ -65,13 +64,15 @@ def make_app(config: Config, store: Store) -> FastAPI:
         openapi_url=None,  # given below, to those who have a role
         docs_url=None,  # FastAPI's own pages fetch their scripts from another host
         redoc_url=None,
-        max_body_size=config.web.upload_max_mb * MEGABYTE,
+        max_body_size=body_max_mb(config.web) * MEGABYTE,
     )
     app.state.store, app.state.config = store, config
     app.state.provider = Provider(config.web.oidc) if config.web.oidc else None
     failures.install(app)
     for router in (*OUR_ROUTERS, *api_routers, *pages_routers):
-        app.include_router(router)
+        # a more specific bound wins over the application's
+        bound = config.web.upload_max_mb * MEGABYTE if router is uploads.router else None
+        app.include_router(router, max_body_size=bound)
     app.add_api_route(
         "/api/v1/openapi.json", openapi, include_in_schema=False, dependencies=[Depends(need(Role.VIEWER))]
     )

@@ -19,6 +19,9 @@ STATIC_PATH = "/static/"
 PROBES = frozenset({"/healthz", "/readyz"})
 OPEN_TO_STRANGERS = frozenset({"/login"})  # what may be posted without being signed in
 MEGABYTE = 1_000_000
+UPLOADS_PATH = "/api/v1/uploads"
+# Of what is no upload: it is held in memory whole, and read before it is looked whether this person may send it.
+BODY_MAX_MB = 2
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -81,8 +84,9 @@ class Gate:
             raise not_signed_in()
         length = request.headers.get("content-length", "")
         # Who sends in chunks does not say how much it will be; FastAPI counts those.
-        if length.isdecimal() and int(length) > self.web.upload_max_mb * MEGABYTE:
-            raise WebError(413, "too_large", f"a request may have at most {self.web.upload_max_mb} MB")
+        most_mb = self.web.upload_max_mb if request.url.path == UPLOADS_PATH else body_max_mb(self.web)
+        if length.isdecimal() and int(length) > most_mb * MEGABYTE:
+            raise WebError(413, "too_large", f"a request like this may have at most {most_mb} MB")
 
     def _add_headers(self, headers: MutableHeaders, is_static: bool) -> None:
         for name, value in HEADERS.items():
@@ -91,3 +95,8 @@ class Gate:
             headers["Strict-Transport-Security"] = HSTS
         # Patients' pages must not stay in a browser's cache; our own files may, if it asks whether they changed.
         headers.setdefault("Cache-Control", "no-cache" if is_static else "no-store")
+
+
+def body_max_mb(web: WebSection) -> int:
+    """How large a request may be that hands in no files."""
+    return min(BODY_MAX_MB, web.upload_max_mb)

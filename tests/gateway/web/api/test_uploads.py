@@ -175,3 +175,21 @@ def test_a_full_queue_is_told_for_every_file(make_world: Callable[..., World], t
     world.receive()
     (result,) = upload(world, ("a.png", png()))
     assert (result.accepted, result.code) == (False, "queue_full")
+
+
+def test_only_files_may_be_large(world: World) -> None:
+    """JSON is held in memory whole, and read before it is known whose it is: a viewer could fill the machine."""
+    numbers = b'{"ids": [' + b"1," * 2_000_000 + b"1]}"
+    for path in ("/jobs/bulk", "/parked/resend", "/rules/replay"):
+        answer = world.who(Role.VIEWER).post(
+            f"/api/v1{path}", content=numbers, headers={"content-type": "application/json"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+
+    def in_chunks() -> Any:
+        yield from (numbers[at : at + 100_000] for at in range(0, len(numbers), 100_000))
+
+    unknown = world.who(Role.VIEWER).post("/api/v1/jobs/bulk", content=in_chunks())
+    assert unknown.status_code == 413
+    (taken,) = upload(world, ("a.tif", tiff(3) + bytes(3_000_000)))
+    assert taken.code != "too_large"
