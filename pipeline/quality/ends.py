@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.recording import Seen, Strip
 
 REACH_S = 0.08  # 2 mm: a tick or the first letter; beyond it the trace stands alone
-DOUBT_MV = 0.20  # one standard deviation; the reader hesitates where it changes from the mark to the trace
-DOUBT_TIMES = 5.0  # the strip's median, for pages that are uncertain everywhere
+DOUBT_MV = 0.35  # one standard deviation; the reader hesitates where it changes from the mark to the trace
+DOUBT_TIMES = 8.0  # the strip's median, for pages that are uncertain everywhere
 
 
 def trim_ends(strip: Strip, rate_hz: int) -> Strip:
