@@ -7,7 +7,7 @@ export const STATES = {
   digitized: ["Digitized", "info", "its documents are on their way"],
   delivered: ["Delivered", "good", "every destination accepted it"],
   held: ["Held", "warn", "a person must look"],
-  refused: ["Refused", "bad", "it could not be read, and the sender was told"],
+  refused: ["Refused", "bad", "it could not be read, or a rule or a person refused it"],
 };
 
 export const DELIVERY_STATES = {

@@ -46,7 +46,7 @@ function reasons(job) {
   if (!["held", "refused"].includes(job.state)) return null;
   const told = job.reasons.length ? job.reasons : [{ text: job.why || plain(job.code), page: null }];
   return h("div", { class: `message ${job.state === "held" ? "warn" : "bad"}` },
-    h("p", {}, h("strong", {}, job.state === "held" ? "Held: a person must look." : "Refused: the sender was told.")),
+    h("p", {}, h("strong", {}, job.state === "held" ? "Held: a person must look." : "Refused: nothing more is sent.")),
     h("ul", {}, told.map((reason) => h("li", {}, reason.page && job.page_list.length > 1 ? `Page ${reason.page}: ` : "", reason.text))));
 }
 

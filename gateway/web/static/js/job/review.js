@@ -40,7 +40,7 @@ function decide(job, allows, done) {
     });
     if (comment === null) return;
     await post(`/jobs/${job.job_id}/approve`, { comment, leave_out: job.unread, seen: job.stands });
-    done("Approved. It goes on to its destinations.");
+    done("Approved. The gateway goes on with it.");
   };
   const reject = async () => {
     const comment = await ask({

@@ -55,14 +55,14 @@ export async function drawDocuments(host, job_id, number) {
     return h("tr", {},
       h("td", {}, h("strong", {}, KINDS[item.kind] ?? plain(item.kind))),
       h("td", {}, item.file_name),
-      h("td", {}, item.sent_to.length ? `sent to ${[...new Set(item.sent_to)].join(", ")}` : ""),
+      h("td", {}, [...new Set(item.sent_to)].join(", ")),
       h("td", {}, h("div", { class: "buttons" },
         viewable(item) && h("button", { type: "button", class: "small", onclick: () => show(view, item, url) }, "View"),
         h("a", { class: "button small", href: url, download: item.file_name }, "Download"))));
   });
   return put(host,
     h("div", { class: "scroll" }, h("table", {}, h("caption", { class: "unseen" }, "Documents of this page"),
-      h("thead", {}, h("tr", {}, ["Document", "File", "Sent"].map((words) => h("th", { scope: "col" }, words)), h("th", {}, h("span", { class: "unseen" }, "Actions")))),
+      h("thead", {}, h("tr", {}, ["Document", "File", "Goes to"].map((words) => h("th", { scope: "col" }, words)), h("th", {}, h("span", { class: "unseen" }, "Actions")))),
       h("tbody", {}, rows))),
     view);
 }
