@@ -17,7 +17,8 @@ BELONGS = 0.93  # correlation by which a long strip of unknown name is recognise
 RARELY_LONG = frozenset({Lead.AVR, Lead.AVL, Lead.AVF})  # hardly a device prints them so, and aVF resembles II
 RARE, RARE_MARGIN = 0.98, 0.05
 BELONGS_MARGIN = 0.02
-BELIES = 0.97  # correlation with another lead by which a name that was read is given up, where its own lead disagrees
+BELIES = 0.97  # likeness to another lead by which a name that was read is given up, where its own lead disagrees
+NOT_AT_ALL, BELIES_BADLY_READ = 0.5, 0.8  # a name whose own lead looks like anything else needs less
 OVERLAP_MIN_S = 1.0
 SIZE = 0.5  # power of the ratio of sizes: two readings of one lead differ by a tenth, where ink is thick
 
@@ -60,9 +61,10 @@ def belies(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
     A lead whose own short strip was not read cannot be belied: its neighbours on the chest look too much like it.
     """
     found = _alike(long, strips, rate_hz)
-    if found.get(long.lead, 1.0) >= AGREES:
+    own = found.get(long.lead, 1.0)
+    if own >= AGREES:
         return None
-    return _clearest(found, BELIES)
+    return _clearest(found, BELIES if own >= NOT_AT_ALL else BELIES_BADLY_READ)
 
 
 def _alike(long: Strip, strips: Sequence[Strip], rate_hz: int) -> dict[Lead, float]:
