@@ -50,7 +50,7 @@ def identified(order: Order | None, changes: Mapping[str, str]) -> Order:
     rest = {key: value for key, value in given.items() if key not in PATIENT_KEYS}
     if "acquired_at" in rest:
         rest["acquired_from"] = "a person"
-    return replace(order, patient=patient, **rest)  # type: ignore[arg-type]  # the keys are Order's own texts
+    return replace(order, patient=patient, by_person=order.by_person or bool(given), **rest)  # type: ignore[arg-type]  # the keys are Order's own texts
 
 
 def is_another_patient(order: Order, changes: Mapping[str, str]) -> bool:

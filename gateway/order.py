@@ -31,6 +31,7 @@ class Order:
 
     acquired_at: DICOM DT, possibly truncated (``2024``, ``20240131``, ``20240131143000``): when the ECG was recorded.
     acquired_from: the attribute or sidecar key that said so.
+    by_person: whether a person said whose it is, or completed what the door knew of it.
     attributes: DICOM keywords (or sidecar keys) to values as text, for the routing rules.
     """
 
@@ -50,6 +51,7 @@ class Order:
     character_set: str = ""
     source: SourceImage = SourceImage()
     attributes: tuple[tuple[str, str], ...] = field(default=())
+    by_person: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; ``from_dict`` reads it back to an equal Order."""

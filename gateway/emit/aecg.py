@@ -76,11 +76,19 @@ def emit(
     root = etree.Element(f"{{{NAMESPACE}}}AnnotatedECG", nsmap=_NAMESPACES, type="Observation")
     own_id = _add(root, "id")
     _add(root, "code", code="93000", codeSystem=CPT_4, codeSystemName="CPT-4")
-    _add(root, "text").text = words.provenance(recording)[0]
+    _add(root, "text").text = words.provenance(recording, order)[0]
     _span(_add(root, "effectiveTime"), acquired, 0.0, recording.duration_s)
     _subject(root, order.patient, patient_root)
     _series(
-        _add(root, "component", "series"), recording, acquired, all_channels, layout, source_sha256, page, received_at
+        _add(root, "component", "series"),
+        recording,
+        order,
+        acquired,
+        all_channels,
+        layout,
+        source_sha256,
+        page,
+        received_at,
     )
 
     # the name is the content's: the same page read again alike keeps its id, read otherwise it gets another
@@ -117,6 +125,7 @@ def _subject(root: Element, patient: Patient, patient_root: str) -> None:
 def _series(
     series: Element,
     recording: Recording,
+    order: Order,
     acquired: Moment,
     all_channels: tuple[Channel, ...],
     layout: Layout,
@@ -144,7 +153,7 @@ def _series(
     device = _add(notes, "author", "assignedEntity", "assignedAuthorType", "assignedDevice")
     _device(device, recording)
     _add(device, "playedManufacturedDevice", "manufacturerOrganization", "name").text = MAKER
-    _annotate(notes, recording, acquired, chosen, layout, source_sha256, page)
+    _annotate(notes, recording, order, acquired, chosen, layout, source_sha256, page)
 
 
 def _unbroken(group: tuple[Channel, ...]) -> list[tuple[tuple[int, int], list[Channel]]]:
@@ -194,6 +203,7 @@ def _sequence_set(
 def _annotate(
     notes: Element,
     recording: Recording,
+    order: Order,
     acquired: Moment,
     chosen: tuple[Channel, ...],
     layout: Layout,
@@ -201,7 +211,7 @@ def _annotate(
     page: int,
 ) -> None:
     rate_hz = recording.rate_hz
-    for line in words.provenance(recording):
+    for line in words.provenance(recording, order):
         _note(notes, "PROVENANCE", line)
     _note(notes, "PROVENANCE", f"Page {page} of the document with SHA-256 {source_sha256}.")
     _note(notes, "PROVENANCE", words.printed(chosen, rate_hz))

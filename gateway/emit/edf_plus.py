@@ -64,7 +64,7 @@ def emit(
     signals = [_signal(lead, longest.get(lead), length, rate_hz) for lead in TWELVE]
     patient, left_out = _patient(order.patient)
     told = [
-        *words.provenance(recording),
+        *words.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
         f"Digital {NOTHING} (the physical minimum) is no voltage: the page shows nothing there.",
         *_when(acquired),

@@ -42,7 +42,7 @@ def emit(recording: Recording, order: Order, *, source_sha256: str, page: int) -
     length = max(channel.end for channel in all_channels)
     signals = [channel.placed(0, length, INVALID) for channel in all_channels]
     data = np.stack(signals, axis=1).astype("<i2").tobytes()  # int16 (samples, signals): interleaved
-    comments = _comments(recording, all_channels, source_sha256, page)
+    comments = _comments(recording, order, all_channels, source_sha256, page)
 
     def header(record: str) -> bytes:
         first = f"{record} {len(signals)} {recording.rate_hz} {length}{_begin(order)}"
@@ -64,10 +64,10 @@ def _signal(record: str, channel: Channel, samples: Int16) -> str:
 
 
 def _comments(
-    recording: Recording, all_channels: tuple[Channel, ...], source_sha256: str, page: int
+    recording: Recording, order: Order, all_channels: tuple[Channel, ...], source_sha256: str, page: int
 ) -> tuple[str, ...]:
     told = (
-        *words.provenance(recording),
+        *words.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
         words.printed(all_channels, recording.rate_hz),
         f"Samples of {INVALID} are invalid: the page shows nothing there.",

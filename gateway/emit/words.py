@@ -8,6 +8,7 @@ from gateway import MODEL
 from gateway.emit.channels import Channel
 from gateway.emit.identity import CONTROL
 from gateway.mapping import mappings
+from gateway.order import Order
 from pipeline.recording import Finding, Known, Recording, Scale
 
 _KNOWN = {
@@ -20,7 +21,7 @@ _KNOWN = {
 }
 
 
-def provenance(recording: Recording) -> tuple[str, ...]:
+def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
     """What every receiver is told about the whole recording."""
     made_by = recording.made_by
     out = [
@@ -33,6 +34,8 @@ def provenance(recording: Recording) -> tuple[str, ...]:
         out.append(f"{_scale('Gain of the chest leads', recording.chest_gain_mm_mv, 'mm/mV')}.")
     out.append(f"Confidence {recording.confidence:.2f} of 1, the software's own estimate. Picture: {recording.source}.")
     out.extend(f"Weights {name} SHA-256 {sha256}." for name, sha256 in made_by.weights)
+    if order.by_person:
+        out.append("Whose ECG this is was said by a person, not by the sender alone.")
     return tuple(out)
 
 

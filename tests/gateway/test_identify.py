@@ -45,6 +45,7 @@ def test_another_patient_takes_nothing_over_from_the_first(changes: dict[str, st
         "acquired_from": OF_111.acquired_from,
         "source": OF_111.source,
         "attributes": (("Modality", "OT"),),
+        "by_person": True,
     }
 
 
@@ -57,12 +58,13 @@ def test_another_patient_gets_what_was_given_with_it() -> None:
 
 def test_a_correction_of_the_same_patient_keeps_the_rest() -> None:
     told = identified(OF_111, {"patient_id": "111", "name": "Doe^Janet"})
-    assert told == replace(OF_111, patient=replace(OF_111.patient, name="Doe^Janet"))
+    assert told == replace(OF_111, patient=replace(OF_111.patient, name="Doe^Janet"), by_person=True)
+    assert identified(OF_111, {"name": " "}) == OF_111  # nothing was said
 
 
 def test_an_order_without_any_patient_is_completed() -> None:
     unnamed = replace(OF_111, patient=Patient())
-    assert identified(unnamed, {"patient_id": "222"}) == replace(unnamed, patient=Patient("222"))
+    assert identified(unnamed, {"patient_id": "222"}) == replace(unnamed, patient=Patient("222"), by_person=True)
 
 
 def test_a_name_without_an_identifier_is_somebody_elses() -> None:

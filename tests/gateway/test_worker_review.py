@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from gateway.config import Config
+from gateway.identify import identified
 from gateway.job import Arrival, Door, Job, State, Verdict
 from gateway.order import Order, Patient
 from gateway.review import NOTHING_GIVEN
@@ -196,3 +197,18 @@ def test_what_a_rule_held_meets_it_again_approved(config: Config, store: Store) 
     store.reviews.approve(job_id, "rita")
     assert work(config, store, eye, job_id).state == State.DIGITIZED
     assert store.verify_audit().ok
+
+
+def test_what_is_sent_says_that_a_person_said_whose_it_is(config: Config, store: Store) -> None:
+    told = b"Whose ECG this is was said by a person"
+    job_id = take_in(store, order=Order(acquired_at="20240131143000", acquired_from="test"))
+    assert work(config, store, Eye(0.99), job_id).code == "no_patient_id"
+    said = identified(store.order(job_id), {"patient_id": "P-1", "name": "Test^Review"})
+    store.identify(job_id, said, "rita")
+    assert work(config, store, Eye(0.99), job_id).state == State.DIGITIZED
+    for kind in KINDS:
+        assert told in sent(store, job_id, kind), kind
+        assert b"rita" not in sent(store, job_id, kind)
+    by_itself = take_in(store, pages=2)
+    assert work(config, store, Eye(0.99), by_itself).state == State.DIGITIZED
+    assert not any(told in store.object_path(row.sha256).read_bytes() for row in store.deliveries(by_itself))

@@ -73,7 +73,7 @@ def emit(
     header.fill(ds, recording, order, sop_class, acquired, source_sha256, page, received_at)
     padded = len(arranged) == 1
     ds.WaveformSequence = [groups.item(group, recording, originality, padded) for group in arranged]
-    ds.WaveformAnnotationSequence = notes.items(recording, arranged, source_sha256, page)
+    ds.WaveformAnnotationSequence = notes.items(recording, order, arranged, source_sha256, page)
 
     return dicom_object.finished(ds, "instance")
 

@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 from gateway.emit import words
 from gateway.emit.channels import Channel
 from gateway.emit.dicom_waveform.groups import span
+from gateway.order import Order
 from pipeline.recording import Finding, Recording
 
 _ST = 1024  # characters, PS3.5 6.2
@@ -15,11 +16,11 @@ PROVENANCE, FINDINGS = 0, 1  # Annotation Group Number
 
 
 def items(
-    recording: Recording, arranged: tuple[tuple[Channel, ...], ...], source_sha256: str, page: int
+    recording: Recording, order: Order, arranged: tuple[tuple[Channel, ...], ...], source_sha256: str, page: int
 ) -> list[Dataset]:
     """The items of Waveform Annotation Sequence. Channels are referenced as (group, channel) from 1, 0 for all."""
     everything = [(number, 0) for number in range(1, len(arranged) + 1)]
-    out = [_text(line, everything, PROVENANCE) for line in words.provenance(recording)]
+    out = [_text(line, everything, PROVENANCE) for line in words.provenance(recording, order)]
     out.append(_text(f"Page {page} of the document with SHA-256 {source_sha256}.", everything, PROVENANCE))
     flat = [c for group in arranged for c in group]
     out.append(_text(words.printed(flat, recording.rate_hz), everything, PROVENANCE))

@@ -69,7 +69,7 @@ def emit(
     filler = segments.filler_number(order, to, source_sha256, page)
     told = [
         *map(results.measured, measurements),
-        *results.provenance(recording, source_sha256, page),
+        *results.provenance(recording, order, source_sha256, page),
         *map(results.finding, recording.findings),
     ]
 

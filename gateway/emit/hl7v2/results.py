@@ -15,6 +15,7 @@ from gateway.emit.hl7v2.segments import PRELIMINARY
 from gateway.emit.hl7v2.text import coded, fields, sentence
 from gateway.emit.measured import Measurement
 from gateway.mapping import Told, mappings
+from gateway.order import Order
 from pipeline.recording import Finding, Recording
 
 
@@ -38,11 +39,11 @@ def measured(measurement: Measurement) -> Result:
     return Result("NM", coded(code), number, fields(unit.ucum, unit.meaning, "UCUM"))
 
 
-def provenance(recording: Recording, source_sha256: str, page: int) -> Sequence[Result]:
+def provenance(recording: Recording, order: Order, source_sha256: str, page: int) -> Sequence[Result]:
     """Where the recording comes from and what is wrong with its samples, a sentence each."""
     printed = channels(recording)
     lines = [
-        *words.provenance(recording),
+        *words.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
         words.printed(printed, recording.rate_hz),
         *(words.clipped(channel) for channel in printed if channel.clipped),

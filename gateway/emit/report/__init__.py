@@ -69,7 +69,7 @@ def emit(
     drawn = traces.draw(sheet, rows)
     _legend(sheet, rows, drawn)
     received = f"Received {made_at:%Y-%m-%d %H:%M:%S}{' UTC' if received_at.tzinfo else ''}."
-    _foot(sheet, recording, [*words.provenance(recording), of, received])
+    _foot(sheet, recording, [*words.provenance(recording, order), of, received])
     data = sheet.finished()
     return Emitted(str(derived_uuid("report", data)), data)
 
