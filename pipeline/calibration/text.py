@@ -14,7 +14,8 @@ from itertools import product
 import cv2
 import numpy as np
 
-from pipeline.calibration.phrases import FONTS, correlation, letters
+from pipeline.calibration.phrases import FONTS, letters
+from pipeline.glyphs import correlation
 from pipeline.recording import Float32
 from pipeline.sheet import PX_PER_MM, Sheet
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import cv2
-import matplotlib as mpl
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from pipeline.geometry import Keypoint, PaperMap
+from pipeline.glyphs import correlation
+from pipeline.glyphs import font as drawn_in
 from pipeline.recording import TWELVE, Float32, Lead, UInt8
 from pipeline.sheet import PX_PER_MM, Sheet, lay_flat
 
@@ -27,8 +27,7 @@ SURE = 0.92  # correlation at which we stop doubting
 TELLING = (Lead.AVR, Lead.AVL, Lead.AVF)  # the names whose shape nothing else on a page has
 PLAIN = 2.0  # summed correlation of the telling names that only a page the right way up reaches
 UPRIGHT_MARGIN = 0.15  # summed correlation by which lettering must fit better in another direction
-FAINT = 0.03  # of a name's own energy, added to the paper's: blank paper matches nothing
-FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSerif-Bold.ttf", "STIXGeneral.ttf", "STIXGeneralBol.ttf")
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif-Bold", "STIXGeneral", "STIXGeneralBol")
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def _letters(ink: Float32) -> Lettering:
 
 
 def _lettering(coarse: Float32, font: str, capital_mm: float) -> Lettering:
-    fits = (_correlation(coarse, _glyphs(lead, font, capital_mm, COARSE_PX_PER_MM)).max() for lead in TELLING)
+    fits = (correlation(coarse, _glyphs(lead, font, capital_mm, COARSE_PX_PER_MM)).max() for lead in TELLING)
     return Lettering(font, capital_mm, float(sum(fits)))
 
 
@@ -155,7 +154,7 @@ def _names(ink: Float32, lettering: Lettering) -> tuple[Name, ...]:
     places: list[Name] = []
     for lead in TWELVE:
         glyphs = _glyphs(lead, lettering.font, lettering.capital_mm, COARSE_PX_PER_MM)
-        for column, line, score in _peaks(_correlation(coarse, glyphs), FOUND - 0.1):
+        for column, line, score in _peaks(correlation(coarse, glyphs), FOUND - 0.1):
             centre = (column + (glyphs.shape[1] - 1) / 2, line + (glyphs.shape[0] - 1) / 2)
             places.append(Name(lead, centre[0] * ratio, centre[1] * ratio, score))
     fine = [_refined(ink, place, lettering) for place in places]
@@ -178,7 +177,7 @@ def _refined(ink: Float32, place: Name, lettering: Lettering) -> Name:
         window = ink[top : top + height + 10, left : left + width + 10]
         if window.shape[0] < height or window.shape[1] < width:
             continue
-        found = _correlation(window, glyphs)
+        found = correlation(window, glyphs)
         line, column = np.unravel_index(int(found.argmax()), found.shape)
         score = float(found[line, column])
         if score > best.score:
@@ -199,29 +198,10 @@ def _peaks(found: Float32, floor: float) -> list[tuple[int, int, float]]:
     return [(int(columns[k]), int(lines[k]), float(found[lines[k], columns[k]])) for k in order]
 
 
-def _correlation(ink: Float32, glyphs: Float32) -> Float32:
-    """Normalized cross-correlation, float32 (H - h + 1, W - w + 1), damped towards 0 where the ink is faint."""
-    height, width = glyphs.shape
-    if ink.shape[0] < height or ink.shape[1] < width:
-        return np.zeros((1, 1), np.float32)
-    product = cv2.matchTemplate(ink, glyphs, cv2.TM_CCOEFF)
-    total, square = (_window_sums(values, glyphs) for values in (ink, ink * ink))
-    variance = np.maximum(square - total**2 / glyphs.size, 0.0)
-    energy = float(((glyphs - glyphs.mean()) ** 2).sum())
-    return np.asarray(product / np.sqrt(energy * (variance + FAINT * energy)), np.float32)
-
-
-def _window_sums(values: Float32, glyphs: Float32) -> Float32:
-    """float32 (H - h + 1, W - w + 1): the sum of values under every placement of the glyphs."""
-    height, width = glyphs.shape
-    sums = cv2.boxFilter(values, cv2.CV_32F, (width, height), anchor=(0, 0), normalize=False)
-    return np.asarray(sums[: values.shape[0] - height + 1, : values.shape[1] - width + 1], np.float32)
-
-
 @cache
 def _glyphs(lead: Lead, font: str, capital_mm: float, px_per_mm: int) -> Float32:
     """float32 (h, w), 0 paper .. 1 ink: the name in this font, its capitals so tall, with blank paper around."""
-    large = _font(font)
+    large = drawn_in(font)
     box = large.getbbox("V")
     left, top, right, bottom = large.getbbox(lead.value)
     canvas = Image.new("L", (int(right - left), int(bottom - top)))
@@ -231,16 +211,6 @@ def _glyphs(lead: Lead, font: str, capital_mm: float, px_per_mm: int) -> Float32
     letters = cv2.resize(np.asarray(canvas, np.float32) / 255.0, size, interpolation=cv2.INTER_AREA)
     blank = max(1, round(BLANK_MM * px_per_mm))
     return np.asarray(np.pad(letters, blank), np.float32)
-
-
-@cache
-def _font(name: str) -> ImageFont.FreeTypeFont:
-    """A font that comes with a library we need anyway; "" is Pillow's own, which looks like Helvetica."""
-    if not name:
-        font = ImageFont.load_default(96)
-        assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow is built with FreeType here
-        return font
-    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name), 96)
 
 
 def _keypoints(names: tuple[Name, ...], sheet: Sheet, paper: PaperMap) -> tuple[Keypoint, ...]:
