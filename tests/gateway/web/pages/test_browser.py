@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,18 @@ def test_filters_live_in_the_address_bar(site: Site, open_page: Callable[..., Pa
     expect(rows).to_have_count(everything)
     page.goto(f"{site.base}/?q=0815")
     expect(rows.first).to_contain_text("Straße, Jörg")
+
+
+def test_a_day_of_the_worklist_is_the_day_of_who_asks(site: Site, open_page: Callable[..., Page]) -> None:
+    now = datetime.now(UTC)
+    zone, hours = ("Pacific/Kiritimati", 14) if now.hour >= 10 else ("Pacific/Pago_Pago", -11)
+    today = (now + timedelta(hours=hours)).date()
+    assert today != now.date()  # or this test could not fail
+    page = open_page(f"/?from={today}&to={today}", timezone_id=zone)
+    rows = page.locator("#jobs tbody tr[data-job]")
+    expect(rows).to_have_count(len(site.store.jobs()))
+    page.get_by_label("From").fill(str(today + timedelta(days=1)))
+    expect(page.locator("#jobs .nothing")).to_be_visible()
 
 
 def test_the_worklist_is_walked_and_a_job_opened_by_keys_alone(site: Site, open_page: Callable[..., Page]) -> None:

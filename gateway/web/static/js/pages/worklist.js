@@ -23,6 +23,12 @@ function asked() {
   return Object.fromEntries([...FILTERS, "cursor"].map((name) => [name, address.get(name) ?? ""]));
 }
 
+/** When a day of this person's calendar begins, or the one after it; what is no day stays as it is written. */
+function midnight(day, later = 0) {
+  const parts = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day);
+  return parts ? new Date(Number(parts[1]), Number(parts[2]) - 1, Number(parts[3]) + later).toISOString() : day;
+}
+
 function fillForm() {
   const values = asked();
   for (const name of FILTERS) form.elements[name].value = values[name];
@@ -48,7 +54,8 @@ async function load({ quietly = false } = {}) {
   fetching = new AbortController();
   const { signal } = fetching;
   try {
-    page = await get("/jobs", { ...asked(), limit: 50 }, signal);
+    const values = asked();
+    page = await get("/jobs", { ...values, from: midnight(values.from), to: midnight(values.to, 1), limit: 50 }, signal);
   } catch (error) {
     if (error.name === "AbortError") return;
     put(body, h("tr", {}, h("td", { class: "nothing", colspan: 8 }, error.message)));
@@ -132,8 +139,8 @@ function showChosen() {
 function filterBody() {
   const { from, to, confidence_max, order, cursor, ...rest } = asked();
   const values = Object.fromEntries(Object.entries(rest).filter(([, value]) => value));
-  if (from) values.received_from = `${from}T00:00:00Z`;
-  if (to) values.received_to = `${to}T23:59:59Z`;
+  if (from) values.received_from = midnight(from);
+  if (to) values.received_to = midnight(to, 1);
   if (confidence_max) values.confidence_max = Number(confidence_max);
   return values;
 }
