@@ -107,5 +107,5 @@ def _findings(recording: Recording, review: PageReview) -> Iterator[Finding]:
     for lead in review.invalid_leads:
         yield Finding(FindingCode.LEAD_MARKED_INVALID, Severity.ERROR, lead)
     if review.approved_sha256:
-        detail = f"confidence {recording.confidence:.2f}"
+        detail = f"confidence {recording.confidence_in_words}"
         yield Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO, detail=detail)

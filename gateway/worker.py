@@ -17,6 +17,7 @@ from gateway.emit import npz
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
+from gateway.judging import confidence_min_in_words
 from gateway.order import Order
 from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Digitize, PageReview, reviewed
 from gateway.rules import Action, Decision, facts_of, route
@@ -193,9 +194,9 @@ class Worker:
         return ReadPage(result, going, thumbnail_png(page) if self.with_thumbnails else b"")
 
     def _judge(self, recording: Recording, review: PageReview) -> tuple[Verdict, str, str]:
-        least = self.config.pipeline.confidence_min
-        if recording.confidence < least:
-            why = f"Confidence {recording.confidence:.2f} is below the configured {least:.2f}."
+        if recording.confidence < self.config.pipeline.confidence_min:
+            least = confidence_min_in_words(self.config)
+            why = f"Confidence {recording.confidence_in_words} is below the configured {least}."
             return Verdict.HELD, "low_confidence", why
         for finding in recording.findings:
             if finding.severity == Severity.ERROR:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Decimal
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -245,6 +246,12 @@ class Recording:
     def longest(self, lead: Lead) -> Strip | None:
         """The longest printed strip of a lead, the first of equals, None where it was not printed."""
         return max((s for s in self.strips if s.lead == lead), key=lambda s: s.samples, default=None)
+
+    @property
+    def confidence_in_words(self) -> str:
+        """Two places or three, rounded down: told beside a threshold it misses, it must not look like the threshold."""
+        floored = Decimal(str(float(self.confidence))).quantize(Decimal("0.001"), ROUND_FLOOR)
+        return f"{floored}".removesuffix("0")
 
     @property
     def duration_s(self) -> float:

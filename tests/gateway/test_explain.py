@@ -12,7 +12,7 @@ from PIL import Image
 
 from gateway import explain
 from gateway.app import Eye
-from gateway.config import Config
+from gateway.config import Config, PipelineSection
 from gateway.explain import explain_file, held_before_rules
 from gateway.order import Order, Patient
 from pipeline.recording import Recording
@@ -73,3 +73,14 @@ def test_says_that_a_doubtful_page_is_held_before_any_rule(recording: Recording)
     assert not list(held_before_rules(Config(), known, replace(recording, confidence=0.9)))
     (why,) = held_before_rules(Config(), known, replace(recording, confidence=0.1))
     assert why == "confidence 0.10 is below pipeline.confidence_min 0.90"
+
+
+@pytest.mark.parametrize(("confidence", "told"), [(0.8969, "0.896"), (0.89999, "0.899"), (0.57, "0.57"), (1.0, "1.00")])
+def test_a_confidence_is_never_told_as_higher_than_it_is(recording: Recording, confidence: float, told: str) -> None:
+    assert replace(recording, confidence=confidence).confidence_in_words == told
+
+
+def test_a_threshold_is_told_as_exactly_as_it_was_written(recording: Recording) -> None:
+    config = Config(pipeline=PipelineSection(confidence_min=0.8995))
+    (why,) = held_before_rules(config, Order(patient=Patient("1")), replace(recording, confidence=0.8991))
+    assert why == "confidence 0.899 is below pipeline.confidence_min 0.8995"

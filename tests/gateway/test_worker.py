@@ -122,6 +122,11 @@ def test_low_confidence_is_held(work: Callable[..., Job]) -> None:
     assert (job.state, job.code) == (State.HELD, "low_confidence")
 
 
+def test_a_confidence_just_below_the_threshold_is_told_apart_from_it(work: Callable[..., Job]) -> None:
+    job = work(lambda _page: replace(three_by_four(), confidence=0.8969))
+    assert "Confidence 0.896 is below the configured 0.90." in job.why
+
+
 def test_a_finding_of_severity_error_holds_the_page(work: Callable[..., Job]) -> None:
     finding = Finding("scale_disagreement", Severity.ERROR, detail="pulse and grid disagree")
     job = work(lambda _page: replace(three_by_four(), findings=(finding,)))

@@ -105,10 +105,11 @@ export const count = (number, words, many = `${words}s`) => `${number.toLocaleSt
 /** A confidence as a bar and a number. */
 export function confidenceMeter(confidence) {
   if (confidence === null || confidence === undefined) return h("span", { class: "hint" }, "–");
+  const floored = Math.floor(Number((100 * confidence).toFixed(6))) / 100; // 0.897 is not the 90 % it misses
   const kind = confidence >= 0.9 ? "much" : confidence >= 0.7 ? "some" : "little";
   return h("span", { class: "meter" },
     s("svg", { width: 66, height: 9, "aria-hidden": "true" },
       s("rect", { class: "ground", width: 66, height: 9, rx: 4 }),
       s("rect", { class: kind, width: 66 * confidence, height: 9, rx: 4 })),
-    h("span", {}, percent(confidence)));
+    h("span", {}, percent(floored)));
 }

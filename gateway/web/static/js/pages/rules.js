@@ -2,7 +2,7 @@
 
 import { get, post } from "../api.js";
 import { h, one, put, tell, tried } from "../dom.js";
-import { chip, count, moment, percent, personName, plain } from "../words.js";
+import { chip, count, moment, personName, plain } from "../words.js";
 
 const ACTIONS = { send: ["Send", "good"], hold: ["Hold", "warn"], refuse: ["Refuse", "bad"] };
 const OTHERWISE = { hold: "waits for a person", send_all: "goes to every destination" };
@@ -21,7 +21,7 @@ async function load() {
   put(one("#force"),
     h("p", {}, first ? "The first rule that holds decides alone." : "Every rule that holds counts; a hold wins over a refusal, a refusal over sends.",
       ` Where none holds, the page ${OTHERWISE[rules.otherwise]}.`),
-    h("p", {}, `Before any rule, a page waits for a person below a confidence of ${percent(rules.confidence_min)}`,
+    h("p", {}, `Before any rule, a page waits for a person below a confidence of ${Number((100 * rules.confidence_min).toFixed(2))}\u00a0%`,
       rules.require.length ? ` or without ${rules.require.map(plain).join(", ")}.` : "."),
     rows.length
       ? h("div", { class: "scroll" }, h("table", {}, h("caption", { class: "unseen" }, "Rules in their order"),
