@@ -17,7 +17,7 @@ class State(StrEnum):
     DIGITIZED = "digitized"  # recordings exist and outbox rows wait for their destinations
     DELIVERED = "delivered"  # every outbox row was accepted by its destination (or there was none to send)
     HELD = "held"  # a person must look: no patient, low confidence, a parked delivery, our own fault
-    REFUSED = "refused"  # not an ECG, unreadable: told to the sender
+    REFUSED = "refused"  # not an ECG, unreadable: told in the worklist, for the sender had its yes before
 
 
 LAWFUL_MOVES: frozenset[tuple[State, State]] = frozenset(

@@ -189,7 +189,7 @@ class Rule(Section):
     when: tuple[Condition, ...] = ()  # () = always
     send: tuple[str, ...] = ()  # written as [] it sends nowhere, and the page counts as delivered
     hold: str = ""  # the reason shown to a person
-    refuse: str = ""  # the reason told to the sender
+    refuse: str = ""  # the reason told in the worklist: the sender had its yes before anything was read
 
     @property
     def actions(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from playwright.sync_api import Page
 
 from pipeline.recording import TWELVE
 from pipeline.synth.heart import synthetic_ecg
+from pipeline.synth.layouts import LAYOUTS
 
 pytestmark = pytest.mark.peer
 
@@ -117,6 +118,19 @@ def test_draws_a_second_as_25_mm_and_a_millivolt_as_10_mm(blank: Page) -> None:
     assert first[1] - last[1] == pytest.approx(10.0, abs=0.02)
     assert float(drawn["view"].split()[2]) >= 250
     assert f"V{drawn['y'] - 10}H" in drawn["pulse"]
+
+
+def test_opens_every_page_in_a_view_that_shows_each_lead_over_its_whole_length(blank: Page) -> None:
+    script = """
+      return given.map((printed) => {
+        const layout = sheets.layoutOf(printed);
+        return [layout, Math.max(...sheets.LAYOUTS[layout].rows.map((row) => row.length))];
+      });
+    """
+    opened = ask(blank, script, list(LAYOUTS))
+    for printed, (layout, columns) in zip(LAYOUTS.values(), opened, strict=True):
+        assert columns <= printed.columns, printed.name
+        assert layout.startswith("cabrera") == printed.name.endswith("cabrera")
 
 
 def test_shows_minus_avr_in_cabrera_upside_down_and_says_that_it_is_computed(blank: Page) -> None:

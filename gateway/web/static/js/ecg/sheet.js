@@ -38,8 +38,9 @@ const PITCH_MM = { 3: 30, 4: 30, 6: 20, 7: 20, 12: 15, 13: 15 };
 /** The layout that is nearest to how the page was printed. */
 export function layoutOf(printed) {
   const base = printed.replace("-cabrera", "");
-  // a page of six rows prints each lead over its whole width: columns would show a part of it
-  const kind = /^(12|6)x1/.test(base) ? "12x1" : base.startsWith("6x2") ? "6x2" : base === "3x4" ? "3x4" : "3x4+1";
+  // a page of six rows prints each lead over its whole width, one of three columns over a third of it: narrower columns
+  // would show a part of that
+  const kind = /^(12x1|6x1|4x3)/.test(base) ? "12x1" : base.startsWith("6x2") ? "6x2" : base === "3x4" ? "3x4" : "3x4+1";
   if (!printed.includes("cabrera")) return kind;
   return { "12x1": "cabrera-12x1", "6x2": "cabrera-6x2" }[kind] ?? "cabrera-3x4";
 }
