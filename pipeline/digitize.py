@@ -181,6 +181,7 @@ class Digitizer:
                 RATE_HZ,
                 self.reader,
                 [(n.x_mm, n.y_mm) for n in printed.names],
+                waveform.TOLD_WELL_MM if marks is None else waveform.SEEN_WELL_MM,
             )
             strips = traced.strips
         with watch.stage("quality"):

@@ -24,6 +24,7 @@ MARGIN_MM = 8.0  # beyond the row's ends: lets the reader see where the ink begi
 LONGEST_BRIDGE_S = 0.08  # narrower than any QRS complex: a longer gap could hide one
 EDGE_MM = 3.0  # a trace that may come this close to the edge of the strip may have left it
 MOST_LATE_MM = 2.0  # a row whose ink begins farther off lost its beginning, or began with something else
+SEEN_WELL_MM = 1.0  # the same where a network saw the beginnings: it knows a trace from a tick or a pulse's foot
 TOLD_WELL_MM = 0.4  # nearer than that, what earlier stages measured is as good as the faint beginning of the ink
 AGREED_MM = 0.25  # median distance of the rows' starts from their middle
 LASTING_MM = 3.0  # of ink, four fifths of it whole: a speck is no start
@@ -92,13 +93,14 @@ def trace(
     rate_hz: int,
     network: RowReader | None,
     names_mm: Sequence[tuple[float, float]] = (),
+    told_mm: float = TOLD_WELL_MM,
 ) -> Traced:
     """One Strip per segment, in the order given, sampled at rate_hz from start_s on.
 
     image: uint8 (H, W, 3) RGB, the original pixels (it is resampled here, once). network None reads classically.
     names_mm: paper (x, y) of the centres of recognised lead names, so that their letters are not read as signal.
     A sample at page time t lies at start_mm + late_mm + (t - start_s) * speed_mm_s: all segments are moved by the
-    little that the ink of the rows begins later or earlier than they say.
+    little that the ink of the rows begins later or earlier than they say, if it is more than told_mm.
     """
     reader = network if network is not None else ClassicalReader()
     rows = [list(of_row) for _, of_row in groupby(sorted(segments, key=_row_key), key=_row_key)]
@@ -110,7 +112,7 @@ def trace(
         for i, row, reading in zip(tall, again, reader.read(again), strict=True):
             if _highest_mm(reading) > HALF_HEIGHT_MM - EDGE_MM:  # else the ordinary strip held it all
                 cut[i], readings[i] = row, reading
-    late_mm = found_late_mm(cut, readings)
+    late_mm = found_late_mm(cut, readings, told_mm)
     strips: dict[int, Strip] = {}
     for of_row, row, reading in zip(rows, cut, readings, strict=True):
         moved = [_moved(segment, late_mm) for segment in of_row]
@@ -124,7 +126,7 @@ def _highest_mm(reading: Reading) -> float:
     return float(np.abs(reading.rise_mm[reading.present >= PRESENT]).max(initial=0.0))
 
 
-def found_late_mm(rows: Sequence[Row], readings: Sequence[Reading]) -> float:
+def found_late_mm(rows: Sequence[Row], readings: Sequence[Reading], told_mm: float = TOLD_WELL_MM) -> float:
     """By how much the rows' ink begins right of where their segments do; 0.0 unless the rows agree and it matters.
 
     Earlier stages know the start of the traces to about a millimetre, the ink shows it to a tenth, and page time is
@@ -139,7 +141,7 @@ def found_late_mm(rows: Sequence[Row], readings: Sequence[Reading]) -> float:
         return 0.0
     middle = float(np.median(near))
     agreed = float(np.median(np.abs(np.array(near) - middle))) <= AGREED_MM
-    return middle if agreed and abs(middle) > TOLD_WELL_MM else 0.0
+    return middle if agreed and abs(middle) > told_mm else 0.0
 
 
 def _first_ink_mm(row: Row, reading: Reading) -> float:

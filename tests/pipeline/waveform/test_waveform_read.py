@@ -7,7 +7,7 @@ import pytest
 from waveform_drawing import GAIN_MM_MV, PAPER, RATE_HZ, SEGMENTS, SPEED_MM_S, beats, page
 
 from pipeline.recording import Lead, Seen
-from pipeline.waveform import COLUMNS_PER_MM, RowStrip, read_traces, trace
+from pipeline.waveform import COLUMNS_PER_MM, SEEN_WELL_MM, RowStrip, read_traces, trace
 from pipeline.waveform.read import Row, found_late_mm
 from pipeline.waveform.reading import Reading
 
@@ -108,6 +108,12 @@ def test_a_speck_before_the_row_is_not_its_start():
 
 def test_what_was_told_well_is_not_touched():
     assert found_late_mm([row(8.0)] * 3, [reading(8.25)] * 3) == 0.0
+
+
+def test_what_a_network_saw_is_believed_further():
+    rows, readings = [row(8.0)] * 3, [reading(8.75)] * 3
+    assert found_late_mm(rows, readings, SEEN_WELL_MM) == 0.0
+    assert found_late_mm(rows, [reading(9.25)] * 3, SEEN_WELL_MM) == pytest.approx(1.25, abs=0.07)
 
 
 def test_one_row_alone_does_not_move_the_time_origin():
