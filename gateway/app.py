@@ -149,8 +149,6 @@ class Gateway:
         self._listener = open_listener(self.config.web)
         work = partial(run_window, self.config, os.getpid(), self._listener)
         self._window = Supervisor(1, work, name="window")
-        scheme = "https" if self.config.web.tls_certificate else "http"
-        log.info("the window is at %s://%s:%d", scheme, self.config.web.host, self.web_port)
 
     def _open_door(self, scp: DicomScp) -> None:
         settings = self.config.dicom_scp

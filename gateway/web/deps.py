@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection, Request
 from gateway.config import Config
 from gateway.store import Store
 from gateway.web.failures import WebError, not_allowed, not_signed_in
-from gateway.web.security.principal import How, Principal, Role, Scope
+from gateway.web.security.principal import How, Principal, Role, Scope, scope_of
 
 __all__ = ["Need", "Principal", "Role", "Scope", "get_config", "get_principal", "get_store", "need"]
 
@@ -62,10 +62,16 @@ class Need:
         if principal.must_change_password and not self.before_password_change:
             raise WebError(403, "password_change_required", "the password must be changed first")
         if not principal.may(self.role, self.scope):
-            raise not_allowed(f"this needs the role {self.role}, or a token whose scope allows it")
+            raise not_allowed(self._lacking(principal))
         if principal.how is How.SESSION and request.method not in SAFE_METHODS:
             await _check_csrf(request, principal)
         return principal
+
+    def _lacking(self, principal: Principal) -> str:
+        """What the principal would need: a role, or for a token of that role the scope."""
+        if principal.how is How.TOKEN and principal.role.covers(self.role):
+            return f"this needs a token of the scope {self.scope or scope_of(self.role)}"
+        return f"this needs the role {self.role}"
 
 
 def need(role: Role, scope: Scope | None = None, *, before_password_change: bool = False) -> Need:

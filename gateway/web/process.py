@@ -11,14 +11,17 @@ import sys
 
 import uvicorn
 
-from gateway.config import Config
+from gateway.config import Config, WebSection
 from gateway.store import Store
 from gateway.trouble import frames_of
 from gateway.web.app import make_app
 from gateway.web.security.first import make_first_administrator
 
+log = logging.getLogger(__name__)
+
 STOP_S = 3  # how long an open answer, such as a stream of events, may go on after SIGTERM
 LOOK_S = 1.0  # how often the process looks whether its gateway is still there
+BEGIN_S = 0.05  # how often it looks whether it answers yet
 AT_ONCE_MAX = 500  # connections; more are answered 503
 
 
@@ -43,7 +46,7 @@ def run_web(config: Config, gateway_pid: int, listener: socket.socket) -> None:
     with Store.open(config.data) as store:
         make_first_administrator(store, _say)
         server = make_server(config, store)
-        asyncio.run(_serve(server, listener, gateway_pid))
+        asyncio.run(_serve(server, listener, gateway_pid, config.web))
 
 
 def make_server(config: Config, store: Store) -> uvicorn.Server:
@@ -68,17 +71,24 @@ def make_server(config: Config, store: Store) -> uvicorn.Server:
     )
 
 
-async def _serve(server: uvicorn.Server, listener: socket.socket, gateway_pid: int) -> None:
+async def _serve(server: uvicorn.Server, listener: socket.socket, gateway_pid: int, web: WebSection) -> None:
+    async def say_where() -> None:
+        while not server.started:  # the gateway opened the socket long before: nobody is answered until now
+            await asyncio.sleep(BEGIN_S)
+        scheme = "https" if web.tls_certificate else "http"
+        log.info("the window is at %s://%s:%d", scheme, web.host, listener.getsockname()[1])
+
     async def stop_with_the_gateway() -> None:
         while os.getppid() == gateway_pid:
             await asyncio.sleep(LOOK_S)
         server.should_exit = True
 
-    watch = asyncio.create_task(stop_with_the_gateway())
+    beside = [asyncio.create_task(stop_with_the_gateway()), asyncio.create_task(say_where())]
     try:
         await server.serve(sockets=[listener])
     finally:
-        watch.cancel()
+        for task in beside:
+            task.cancel()
 
 
 def _say(line: str) -> None:

@@ -215,6 +215,7 @@ def test_the_process_answers_says_the_first_password_once_and_is_replaced_when_i
 ) -> None:
     supervisor, port = crew
     assert alive(port)
+    wait_for(lambda: f"the window is at http://127.0.0.1:{port}" in (tmp_path / "log").read_text(), "where it is")
     (first,) = supervisor.pids
     os.kill(first, signal.SIGKILL)
     wait_for(lambda: supervisor.pids == (), "the process to be gone")

@@ -171,6 +171,20 @@ def test_a_token_may_do_what_its_scope_says_and_no_more(house: House, all_ways: 
         assert client.get("/metrics", headers=header).status_code == (200 if Scope.METRICS in allowed else 403)
 
 
+def test_a_token_is_told_the_scope_that_it_lacks_and_a_person_the_role(house: House) -> None:
+    house.add("ann", Role.ADMINISTRATOR)
+    header = house.token("ann", Scope.READ)
+    lacking = house.visitor().client.get("/metrics", headers=header)
+    assert (lacking.status_code, lacking.json()["why"]) == (403, "this needs a token of the scope metrics")
+    house.add("vera", Role.VIEWER)
+    browser = house.visitor()
+    browser.sign_in("vera")
+    page = browser.client.get("/users", headers={"accept": "text/html"})
+    assert page.status_code == 403
+    assert "this needs the role administrator" in page.text
+    assert "a token" not in page.text
+
+
 def test_a_token_can_do_no_more_than_its_user_may_today(house: House) -> None:
     house.add("ann", Role.ADMINISTRATOR)
     house.add("bob", Role.ADMINISTRATOR)
