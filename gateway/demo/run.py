@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from pydicom import dcmread
 from rich.console import Console
 from rich.table import Table
@@ -71,6 +72,8 @@ def run_demo(folder: Path, out: Console) -> int:
         gateway.start()
         try:
             sent = _send(gateway, Path(data) / "inbox", out)
+            for page in sent:  # as they were sent, for whoever wants to try the window with one
+                Image.fromarray(page.rendered.page.image).save(folder / f"{page.how.lower()}-page.png")
             jobs = _wait(gateway, len(sent), out)
             return _report(gateway, folder, sent, jobs, pacs.files(), ehr.files(), out)
         finally:
