@@ -31,7 +31,7 @@ def count_move(tx: Transaction, before: str | None, after: str) -> None:
 
 
 def count_pages(tx: Transaction, verdicts: Iterable[str], sure: Iterable[float]) -> None:
-    """Pages were settled. sure: the confidence of those that were read, 0..1."""
+    """Pages were settled for the first time. sure: the confidence of those that were read, 0..1."""
     hour, day = tx.now.astimezone(UTC).strftime(HOUR_FORM), tx.now.astimezone(UTC).strftime(DAY_FORM)
     for verdict, pages in sorted(Counter(verdicts).items()):
         _add(tx, hours, {"hour": hour, "verdict": verdict}, pages)
@@ -51,7 +51,7 @@ def states(connection: Connection) -> Mapping[State, int]:
 
 
 def pages_by_hour(database: Database, since: datetime) -> Mapping[datetime, Mapping[str, int]]:
-    """How many pages were settled with which verdict in each hour since; hours without any are not there."""
+    """How many pages were first settled with which verdict in each hour since; hours without any are not there."""
     query = select(hours).where(hours.c.hour >= since.astimezone(UTC).strftime(HOUR_FORM)).order_by(hours.c.hour)
     found: dict[datetime, dict[str, int]] = {}
     with database.read() as connection:

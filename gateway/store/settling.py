@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from gateway.job import Claim, Document, Outcome, PageResult, State, check_move
 from gateway.store.audit import Event, append, text_hash
@@ -47,8 +47,8 @@ def settle(database: Database, objects: Objects, claim: Claim, outcome: Outcome)
         waiting = [d for d in outcome.documents if not _is_delivered(known.get((d.destination, d.name)))]
         state = _state_after(outcome, bool(waiting))
         _write_job(tx, row, outcome, state)
+        _count_first_read(tx, row.job_id, outcome.pages)
         _write_pages(tx, row.job_id, outcome.pages, recordings)
-        count_pages(tx, [page.verdict for page in outcome.pages], _confidences(outcome))
         append(
             tx,
             EVENT_OF[state],
@@ -114,16 +114,23 @@ def _write_job(tx: Transaction, row: AnyRow, outcome: Outcome, state: State) -> 
         lease_worker="",
         lease_until=None,
         pages=len(outcome.pages),
-        confidence=min(_confidences(outcome), default=None),
+        confidence=min(_confidences(outcome.pages), default=None),
         **values,
     )
     if outcome.order is not None and order_text(outcome.order) != (row.read_order_json or row.order_json):
         show_order(tx, row.number, outcome.order)
 
 
-def _confidences(outcome: Outcome) -> list[float]:
+def _count_first_read(tx: Transaction, job_id: str, results: tuple[PageResult, ...]) -> None:
+    """A page counts once, as it was first read: what a person corrects, approves or retries is no other page."""
+    known = set(tx.connection.execute(select(pages.c.number).where(pages.c.job_id == job_id)).scalars())
+    fresh = [page for page in results if page.number not in known]
+    count_pages(tx, [page.verdict for page in fresh], _confidences(fresh))
+
+
+def _confidences(results: Iterable[PageResult]) -> list[float]:
     """Of the pages that were read and say how sure they are."""
-    told = [json.loads(page.summary).get("confidence") for page in outcome.pages if page.recording_npz is not None]
+    told = [json.loads(page.summary).get("confidence") for page in results if page.recording_npz is not None]
     return [float(value) for value in told if isinstance(value, int | float)]
 
 

@@ -43,7 +43,9 @@ class Traffic(Collector):
         yield GaugeMetricFamily(
             "cardioscan_received_last_hour", "Jobs received in the last hour", value=traffic.received_last_hour
         )
-        pages = CounterMetricFamily("cardioscan_pages", "Pages that came to an end, by how", labels=["verdict"])
+        pages = CounterMetricFamily(
+            "cardioscan_pages", "Pages, by what came of them when they were first read", labels=["verdict"]
+        )
         for verdict, count in traffic.pages:
             pages.add_metric([verdict], count)
         yield pages

@@ -86,3 +86,10 @@ def test_nothing_is_written_where_settling_fails_half_way(store: Store, monkeypa
     assert store.pages(claim.job.job_id) == ()
     assert store.verify_audit().ok
     store.settle(claim, digitized(document()))
+
+
+def test_a_page_counts_once_however_often_it_is_read_again(store: Store) -> None:
+    job_id = settled(store, held())
+    store.retry(job_id, "a person")
+    store.settle(claimed(store), digitized(document()))
+    assert store.traffic(("pacs",)).pages == ((Verdict.HELD.value, 1),)
