@@ -17,9 +17,19 @@ def held_before_rules(config: Config, order: Order, recording: Recording) -> Ite
     for finding in recording.findings:
         if finding.severity == Severity.ERROR:
             yield f"{finding.code}: {finding.detail}" if finding.detail else finding.code
-    for key in config.identity.require:
-        if not getattr(order.patient if hasattr(order.patient, key) else order, key):
-            yield f"no {key.replace('_', ' ')}, which identity.require asks for"
+    for key in identity_missing(config, order):
+        yield f"no {key.replace('_', ' ')}, which identity.require asks for"
+
+
+def identity_missing(config: Config, order: Order) -> tuple[str, ...]:
+    """The keys of identity.require that a page came without."""
+    required = config.identity.require
+    return tuple(k for k in required if not getattr(order.patient if hasattr(order.patient, k) else order, k))
+
+
+def missing_in_words(key: str) -> str:
+    """A key of identity_missing as the reason for which its page waits."""
+    return f"The page came without {key.replace('_', ' ')}; identify it to go on."
 
 
 def confidence_min_in_words(config: Config) -> str:

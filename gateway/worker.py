@@ -17,7 +17,7 @@ from gateway.emit import npz
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
-from gateway.judging import confidence_min_in_words
+from gateway.judging import confidence_min_in_words, identity_missing, missing_in_words
 from gateway.order import Order
 from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Digitize, PageReview, reviewed
 from gateway.rules import Action, Decision, facts_of, route
@@ -144,7 +144,9 @@ class Worker:
             return self._nothing_read(results)
         stopped = self._first_to_hold(results, said)
         if stopped is not None:
-            return self._held(stopped.code, f"Page {stopped.number}: {stopped.why}", results, order)
+            missing = [missing_in_words(key) for key in identity_missing(self.config, order)]
+            why = f"Page {stopped.number}: {stopped.why.removesuffix('.')}."
+            return self._held(stopped.code, " ".join([why, *missing]), results, order)
         try:
             self._require_identity(order)
             self._require_four_eyes(job)
@@ -225,10 +227,9 @@ class Worker:
         return Outcome(State.HELD, code, why, results, order=order, made_by=self.made_by)
 
     def _require_identity(self, order: Order) -> None:
-        for key in self.config.identity.require:
-            held_by = order.patient if hasattr(order.patient, key) else order
-            if not getattr(held_by, key):
-                raise Held(f"no_{key}", f"The page came without {key.replace('_', ' ')}; identify it to go on.")
+        missing = identity_missing(self.config, order)
+        if missing:
+            raise Held(f"no_{missing[0]}", " ".join(map(missing_in_words, missing)))
 
     def _require_four_eyes(self, job: Job) -> None:
         """Raises Held where one person alone said whose page it is, and two must."""

@@ -133,6 +133,14 @@ def test_a_finding_of_severity_error_holds_the_page(work: Callable[..., Job]) ->
     assert (job.state, job.code) == (State.HELD, "scale_disagreement")
 
 
+def test_a_doubtful_page_without_a_patient_is_told_both_at_once(work: Callable[..., Job]) -> None:
+    job = work(lambda _page: replace(three_by_four(), confidence=0.1), order=Order(acquired_at="20240131"))
+    assert (job.state, job.code) == (State.HELD, "low_confidence")
+    assert job.why == (
+        "Page 1: Confidence 0.10 is below the configured 0.90. The page came without patient id; identify it to go on."
+    )
+
+
 def test_no_patient_is_held_never_guessed(work: Callable[..., Job]) -> None:
     job = work(_read, order=Order(acquired_at="20240131"))
     assert (job.state, job.code) == (State.HELD, "no_patient_id")

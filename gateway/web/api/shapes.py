@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.config import Config
 from gateway.job import Job, PageResult, State, Verdict
+from gateway.judging import identity_missing, missing_in_words
 from gateway.mapping import mappings
 from gateway.order import Order
 from gateway.review import NO_REVIEW, NOTHING_GIVEN, PageReview, reviewed
@@ -133,7 +134,7 @@ def job_of(
         attempts=job.attempts,
         made_by=made_by,
         order=order_of(order),
-        reasons=list(_reasons(job, shown, deliveries)),
+        reasons=list(_reasons(job, shown, deliveries, identity_missing(config, order or Order()))),
         page_list=shown,
         delivery_list=list(deliveries),
         allowed_actions=list(_allowed(job, pages, deliveries, approvable, who, config)),
@@ -144,8 +145,10 @@ def job_of(
     )
 
 
-def _reasons(job: Job, pages: Sequence[models.PageModel], deliveries: Sequence[DeliveryRow]) -> Iterator[models.Reason]:
-    """Why a job waits for a person or was refused: its own reason, then its pages', then its parked documents'."""
+def _reasons(
+    job: Job, pages: Sequence[models.PageModel], deliveries: Sequence[DeliveryRow], missing: Sequence[str]
+) -> Iterator[models.Reason]:
+    """Why a job waits for a person or was refused: its pages' reasons, whose it is, its parked documents', its own."""
     if job.state not in (State.HELD, State.REFUSED):
         return
     told = set()
@@ -157,6 +160,12 @@ def _reasons(job: Job, pages: Sequence[models.PageModel], deliveries: Sequence[D
                 if finding.severity is Severity.ERROR and finding.code != page.code:
                     about = f" ({finding.lead})" if finding.lead else ""
                     yield models.Reason(code=finding.code, text=f"{finding.text}{about}", page=page.number)
+    if job.state is State.HELD and (told or job.code.removeprefix("no_") in missing):
+        for key in missing:
+            if f"no_{key}" in told:
+                continue
+            told.add(f"no_{key}")
+            yield models.Reason(code=f"no_{key}", text=missing_in_words(key), page=None)
     for row in deliveries:
         if row.state is DeliveryState.PARKED:
             told.add(row.code)

@@ -45,6 +45,15 @@ def test_a_filter_that_is_no_date_is_refused_in_words(world: World) -> None:
     assert world.get("/jobs", expect=422, cursor="rubbish")["code"] == "cursor"
 
 
+def test_a_doubtful_page_of_nobody_tells_both_reasons(world: World) -> None:
+    job_id = world.job(0.4, whose=Order())
+    reasons = world.get(f"/jobs/{job_id}", Role.REVIEWER)["reasons"]
+    assert [(reason["code"], reason["page"]) for reason in reasons] == [("low_confidence", 1), ("no_patient_id", None)]
+    sure_id = world.job(0.95, whose=Order())
+    reasons = world.get(f"/jobs/{sure_id}", Role.REVIEWER)["reasons"]
+    assert [reason["code"] for reason in reasons] == ["no_patient_id"]
+
+
 def test_a_job_tells_all_there_is_to_know(world: World) -> None:
     job_id = world.job(0.4, (Finding("low_confidence", Severity.ERROR, detail="0.40"),))
     job = world.get(f"/jobs/{job_id}", Role.REVIEWER)
