@@ -18,7 +18,6 @@ RARELY_LONG = frozenset({Lead.AVR, Lead.AVL, Lead.AVF})  # hardly a device print
 RARE, RARE_MARGIN = 0.98, 0.05
 BELONGS_MARGIN = 0.02
 BELIES = 0.97  # likeness to another lead by which a name that was read is given up, where its own lead disagrees
-NOT_AT_ALL, BELIES_BADLY_READ = 0.5, 0.8  # a name whose own lead looks like anything else needs less
 OVERLAP_MIN_S = 1.0
 SIZE = 0.5  # power of the ratio of sizes: two readings of one lead differ by a tenth, where ink is thick
 
@@ -61,10 +60,9 @@ def belies(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
     A lead whose own short strip was not read cannot be belied: its neighbours on the chest look too much like it.
     """
     found = _alike(long, strips, rate_hz)
-    own = found.get(long.lead, 1.0)
-    if own >= AGREES:
+    if found.get(long.lead, 1.0) >= AGREES:
         return None
-    return _clearest(found, BELIES if own >= NOT_AT_ALL else BELIES_BADLY_READ)
+    return _clearest(found, BELIES)
 
 
 def _alike(long: Strip, strips: Sequence[Strip], rate_hz: int) -> dict[Lead, float]:
@@ -99,11 +97,15 @@ def _agreement(
 ) -> float | None:
     """The best correlation at the short strip's page time, or at the beginning where every column shows one time.
 
+    Where columns stand apart, devices differ in whether the gaps take time: both are tried.
+
     of: what to find the best of instead, of two stretches without their means.
     """
     reach = round(LAG_MAX_S * rate_hz)
     best: float | None = None
-    for start_s in {short.start_s, long.start_s}:
+    lasts_s = short.samples / rate_hz
+    without_gaps_s = long.start_s + round((short.start_s - long.start_s) / lasts_s) * lasts_s
+    for start_s in {short.start_s, long.start_s, without_gaps_s}:
         first = round((start_s - long.start_s) * rate_hz)
         for lag in range(-reach, reach + 1, 2):
             least = round(OVERLAP_MIN_S * rate_hz)

@@ -50,6 +50,15 @@ def test_a_long_strip_under_a_wrong_name_is_told_by_what_it_shows() -> None:
     assert belies(renamed(strips[-1], Lead.II), strips[:-1], RATE_HZ) is Lead.V1
 
 
+def test_gaps_between_columns_that_take_no_time_of_the_long_strip_do_not_belie_its_name() -> None:
+    for lead in (Lead.V4, Lead.V6):
+        strips = page(lead)
+        apart = [replace(s, start_s=s.start_s + 0.15 * round(s.start_s / 2.5)) for s in strips[:-1]]
+        assert belies(strips[-1], apart, RATE_HZ) is None
+        (check,) = check_twice([*apart, strips[-1]], RATE_HZ)
+        assert not check.bad
+
+
 def test_a_name_that_its_own_short_strip_confirms_is_kept() -> None:
     for lead in (Lead.II, Lead.V1, Lead.V5):
         strips = page(lead)
