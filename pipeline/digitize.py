@@ -45,6 +45,7 @@ TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, 
 
 
 NETWORKS = ("waveform", "register", "grid", "source")
+FAXES = (Source.FAX_FINE, Source.FAX_STANDARD)
 SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
 BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_GRID)
 NAME_SURE = 0.75
@@ -167,7 +168,12 @@ class Digitizer:
             pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
             measured = paper.known is Known.GRID
             printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout, marks, measured)
-            if paper.known is not Known.GRID and marks is not None:
+            # a scanner knows how large its pixels are; a fax machine may have shrunk the page
+            if (
+                marks is not None
+                and paper.known is not Known.GRID
+                and (paper.known is not Known.DPI or kind.source in FAXES)
+            ):
                 printed, paper = _measured_by_columns(printed, paper, scale.speed_mm_s.value)
             segments = _renamed(printed.segments, given.leads)
         with watch.stage("waveform"):

@@ -244,6 +244,9 @@ def _by_pulse_alone(
     gain = Scale(USUAL_GAIN, Known.PULSE) if printed.gain_mm_mv is None else Scale(printed.gain_mm_mv.value, Known.TEXT)
     across = speed.value * PULSE_S / float(np.median([p.width_mm for p in alike]))
     down = gain.value * PULSE_MV / _height(alike)
+    # pixels without a resolution are square: a pulse that makes them twice as long as high lasts 0.1 s, as some do
+    if abs(across / down / 2 - 1) < NEAR_SPEED:
+        across /= 2
     scaled = replace(paper, x_mm=paper.x_mm * across, y_mm=paper.y_mm * down, known=Known.PULSE)
     pulses = tuple(
         Pulse(p.x0_mm * across, p.x1_mm * across, p.baseline_mm * down, p.height_mm * down, p.score) for p in alike

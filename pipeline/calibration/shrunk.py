@@ -14,6 +14,7 @@ from pipeline.calibration.pulse import Pulse
 from pipeline.geometry import Marks
 
 SMALLEST, LARGEST = 0.88, 1.04  # of its own size that a page is printed at to fit another paper
+ROWS_LARGEST = 1.01  # longer rows are no larger print: they have gaps between their leads
 WIDTHS_MM, HEIGHTS_MM = (2.5, 5.0, 10.0), (5.0, 10.0, 20.0)  # of pulses on paper of the right size
 ROW_MM = 250.0  # of trace on nearly every page, whatever its speed: ten seconds at 25 mm/s
 ALIKE = 0.06  # between a pulse's width and its height: a tenth of a millimetre is two per cent of its width
@@ -47,7 +48,7 @@ def _of_rows(marks: Marks) -> float | None:
     length = float(np.median(lengths))
     agree = float(np.median(np.abs(np.array(lengths) - length))) < SPREAD_MM
     size = length / ROW_MM
-    return size if agree and SMALLEST <= size <= LARGEST else None
+    return size if agree and SMALLEST <= size <= ROWS_LARGEST else None
 
 
 def _of_pulses(pulses: Sequence[Pulse]) -> float | None:

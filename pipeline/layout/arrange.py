@@ -37,6 +37,7 @@ CHANCE = {2: 0.7, 3: 0.55, 4: 0.45}  # evidence that beats alone reach, by numbe
 NO_BORDERS = 0.3  # what a layout that has none is given
 USUAL = 0.7  # per factor e of how usual the layout is
 NAMES_FEW = 1.5  # summed name score below which the names say nothing
+GAPS_UNSURE = 0.01  # of a page's size: half a millimetre of each gap
 SHRUNK_MOST = 0.1  # by which a page is printed smaller or larger than it is
 RHYTHM_SURE = 0.85  # of a name that renames a long strip; with less, its likeness to the short strips tells
 NAME_SURE = 0.75  # of a name that no other supports
@@ -71,12 +72,16 @@ class Layout:
         """What its columns say a millimetre of the map is of a printed one, if they were printed as most are.
 
         Ten seconds, or the 250 mm that pages are wide for, are shared out among the columns: a dozen starts together
-        measure them to a thousandth. None for a single column, and where no usual width is near.
+        measure them to a thousandth. None for a single column, and where no usual width is near. Where leads stand
+        apart the gaps are taken off, and blank paper is measured worse: less than GAPS_UNSURE then says nothing.
         """
         if self.columns < 2:
             return None
-        wide = self.columns * self.pitch_mm
-        return next((wide / n for n in (10 * speed_mm_s, 250.0) if abs(wide / n - 1) < SHRUNK_MOST), None)
+        lead = next(s for s in self.segments if not s.rhythm)
+        wide = self.columns * (lead.end_mm - lead.start_mm)
+        apart = self.columns * self.pitch_mm - wide
+        size = next((wide / n for n in (10 * speed_mm_s, 250.0) if abs(wide / n - 1) < SHRUNK_MOST), None)
+        return None if size is not None and apart > 0 and abs(size - 1) < GAPS_UNSURE else size
 
     def resized(self, across: float, down: float) -> Layout:
         """The same layout on a map whose millimetres are so many times larger."""

@@ -42,6 +42,11 @@ def test_a_page_of_its_own_size_is_left_alone() -> None:
     assert printed_size((), rows(252.5)) is None
 
 
+def test_rows_with_gaps_between_their_leads_are_no_larger_print() -> None:
+    assert printed_size((), rows(258.5)) is None
+    assert printed_size(pulses(1.01), rows(258.5)) is None
+
+
 @pytest.mark.parametrize(
     ("seen", "marks"),
     [

@@ -137,6 +137,19 @@ def test_a_gap_is_what_the_columns_leave_over_of_ten_seconds(
     assert (found.pitch_mm, found.gap_mm) == pytest.approx(so)
 
 
+@pytest.mark.parametrize(
+    ("pitch_mm", "lead_mm", "size"), [(60.0, 60.0, 0.96), (65.0, 62.5, None), (63.5, 60.0, 0.96), (62.5, 62.5, 1.0)]
+)
+def test_the_size_of_a_page_is_told_by_its_leads_and_not_by_the_gaps_between_them(
+    clean: Rendered, pitch_mm: float, lead_mm: float, size: float | None
+) -> None:
+    sheet = lay_flat(clean.page.image, clean.truth.paper)
+    found = arrange(sheet, find_rows(sheet), (), [], 25.0, marks=marks_of(clean.truth))
+    segments = tuple(replace(s, end_mm=s.start_mm + lead_mm) for s in found.segments if not s.rhythm)
+    told = replace(found, segments=segments, pitch_mm=pitch_mm).size(25.0)
+    assert told == (None if size is None else pytest.approx(size))
+
+
 def test_without_points_the_rows_are_those_of_the_ink(clean: Rendered) -> None:
     inked = find_rows(lay_flat(clean.page.image, clean.truth.paper))
     assert complete_rows(None, inked) == tuple(inked)
