@@ -178,7 +178,7 @@ class Digitizer:
             segments = _renamed(printed.segments, given.leads)
         with watch.stage("waveform"):
             # from the original pixels: the reader was trained on them and levels light and paper by itself
-            traced = waveform.trace(
+            traced = waveform.read_traces(
                 original,
                 paper,
                 segments,

@@ -50,7 +50,7 @@ def judge(page: PooledPage, reader: RowReader | None) -> Judged:
         recording.rate_hz,
         reader,
         page.names_mm,
-    )
+    ).strips
     label, guess = _rows(recording.strips), _rows(found, max(s.samples for s in recording.strips))
     sigma = np.concatenate([s.sigma_mv[: t.samples] for s, t in zip(found, recording.strips, strict=True)])
     error = np.concatenate(

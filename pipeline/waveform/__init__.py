@@ -1,7 +1,7 @@
 """Stage 2: from a rectified row of the page to millivolts with an uncertainty."""
 
 from pipeline.waveform.classical import trace_classically
-from pipeline.waveform.read import SEEN_WELL_MM, TOLD_WELL_MM, RowReader, Traced, read_traces, trace
+from pipeline.waveform.read import SEEN_WELL_MM, TOLD_WELL_MM, RowReader, Traced, read_traces
 from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip, cut_strip
 
 __all__ = [
@@ -14,6 +14,5 @@ __all__ = [
     "Traced",
     "cut_strip",
     "read_traces",
-    "trace",
     "trace_classically",
 ]

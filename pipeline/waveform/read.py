@@ -79,20 +79,6 @@ def read_traces(
     rate_hz: int,
     network: RowReader | None,
     names_mm: Sequence[tuple[float, float]] = (),
-) -> list[Strip]:
-    """The strips alone of what `trace` reads."""
-    return trace(image, paper, segments, speed_mm_s, gain_mm_mv, rate_hz, network, names_mm).strips
-
-
-def trace(
-    image: UInt8,
-    paper: PaperMap,
-    segments: Sequence[Segment],
-    speed_mm_s: float,
-    gain_mm_mv: Callable[[Segment], float],
-    rate_hz: int,
-    network: RowReader | None,
-    names_mm: Sequence[tuple[float, float]] = (),
     told_mm: float = TOLD_WELL_MM,
 ) -> Traced:
     """One Strip per segment, in the order given, sampled at rate_hz from start_s on.

@@ -7,13 +7,13 @@ import pytest
 from waveform_drawing import GAIN_MM_MV, PAPER, RATE_HZ, SEGMENTS, SPEED_MM_S, beats, page
 
 from pipeline.recording import Lead, Seen
-from pipeline.waveform import COLUMNS_PER_MM, SEEN_WELL_MM, RowStrip, read_traces, trace
+from pipeline.waveform import COLUMNS_PER_MM, SEEN_WELL_MM, RowStrip, read_traces
 from pipeline.waveform.read import Row, found_late_mm
 from pipeline.waveform.reading import Reading
 
 
 def read(image):
-    return read_traces(image, PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None)
+    return read_traces(image, PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None).strips
 
 
 def test_reads_each_lead_of_a_row_at_its_own_time():
@@ -66,14 +66,16 @@ class Scripted:
 
 @pytest.mark.parametrize(("peak_mm", "expected_mv"), [(42.0, 4.2), (20.0, 0.1)])
 def test_takes_the_tall_strip_only_where_the_trace_left_the_ordinary_one(peak_mm, expected_mv):
-    strips = read_traces(page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, Scripted(peak_mm))
+    strips = read_traces(
+        page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, Scripted(peak_mm)
+    ).strips
     assert np.nanmax(strips[0].millivolts) == pytest.approx(expected_mv, abs=0.01)
 
 
 def test_halves_the_millivolts_of_a_lead_printed_at_twice_the_gain():
     image = page(beats())
     whole = read(image)[0].millivolts
-    half = read_traces(image, PAPER, SEGMENTS, SPEED_MM_S, lambda s: GAIN_MM_MV * 2, RATE_HZ, None)[0].millivolts
+    half = read_traces(image, PAPER, SEGMENTS, SPEED_MM_S, lambda s: GAIN_MM_MV * 2, RATE_HZ, None).strips[0].millivolts
     np.testing.assert_allclose(half, whole / 2, atol=1e-6)
 
 
@@ -122,7 +124,7 @@ def test_one_row_alone_does_not_move_the_time_origin():
 
 def test_says_by_how_much_it_moved_the_segments_so_that_a_picture_can_follow():
     early = [replace(s, start_mm=s.start_mm - 0.8, end_mm=s.end_mm - 0.8, row=row) for row in (0, 1) for s in SEGMENTS]
-    found = trace(page(beats()), PAPER, early, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None)
+    found = read_traces(page(beats()), PAPER, early, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None)
     assert 0.4 < found.late_mm < 1.0
     for strip in (found.strips[0], found.strips[2]):
         peak_s = int(np.nanargmax(strip.millivolts[:500])) / RATE_HZ
