@@ -29,6 +29,7 @@ from pipeline.recording import (
     Scale,
     Severity,
     Source,
+    Strip,
     UInt8,
 )
 from pipeline.sheet import lay_flat
@@ -216,7 +217,7 @@ class Digitizer:
             self.made_by,
             (*findings, *_grid_findings(fit), *scale.findings, *printed.findings, *judged.findings),
             scale.chest_gain_mm_mv,
-            _placed(orientation, paper, segments, traced.late_mm),
+            _placed(orientation, paper, segments, traced.late_mm, judged.strips),
             tuple(asdict(judged.features).items()),
             _summed(watch.laps),
         )
@@ -322,7 +323,10 @@ def _renamed(segments: tuple[Segment, ...], leads: Sequence[Lead]) -> tuple[Segm
     return tuple(replace(segment, lead=lead) for segment, lead in zip(segments, leads, strict=True))
 
 
-def _placed(orientation: int, paper: PaperMap, segments: Sequence[Segment], late_mm: float) -> Placed:
+def _placed(
+    orientation: int, paper: PaperMap, segments: Sequence[Segment], late_mm: float, strips: Sequence[Strip]
+) -> Placed:
+    assert len(segments) == len(strips)
     runs = [(s.start_mm + late_mm, s.end_mm + late_mm, s.baseline_mm) for s in segments]
     return Placed(orientation, paper.x_mm, paper.y_mm, paper.nodes_px, np.array(runs, np.float64).reshape(-1, 3))
 
