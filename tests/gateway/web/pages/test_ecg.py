@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 from pipeline.recording import TWELVE
 from pipeline.synth.heart import synthetic_ecg
-from pipeline.synth.layouts import LAYOUTS
+from pipeline.synth.layouts import LAYOUTS, Layout
 
 pytestmark = pytest.mark.peer
 
@@ -120,17 +120,50 @@ def test_draws_a_second_as_25_mm_and_a_millivolt_as_10_mm(blank: Page) -> None:
     assert f"V{drawn['y'] - 10}H" in drawn["pulse"]
 
 
-def test_opens_every_page_in_a_view_that_shows_each_lead_over_its_whole_length(blank: Page) -> None:
+def printed_as(layout: Layout) -> dict[str, Any]:
+    """Flat leads in the fields of a layout, a long strip of II, then V1, then V5 for each that it has below."""
+    seconds = 10.0 / layout.columns
+    strips = [
+        strip(str(lead), column * seconds, [0.0] * round(seconds * RATE_HZ))
+        for row in layout.rows
+        for column, lead in enumerate(row)
+    ]
+    long = [strip(lead, 0.0, [0.0] * 10 * RATE_HZ, rhythm=True) for lead in ("II", "V1", "V5")[: layout.rhythms]]
+    return {**waveform([*strips, *long]), "layout": layout.name}
+
+
+@pytest.mark.parametrize("printed", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_opens_every_page_as_it_was_printed_with_its_long_strips(blank: Page, printed: Layout) -> None:
     script = """
-      return given.map((printed) => {
-        const layout = sheets.layoutOf(printed);
-        return [layout, Math.max(...sheets.LAYOUTS[layout].rows.map((row) => row.length))];
-      });
+      const viewer = new EcgViewer(document.querySelector('#host'), given);
+      const { cells, rows } = viewer.sheet;
+      return { rows: Array.from({ length: rows }, (_, row) => cells.filter((each) => each.row === row).map((each) => ({
+                 lead: each.lead, rhythm: each.rhythm, moved: each.moved,
+                 whole: !each.strip || sheets.samplesOf(each, 500)[1] - sheets.samplesOf(each, 500)[0]
+                   === each.strip.millivolts.length }))),
+               words: document.querySelector('.ecg-tools select').selectedOptions[0].textContent };
     """
-    opened = ask(blank, script, list(LAYOUTS))
-    for printed, (layout, columns) in zip(LAYOUTS.values(), opened, strict=True):
-        assert columns <= printed.columns, printed.name
-        assert layout.startswith("cabrera") == printed.name.endswith("cabrera")
+    drawn = ask(blank, script, printed_as(printed))
+    rows = [tuple(cell["lead"] for cell in row) for row in drawn["rows"]]
+    if len(printed.rows) * printed.columns == len(TWELVE):  # six leads stand among twelve rows
+        assert rows[: len(printed.rows)] == [tuple(map(str, row)) for row in printed.rows]
+        assert rows[len(printed.rows) :] == [(lead,) for lead in ("II", "V1", "V5")[: printed.rhythms]]
+        assert [row[0]["rhythm"] for row in drawn["rows"]] == [False] * len(printed.rows) + [True] * printed.rhythms
+    assert all(cell["whole"] and not cell["moved"] for row in drawn["rows"] for cell in row)
+    assert drawn["words"].startswith("Cabrera") == printed.name.endswith("cabrera")
+    assert drawn["words"].endswith("+ rhythm") == bool(printed.rhythms)
+
+
+def test_shows_a_long_strip_whose_own_field_was_not_read(blank: Page) -> None:
+    given = printed_as(LAYOUTS["3x4+3"])
+    given["strips"] = [each for each in given["strips"] if each["lead"] != "V1" or each["rhythm"]]
+    for each in given["strips"]:
+        each["rhythm"] = each["rhythm"] and each["lead"] != "V1"  # printed once, as far as anyone can tell
+    script = """
+      const sheet = sheets.sheetOf(recordings.recordingFrom(given[0]), given[1]);
+      return sheet.cells.filter((each) => each.rhythm).map((each) => each.lead);
+    """
+    assert ask(blank, script, [given, OPTIONS]) == ["II", "V1", "V5"]
 
 
 def test_shows_minus_avr_in_cabrera_upside_down_and_says_that_it_is_computed(blank: Page) -> None:
@@ -143,7 +176,7 @@ def test_shows_minus_avr_in_cabrera_upside_down_and_says_that_it_is_computed(bla
                words: [...svg.querySelectorAll('.lead')].map((each) => each.textContent) };
     """
     level = waveform([strip("aVR", 0.0, [-0.5] * 500)])
-    drawn = ask(blank, script, [level, OPTIONS | {"layout": "cabrera-12x1"}])
+    drawn = ask(blank, script, [level, OPTIONS | {"layout": "12x1-cabrera"}])
     assert {drawn["y"] - y for _, y in points(drawn["data"])} == {5.0}
     assert drawn["words"][:6] == ["aVL", "I", "−aVR (computed)", "II", "aVF", "III"]
 
@@ -157,7 +190,7 @@ def test_says_when_a_lead_was_printed_elsewhere_on_the_page_and_when_nowhere(bla
       return Object.fromEntries(sheet.cells.filter((each) => !each.rhythm)
         .map(({ lead, moved, from_s, strip }) => [lead, { moved, from_s, printed: strip !== null }]));
     """
-    cells = ask(blank, script, [given, OPTIONS | {"layout": "cabrera-3x4"}])
+    cells = ask(blank, script, [given, OPTIONS | {"layout": "3x4+1-cabrera"}])
     assert cells["aVL"] == {"moved": True, "from_s": 2.5, "printed": True}
     assert cells["V1"] == {"moved": False, "from_s": 5.0, "printed": True}
     assert cells["V6"]["printed"] is False

@@ -6,23 +6,29 @@
 
 import { longest, sharedSeconds, stripFor } from "./recording.js";
 
-const STANDARD_3X4 = [["I", "aVR", "V1", "V4"], ["II", "aVL", "V2", "V5"], ["III", "aVF", "V3", "V6"]];
-const STANDARD_6X2 = [["I", "V1"], ["II", "V2"], ["III", "V3"], ["aVR", "V4"], ["aVL", "V5"], ["aVF", "V6"]];
-const CABRERA_6X2 = [["aVL", "V1"], ["I", "V2"], ["-aVR", "V3"], ["II", "V4"], ["aVF", "V5"], ["III", "V6"]];
-const CABRERA_3X4 = [["aVL", "II", "V1", "V4"], ["I", "aVF", "V2", "V5"], ["-aVR", "III", "V3", "V6"]];
-const TWELVE_ROWS = ["I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6"].map((lead) => [lead]);
-const CABRERA_ROWS = ["aVL", "I", "-aVR", "II", "aVF", "III", "V1", "V2", "V3", "V4", "V5", "V6"].map((lead) => [lead]);
-
-/** What can be chosen: words for a person, rows of leads (a minus: drawn upside down), whether long strips lie below. */
-export const LAYOUTS = {
-  "3x4+1": { words: "3×4 + rhythm", rows: STANDARD_3X4, rhythm: true },
-  "3x4": { words: "3×4", rows: STANDARD_3X4, rhythm: false },
-  "6x2": { words: "6×2", rows: STANDARD_6X2, rhythm: false },
-  "12x1": { words: "12×1", rows: TWELVE_ROWS, rhythm: false },
-  "cabrera-3x4": { words: "Cabrera 3×4 + rhythm", rows: CABRERA_3X4, rhythm: true },
-  "cabrera-6x2": { words: "Cabrera 6×2", rows: CABRERA_6X2, rhythm: false },
-  "cabrera-12x1": { words: "Cabrera 12×1", rows: CABRERA_ROWS, rhythm: false },
+const CHEST = ["V1", "V2", "V3", "V4", "V5", "V6"];
+const ORDERS = {
+  "": ["I", "II", "III", "aVR", "aVL", "aVF", ...CHEST],
+  "-cabrera": ["aVL", "I", "-aVR", "II", "aVF", "III", ...CHEST],
 };
+const GRIDS = { "3x4": "3×4", "4x3": "4×3", "6x2": "6×2", "12x1": "12×1" };
+
+/**
+ * What can be chosen, by the names that layouts of pages have: words for a person, rows of leads (a minus: drawn upside
+ * down), whether the page's long strips lie below. "+1" stands for however many the page has.
+ */
+export const LAYOUTS = Object.fromEntries(Object.entries(ORDERS).flatMap(([suffix, leads]) =>
+  Object.entries(GRIDS).flatMap(([grid, words]) =>
+    (grid === "12x1" ? [""] : ["+1", ""]).map((long) => [grid + long + suffix, {
+      words: `${suffix && "Cabrera "}${words}${long && " + rhythm"}`,
+      rows: downColumns(leads, parseInt(grid, 10)),
+      rhythm: long !== "",
+    }]))));
+
+/** Leads run down each column first, as every maker prints them. */
+function downColumns(leads, rows) {
+  return Array.from({ length: rows }, (_, row) => leads.filter((_, at) => at % rows === row));
+}
 
 export const SPEEDS_MM_S = [12.5, 25, 50, 100];
 export const GAINS_MM_MV = [2.5, 5, 10, 20, 40];
@@ -33,16 +39,12 @@ const TOP_MM = 10;
 const BOTTOM_MM = 10;
 const AIR_MM = 3; // between the deepest trace of a row and the highest of the next
 const REACH_MAX_MM = 60; // beyond it a trace is cut: what is larger than a hand is no heart's
-const PITCH_MM = { 3: 30, 4: 30, 6: 20, 7: 20, 12: 15, 13: 15 };
+const PITCH_MM = { 3: 30, 4: 30, 5: 25, 6: 20, 7: 20, 12: 15, 13: 15 };
 
-/** The layout that is nearest to how the page was printed. */
+/** The layout as the page was printed; of a page of six leads, the one that shows each over its whole length. */
 export function layoutOf(printed) {
-  const base = printed.replace("-cabrera", "");
-  // a page of six rows prints each lead over its whole width, one of three columns over a third of it: narrower columns
-  // would show a part of that
-  const kind = /^(12x1|6x1|4x3)/.test(base) ? "12x1" : base.startsWith("6x2") ? "6x2" : base === "3x4" ? "3x4" : "3x4+1";
-  if (!printed.includes("cabrera")) return kind;
-  return { "12x1": "cabrera-12x1", "6x2": "cabrera-6x2" }[kind] ?? "cabrera-3x4";
+  const name = printed.replace(/\+\d+/, "+1");
+  return name in LAYOUTS ? name : name.startsWith("6x1") ? "12x1" : "3x4+1";
 }
 
 /**
@@ -67,10 +69,15 @@ export function sheetOf(recording, { layout, speed_mm_s, gain_mm_mv }) {
   return { cells, rows: rows.length, width_mm, height_mm, left_mm: LEFT_MM, speed_mm_s, gain_mm_mv, layout };
 }
 
-/** The leads of long strips: those the page printed as such, else II. */
+/**
+ * The leads of long strips, in the order of the page: those printed a second time, and those whose own short field was
+ * not read; else II.
+ */
 function rhythmLeads(recording) {
-  const printed = recording.strips.filter((strip) => strip.rhythm).map((strip) => strip.lead);
-  return printed.length ? [...new Set(printed)] : ["II"];
+  const lengths = recording.strips.map((strip) => strip.millivolts.length).sort((a, b) => a - b);
+  const usual = lengths[Math.floor(lengths.length / 2)] ?? 0;
+  const long = recording.strips.filter((strip) => strip.rhythm || strip.millivolts.length > 1.5 * usual);
+  return long.length ? [...new Set(long.map((strip) => strip.lead))] : ["II"];
 }
 
 function cellOf(recording, name, { row, column, seconds, rhythm, alone, speed_mm_s }) {
