@@ -44,7 +44,7 @@ class Event(StrEnum):
     APPROVED = "approved"  # a person let out what was read
     PAUSED = "paused"  # a destination, by a person
     RESUMED = "resumed"
-    LOOKED = "looked"  # somebody saw a page, its waveform or a document of it
+    LOOKED = "looked"  # somebody saw a page, its waveform or a document of it, a list of jobs, or the whole audit
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"
     SIGN_IN_FAILED = "sign_in_failed"

@@ -133,6 +133,15 @@ def looked(database: Database, actor: str, job_id: str, what: str) -> None:
         append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what))
 
 
+def looked_at_many(
+    database: Database, actor: str, what: str, asked: str, rows: int, job_ids: Sequence[str], job_id: str
+) -> None:
+    """Writes into the audit that somebody saw something of many jobs at once, as one entry."""
+    with database.write() as tx:
+        shown = " ".join(job_ids)
+        append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what), asked=clean(asked), rows=rows, jobs=shown)
+
+
 def lock(tx: Transaction, job_id: str) -> tuple[AnyRow, Sequence[AnyRow]]:
     """A job and its rows of the outbox, held until the transaction ends. NotFound."""
     job = lock_job(tx, job_id)

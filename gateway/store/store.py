@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -198,6 +198,16 @@ class Store:
         what: a word of ours, such as "page 1 image"; never a patient's data.
         """
         people.looked(self._database, actor, job_id, what)
+
+    def looked_at_many(
+        self, actor: str, what: str, asked: str, rows: int, job_ids: Sequence[str] = (), job_id: str = ""
+    ) -> None:
+        """Writes into the audit that somebody was answered with a list, or with the audit itself.
+
+        asked: the question in words of ours; never a patient's name or number. rows: how many were answered, of which
+        job_ids are those not told before. job_id: the job whose page the list belongs to, "" for none.
+        """
+        people.looked_at_many(self._database, actor, what, asked, rows, job_ids, job_id)
 
     # Sending
 

@@ -53,7 +53,8 @@ async def stream(
                 seen = entry.seq
                 if entry.job_id:
                     yield _line(entry)
-            if entries or time.monotonic() - ticked >= tick_s:
+            happened = any(entry.kind != Event.LOOKED for entry in entries)  # a look changes no figure
+            if happened or time.monotonic() - ticked >= tick_s:
                 ticked = time.monotonic()
                 yield f"event: dashboard\ndata: {json.dumps({'seq': seen})}\n\n"
             await anyio.sleep(poll_s)

@@ -12,7 +12,7 @@ from gateway.job import Door, State
 from gateway.store import JobOrder, JobQuery
 from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer
-from gateway.web.api.looks import looks
+from gateway.web.api.looks import in_words, looks
 from pipeline.recording import Lead
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"], responses=PROBLEMS)
@@ -36,7 +36,7 @@ def jobs(
     cursor: Annotated[str, Query(max_length=80)] = "",
     limit: Annotated[int, Query(ge=1, le=models.JOBS_PER_PAGE_MAX)] = 50,
 ) -> models.JobList:
-    """The worklist, a screen at a time."""
+    """The worklist, a screen at a time. It names patients, so who saw which jobs is written down."""
     query = JobQuery(
         state=state,
         door=door,
@@ -48,6 +48,10 @@ def jobs(
         confidence_max=confidence_max,
     )
     page = store.worklist.page(query, order, cursor, limit)
+    shown = [row.job_id for row in page.rows]
+    looks.write_down_list(
+        store, who.name, "worklist", in_words(query), shown, question=(*vars(query).values(), order, cursor, limit)
+    )
     return models.JobList(
         items=list(page.rows),
         next_cursor=page.next_cursor or None,
@@ -89,9 +93,12 @@ def audit(who: Viewer, store: TheStore, job_id: JobId) -> models.AuditList:
 @router.get("/jobs/{job_id}/earlier")
 def earlier(who: Viewer, store: TheStore, job_id: JobId) -> models.EarlierList:
     """The same patient's other recordings that went out, the newest first."""
-    looks.write_down(store, who.name, job_id, "earlier recordings")
+    store.job(job_id)  # NotFound
+    others = store.worklist.earlier(job_id, EARLIER_MAX)
+    shown = [other.job_id for other in others]
+    looks.write_down_list(store, who.name, "earlier recordings", "of this patient", shown, job_id)
     rows: list[models.EarlierRow] = []
-    for other in store.worklist.earlier(job_id, EARLIER_MAX):
+    for other in others:
         order = store.order(other.job_id)
         for page in store.page_heads(other.job_id):
             if page.layout is not None:

@@ -5,30 +5,53 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from gateway.store import Store
-
-Look = tuple[str, str, str]  # who, at which job, at what of it
+from gateway.store import JobQuery, Store
 
 ONE_LOOK_S = 60.0  # a page that draws itself anew, or an image at another zoom, is still the same look
+# A worklist that stands open asks again with every event, every two seconds in a busy house: the same rows are the same
+# look for so long. A row that was not there before is told at once, so nobody's name is seen without an entry, and
+# there are at most as many entries as jobs that come into view.
+ONE_LIST_S = 300.0
 REMEMBERED = 10_000
+LISTS_REMEMBERED = 1000  # of up to 200 jobs each
+
+Look = tuple[str, str, str]  # who, at which job, at what of it
+Question = tuple[str, ...]  # who, at which job or "", at what list, and how it was asked for
+
+
+@dataclass
+class _Listed:
+    """A list that was answered: when its looks began to count, and the jobs that were told since."""
+
+    at: float
+    job_ids: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Seen:
+    """The looks of one store's window, the last one last."""
+
+    looks: OrderedDict[Look, float] = field(default_factory=OrderedDict)
+    lists: OrderedDict[Question, _Listed] = field(default_factory=OrderedDict)
 
 
 class Looks:
-    """The looks of the last minute."""
+    """The looks of the last minutes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._stores: WeakKeyDictionary[Store, OrderedDict[Look, float]] = WeakKeyDictionary()
+        self._stores: WeakKeyDictionary[Store, _Seen] = WeakKeyDictionary()
 
     def write_down(self, store: Store, actor: str, job_id: str, what: str) -> None:
         """Puts a look into the audit before anything is shown, unless it stands there already. Raises NotFound."""
         look = (actor, job_id, what)
         with self._lock:
-            at = self._stores.setdefault(store, OrderedDict())
+            at = self._stores.setdefault(store, _Seen()).looks
             if self._clock() - at.get(look, -ONE_LOOK_S) < ONE_LOOK_S:
                 return
         store.looked(actor, job_id, what)
@@ -38,6 +61,40 @@ class Looks:
             while len(at) > REMEMBERED:
                 at.popitem(last=False)
 
+    def write_down_list(
+        self,
+        store: Store,
+        actor: str,
+        what: str,
+        asked: str,
+        job_ids: Iterable[str],
+        job_id: str = "",
+        question: Iterable[object] = (),
+    ) -> None:
+        """The same for an answer that names many jobs: one entry with their ids, none for rows told already.
+
+        asked: the question in the audit's words, which name no patient. question: all that makes it another question;
+        it stays in memory. job_id: the job whose page the list belongs to.
+        """
+        shown = tuple(job_ids)
+        key: Question = (actor, job_id, what, asked, *map(str, question))
+        with self._lock:
+            lists = self._stores.setdefault(store, _Seen()).lists
+            known = lists.get(key)
+            again = known is not None and self._clock() - known.at < ONE_LIST_S
+            told = known.job_ids if known is not None and again else set()
+            fresh = [each for each in shown if each not in told]
+            if again and not fresh:
+                return
+        store.looked_at_many(actor, what, asked, len(shown), fresh, job_id)
+        with self._lock:
+            if known is None or not again:
+                lists[key] = known = _Listed(self._clock())
+            known.job_ids.update(fresh)
+            lists.move_to_end(key)
+            while len(lists) > LISTS_REMEMBERED:
+                lists.popitem(last=False)
+
     def forget(self) -> None:
         """As if nobody had looked."""
         with self._lock:
@@ -45,3 +102,22 @@ class Looks:
 
 
 looks = Looks()
+
+
+def in_words(query: JobQuery) -> str:
+    """A question to the worklist as the audit tells it.
+
+    That a patient, words or a sender were asked for is told, and not which: people type a patient into any field, the
+    audit is handed out, and even a hash of a short number is undone by trying them all. Whom it found is in the ids.
+    """
+    plain = (
+        ("state", query.state),
+        ("door", query.door),
+        ("from", query.received_from and query.received_from.isoformat()),
+        ("to", query.received_to and query.received_to.isoformat()),
+        ("confidence_max", query.confidence_max),
+    )
+    told = [f"{name}={value}" for name, value in plain if value not in (None, "")]
+    typed = (("sender", query.sender), ("patient", query.patient), ("words", query.words))
+    hidden = [name for name, value in typed if value]
+    return ", ".join([*told, *(f"{name} given" for name in hidden)]) or "all"

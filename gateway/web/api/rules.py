@@ -19,7 +19,7 @@ from gateway.rules import Decision, RuleTrace
 from gateway.store import JobQuery
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, Administrator, TheConfig, TheStore
-from gateway.web.api.looks import looks
+from gateway.web.api.looks import in_words, looks
 from gateway.web.api.reading import Read, read_of, read_page
 from pipeline.recording import Recording
 
@@ -73,7 +73,7 @@ def explain(who: Administrator, store: TheStore, config: TheConfig, body: models
 def replay(who: Administrator, store: TheStore, config: TheConfig, body: models.ReplayBody) -> models.ReplayResult:
     """Every page that was read in a stretch of time, decided once by the rules in force and once by another text.
 
-    Nothing is sent and nothing is changed.
+    Nothing is sent and nothing is changed. Rules may ask whose a page is, so the look is written down.
     """
     try:
         other = _other(config, body.config_text)
@@ -81,6 +81,7 @@ def replay(who: Administrator, store: TheStore, config: TheConfig, body: models.
         return models.ReplayResult(problems=error.why.splitlines(), pages=0, changed=[], more=False)
     query = JobQuery(received_from=_aware(body.received_from), received_to=_aware(body.received_to))
     ids = store.worklist.newest(query, REPLAY_JOBS_MAX + 1)
+    store.looked_at_many(who.name, "rules replay", in_words(query), len(ids[:REPLAY_JOBS_MAX]))
     pages, changed = 0, []
     for job_id in ids[:REPLAY_JOBS_MAX]:
         job, order, said = store.job(job_id), store.order(job_id) or Order(), store.reviews.of(job_id)

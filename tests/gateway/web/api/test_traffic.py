@@ -116,7 +116,10 @@ def test_yesterdays_traffic_is_replayed_against_other_rules_and_nothing_changes(
     assert changed[careful]["now"]["destinations"] == ["out", "ehr"]
     assert (changed[careful]["then"]["action"], held in changed) == ("hold", False)
     assert changed[sure]["then"] == {"action": "send", "destinations": ["out"], "why": 'sent by rule "all"'}
-    assert world.store.looking.last_seq() == before
+    written = world.store.looking.audit_after(before, 10)
+    assert [(each.kind, each.detail["what"], each.detail["rows"]) for each in written] == [
+        ("looked", "rules replay", 3)
+    ]
     body = {"config_text": CHANGED, "received_from": "2990-01-01T00:00:00Z"}
     assert world.post("/rules/replay", body, Role.ADMINISTRATOR)["pages"] == 0
 
