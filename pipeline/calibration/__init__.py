@@ -6,7 +6,7 @@ a text such as "25 mm/s 10 mm/mV" is taken for 25 mm/s and 10 mm/mV and says so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,7 @@ NEAR_GAIN = 0.16  # of a nominal height: gains are a factor 2 apart, a foot is l
 ENOUGH = 0.9  # summed scores of pulses that agree: one clear pulse, or two doubtful ones
 UNUSUAL = 1.5  # the same for a gain that one page in ten has or fewer
 WIDTHS_MM = (1.25, 2.5, 3.2, 5.0, 10.0)  # of 0.1 and 0.2 s at the three speeds, and of one maker's narrow pulses
+IN_LINE_MM = 0.6  # of the edges of pulses of one column of rows; what a camera bends between neighbouring rows
 DISAGREES = 0.03  # between grid and file resolution: more than a printer's or a scanner's stretch
 
 
@@ -97,9 +98,11 @@ def calibrate(
     if strong:
         best, pulses = max(strong, key=lambda item: sum(p.score for p in item[1]))
         gain = Scale(best, Known.PULSE)
-        other = _other_gain(strong, best)
+        other = _other_gain(strong, best) or _one_of_half(by_gain, best)
         if other is not None:
             low, high = sorted((pulses, other[1]), key=lambda group: float(np.median([p.baseline_mm for p in group])))
+            if len(other[1]) == 1:
+                low, high = pulses, other[1]
             gain, chest = (Scale(_nearest(_height(group), GAINS_MM_MV), Known.PULSE) for group in (low, high))
             pulses = (*pulses, *other[1])
             if chest.value == gain.value / 2:
@@ -172,6 +175,23 @@ def _other_gain(
         clear = sum(p.score for p in group) >= 2 * ENOUGH and gain in (best / 2, best * 2)
         if clear and abs(_width(group) / _width(first) - 1) < NEAR_SPEED:
             return gain, group
+    return None
+
+
+def _one_of_half(by_gain: Mapping[float, tuple[Pulse, ...]], best: float) -> tuple[float, tuple[Pulse, ...]] | None:
+    """A single pulse of half the height, below and exactly in line with two others or more: a chest lead's own row.
+
+    Letters are taken for a pulse now and then, but not where all the rows have theirs.
+    """
+    others = by_gain[best]
+    if len(others) < 2:
+        return None
+    left, right = (float(np.median(edges)) for edges in zip(*((p.x0_mm, p.x1_mm) for p in others), strict=True))
+    top = min(p.baseline_mm for p in others)
+    for pulse in by_gain.get(best / 2, ()):
+        in_line = max(abs(pulse.x0_mm - left), abs(pulse.x1_mm - right)) < IN_LINE_MM
+        if in_line and pulse.score >= ENOUGH and pulse.baseline_mm > top:
+            return best / 2, (pulse,)
     return None
 
 

@@ -11,7 +11,7 @@ from pipeline.recording import Lead, UInt8
 from pipeline.synth.canvas import Frame, Ink, blank, lay_ink
 from pipeline.synth.lettering import Lettering, header_lines, measurement_lines
 from pipeline.synth.plan import CHEST, Plan, Trace, connects
-from pipeline.synth.spec import PageSpec, Separator, Spelling
+from pipeline.synth.spec import PageSpec, Print, Separator, Spelling
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +168,15 @@ def _texts(words: Lettering, spec: PageSpec, rng: np.random.Generator) -> None:
         column = left + rng.uniform(0.3, 0.5) * paper.width_mm
         for i, line in enumerate(measurement_lines(rng)[: max(room, 0)]):
             words.put(line, column, top + (i + 1) * pitch, p.font, p.header_mm * 0.9)
-    if p.footer:
-        text = f"{p.speed_mm_s:g} mm/s   {p.gain_mm_mv:g} mm/mV"
+    # nobody can read chest leads of another gain off a page that is silent about it: machines always say so
+    if p.footer or p.chest_gain_mm_mv is not None:
+        text = f"{p.speed_mm_s:g} mm/s   {_gains_said(p)}"
         text += f"   {rng.choice([0.05, 0.15, 0.5]):g}-{rng.choice([40, 100, 150])} Hz" if rng.random() < 0.6 else ""
         foot = paper.height_mm - paper.origin_mm[1] - rng.uniform(2, 6)
         words.put(text, left + rng.uniform(0, 0.4) * paper.width_mm, foot, p.font, p.header_mm)
+
+
+def _gains_said(p: Print) -> str:
+    if p.chest_gain_mm_mv is None:
+        return f"{p.gain_mm_mv:g} mm/mV"
+    return f"Limb: {p.gain_mm_mv:g} mm/mV   Chest: {p.chest_gain_mm_mv:g} mm/mV"
