@@ -10,6 +10,7 @@ from gateway.store.receiving import Receipt
 from gateway.store.reviewing import Approvable, Remark, Reviews
 from gateway.store.rows import DeliveryRow
 from gateway.store.schema import upgrade_schema
+from gateway.store.standing import opening_of
 from gateway.store.store import Store
 from gateway.store.tables import DeliveryState
 from gateway.store.worklist import Earlier, JobOrder, JobPage, JobQuery, JobSummary, Worklist
@@ -40,5 +41,6 @@ __all__ = [
     "Store",
     "Worklist",
     "database_url",
+    "opening_of",
     "upgrade_schema",
 ]

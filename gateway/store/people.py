@@ -125,12 +125,13 @@ def _send_again(
         requeue(tx, row, clean(actor))
 
 
-def looked(database: Database, actor: str, job_id: str, what: str) -> None:
+def looked(database: Database, actor: str, job_id: str, what: str, recording: str) -> None:
     """Writes into the audit that somebody saw something of a job. NotFound where there is no such job."""
+    told = {"recording": recording} if recording else {}
     with database.write() as tx:
         if tx.execute(select(jobs.c.number).where(jobs.c.job_id == job_id)).one_or_none() is None:
             raise NotFound(f"there is no job {job_id!r}")
-        append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what))
+        append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what), **told)
 
 
 def looked_at_many(

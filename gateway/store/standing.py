@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, select
 
@@ -28,6 +30,28 @@ def require_seen(connection: Connection, job: AnyRow, seen: str | None) -> None:
     """Raises UnlawfulMove where a job is not any more what it was when a person saw it; None asks nothing."""
     if seen is not None and seen != stands(connection, job):
         raise UnlawfulMove("this job was changed after it was shown to you; look at it again before you decide")
+
+
+def opening_of(page: int) -> str:
+    """What the audit calls it when somebody is shown what was read on a page, sample by sample."""
+    return f"page {page} waveform"
+
+
+def require_opened(connection: Connection, job_id: str, actor: str, recordings: Mapping[int, str]) -> None:
+    """Raises UnlawfulMove where this person was never shown one of these pages as it is read now.
+
+    recordings: page number to the SHA-256 of what was read on it.
+    """
+    looks = select(audit.c.detail).where(audit.c.job_id == job_id, audit.c.kind == Event.LOOKED, audit.c.actor == actor)
+    details = [json.loads(text) for text in connection.execute(looks).scalars()]
+    shown = {(detail["what"], detail.get("recording")) for detail in details}
+    unopened = [page for page, recording in recordings.items() if (opening_of(page), recording) not in shown]
+    if unopened:
+        pages_named = f"page{'s' if len(unopened) > 1 else ''} {', '.join(map(str, unopened))}"
+        raise UnlawfulMove(
+            f"an approval lets {len(recordings)} page{'s' if len(recordings) > 1 else ''} out, and {pages_named} "
+            "as now read you have not opened; look at what was read there before you approve"
+        )
 
 
 def identified_by(connection: Connection, job_id: str) -> frozenset[str]:

@@ -192,12 +192,13 @@ class Store:
         """Ends a held job as refused. Raises NotFound, UnlawfulMove, TryAgain."""
         people.give_up(self._database, job_id, actor, why)
 
-    def looked(self, actor: str, job_id: str, what: str) -> None:
+    def looked(self, actor: str, job_id: str, what: str, recording: str = "") -> None:
         """Writes into the audit that somebody saw a page, an image, a waveform or a document of a job. NotFound.
 
-        what: a word of ours, such as "page 1 image"; never a patient's data.
+        what: a word of ours, such as "page 1 image"; never a patient's data. recording: SHA-256 of what was read on the
+        page, where that was shown.
         """
-        people.looked(self._database, actor, job_id, what)
+        people.looked(self._database, actor, job_id, what, recording)
 
     def looked_at_many(
         self, actor: str, what: str, asked: str, rows: int, job_ids: Sequence[str] = (), job_id: str = ""

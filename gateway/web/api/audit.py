@@ -58,7 +58,7 @@ def verify(who: Administrator, store: TheStore, objects: bool = True) -> models.
 
 @router.get("/export", response_class=StreamingResponse, responses=LINES)
 def export(who: Administrator, store: TheStore) -> StreamingResponse:
-    """The whole chain as JSON lines, hashes included, so that others can verify it. Who took it is its last line."""
+    """The whole chain as JSON lines, hashes included, so that others can verify it. Who took it is in it."""
     store.looked_at_many(who.name, "audit export", "all", store.looking.last_seq())
 
     def lines() -> Iterator[str]:

@@ -19,7 +19,7 @@ ONE_LIST_S = 300.0
 REMEMBERED = 10_000
 LISTS_REMEMBERED = 1000  # of up to 200 jobs each
 
-Look = tuple[str, str, str]  # who, at which job, at what of it
+Look = tuple[str, str, str, str]  # who, at which job, at what of it, and as it was read
 Question = tuple[str, ...]  # who, at which job or "", at what list, and how it was asked for
 
 
@@ -47,14 +47,17 @@ class Looks:
         self._lock = threading.Lock()
         self._stores: WeakKeyDictionary[Store, _Seen] = WeakKeyDictionary()
 
-    def write_down(self, store: Store, actor: str, job_id: str, what: str) -> None:
-        """Puts a look into the audit before anything is shown, unless it stands there already. Raises NotFound."""
-        look = (actor, job_id, what)
+    def write_down(self, store: Store, actor: str, job_id: str, what: str, recording: str = "") -> None:
+        """Puts a look into the audit before anything is shown, unless it stands there already. Raises NotFound.
+
+        recording: SHA-256 of what was read, where that is shown: an approval asks which reading somebody saw.
+        """
+        look = (actor, job_id, what, recording)
         with self._lock:
             at = self._stores.setdefault(store, _Seen()).looks
             if self._clock() - at.get(look, -ONE_LOOK_S) < ONE_LOOK_S:
                 return
-        store.looked(actor, job_id, what)
+        store.looked(actor, job_id, what, recording)
         with self._lock:
             at[look] = self._clock()
             at.move_to_end(look)

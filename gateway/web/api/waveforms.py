@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from gateway.review import reviewed
+from gateway.store import opening_of
 from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, JobId, PageNumber, TheStore, Viewer
 from gateway.web.api.looks import looks
@@ -17,8 +20,10 @@ router = APIRouter(prefix="/api/v1/jobs/{job_id}/pages/{number}", tags=["pages"]
 @router.get("/waveform", response_model=models.WaveformModel, responses=PROBLEMS)
 def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) -> Response:
     """The strips as they go out: what a person marked invalid is empty."""
-    looks.write_down(store, who.name, job_id, f"page {number} waveform")
     read = read_page(store, job_id, number)
+    assert read.page.recording_npz is not None
+    shown = hashlib.sha256(read.page.recording_npz).hexdigest()
+    looks.write_down(store, who.name, job_id, opening_of(number), shown)
     recording = reviewed(read.recording, read.review)
     speed, gain = shapes.scale_of(recording.speed_mm_s), shapes.scale_of(recording.gain_mm_mv)
     told = models.WaveformModel.model_construct(  # sixty thousand numbers of our own need no second look

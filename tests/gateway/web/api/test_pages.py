@@ -138,7 +138,7 @@ def test_a_look_is_written_down_in_every_store_wherever_that_lies_in_memory() ->
     looks, written = Looks(), []
 
     class Told:
-        def looked(self, actor: str, job_id: str, what: str) -> None:
+        def looked(self, actor: str, job_id: str, what: str, recording: str) -> None:
             written.append(what)
 
     for _ in range(5):
