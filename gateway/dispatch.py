@@ -10,6 +10,7 @@ from gateway.emit.catalogue import Material, Wishes
 from gateway.errors import NotFound
 from gateway.job import Document, DocumentKind, Job
 from gateway.order import Order
+from gateway.review import Approval
 from pipeline.recording import Recording
 
 _PICTURED = frozenset({DocumentKind.PDF, DocumentKind.DICOM_PDF})
@@ -23,8 +24,9 @@ def documents_for(
     page: int,
     recording: Recording,
     thumbnail_png: bytes = b"",
+    approval: Approval | None = None,
 ) -> list[Document]:
-    """Every document one destination gets of one page. thumbnail_png: the page, for reports.
+    """Every document one destination gets of one page. thumbnail_png: the page, for reports. approval: of this reading.
 
     Raises:
         Held: something a document must say is unknown, or cannot be written in the destination's character set.
@@ -34,7 +36,7 @@ def documents_for(
     found = next((candidate for candidate in config.destination if candidate.name == destination), None)
     if found is None:
         raise NotFound(f"no destination is called {destination!r}")
-    material = Material(recording, order, job.job_id, job.sha256, page, job.received_at, thumbnail_png)
+    material = Material(recording, order, job.job_id, job.sha256, page, job.received_at, thumbnail_png, approval)
     wishes = wishes_of(found)
     emitted = ((kind, catalogue.document(kind, material, wishes)) for kind in kinds_for(found))
     return [Document(kind, destination, each.name, page, each.data) for kind, each in emitted]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,14 @@ from pipeline.recording import Finding, Given, Lead, Page, Recording, Seen, Seve
 
 AWAITS_APPROVAL = "awaits_approval"
 NOTHING_GIVEN = Given()
+
+
+@dataclass(frozen=True)
+class Approval:
+    """Who let a reading go out, and when."""
+
+    by: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,13 @@ class PageReview:
     invalid_by: str = ""
     approved_sha256: str = ""
     approved_by: str = ""
+    approved_at: datetime | None = None
     left_out_by: str = ""
+
+    @property
+    def approval(self) -> Approval | None:
+        """Of the recording that is stored, None where nobody approved it."""
+        return Approval(self.approved_by, self.approved_at) if self.approved_sha256 and self.approved_at else None
 
     @property
     def changed(self) -> bool:
@@ -57,7 +72,7 @@ NO_REVIEW = PageReview()
 def reviewed(recording: Recording, review: PageReview) -> Recording:
     """The recording as it goes out: without the samples of invalid leads, and with findings that say who-did-what.
 
-    The findings name what was changed, never the person: who it was is in the audit.
+    The findings name what was changed, never the person: who it was is in the audit, and who approved it on the report.
     """
     strips = tuple(_emptied(s) if s.lead in review.invalid_leads else s for s in recording.strips)
     return replace(recording, strips=strips, findings=(*recording.findings, *_findings(recording, review)))

@@ -19,7 +19,7 @@ from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
 from gateway.judging import confidence_min_in_words, identity_missing, missing_in_words
 from gateway.order import Order
-from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Digitize, PageReview, reviewed
+from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Approval, Digitize, PageReview, reviewed
 from gateway.rules import Action, Decision, facts_of, route
 from gateway.store import Store
 from gateway.unpack import Unpacked, unpack
@@ -43,6 +43,7 @@ class ReadPage:
     result: PageResult
     recording: Recording | None
     thumbnail_png: bytes = b""  # for reports, where a destination gets any
+    approval: Approval | None = None  # of this very reading
 
 
 class Worker:
@@ -137,9 +138,7 @@ class Worker:
             for number in range(1, unpacked.page_count + 1)
         ]
         results = tuple(page.result for page in pages)
-        read = [
-            (page.result.number, page.recording, page.thumbnail_png) for page in pages if page.recording is not None
-        ]
+        read = [(page, page.recording) for page in pages if page.recording is not None]
         if not read:
             return self._nothing_read(results)
         stopped = self._first_to_hold(results, said)
@@ -178,7 +177,8 @@ class Worker:
             return ReadPage(kept, None)
         recording = reviewed(npz.from_npz(kept.recording_npz, kept.summary), review)
         result = replace(kept, verdict=Verdict.DIGITIZED, code="", why="")
-        return ReadPage(result, recording, thumbnail_png(unpacked.read(kept.number)) if self.with_thumbnails else b"")
+        thumbnail = thumbnail_png(unpacked.read(kept.number)) if self.with_thumbnails else b""
+        return ReadPage(result, recording, thumbnail, review.approval)
 
     def _read(self, number: int, unpacked: Unpacked, review: PageReview) -> ReadPage:
         """One page, decoded and digitized. A damaged page is that page's verdict, not the document's."""
@@ -237,11 +237,12 @@ class Worker:
             raise Held(AWAITS_APPROVAL, "A person said whose page this is; another one must look at it and approve it.")
 
     def _sent(
-        self, job: Job, order: Order, read: list[tuple[int, Recording, bytes]], results: tuple[PageResult, ...]
+        self, job: Job, order: Order, read: list[tuple[ReadPage, Recording]], results: tuple[PageResult, ...]
     ) -> Outcome:
         """Every page to where its rule says; a rule that holds or refuses one page does so with the document."""
         documents: list[Document] = []
-        for number, recording, thumbnail in read:
+        for page, recording in read:
+            number = page.result.number
             decision = self._decide(job, order, recording)
             if decision.action is Action.REFUSE:
                 why = f"Page {number}: {decision.why}"
@@ -249,7 +250,9 @@ class Worker:
             if decision.action is Action.HOLD:
                 return self._held("held_by_rule", f"Page {number}: {decision.why}", results, order)
             for name in decision.destinations:
-                documents += documents_for(self.config, name, job, order, number, recording, thumbnail)
+                documents += documents_for(
+                    self.config, name, job, order, number, recording, page.thumbnail_png, page.approval
+                )
         return Outcome(State.DIGITIZED, "", "", results, tuple(documents), order, self.made_by)
 
     def _decide(self, job: Job, order: Order, recording: Recording) -> Decision:

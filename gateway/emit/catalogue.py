@@ -22,6 +22,7 @@ from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.measured import measured
 from gateway.job import DocumentKind
 from gateway.order import Order
+from gateway.review import Approval
 from pipeline.recording import Recording
 
 DOWNLOAD = hl7v2.Addressing("download")  # a message that a person looks at goes to nobody
@@ -34,6 +35,7 @@ class Material:
     source_sha256, page: of the document received, counted from 1. received_at: when, from the job: it stands for the
     time of every document, so that the same page gives the same bytes on every try.
     thumbnail_png: the page as a small picture (gateway.emit.thumbnail), b"" for a report without one.
+    approval: of this recording, by a person; the report names it.
     """
 
     recording: Recording
@@ -43,6 +45,7 @@ class Material:
     page: int
     received_at: datetime
     thumbnail_png: bytes = b""
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ def _report(of: Material) -> Emitted:
         received_at=of.received_at,
         measurements=measured(of.recording),
         thumbnail_png=of.thumbnail_png,
+        approval=of.approval,
     )
 
 

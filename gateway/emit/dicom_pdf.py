@@ -14,7 +14,7 @@ from pydicom.uid import EncapsulatedPDFStorage
 from gateway.emit import dicom_object, moment
 from gateway.emit.dicom_object import coded
 from gateway.emit.emitted import Emitted
-from gateway.emit.report import TITLE
+from gateway.emit.report import title
 from gateway.mapping import mappings
 from gateway.order import Order
 from pipeline.recording import Recording
@@ -40,7 +40,7 @@ def emit(
     _reference(ds, order)
     ds.ConversionType = "WSD"  # made by a workstation, not a scanned document: PS3.3 C.8.6.1
     ds.BurnedInAnnotation = "YES"  # the patient's name is on it
-    ds.DocumentTitle = TITLE
+    ds.DocumentTitle = title(recording)
     study = mappings().study
     ds.ConceptNameCodeSequence = [coded(study.code, study.system, study.meaning)]
     ds.VerificationFlag = "UNVERIFIED"

@@ -9,6 +9,7 @@ from gateway.emit.channels import Channel
 from gateway.emit.identity import CONTROL
 from gateway.mapping import mappings
 from gateway.order import Order
+from pipeline.findings import FindingCode
 from pipeline.recording import Finding, Known, Recording, Scale
 
 _KNOWN = {
@@ -24,9 +25,11 @@ _KNOWN = {
 def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
     """What every receiver is told about the whole recording."""
     made_by = recording.made_by
+    approved = confirmed(recording)
+    standing = "A person has confirmed the reading." if approved else "Preliminary until a person confirms it."
     out = [
         f"Digitized from a picture of a paper ECG by {MODEL} {made_by.version}. No device recorded these samples. "
-        "Preliminary until a person confirms it.",
+        f"{standing}",
         f"Layout {recording.layout}. {_scale('Paper speed', recording.speed_mm_s, 'mm/s')}. "
         f"{_scale('Gain', recording.gain_mm_mv, 'mm/mV')}.",
     ]
@@ -39,6 +42,11 @@ def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
     if order.by_person:
         out.append("Whose ECG this is was said by a person, not by the sender alone.")
     return tuple(out)
+
+
+def confirmed(recording: Recording) -> bool:
+    """Whether a person looked at what was read and let it go out."""
+    return any(finding.code == FindingCode.APPROVED_BY_PERSON for finding in recording.findings)
 
 
 def printed(channels: Sequence[Channel], rate_hz: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select, type_coerce
 
 from gateway.errors import NotFound, UnlawfulMove
 from gateway.job import State, Verdict
@@ -17,8 +17,8 @@ from gateway.store.database import Database, Transaction
 from gateway.store.people import NOT_APPROVED, lock, start_over, withdraw
 from gateway.store.reading import row_of
 from gateway.store.rows import AnyRow, clean
-from gateway.store.standing import identified_by, require_seen, stands
-from gateway.store.tables import pages, remarks, reviews
+from gateway.store.standing import identified_by, require_opened, require_seen, stands
+from gateway.store.tables import Moment, audit, pages, remarks, reviews
 from gateway.store.upsert import upsert
 from pipeline.recording import Given, Lead
 
@@ -133,11 +133,13 @@ class Reviews:
         leave_out: Iterable[int] = (),
         four_eyes: bool = False,
         seen: str | None = None,
+        opened: bool = False,
     ) -> None:
         """Lets a held job go on to its rules with what was read. leave_out: pages that were not read, named by number.
 
         four_eyes: who changed a page or said whose it is may not approve it. seen: what stands() said when the job was
-        shown to this person.
+        shown to this person. opened: by the audit, this person must have been shown every page that goes out, as it is
+        read now; an approval is of them all.
         Raises NotFound, UnlawfulMove, TryAgain (a document is on its way).
         """
         with self._database.write() as tx:
@@ -152,8 +154,10 @@ class Reviews:
                 )
             if four_eyes and clean(actor) in wanted.changed_by:
                 raise UnlawfulMove("four eyes: who changed this page or said whose it is may not approve it")
-            for page in wanted.pages:
-                sha256 = _recording(tx, job_id, page)
+            recordings = {page: _recording(tx, job_id, page) for page in wanted.pages}
+            if opened:
+                require_opened(tx.connection, job_id, clean(actor), recordings)
+            for page, sha256 in recordings.items():
                 _say(tx, job_id, page, approved_sha256=sha256, approved_by=clean(actor))
             for page in wanted.left_out:
                 _say(tx, job_id, page, left_out_by=clean(actor))
@@ -215,11 +219,19 @@ def _waits(page: AnyRow, review: PageReview) -> bool:
 
 
 def _reviews(connection: Connection, job_id: str) -> dict[int, PageReview]:
-    rows = connection.execute(select(reviews).where(reviews.c.job_id == job_id).order_by(reviews.c.page))
-    return {row.page: _review_from(row) for row in rows}
+    rows = connection.execute(select(reviews).where(reviews.c.job_id == job_id).order_by(reviews.c.page)).all()
+    at = _approved_at(connection, job_id) if any(row.approved_sha256 for row in rows) else None
+    return {row.page: _review_from(row, at) for row in rows}
 
 
-def _review_from(row: AnyRow) -> PageReview:
+def _approved_at(connection: Connection, job_id: str) -> datetime | None:
+    """When the approval that stands was given: one is of all pages at once, so it is the last that the audit has."""
+    last = type_coerce(func.max(audit.c.at), Moment)
+    query = select(last).where(audit.c.job_id == job_id, audit.c.kind == Event.APPROVED)
+    return connection.execute(query).scalar_one()
+
+
+def _review_from(row: AnyRow, approved_at: datetime | None) -> PageReview:
     return PageReview(
         given=given_from(row.given),
         given_by=row.given_by,
@@ -227,6 +239,7 @@ def _review_from(row: AnyRow) -> PageReview:
         invalid_by=row.invalid_by,
         approved_sha256=row.approved_sha256 or "",
         approved_by=row.approved_by,
+        approved_at=approved_at if row.approved_sha256 else None,
         left_out_by=row.left_out_by,
     )
 

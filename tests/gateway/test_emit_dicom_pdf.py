@@ -18,7 +18,8 @@ from gateway.errors import Held, Refused
 from gateway.job import Arrival, Door
 from gateway.order import Order, Patient, SourceImage
 from gateway.unpack import unpack
-from pipeline.recording import Recording
+from pipeline.findings import FindingCode
+from pipeline.recording import Finding, Recording, Severity
 from tests import recordings as make
 
 COMMON: dict[str, object] = {"source_sha256": make.SHA256, "page": 1, "received_at": make.RECEIVED_AT}
@@ -49,6 +50,13 @@ def test_it_says_that_it_is_preliminary_and_shows_a_name() -> None:
     assert ds.DocumentTitle == report.TITLE
     assert ds.ConceptNameCodeSequence[0].CodeValue == "11524-6"
     assert "preliminary" in ds.SeriesDescription
+
+
+def test_once_approved_it_is_called_confirmed_and_not_verified() -> None:
+    approved = Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO)
+    ds = dcmread(BytesIO(emitted(make.three_by_four(findings=(approved,))).data))
+    assert ds.DocumentTitle == report.TITLE_CONFIRMED
+    assert ds.VerificationFlag == "UNVERIFIED"  # no legally accountable person is named as its observer
 
 
 def test_it_lies_in_the_study_of_the_waveform_and_in_a_series_of_its_own() -> None:

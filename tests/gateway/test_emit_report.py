@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from io import BytesIO
 from itertools import pairwise
 from unittest import mock
@@ -23,6 +24,8 @@ from gateway.emit.thumbnail import SIDE_MAX_PX, thumbnail_png
 from gateway.errors import Held, Refused
 from gateway.mapping import Measured
 from gateway.order import Order, Patient
+from gateway.review import Approval
+from pipeline.findings import FindingCode
 from pipeline.recording import TWELVE, Finding, Lead, Page, Recording, Seen, Severity, Strip
 from tests import recordings as make
 
@@ -210,6 +213,31 @@ def test_it_says_where_it_comes_from_and_how_far_to_trust_it() -> None:
         "Nothing could be measured with certainty",
     ):
         assert words in text
+
+
+APPROVED = Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO, detail="confidence 0.74")
+CONFIRMED_AT = datetime(2026, 11, 23, 1, 20, 5, tzinfo=timezone(timedelta(hours=2)))
+
+
+def test_until_somebody_confirms_the_reading_it_warns_that_a_person_must() -> None:
+    text = said(make.three_by_four())
+    assert report.STAMP in text
+    assert "Not recorded by a device: a person must confirm it." in text
+    assert "Preliminary until a person confirms it." in text
+
+
+@pytest.mark.parametrize("by", ["rita", "margarete.von-und-zu-hohenstein@" + "cardiology." * 14 + "example"])
+def test_a_confirmed_reading_says_who_confirmed_it_and_when(by: str) -> None:
+    out = emitted(make.three_by_four(findings=(APPROVED,)), approval=Approval(by, CONFIRMED_AT))
+    text = text_of(out.data)
+    assert report.STAMP_CONFIRMED in text
+    told = f"reading confirmed by {by} on 2026-11-22 23:20:05 UTC."
+    assert text.replace(" ", "").count(told.replace(" ", "")) == 2  # in the head, and below where it comes from
+    assert "Not recorded by a device" in text
+    for word in ("must confirm", "reliminary", "PRELIMINARY"):
+        assert word not in text
+    assert pypdfium2.PdfDocument(out.data).get_metadata_dict()["Title"] == report.TITLE_CONFIRMED
+    assert emitted(make.three_by_four(findings=(APPROVED,)), approval=Approval(by, CONFIRMED_AT)) == out
 
 
 @pytest.mark.parametrize("name", ["Müller^Jürgen", "Παπαδόπουλος^Ιωάννης", "Достоевский^Фёдор", "Nguyễn^Thị Hương"])

@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pypdfium2 import PdfDocument
 
 from gateway.config import Config
 from gateway.identify import identified
@@ -107,6 +108,24 @@ def test_an_approved_page_goes_out_as_it_was_read_and_is_not_digitized_again(con
     for kind in KINDS:
         assert b"let it go out" in sent(store, job_id, kind)
         assert b"rita" not in sent(store, job_id, kind)
+
+
+def test_the_report_of_an_approved_page_names_who_approved_it(config: Config, store: Store) -> None:
+    with_pdf = config.destination[0].model_copy(update={"documents": ["pdf"]})
+    eye, job_id = Eye(), take_in(store)
+    config = config.model_copy(update={"destination": (with_pdf,)})
+    work(config, store, eye, job_id)
+    store.reviews.approve(job_id, "rita")
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    at = store.reviews.of(job_id)[1].approved_at
+    assert at is not None
+    text = " ".join(PdfDocument(sent(store, job_id, "pdf"))[0].get_textpage().get_text_bounded().split())
+    assert f"reading confirmed by rita on {at:%Y-%m-%d %H:%M:%S} UTC" in text
+    assert "must confirm" not in text
+    by_itself = take_in(store, pages=2)
+    assert work(config, store, Eye(0.99), by_itself).state == State.DIGITIZED
+    first = store.object_path(store.deliveries(by_itself)[0].sha256).read_bytes()
+    assert "a person must confirm it" in PdfDocument(first)[0].get_textpage().get_text_bounded()
 
 
 def test_a_correction_reaches_the_digitizer_and_waits_for_an_approval_however_sure(

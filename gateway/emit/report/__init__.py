@@ -23,10 +23,13 @@ from gateway.emit.report.rows import Rows, arranged
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, QUIET, UNSURE, Sheet
 from gateway.errors import Refused
 from gateway.order import Order
+from gateway.review import Approval
 from pipeline.recording import Recording, Severity
 
 TITLE = "12-lead ECG digitized from paper, preliminary"
+TITLE_CONFIRMED = "12-lead ECG digitized from paper, reading confirmed by a person"
 STAMP = "PRELIMINARY, DIGITIZED FROM PAPER"
+STAMP_CONFIRMED = "DIGITIZED FROM PAPER"
 
 _LEFT, _RIGHT, _TOP = traces.LEFT, traces.LEFT + traces.WIDTH, 5.0
 _THUMBNAIL_MM = (44.0, 30.0)
@@ -45,11 +48,13 @@ def emit(
     received_at: datetime,
     measurements: Sequence[Measurement] = (),
     thumbnail_png: bytes = b"",
+    approval: Approval | None = None,
 ) -> Emitted:
     """Write one page's report.
 
     source_sha256, page: of the document received, counted from 1. received_at: when, from the job; the file's own date.
-    thumbnail_png: the page as a small picture; b"" leaves its place empty.
+    thumbnail_png: the page as a small picture; b"" leaves its place empty. approval: who confirmed this very reading;
+    without one the sheet warns that a person must.
 
     Raises:
         Held: bad_acquisition_date.
@@ -60,8 +65,8 @@ def emit(
         raise Refused("nothing_printed", "the recording holds no sample of any lead")
     made_at = received_at if received_at.tzinfo is None else received_at.astimezone(UTC)
     of = f"Page {page} of the document with SHA-256 {source_sha256}."
-    sheet = Sheet(TITLE, f"{MODEL} {recording.made_by.version}", of, f"{made_at:%Y%m%d%H%M%S}")
-    _head(sheet, recording, order, acquired, measurements)
+    sheet = Sheet(title(recording), f"{MODEL} {recording.made_by.version}", of, f"{made_at:%Y%m%d%H%M%S}")
+    _head(sheet, recording, order, acquired, measurements, approval)
     if thumbnail_png:
         wide, _ = sheet.picture(thumbnail_png, _RIGHT - _THUMBNAIL_MM[0], _TOP, *_THUMBNAIL_MM)
         sheet.text(_RIGHT - wide, _TOP + _THUMBNAIL_MM[1] + 2.2, f"The source, page {page}", 5.5, QUIET)
@@ -69,7 +74,8 @@ def emit(
     drawn = traces.draw(sheet, rows)
     _legend(sheet, rows, drawn)
     received = f"Received {made_at:%Y-%m-%d %H:%M:%S}{' UTC' if received_at.tzinfo else ''}."
-    _foot(sheet, recording, [*words.provenance(recording, order), of, received])
+    confirmed = [f"{_confirmed(approval)}."] if approval else []
+    _foot(sheet, recording, [*words.provenance(recording, order), *confirmed, of, received])
     data = sheet.finished()
     return Emitted(str(derived_uuid("report", data)), data)
 
@@ -80,16 +86,29 @@ def _head(
     order: Order,
     acquired: moment.Moment | None,
     measurements: Sequence[Measurement],
+    approval: Approval | None,
 ) -> None:
     """Three columns: whose, when and for whom, what was measured and how far to trust it."""
     sheet.text(_LEFT, _TOP + 4.2, "12-lead ECG", 13, INK, BOLD)
-    sheet.text(_LEFT + 38, _TOP + 4.2, STAMP, 9.5, BRIDGED, BOLD)
-    after = _LEFT + 41 + width_mm(STAMP, 9.5, BOLD)
-    sheet.text(after, _TOP + 4.2, "Not recorded by a device: a person must confirm it.", 8, BRIDGED)
+    stamp, colour = (STAMP_CONFIRMED, INK) if approval else (STAMP, BRIDGED)
+    must = _confirmed(approval) if approval else "a person must confirm it"
+    sheet.text(_LEFT + 38, _TOP + 4.2, stamp, 9.5, colour, BOLD)
+    after = _LEFT + 41 + width_mm(stamp, 9.5, BOLD)
+    wide = _RIGHT - _THUMBNAIL_MM[0] - 2 - after
+    sheet.paragraphs(after, _TOP + 0.9, wide, 5.5, [f"Not recorded by a device: {must}."], (8, 7, 6, 5, 4), colour)
     y = sheet.paragraphs(_LEFT, _TOP + 7, 84, 11, [identification.name(order)], (12, 11, 10, 9, 8, 7, 6, 5), font=BOLD)
     sheet.paragraphs(_LEFT, y + 0.5, 84, _TOP + 33 - y, identification.patient(order, acquired), (9, 8, 7, 6, 5, 4))
     sheet.paragraphs(_LEFT + 90, _TOP + 7, 74, 25, identification.occasion(order, acquired), (9, 8, 7, 6, 5, 4))
     sheet.paragraphs(_LEFT + 170, _TOP + 7, 62, 25, _judgement(recording, measurements), (9, 8, 7, 6, 5))
+
+
+def title(recording: Recording) -> str:
+    """What the document is called."""
+    return TITLE_CONFIRMED if words.confirmed(recording) else TITLE
+
+
+def _confirmed(approval: Approval) -> str:
+    return f"reading confirmed by {drawable(approval.by)} on {approval.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _judgement(recording: Recording, measurements: Sequence[Measurement]) -> list[str]:

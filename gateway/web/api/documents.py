@@ -73,6 +73,7 @@ def document(
             page=page,
             received_at=job.received_at,
             thumbnail_png=thumbnail,
+            approval=read.review.approval,
         )
         data = catalogue.document(kind, material).data
     # A PDF is looked at in the window; everything else is handed out as a file, and none is ever taken for a page.

@@ -65,7 +65,7 @@ def read_of(page: PageResult, review: PageReview) -> Read | None:
     sha256 = hashlib.sha256(page.recording_npz).hexdigest()
     identity = hashlib.sha256(f"{sha256}{page.summary}".encode()).hexdigest()
     if review.approved_sha256 != sha256:  # what was approved was another reading
-        review = replace(review, approved_sha256="", approved_by="")
+        review = replace(review, approved_sha256="", approved_by="", approved_at=None)
     recording, measurements = _recording(_Key(identity, page.recording_npz, page.summary))
     return Read(page, identity, recording, measurements, review)
 

@@ -57,6 +57,7 @@ def review_of(review: PageReview) -> models.PageReview:
         invalid_leads=list(review.invalid_leads),
         invalid_by=review.invalid_by,
         approved_by=review.approved_by,
+        approved_at=review.approved_at,
         left_out_by=review.left_out_by,
     )
 

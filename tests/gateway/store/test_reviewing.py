@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 
 from gateway.errors import NotFound, UnlawfulMove
 from gateway.job import Outcome, PageResult, State, Verdict
-from gateway.review import PageReview
+from gateway.review import Approval, PageReview
 from gateway.store import Event, Store
 from pipeline.recording import Given, Lead
 from tests.gateway.storing import claimed, digitized, document, on_its_way, receive, refused, settled
@@ -51,6 +53,20 @@ def test_an_approval_names_the_very_recording(store: Store) -> None:
     review = store.reviews.of(job_id)[1]
     assert (review.approved_sha256, review.approved_by) == (hashlib.sha256(b"npz of one page").hexdigest(), "rita")
     assert store.job(job_id).state == State.RECEIVED
+
+
+def test_an_approval_tells_by_whom_and_when_until_it_is_taken_back(store: Store) -> None:
+    job_id = settled(store, unsure())
+    assert store.reviews.of(job_id) == {}
+    store.reviews.approve(job_id, "carl")
+    store.settle(claimed(store), unsure(replace(UNSURE, recording_npz=b"npz of another reading")))
+    store.reviews.approve(job_id, "rita")
+    *_, last = (entry for entry in store.looking.job_audit(job_id) if entry.kind == Event.APPROVED)
+    approval = store.reviews.of(job_id)[1].approval
+    assert approval == Approval("rita", datetime.fromisoformat(last.at))
+    store.settle(claimed(store), unsure())
+    store.reviews.mark_invalid(job_id, 1, [Lead.I], "rita")
+    assert store.reviews.of(job_id)[1].approval is None
 
 
 def test_only_what_waits_for_an_approval_can_be_approved(store: Store) -> None:
