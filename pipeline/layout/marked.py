@@ -67,14 +67,20 @@ def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
         level = float(np.average(cluster[:, 1], weights=cluster[:, 2]))
         own = next((row for row in inked if abs(row.baseline_mm - level) <= SAME_ROW_MM), None)
         starts, ends = (_on(p, level) for p in (marks.starts, marks.ends))
+        if own is None and not len(starts) and any(_next_to(row, level) for row in inked):
+            continue  # the end of a trace that wandered off its row's level is no row beside it
         start = float(starts[starts[:, 1] > 0.3][:, 0].min(initial=own.start_mm if own else left))
         end = own.end_mm if own else right
         if len(ends):
             end = float(ends[np.argmax(ends[:, 1]), 0])
         rows.append(Row(level, start, max(end, start + 1.0), own.coverage if own else 0.0))
-    rows += [row for row in inked if all(abs(row.baseline_mm - r.baseline_mm) > 2 * SAME_ROW_MM for r in rows)]
+    rows += [row for row in inked if not any(_next_to(row, r.baseline_mm) for r in rows)]
     rows.sort(key=lambda row: row.baseline_mm)
     return Marked(tuple(_marked(row, marks) for row in rows), marks.x0_mm)
+
+
+def _next_to(row: Row, level_mm: float) -> bool:
+    return abs(row.baseline_mm - level_mm) <= 2 * SAME_ROW_MM
 
 
 def complete_rows(marks: Marks | None, inked: Sequence[Row]) -> tuple[Row, ...]:

@@ -17,6 +17,7 @@ BELONGS = 0.93  # correlation by which a long strip of unknown name is recognise
 RARELY_LONG = frozenset({Lead.AVR, Lead.AVL, Lead.AVF})  # hardly a device prints them so, and aVF resembles II
 RARE, RARE_MARGIN = 0.98, 0.05
 BELONGS_MARGIN = 0.02
+ALONE, ALONE_MARGIN, ALONE_RARE_MARGIN = 0.85, 0.12, 0.3  # or by this one, where no other lead comes near
 BELIES = 0.97  # likeness to another lead by which a name that was read is given up, where its own lead disagrees
 OVERLAP_MIN_S = 1.0
 SIZE = 0.5  # power of the ratio of sizes: two readings of one lead differ by a tenth, where ink is thick
@@ -51,7 +52,8 @@ def check_twice(strips: Sequence[Strip], rate_hz: int) -> tuple[TwiceCheck, ...]
 
 def recognise(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
     """Which lead a long strip shows, by the short strips printed above it; None where that is not clear."""
-    return _clearest(_alike(long, strips, rate_hz), BELONGS)
+    found = _alike(long, strips, rate_hz)
+    return _clearest(found, BELONGS) or _alone(found)
 
 
 def belies(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
@@ -85,6 +87,15 @@ def _clearest(found: Mapping[Lead, float], least: float) -> Lead | None:
     if best in RARELY_LONG and (found[best] < RARE or margin < RARE_MARGIN):
         return _clearest({lead: alike for lead, alike in found.items() if lead not in RARELY_LONG}, least)
     return best if margin >= BELONGS_MARGIN else None
+
+
+def _alone(found: Mapping[Lead, float]) -> Lead | None:
+    """The only lead that is alike: machines that still settle draw the two readings of one lead apart."""
+    if len(found) < 2:
+        return None
+    best, next_best = sorted(found, key=lambda lead: -found[lead])[:2]
+    margin = ALONE_RARE_MARGIN if best in RARELY_LONG else ALONE_MARGIN
+    return best if found[best] >= ALONE and found[best] - found[next_best] >= margin else None
 
 
 def renamed(strip: Strip, lead: Lead) -> Strip:

@@ -59,6 +59,8 @@ class Options:
     seed: int = 1
     resume: bool = False
     network: RowOptions = field(default_factory=RowOptions)
+    patches: int | None = None  # an end by patches instead of minutes: runs to be compared see equally many
+    sigmoid: bool = False  # the ablation in which every height is asked for by itself
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +96,7 @@ def loss_of(logits: Tensor, batch: Batch) -> Tensor:
     gaussian = torch.exp(-0.5 * away**2)
     gaussian = gaussian / gaussian.sum(dim=1, keepdim=True).clamp_min(1e-6)
     ce = -(gaussian * log_p[:, :-1]).sum(dim=1)
-    slope = F.pad((target[:, 1:] - target[:, :-1]).abs(), (1, 0))
-    weight = (1 + STEEP_WEIGHT * slope.clamp_max(STEEPEST)) * ink
+    weight = _weight(target, ink)
     p = log_p[:, :-1].exp()
     expected = (p * torch.arange(bins, device=logits.device)[None, :, None]).sum(dim=1) / p.sum(dim=1).clamp_min(1e-4)
     huber = F.huber_loss(expected, target, reduction="none", delta=1.0)
@@ -105,15 +106,36 @@ def loss_of(logits: Tensor, batch: Batch) -> Tensor:
     return inked + NULL_WEIGHT * null * (share > 0)
 
 
+def sigmoid_loss_of(logits: Tensor, batch: Batch) -> Tensor:
+    """The ablation: every bin by itself near the truth or not, as a segmentation has it, and "no ink" likewise."""
+    bins = logits.shape[1] - 1
+    ink = torch.isfinite(batch.target) & batch.counted
+    target = torch.nan_to_num(batch.target)
+    away = torch.arange(bins, device=logits.device)[None, :, None] - target[:, None, :]
+    near = torch.exp(-0.5 * away**2) * ink[:, None]
+    ce = F.binary_cross_entropy_with_logits(logits[:, :-1], near, reduction="none").sum(dim=1)
+    weight = _weight(target, ink) + NULL_WEIGHT * (batch.counted & ~ink)
+    null = F.binary_cross_entropy_with_logits(logits[:, -1], (~ink).to(logits.dtype), reduction="none")
+    drawn = (weight * ce).sum() / weight.sum().clamp_min(1)
+    return drawn + NULL_WEIGHT * (null * batch.counted).sum() / batch.counted.sum().clamp_min(1)
+
+
+def _weight(target: Tensor, ink: Tensor) -> Tensor:
+    """Of the columns: more where the trace is steep."""
+    slope = F.pad((target[:, 1:] - target[:, :-1]).abs(), (1, 0))
+    return (1 + STEEP_WEIGHT * slope.clamp_max(STEEPEST)) * ink
+
+
 @torch.inference_mode()
-def validate(network: nn.Module, batches: list[Batch]) -> Scores:
+def validate(network: nn.Module, batches: list[Batch], sigmoid: bool = False) -> Scores:
     """On held-out patches: loss, median |error| in mm, dB of all columns pooled, share of wrong presence."""
     network.eval()
+    loss = sigmoid_loss_of if sigmoid else loss_of
     losses, errors, signal, noise, wrong, counted = [], [], 0.0, 0.0, 0, 0
     for batch in batches:
         logits = network(batch.pixels, batch.hints).float()
-        losses.append(float(loss_of(logits, batch)))
-        p = torch.softmax(logits, dim=1)
+        losses.append(float(loss(logits, batch)))
+        p = torch.sigmoid(logits) if sigmoid else torch.softmax(logits, dim=1)
         ink = torch.isfinite(batch.target)
         peak = p[:, :-1].argmax(dim=1, keepdim=True)
         near = (torch.arange(p.shape[1] - 1, device=p.device)[None, :, None] - peak).abs() <= 4
@@ -188,13 +210,13 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.patches, self.steps = state["patches"], state["steps"]
 
-    def step(self, batch: Batch) -> float:
+    def step(self, batch: Batch, sigmoid: bool = False) -> float:
         """One optimizer step in bfloat16 (twice as fast as float32 on a CPU with AVX-512 bf16, and on a GPU)."""
         self.network.train()
         pixels = batch.pixels.contiguous(memory_format=torch.channels_last)
         with torch.autocast(batch.pixels.device.type, torch.bfloat16):
             logits = self.network(pixels, batch.hints)
-        loss = loss_of(logits.float(), batch)
+        loss = (sigmoid_loss_of if sigmoid else loss_of)(logits.float(), batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
@@ -247,8 +269,11 @@ def work(rank: int, options: Options) -> None:
     rng = np.random.default_rng([options.seed, rank, trainer.patches])
     valid = held_out(options, device) if rank == 0 else []
     began, saved, losses, first_step = time.monotonic(), time.monotonic(), [], trainer.steps
+    first_patch = trainer.patches
     for batch in batches(Pool(options.pool), rng, options.batch, device):
-        spent = torch.tensor((time.monotonic() - began) / 60 / options.minutes)
+        minutes = (time.monotonic() - began) / 60
+        seen = trainer.patches - first_patch
+        spent = torch.tensor(minutes / options.minutes if options.patches is None else seen / options.patches)
         if trainer.steps % AVERAGE_EVERY == 0 and options.workers > 1:
             trainer.meet(options.workers)
             torch.distributed.broadcast(spent, 0)  # all stop at the same step
@@ -257,13 +282,13 @@ def work(rank: int, options: Options) -> None:
             stop = options.workers == 1 and float(spent) >= 1
         for group in trainer.optimizer.param_groups:
             group["lr"] = rate_now(options, trainer.steps - first_step, float(spent))
-        losses.append(trainer.step(batch))
+        losses.append(trainer.step(batch, options.sigmoid))
         trainer.patches += options.batch * options.workers
         if rank == 0 and (stop or time.monotonic() - saved > CHECKPOINT_EVERY_S):
             saved = time.monotonic()
             trainer.save(checkpoint, options.network)
-            minutes = (time.monotonic() - began) / 60
-            log(options.run, minutes, trainer, float(np.mean(losses)), validate(trainer.average, valid))
+            scores = validate(trainer.average, valid, options.sigmoid)
+            log(options.run, minutes, trainer, float(np.mean(losses)), scores)
             losses.clear()
         if stop:
             break
@@ -315,6 +340,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--no-coordinates", action="store_true", help="the ablation without CoordConv")
+    parser.add_argument("--sigmoid", action="store_true", help="the ablation without a softmax over the heights")
+    parser.add_argument("--patches", type=int, help="stop after so many instead of after the minutes")
     given = parser.parse_args()
     network = RowOptions(coordinates=not given.no_coordinates)
     options = Options(
@@ -328,6 +355,8 @@ def main() -> None:
         seed=given.seed,
         resume=given.resume,
         network=network,
+        patches=given.patches,
+        sigmoid=given.sigmoid,
     )
     options.run.mkdir(parents=True, exist_ok=True)
     (options.run / "meeting").unlink(missing_ok=True)
