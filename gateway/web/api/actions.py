@@ -77,8 +77,13 @@ def give_up(who: Reviewer, store: TheStore, job_id: JobId, body: models.RejectBo
 
 @router.post("/{job_id}/approve")
 def approve(who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.ApproveBody) -> models.Done:
-    """Lets what was read go on to the rules, if it is what was seen. By config, who changed it may not approve it."""
-    store.reviews.approve(job_id, who.name, body.comment, body.leave_out, config.web.four_eyes, body.seen)
+    """Lets what was read go on to the rules, if it is what was seen: of a document of several pages, all of them.
+
+    Whoever approves must have been given the waveform of every page that goes out, as it is read now. By config, who
+    changed it may not approve it.
+    """
+    four_eyes = config.web.four_eyes
+    store.reviews.approve(job_id, who.name, body.comment, body.leave_out, four_eyes, body.seen, opened=True)
     return _done(store, job_id)
 
 

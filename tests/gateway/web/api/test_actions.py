@@ -10,11 +10,18 @@ from gateway.job import State
 from gateway.order import Order
 from gateway.role import Role
 from tests.gateway.web.api.world import World
+from tests.recordings import six_by_two
 
 
 def seen(world: World, job_id: str) -> str:
     """What a reviewer saw, as an approval says it."""
     return str(world.get(f"/jobs/{job_id}")["stands"])
+
+
+def opens(world: World, job_id: str, name: str = "", page: int = 1) -> None:
+    """A reviewer is shown what was read on a page."""
+    answer = world.who(Role.REVIEWER, name).get(f"/api/v1/jobs/{job_id}/pages/{page}/waveform")
+    assert answer.status_code == 200
 
 
 def test_a_held_page_is_corrected_marked_approved_and_goes_out(world: World) -> None:
@@ -33,6 +40,7 @@ def test_a_held_page_is_corrected_marked_approved_and_goes_out(world: World) -> 
     assert strips["V6"]["invalid"]
     assert set(strips["V6"]["millivolts"]) == {None}
     assert not strips["V5"]["invalid"]
+    opens(world, job_id)
     assert world.post(f"/jobs/{job_id}/approve", {"comment": "yes", "seen": seen(world, job_id)})["state"] == "received"
     world.work()
     job = world.get(f"/jobs/{job_id}", Role.REVIEWER)
@@ -54,6 +62,7 @@ def test_with_four_eyes_who_corrected_a_page_is_not_offered_its_approval(make_wo
     assert "approve" in world.who(Role.REVIEWER, "rita").get(path).json()["allowed_actions"]
     said = {"seen": seen(world, job_id)}
     assert "four eyes" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="carl")["why"]
+    opens(world, job_id, "rita")
     world.post(f"/jobs/{job_id}/approve", said, name="rita")
 
 
@@ -65,7 +74,37 @@ def test_what_was_changed_since_it_was_seen_is_not_approved(world: World) -> Non
     assert "changed" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
     assert world.get(f"/jobs/{job_id}")["state"] == "held"
     world.post(f"/jobs/{job_id}/approve", {}, expect=422, name="rita")
+    opens(world, job_id, "rita")
     world.post(f"/jobs/{job_id}/approve", {"seen": seen(world, job_id)}, name="rita")
+
+
+def test_an_approval_is_of_every_page_and_each_was_opened_by_who_gives_it(world: World) -> None:
+    job_id = world.job(0.5, pages=3)
+    said = {"seen": seen(world, job_id)}
+    opens(world, job_id, "rita", 1)
+    opens(world, job_id, "carl", 2)
+    opens(world, job_id, "carl", 3)
+    why = world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
+    assert "lets 3 pages out" in why
+    assert "pages 2, 3 as now read" in why
+    assert world.get(f"/jobs/{job_id}")["page_list"][0]["review"]["approved_by"] == ""
+    opens(world, job_id, "rita", 3)
+    assert "and page 2 as" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
+    opens(world, job_id, "rita", 2)
+    world.post(f"/jobs/{job_id}/approve", said, name="rita")
+    approved = [entry for entry in world.store.looking.job_audit(job_id) if entry.kind == "approved"]
+    assert [entry.detail["pages"] for entry in approved] == ["1 2 3"]
+
+
+def test_a_page_that_was_read_anew_is_opened_anew_even_within_a_minute(world: World) -> None:
+    job_id = world.job(0.5)
+    opens(world, job_id, "rita")
+    world.post(f"/jobs/{job_id}/correct", {"speed_mm_s": 50}, name="carl")
+    world.work(of=six_by_two())
+    said = {"seen": seen(world, job_id)}
+    assert "opened" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
+    opens(world, job_id, "rita")
+    world.post(f"/jobs/{job_id}/approve", said, name="rita")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +143,7 @@ def test_with_four_eyes_who_said_whose_page_it_is_is_not_offered_its_approval(
     assert "approve" not in world.who(Role.REVIEWER, "carl").get(path).json()["allowed_actions"]
     said = {"seen": seen(world, job_id)}
     assert "four eyes" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="carl")["why"]
+    opens(world, job_id, "rita")
     world.post(f"/jobs/{job_id}/approve", said, name="rita")
     world.work(0.97)
     assert world.get(f"/jobs/{job_id}")["state"] == "digitized"
@@ -113,6 +153,7 @@ def test_with_four_eyes_who_said_whose_page_it_is_is_not_offered_its_approval(
 def test_with_four_eyes_an_approval_is_of_the_patient_it_was_given_for(make_world: Callable[..., World]) -> None:
     world = make_world(web={"four_eyes": True})
     job_id = world.job(0.5, whose=Order(acquired_at="20240131"))
+    opens(world, job_id, "rita")
     world.post(f"/jobs/{job_id}/approve", {"seen": seen(world, job_id)}, name="rita")
     world.work()
     assert world.get(f"/jobs/{job_id}")["code"] == "no_patient_id"
