@@ -30,6 +30,7 @@ LONGEST_ROW_S = 11.0  # ten seconds is what a page shows at most, and a little f
 NEAR_SPEED = 0.13  # of a nominal width: some machines print pulses of 3.2 mm at 25 mm/s, which must fit no speed
 NEAR_GAIN = 0.16  # of a nominal height: gains are a factor 2 apart, a foot is lost in the trace's first beat
 ENOUGH = 0.9  # summed scores of pulses that agree: one clear pulse, or two doubtful ones
+SQUARE_ENOUGH = 0.5  # of a single pulse, where the column of the others says that it is one
 UNUSUAL = 1.5  # the same for a gain that one page in ten has or fewer
 WIDTHS_MM = (1.25, 2.5, 3.2, 5.0, 10.0)  # of 0.1 and 0.2 s at the three speeds, and of one maker's narrow pulses
 IN_LINE_MM = 0.6  # of the edges of pulses of one column of rows; what a camera bends between neighbouring rows
@@ -190,7 +191,7 @@ def _one_of_half(by_gain: Mapping[float, tuple[Pulse, ...]], best: float) -> tup
     top = min(p.baseline_mm for p in others)
     for pulse in by_gain.get(best / 2, ()):
         in_line = max(abs(pulse.x0_mm - left), abs(pulse.x1_mm - right)) < IN_LINE_MM
-        if in_line and pulse.score >= ENOUGH and pulse.baseline_mm > top:
+        if in_line and pulse.score >= SQUARE_ENOUGH and pulse.baseline_mm > top:
             return best / 2, (pulse,)
     return None
 

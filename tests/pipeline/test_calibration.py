@@ -11,7 +11,7 @@ from pipeline.calibration import Calibration, calibrate
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import PaperMap
-from pipeline.recording import Float32, Known, Source
+from pipeline.recording import Float32, Known, Lead, Scale, Source
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.spec import Camera, GridStyle, Paper, Place, Print, Wear
@@ -103,6 +103,13 @@ def test_finds_the_half_gain_of_chest_rows(signals: Float32) -> None:
     assert found.chest_gain_mm_mv is not None
     assert found.chest_gain_mm_mv.value == 5.0
     assert FindingCode.HALF_GAIN_CHEST in [f.code for f in found.findings]
+
+
+def test_one_rhythm_strip_of_a_chest_lead_tells_the_gain_of_all(signals: Float32) -> None:
+    printed = Print(layout="3x4+3", row_mm=22.0, rhythms=(Lead.V1, Lead.II, Lead.III), chest_gain_mm_mv=5.0)
+    found = calibrated(drawn(signals, printed))
+    assert found.gain_mm_mv.value == 10.0
+    assert found.chest_gain_mm_mv == Scale(5.0, Known.PULSE)
 
 
 def test_tells_that_grid_and_resolution_disagree(signals: Float32) -> None:

@@ -194,3 +194,15 @@ def test_rows_tell_how_far_a_map_is_turned_and_the_map_turned_back_has_them_leve
 def test_too_few_points_tell_no_tilt(clean: Rendered) -> None:
     marks = marks_of(clean.truth)
     assert tilt_deg(replace(marks, starts=marks.starts[:2], ends=marks.ends[:0])) == 0.0
+
+
+def test_the_end_of_a_trace_that_wandered_off_makes_no_row_beside_its_own(clean: Rendered) -> None:
+    truth = clean.truth
+    marks = marks_of(truth, missed=0.0, off_mm=0.0, false=0)
+    inked = find_rows(lay_flat(clean.page.image, truth.paper))
+    last = max(row.baseline_mm for row in inked)
+    starts = marks.starts[np.abs(marks.starts[:, 1] - last) > 5.0]  # a drifting lead's start was not recognised
+    ends = marks.ends.copy()
+    ends[np.abs(ends[:, 1] - last) < 2.0, 1] -= 4.0
+    rows = complete_rows(replace(marks, starts=starts, ends=ends), inked)
+    assert [row.baseline_mm for row in rows] == pytest.approx([row.baseline_mm for row in inked], abs=1.0)

@@ -69,3 +69,18 @@ def test_a_name_whose_own_short_strip_was_not_read_is_kept() -> None:
     strips = page(Lead.V1)
     others = [s for s in strips[:-1] if s.lead is not Lead.II]
     assert belies(renamed(strips[-1], Lead.II), others, RATE_HZ) is None
+
+
+def test_a_lead_drawn_apart_by_a_settling_machine_is_still_recognised_where_no_other_comes_near() -> None:
+    strips = page(Lead.V1)
+    seconds = np.arange(strips[-1].samples) / RATE_HZ
+    settling = (0.9 * np.exp(-seconds / 0.25)).astype(np.float32)
+    assert recognise(replace(strips[-1], millivolts=strips[-1].millivolts + settling), strips[:-1], RATE_HZ) is Lead.V1
+
+
+def test_two_leads_that_are_both_alike_are_not_told_apart() -> None:
+    strips = page(Lead.V3)
+    twin = renamed(next(s for s in strips[:-1] if s.lead is Lead.V3), Lead.V4)
+    others = [s for s in strips[:-1] if s.lead is not Lead.V4]
+    assert recognise(renamed(strips[-1], Lead.AVF), others, RATE_HZ) is Lead.V3
+    assert recognise(renamed(strips[-1], Lead.AVF), [*others, twin], RATE_HZ) is None
