@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import AbstractContextManager, closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from gateway import jobs_table
 from gateway.cli_users import app as users_app
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, NotFound
@@ -148,8 +151,10 @@ def jobs_list(
     config: ConfigOption = DEFAULT_CONFIG,
     state: Annotated[str, typer.Option(help="Only this state: received, digitized, delivered, held, refused.")] = "",
     limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 50,
+    wide: Annotated[bool, typer.Option("--wide", help="Everything, however long the lines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object per line.")] = False,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first: a line each, as wide as the terminal. Ids are short; every command takes them so."""
     from gateway.job import State
 
     try:
@@ -158,17 +163,20 @@ def jobs_list(
         raise _bad_usage(f"no such state: {state}; one of {', '.join(State)}") from error
     with _open_store(load(config)) as store:
         jobs = store.jobs(wanted, limit, 0)
-    table = _table("job", "state", "door", "sender", "received", "why")
-    for job in jobs:
-        when = job.received_at.isoformat(sep=" ", timespec="seconds")
-        table.add_row(*_cells(job.job_id, job.state, job.arrival.door, job.arrival.sender, when, job.code))
-    out.print(table)
+    if as_json:
+        for job in jobs:
+            _say(json.dumps(asdict(job), default=str, ensure_ascii=False))
+    elif wide:
+        Console(emoji=False, width=jobs_table.WIDE).print(jobs_table.wide(jobs))
+    else:
+        out.print(jobs_table.short(jobs, out.width))
 
 
 @jobs_app.command("show")
 def jobs_show(job_id: str, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Show one job: its pages, its deliveries and the reasons."""
     with _open_store(load(config)) as store:
+        job_id = _whole(store, job_id)
         job = store.job(job_id)
         pages, deliveries = store.pages(job_id), store.deliveries(job_id)
     _say(f"{job.job_id}  {job.state}  {job.code}  {job.why}")
@@ -185,6 +193,7 @@ def jobs_show(job_id: str, config: ConfigOption = DEFAULT_CONFIG) -> None:
 def jobs_retry(job_id: str, config: ConfigOption = DEFAULT_CONFIG, actor: ActorOption = "") -> None:
     """Digitize a held or refused job again."""
     with _open_store(load(config)) as store:
+        job_id = _whole(store, job_id)
         store.retry(job_id, _named(actor))
     _say(f"{job_id} waits for a worker again")
 
@@ -198,6 +207,7 @@ def jobs_resend(
 ) -> None:
     """Send a job's documents again, the same bytes under the same names."""
     with _open_store(load(config)) as store:
+        job_id = _whole(store, job_id)
         store.resend(job_id, _named(actor), destination or None)
     _say(f"{job_id} is queued again")
 
@@ -237,6 +247,7 @@ def jobs_identify(
     }
     settings = load(config)
     with _open_store(settings) as store:
+        job_id = _whole(store, job_id)
         before = store.order(job_id)
         try:
             order = identified(before, changes)
@@ -332,6 +343,17 @@ def _open_store(config: Config) -> AbstractContextManager[Store]:
     from gateway.store import Store
 
     return closing(Store.open(config.data))
+
+
+def _whole(store: Store, beginning: str) -> str:
+    """The id of the one job that begins so; what none begins with is left to be told of. Exit 2 where several do."""
+    from gateway.store import JobQuery
+
+    found = store.worklist.matching(JobQuery(words=beginning), jobs_table.ALIKE_MAX)
+    ids = [job_id for job_id in found if job_id.startswith(beginning.lower())]
+    if len(ids) > 1:
+        raise _bad_usage(f"{len(ids)} jobs begin with {beginning}: {', '.join(ids[:3])}; give more of the id")
+    return ids[0] if ids else beginning
 
 
 def _named(actor: str) -> str:

@@ -17,6 +17,7 @@ from gateway.batch import FORMATS, parse_formats
 from gateway.config import Config, load
 from gateway.describe import describe
 from gateway.job import Outcome, PageResult, State, Verdict
+from gateway.jobs_table import SHORT_ID
 from gateway.order import Patient
 from gateway.store import Store
 from pipeline.recording import TWELVE
@@ -135,8 +136,13 @@ def test_shows_texts_of_others_as_they_are_and_cuts_none(tmp_path: Path) -> None
             claimed(store), Outcome(State.HELD, "no_patient_id", why, (PageResult(1, Verdict.HELD, "c", why),))
         )
         second = receive(store, b"another", arrival(sender="[red]SIXTEEN]")).job_id
-    listed = run.invoke(cli.app, ["jobs", "list", "--config", str(path)], env={"COLUMNS": "80"})
+    words = ["jobs", "list", "--config", str(path)]
+    listed = run.invoke(cli.app, [*words, "--wide"], env={"COLUMNS": "80"})
     assert listed.exit_code == 0, listed.output
+    assert why in listed.stdout
+    told = [json.loads(line) for line in run.invoke(cli.app, [*words, "--json"]).stdout.splitlines()]
+    assert [(each["job_id"], each["why"]) for each in told] == [(second, ""), (first, why)]
+    assert told[1]["arrival"]["sender"] == "[/x]"
     assert first in listed.stdout
     assert second in listed.stdout
     assert "[/x]" in listed.stdout
@@ -148,6 +154,33 @@ def test_shows_texts_of_others_as_they_are_and_cuts_none(tmp_path: Path) -> None
     assert "from dicom [/x]" in shown.stdout
     verified = run.invoke(cli.app, ["audit", "verify", "--config", str(path)])
     assert re.search(r"verified: \d+ audit rows, 2 jobs, 1 of them unfinished", verified.stdout)
+
+
+def test_a_list_of_jobs_fits_eighty_columns_and_its_short_ids_are_taken(tmp_path: Path) -> None:
+    path, config = _configured(tmp_path)
+    with closing(Store.open(config.data)) as store:
+        ids = [
+            settled(store, Outcome(State.HELD, "bad_acquisition_date", "no date"), b"page %d" % number)
+            for number in range(3)
+        ]
+        ids += [receive(store, b"another", arrival(sender="A_VERY_LONG_NAME_OF_A_SCANNER_IN_WARD_SEVEN")).job_id]
+    words = ["--config", str(path)]
+    answer = run.invoke(cli.app, ["jobs", "list", *words], env={"COLUMNS": "80"})
+    lines = answer.stdout.splitlines()
+    rows = [line for line in lines if line[:SHORT_ID] in {job_id[:SHORT_ID] for job_id in ids}]
+    assert [row[:SHORT_ID] for row in rows] == [job_id[:SHORT_ID] for job_id in reversed(ids)]
+    assert max(map(len, lines)) <= 80
+    assert "…" in rows[0]
+    assert rows[0].split()[1] == "received"
+    assert all("bad_acquisition_date" in row and " held " in row for row in rows[1:])
+    assert re.search(r" \d{4}-\d\d-\d\d \d\d:\d\d ", rows[0])
+    beginning = ids[0][:SHORT_ID]
+    assert ids[0] in run.invoke(cli.app, ["jobs", "show", beginning, *words]).stdout
+    again = run.invoke(cli.app, ["jobs", "retry", beginning, "--actor", "me", *words])
+    assert (again.exit_code, again.stdout) == (0, f"{ids[0]} waits for a worker again\n")
+    several = run.invoke(cli.app, ["jobs", "show", "", *words])
+    assert several.exit_code == 2
+    assert "give more of the id" in several.stderr
 
 
 def test_an_error_is_told_as_it_is(
