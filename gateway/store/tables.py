@@ -125,6 +125,7 @@ jobs = Table(
     CheckConstraint(one_of("state", State), name="state"),
     Index(None, "state", "number"),
     Index(None, "door", "number"),
+    Index(None, "door", "sender", "number"),
     Index(None, "sender", "number"),
     Index(None, "patient_id", "number"),
     Index(None, "confidence", "number"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, and_, cast, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, Text, and_, cast, or_, select
 
 from gateway.job import Door, State
 from gateway.store.rows import clean
@@ -51,15 +51,18 @@ class Condition:
 
 def conditions(connection: Connection, query: JobQuery) -> Iterator[Condition]:
     """Every condition of a query."""
+    door, sender = query.door, clean(query.sender)
+    if door and sender:
+        yield _equal({jobs.c.door: door, jobs.c.sender: sender})  # which may well be nobody, though many meet each
+        door, sender = None, ""
     for column, value in (
         (jobs.c.state, query.state),
-        (jobs.c.door, query.door),
-        (jobs.c.sender, clean(query.sender)),
+        (jobs.c.door, door),
+        (jobs.c.sender, sender),
         (jobs.c.patient_id, clean(query.patient)),
     ):
         if value:
-            equal = column == value
-            yield Condition(column.concat("") == value, select(jobs.c.number).where(equal), equal)
+            yield _equal({column: value})
     if query.confidence_max is not None:
         low = jobs.c.confidence <= query.confidence_max
         # with + 0 no index fits: a walk in the order of numbers must not become a sort of everything unsure
@@ -67,6 +70,13 @@ def conditions(connection: Connection, query: JobQuery) -> Iterator[Condition]:
     yield from _received(connection, query)
     for word in words_of(clean(query.words))[:WORDS_MAX]:
         yield _word(word)
+
+
+def _equal(values: Mapping[Column[Any], str]) -> Condition:
+    """Jobs whose columns hold these values: one column, or as many as an index has together before the number."""
+    equal = and_(*(column == value for column, value in values.items()))
+    test = and_(*(column.concat("") == value for column, value in values.items()))
+    return Condition(test, select(jobs.c.number).where(equal), equal)
 
 
 def _received(connection: Connection, query: JobQuery) -> Iterator[Condition]:
