@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from gateway.config import Config
 from gateway.emit.forms import FORMS
 from gateway.job import DocumentKind
 from gateway.order import Order
 from gateway.review import reviewed
-from gateway.store import DeliveryRow, DeliveryState
+from gateway.store import DeliveryRow, DeliveryState, Store
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer, gives
 from gateway.web.api.looks import looks
 from gateway.web.api.pictures import unpacked_page
+from gateway.web.api.places import in_a_place
 from gateway.web.api.reading import read_page
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/documents", tags=["documents"])
@@ -45,7 +48,7 @@ def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentLis
 
 
 @router.get("/{kind}", response_class=Response, responses=A_FILE)
-def document(
+async def document(
     who: Viewer,
     store: TheStore,
     config: TheConfig,
@@ -54,32 +57,40 @@ def document(
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
     """One document as a file. 422 says what it would have to know and does not, or why it cannot hold the page."""
-    from gateway.emit import catalogue  # every emitter with its library: seconds, for who has a document made
-    from gateway.emit.thumbnail import thumbnail_png
 
-    looks.write_down(store, who.name, job_id, f"page {page} {kind}")
-    sent = _of(store.deliveries(job_id), kind, page)
-    if sent:
-        data = store.object_path(sent[-1].sha256).read_bytes()
-    else:
-        read = read_page(store, job_id, page)
-        job = store.job(job_id)
-        thumbnail = thumbnail_png(unpacked_page(config, store, job_id, page)) if kind in WITH_THUMBNAIL else b""
-        material = catalogue.Material(
-            recording=reviewed(read.recording, read.review),
-            order=store.order(job_id) or Order(),
-            job_id=job_id,
-            source_sha256=job.sha256,
-            page=page,
-            received_at=job.received_at,
-            thumbnail_png=thumbnail,
-            approval=read.review.approval,
-        )
-        data = catalogue.document(kind, material).data
+    def sent() -> bytes | None:
+        looks.write_down(store, who.name, job_id, f"page {page} {kind}")
+        rows = _of(store.deliveries(job_id), kind, page)
+        return store.object_path(rows[-1].sha256).read_bytes() if rows else None
+
+    data = await to_thread.run_sync(sent)
+    if data is None:
+        data = await in_a_place(lambda: _made(config, store, job_id, kind, page))
     # A PDF is looked at in the window; everything else is handed out as a file, and none is ever taken for a page.
     how = "inline" if kind is DocumentKind.PDF else "attachment"
     named = f'{how}; filename="{_file_name(job_id, page, kind)}"'
     return Response(data, media_type=FORMS[kind].media_type, headers={"Content-Disposition": named})
+
+
+def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: int) -> bytes:
+    """A document as it would be sent now. Raises NotFound, Refused, TryAgain."""
+    from gateway.emit import catalogue  # every emitter with its library: seconds, for who has a document made
+    from gateway.emit.thumbnail import thumbnail_png
+
+    read = read_page(store, job_id, page)
+    job = store.job(job_id)
+    thumbnail = thumbnail_png(unpacked_page(config, store, job_id, page)) if kind in WITH_THUMBNAIL else b""
+    material = catalogue.Material(
+        recording=reviewed(read.recording, read.review),
+        order=store.order(job_id) or Order(),
+        job_id=job_id,
+        source_sha256=job.sha256,
+        page=page,
+        received_at=job.received_at,
+        thumbnail_png=thumbnail,
+        approval=read.review.approval,
+    )
+    return catalogue.document(kind, material).data
 
 
 def _of(rows: tuple[DeliveryRow, ...], kind: DocumentKind, page: int) -> list[DeliveryRow]:

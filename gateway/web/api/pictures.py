@@ -8,13 +8,15 @@ from collections.abc import Callable
 from typing import Annotated
 
 import cv2
+from anyio import to_thread
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from gateway.config import Config
-from gateway.errors import NotFound
+from gateway.errors import NotFound, TryAgain
 from gateway.store import Store
 from gateway.unpack import unpack
+from gateway.web.api import places
 from gateway.web.api.asking import JobId, PageNumber, TheConfig, TheStore, Viewer, gives
 from gateway.web.api.looks import looks
 from gateway.web.api.reading import read_page
@@ -27,6 +29,8 @@ WIDTH_USUAL_PX = 1600
 PNG_LEVEL = 3  # of zlib: a page in a tenth of a second, a tenth larger than at the highest
 A_PICTURE = gives("image/png")
 
+_Asked = tuple[tuple[str, ...], Callable[[], bytes]]  # a picture's key, and how it is made
+
 
 class Pictures:
     """PNG files by what they show, the last used ones; one is made at a time, for a page may fill a gigabyte."""
@@ -34,28 +38,41 @@ class Pictures:
     def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
         self._most_bytes = most_bytes
         self._making = threading.Lock()
+        self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
         self._bytes = 0
 
+    def kept(self, key: tuple[str, ...]) -> bytes | None:
+        """The picture of this key where it is kept; never waits for one that is being made."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
     def get(self, key: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
-        """The picture of this key, made where it is not kept."""
-        with self._making:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-            made = make()
+        """The picture of this key, made where it is not kept. TryAgain where another one takes too long."""
+        if not self._making.acquire(timeout=places.WAIT_S):
+            raise TryAgain("pictures_busy", "Another page is being drawn right now; try again in a moment.")
+        try:
+            return self.kept(key) or self._keep(key, make())
+        finally:
+            self._making.release()
+
+    def _keep(self, key: tuple[str, ...], made: bytes) -> bytes:
+        with self._lock:
             self._kept[key] = made
             self._bytes += len(made)
             while self._bytes > self._most_bytes:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
-            return made
+        return made
 
 
 pictures = Pictures()
 
 
 @router.get("/image", response_class=Response, responses=A_PICTURE)
-def image(
+async def image(
     who: Viewer,
     store: TheStore,
     config: TheConfig,
@@ -64,32 +81,36 @@ def image(
     width: Annotated[int, Query(ge=16, le=8000)] = WIDTH_USUAL_PX,
 ) -> Response:
     """The page as it came, at most so many pixels wide, as a PNG of our own making."""
-    looks.write_down(store, who.name, job_id, f"page {number} image")
-    sha256 = store.job(job_id).sha256
 
-    def make() -> bytes:
-        return png(shrunk(unpacked_page(config, store, job_id, number).image, width))
+    def asked() -> _Asked:
+        looks.write_down(store, who.name, job_id, f"page {number} image")
+        key = ("image", store.job(job_id).sha256, str(number), str(width))
+        return key, lambda: png(shrunk(unpacked_page(config, store, job_id, number).image, width))
 
-    return _answer(pictures.get(("image", sha256, str(number), str(width)), make))
+    return await _answer(asked)
 
 
 @router.get("/rectified", response_class=Response, responses=A_PICTURE)
-def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId, number: PageNumber) -> Response:
+async def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId, number: PageNumber) -> Response:
     """The page laid flat, the traces drawn over the ink they were read from; 8 pixels to the millimetre."""
-    looks.write_down(store, who.name, job_id, f"page {number} rectified")
-    read = read_page(store, job_id, number)
-    if read.recording.placed is None:
-        raise NotFound(f"where the leads of page {number} lie is not known")
-    invalid = frozenset(read.review.invalid_leads)
 
-    def make() -> bytes:
-        from pipeline.rectified import draw_traces  # scipy's interpolation, for who has a page laid flat
+    def asked() -> _Asked:
+        looks.write_down(store, who.name, job_id, f"page {number} rectified")
+        read = read_page(store, job_id, number)
+        if read.recording.placed is None:
+            raise NotFound(f"where the leads of page {number} lie is not known")
+        invalid = frozenset(read.review.invalid_leads)
 
-        return png(draw_traces(unpacked_page(config, store, job_id, number), read.recording, invalid))
+        def make() -> bytes:
+            from pipeline.rectified import draw_traces  # scipy's interpolation, for who has a page laid flat
 
-    # by content: of the page as it came, of everything read on it, and of what a person does not believe of that
-    key = ("rectified", store.job(job_id).sha256, str(number), read.identity, " ".join(sorted(invalid)))
-    return _answer(pictures.get(key, make))
+            return png(draw_traces(unpacked_page(config, store, job_id, number), read.recording, invalid))
+
+        # by content: of the page as it came, of everything read on it, and of what a person does not believe of that
+        key = ("rectified", store.job(job_id).sha256, str(number), read.identity, " ".join(sorted(invalid)))
+        return key, make
+
+    return await _answer(asked)
 
 
 def unpacked_page(config: Config, store: Store, job_id: str, number: int) -> Page:
@@ -121,5 +142,8 @@ def png(picture: UInt8) -> bytes:
     return data.tobytes()
 
 
-def _answer(data: bytes) -> Response:
+async def _answer(asked: Callable[[], _Asked]) -> Response:
+    """The picture asked for: one that is kept at once, any other when there is a place to make it in."""
+    key, make = await to_thread.run_sync(asked)
+    data = pictures.kept(key) or await places.in_a_place(lambda: pictures.get(key, make))
     return Response(data, media_type="image/png")

@@ -1,0 +1,110 @@
+"""A page that hangs its decoder holds up pictures only: signing in, the worklist and the probes go on answering."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.web.api import documents, pictures, places
+from gateway.web.api.pictures import Pictures
+from pipeline.recording import Page
+from tests.gateway.web.api.world import World
+
+ASKED = 60  # more than all threads that answer requests
+ANSWERED_WITHIN_S = 15.0  # on a busy machine; behind a stuck decoder it would be for ever
+
+
+class Stuck:
+    """A decoder that hangs until it is let go."""
+
+    def __init__(self, real: Callable[..., Page]) -> None:
+        self._real = real
+        self._go = threading.Event()
+        self.inside = 0
+        self.most = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: Any) -> Page:
+        with self._lock:
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+        assert self._go.wait(60)
+        with self._lock:
+            self.inside -= 1
+        return self._real(*arguments)
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stuck]:
+    decoder = Stuck(pictures.unpacked_page)
+    for module in (pictures, documents):
+        monkeypatch.setattr(module, "unpacked_page", decoder)
+    monkeypatch.setattr(pictures, "pictures", Pictures())
+    monkeypatch.setattr(places, "WAIT_S", 0.5)
+    yield decoder
+    decoder.let_go()
+
+
+def test_a_stuck_decode_leaves_everything_else_answering(world: World, stuck: Stuck) -> None:
+    job_id = world.job(0.5)  # held: its documents were not sent, so they would have to be made
+    headers = {"authorization": world.who().headers["authorization"]}
+
+    async def asking() -> None:
+        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            page = f"/api/v1/jobs/{job_id}/pages/1"
+            urls = [f"{page}/image?width={100 + number}" for number in range(ASKED)]
+            urls += [f"{page}/rectified", f"/api/v1/jobs/{job_id}/documents/pdf"]
+            asked = [asyncio.create_task(client.get(url)) for url in urls]
+            while not stuck.inside:
+                await asyncio.sleep(0.01)
+            began = time.monotonic()
+            for url in ("/healthz", "/readyz", "/login", "/api/v1/me", "/api/v1/jobs", "/api/v1/dashboard"):
+                answer = await asyncio.wait_for(client.get(url, follow_redirects=True), ANSWERED_WITHIN_S)
+                assert answer.status_code == 200, url
+            assert time.monotonic() - began < ANSWERED_WITHIN_S
+            assert stuck.inside  # all that while
+            busy = len(asked) - places.PLACES
+            while sum(task.done() for task in asked) < busy:
+                await asyncio.sleep(0.05)
+            refused = [task.result() for task in asked if task.done()]
+            assert {answer.status_code for answer in refused} == {503}
+            assert {answer.json()["code"] for answer in refused} == {"pictures_busy"}
+            assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+            stuck.let_go()
+            late = [await task for task in asked]
+            assert {answer.status_code for answer in late} == {200, 503}
+            assert (await client.get(urls[0])).status_code == 200
+
+    asyncio.run(asking())
+    assert stuck.most <= places.PLACES
+
+
+def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> None:
+    job_id = world.job()
+    page = f"/api/v1/jobs/{job_id}/pages/1"
+    headers = {"authorization": world.who().headers["authorization"]}
+
+    async def asking() -> None:
+        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            sha256 = world.store.job(job_id).sha256
+            pictures.pictures.get(("image", sha256, "1", "200"), lambda: b"kept before")
+            asked = [asyncio.create_task(client.get(f"{page}/image?width={300 + n}")) for n in range(places.PLACES)]
+            while not stuck.inside:
+                await asyncio.sleep(0.01)
+            answer = await asyncio.wait_for(client.get(f"{page}/image?width=200"), ANSWERED_WITHIN_S)
+            assert (answer.status_code, answer.content) == (200, b"kept before")
+            stuck.let_go()
+            await asyncio.gather(*asked)
+
+    asyncio.run(asking())
