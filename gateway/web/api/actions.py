@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC
 
+from anyio import to_thread
 from fastapi import APIRouter
 
 from gateway.errors import CodedError, GatewayError, NotFound, Refused, TryAgain, UnlawfulMove
@@ -13,6 +14,7 @@ from gateway.store.audit import Event
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.jobs import layout_leads
+from gateway.web.api.places import in_a_place
 from gateway.web.deps import Principal
 from pipeline.recording import Given, Lead
 
@@ -40,6 +42,13 @@ def bulk(who: Reviewer, store: TheStore, body: models.BulkBody) -> models.BulkRe
         else:
             done.append(job_id)
     return models.BulkResult(done=done, failed=failed, more=more)
+
+
+@router.post("/bulk/matching")
+def matching(who: Reviewer, store: TheStore, body: models.JobFilter) -> models.Matching:
+    """Which jobs a filter finds, the oldest first: to say how many before something is done to just these."""
+    ids = store.worklist.matching(_query(body), models.BULK_MAX + 1)
+    return models.Matching(ids=ids[: models.BULK_MAX], more=len(ids) > models.BULK_MAX)
 
 
 def _bulk_action(store: Store, body: models.BulkBody, who: Principal) -> Callable[[str], None]:
@@ -88,24 +97,34 @@ def approve(who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, bo
 
 
 @router.post("/{job_id}/identify")
-def identify(
+async def identify(
     who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.IdentifyBody
 ) -> models.Done:
     """Says whose ECG it is. Of a document of several pages, all_pages must say that all are of this patient."""
-    from gateway.identify import ecg_pages, identified  # pydicom: a second, for who says whose a page is
-
-    changes = body.model_dump(exclude={"all_pages", "seen"})
+    changes: dict[str, str] = body.model_dump(exclude={"all_pages", "seen"})
     if not any(value.strip() for value in changes.values()):
         raise Refused("nothing_said", "Say at least one thing of the patient or the order.")
-    if not body.all_pages and ecg_pages(config, store, job_id) > 1:
+
+    def pages() -> int:
+        from gateway.identify import ecg_pages  # pydicom: a second, for who says whose a page is
+
+        return ecg_pages(config, store, job_id)
+
+    if not body.all_pages and await in_a_place(pages) > 1:  # opens a document that nobody has opened yet
         raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
+    return await to_thread.run_sync(lambda: _identify(store, job_id, changes, who.name, body.seen))
+
+
+def _identify(store: Store, job_id: str, changes: Mapping[str, str], actor: str, seen: str) -> models.Done:
+    from gateway.identify import identified
+
     # The order is made from what stands now: this is the last moment at which another's word may come in between.
-    seen = body.seen or store.reviews.stands(job_id)
+    seen = seen or store.reviews.stands(job_id)
     try:
         order = identified(store.order(job_id), changes)
     except ValueError as error:
         raise Refused("not_lawful", str(error)) from error
-    store.identify(job_id, order, who.name, seen)
+    store.identify(job_id, order, actor, seen)
     return _done(store, job_id)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from gateway.store import Store
 from gateway.store.audit import Event
 from gateway.web.deps import Principal, Role, Scope, get_store, need
+from gateway.web.pages import operations
 from gateway.web.templating import render
 
 router = APIRouter(include_in_schema=False)
@@ -32,6 +33,12 @@ def job(request: Request, job_id: str, who: Viewer, store: AStore) -> Response:
     """One job: its page, its leads, and all that was done with it. NotFound where there is none."""
     store.job(job_id)
     return render(request, "job.html", {"job_id": job_id})
+
+
+@router.get("/api")
+def api(request: Request, who: Viewer) -> Response:
+    """What programs can ask, from the same description that they are given."""
+    return render(request, "api.html", {"groups": operations.by_tag(request.app.openapi())})
 
 
 @router.get("/upload")

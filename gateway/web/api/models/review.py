@@ -82,6 +82,13 @@ class BulkBody(Model):
     comment: Comment = ""
 
 
+class Matching(Model):
+    """Jobs that a filter finds, at most 1000, the oldest first. more: there are others."""
+
+    ids: list[str]
+    more: bool
+
+
 class BulkFailure(Model):
     """Why the action was not done to one job."""
 

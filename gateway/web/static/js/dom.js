@@ -48,19 +48,36 @@ export function one(selector, within = document) {
   return found;
 }
 
-/** A short message at the edge of the page, read out by screen readers, gone after a while. Errors stay until closed. */
-export function tell(words, kind = "good") {
+/**
+ * A short message at the edge of the page, read out by screen readers, gone after a while.
+ *
+ * Errors stay until closed, or until something of what they are about goes well: an action of a person, or else a part
+ * of the page that draws itself. One that is there already is not told again.
+ */
+export function tell(words, kind = "good", about = "action") {
+  if (kind === "good") settled(about);
+  if ([...document.querySelectorAll("#told .bad")].some((each) => each.dataset.words === words)) return;
   const message = h("div", { class: `message ${kind}` }, words, " ");
+  Object.assign(message.dataset, { about, words });
   if (kind === "bad") message.append(h("button", { type: "button", class: "small", onclick: () => message.remove() }, "Close"));
   else setTimeout(() => message.remove(), 6000);
   one("#told").append(message);
 }
 
-/** Does something and tells its failure, whatever the gateway refused it for. */
-export async function tried(act) {
+/** Takes away the errors of something that went well now. */
+export function settled(about) {
+  for (const each of document.querySelectorAll("#told .bad")) if (each.dataset.about === about) each.remove();
+}
+
+/**
+ * Does something and tells its failure, whatever the gateway refused it for. about: the part of the page that is drawn;
+ * an action's errors go when an action says that it was done, since who thinks better of it has mended nothing.
+ */
+export async function tried(act, about = "action") {
   try {
     await act();
+    if (about !== "action") settled(about);
   } catch (error) {
-    tell(error.message, "bad");
+    tell(error.message, "bad", about);
   }
 }

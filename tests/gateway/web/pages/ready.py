@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gateway.config import Config
-from gateway.job import Arrival, Door
+from gateway.job import Arrival, Door, State
 from gateway.order import Order, Patient
 from gateway.store import Store
 from gateway.worker import Worker
@@ -122,6 +122,20 @@ def fill(store: Store, config: Config) -> Ready:
     ready.refused = _through(store, config, None, sure, "f", Order())
     ready.waiting = receive(store, _png(page.page, "g"), _arrival("g", _order(JOERG, "20240303120000"))).job_id
     return ready
+
+
+def take_in_unsure(store: Store, config: Config, name: str, order: Order) -> str:
+    """One more page, read unsurely, as is all that waits before it."""
+    page = rendered(11)
+
+    def digitize(_page: Page, _given: Given | None = None) -> Recording:
+        return recording_of(page, 0.74, FINDINGS)
+
+    job_id = receive(store, _png(page.page, name), _arrival(name, order)).job_id
+    worker = Worker("worker-0", config, store, digitize, '{"version": "0.1.0"}')
+    while store.job(job_id).state is State.RECEIVED:
+        assert worker.work_once()
+    return job_id
 
 
 def _order(patient: Patient, acquired_at: str) -> Order:

@@ -13,11 +13,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from gateway.job import State
+from gateway.order import Order
 from gateway.web.deps import Role
 from tests.browser import CHROMIUM, DESK, TABLET, Watch, chromium, pictures_folder
 from tests.flow.processes import wait_for
 from tests.gateway.web.pages.people import SESSION_COOKIE
-from tests.gateway.web.pages.ready import Ready
+from tests.gateway.web.pages.ready import Ready, take_in_unsure
 from tests.gateway.web.pages.site import Site
 
 expect.set_options(timeout=60_000)  # the machine may be busy with other things
@@ -86,6 +87,8 @@ def settled(page: Page, path: str) -> None:
         expect(page.locator("#force")).not_to_be_empty()
     elif path == "/audit":
         expect(page.locator("#entries tbody tr").nth(2)).to_be_visible()
+    elif path == "/api":
+        expect(page.locator("main table").first).to_be_visible()
 
 
 PATHS = (
@@ -97,6 +100,7 @@ PATHS = (
     "/users",
     "/account",
     "/tokens",
+    "/api",
     "/jobs/unsure",
     "/jobs/parked",
 )
@@ -385,6 +389,95 @@ def test_many_jobs_are_done_again_at_once(site: Site, open_page: Callable[..., P
     page.get_by_label("Choose all on this page").check()
     page.get_by_role("button", name="Digitize again").click()
     page.get_by_role("dialog").get_by_role("button", name="Digitize again").click()
-    expect(page.locator("#told")).to_contain_text("1 job done")
+    expect(page.locator("#told")).to_contain_text("1 of 1 job done")
     expect(page.locator("#jobs tbody")).to_contain_text("No job matches this filter")
     assert site.store.job(site.ready.refused).state == State.RECEIVED
+
+
+def test_an_action_on_all_that_match_says_how_many_asks_and_does_just_these(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    held = len(site.store.jobs(State.HELD))
+    page = open_page("/?state=held", Role.REVIEWER)
+    settled(page, "/")
+    page.locator("#jobs tbody input[type=checkbox]").first.check()
+    page.get_by_role("button", name="All that match the filter").click()
+    page.locator("#bulk").get_by_role("button", name="Send again").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(f"Send again: {held} jobs?")
+    expect(dialog).to_contain_text("These are all that match the filter.")
+    late = take_in_unsure(site.store, site.config, "late", Order())
+    before = {entry.seq for entry in site.store.looking.job_audit(late)}
+    dialog.get_by_role("button", name="Send again").click()
+    expect(page.locator("#told .good")).to_contain_text(re.compile(rf"Send again: \d+ of {held} jobs done"))
+    done = int(re.findall(r"(\d+) of", page.locator("#told .good").inner_text())[0])
+    expect(page.locator("#told .bad")).to_contain_text(f"{held - done} jobs left as they were: ")
+    times = re.findall(r"(\d+) × ", page.locator("#told .bad").inner_text())
+    assert sum(map(int, times)) == held - done
+    assert {entry.seq for entry in site.store.looking.job_audit(late)} == before
+
+    page.locator(f'#jobs tr[data-job="{late}"] input').check()
+    page.locator("#bulk").get_by_role("button", name="Digitize again").click()
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#told .bad")).to_have_count(1)  # who thinks better of it has mended nothing
+    page.locator("#bulk").get_by_role("button", name="Digitize again").click()
+    dialog.get_by_role("button", name="Digitize again").click()
+    expect(page.locator("#told .good").last).to_contain_text("1 of 1 job done")
+    expect(page.locator("#told .bad")).to_have_count(0)
+
+
+def test_an_error_of_a_page_that_draws_itself_goes_when_it_could_be_drawn(open_page: Callable[..., Page]) -> None:
+    page = open_page("/dashboard")
+    settled(page, "/dashboard")
+    page.evaluate("""async () => {
+      const { tried } = await import('/static/js/dom.js');
+      const fails = () => { throw new Error('no figures'); };
+      await tried(fails, 'page');
+      await tried(fails, 'page');
+      await tried(() => { throw new Error('not done'); });
+    }""")
+    told = page.locator("#told .bad")
+    assert {text.split(" ", 1)[0] for text in told.all_inner_texts()} == {"no", "not"}
+    assert told.count() == 2
+    page.evaluate("import('/static/js/dom.js').then(({ tried }) => tried(() => {}, 'page'))")
+    expect(told).to_have_count(1)
+    expect(told).to_contain_text("not done")
+    page.evaluate("import('/static/js/dom.js').then(({ tell }) => tell('done now'))")
+    expect(told).to_have_count(0)
+
+
+def test_a_page_that_is_unsure_and_nobody_s_says_in_which_order_it_is_dealt_with(
+    site: Site, open_page: Callable[..., Page], pictures: Path
+) -> None:
+    job_id = take_in_unsure(site.store, site.config, "unsure and nobody's", Order())
+    page = open_page(f"/jobs/{job_id}", Role.REVIEWER)
+    settled(page, "/jobs/")
+    steps = page.locator("#review .steps > li")
+    expect(steps).to_have_count(3)
+    expect(steps.nth(0)).to_contain_text("Say whose ECG this is")
+    expect(steps.nth(0)).to_contain_text("came without patient id")
+    expect(steps.nth(1)).to_contain_text("Confidence 0.74 is below")
+    expect(steps.nth(2)).to_contain_text("Approved without step 1, it stays held")
+    page.locator(".review").screenshot(path=pictures / "review-steps.png")
+    page.get_by_role("button", name="Approve…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("It stays held after this: The page came without patient id")
+    dialog.get_by_role("button", name="Cancel").click()
+    form = page.locator("details", has_text="Whose ECG is this?")
+    expect(form).to_contain_text("still waits for an approval after this")
+    form.get_by_label("Patient id").fill("X-2")
+    form.get_by_label("Recorded at").fill("20240404101010")
+    form.get_by_role("button", name="This is whose it is: digitize again").click()
+    expect(page.locator("#told")).to_contain_text("then it waits for an approval")
+    assert site.store.job(job_id).state == State.RECEIVED
+    take_in_unsure(site.store, site.config, "one more", Order())
+    expect(page.locator("#header .message.warn")).not_to_contain_text("came without")
+    expect(page.locator("#header .message.warn")).to_contain_text("Confidence 0.74 is below")
+    expect(page.locator("#review .steps > li")).to_have_count(2)
+    page.get_by_role("button", name="Approve…").click()
+    expect(dialog).to_contain_text("goes on to its destinations")
+    dialog.get_by_role("button", name="Approve", exact=True).click()
+    expect(page.locator("#told")).to_contain_text("The gateway goes on with it.")
+    take_in_unsure(site.store, site.config, "and another", Order())
+    assert site.store.job(job_id).state == State.DIGITIZED
+    expect(page.locator("#measured")).to_contain_text("Approved by")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from gateway.web.deps import Role
 from tests.gateway.storing import arrival, receive
 from tests.gateway.web.pages.people import SESSION_COOKIE, signed_in
 
-FOR_VIEWERS = ("/", "/dashboard")
+FOR_VIEWERS = ("/", "/dashboard", "/api")
 FOR_REVIEWERS = ("/upload",)
 FOR_ADMINISTRATORS = ("/rules", "/audit")
 PAGE = {"Accept": "text/html"}
@@ -70,7 +71,8 @@ def test_offers_in_its_navigation_only_what_the_role_may_open(
     app_of: TestClient, people: dict[Role, dict[str, str]], role: Role
 ) -> None:
     page = get(app_of, people[role], "/").text
-    for path in (*FOR_VIEWERS, *FOR_REVIEWERS, *FOR_ADMINISTRATORS, "/users"):
+    assert '<a href="/api"' in page.split("<footer")[1]
+    for path in (*(set(FOR_VIEWERS) - {"/api"}), *FOR_REVIEWERS, *FOR_ADMINISTRATORS, "/users"):
         assert (f'<li><a href="{path}"' in page) == (get(app_of, people[role], path).status_code == 200), path
 
 
@@ -81,6 +83,15 @@ def test_holds_nothing_of_a_patient(store: Store, app_of: TestClient, people: di
     assert page.status_code == 200
     assert "secret" not in page.text.lower()
     assert f'data-job="{job_id}"' in page.text
+
+
+def test_tells_every_operation_of_the_api(app_of: TestClient, people: dict[Role, dict[str, str]]) -> None:
+    page = get(app_of, people[Role.VIEWER], "/api").text
+    schema = get(app_of, people[Role.VIEWER], "/api/v1/openapi.json").json()
+    told = set(re.findall(r'<tr><td class="mono">(\w+)</td><td class="mono">([^<]+)</td>', page))
+    assert told == {(method.upper(), path) for path, methods in schema["paths"].items() for method in methods}
+    assert {"<code>confidence_max</code>", "<code>leave_out</code>"} <= set(re.findall(r"<code>\w+</code>", page))
+    assert "<script" not in page.split("<main")[1]
 
 
 def test_says_not_found_for_a_job_that_is_not_there(app_of: TestClient, people: dict[Role, dict[str, str]]) -> None:
@@ -113,4 +124,4 @@ def test_every_page_has_its_own_title(app_of: TestClient, people: dict[Role, dic
         titles.add(page.split("<title>")[1].split("</title>")[0])
         assert page.count("<h1") == 1
         assert '<html lang="en">' in page
-    assert len(titles) == 5
+    assert len(titles) == 6

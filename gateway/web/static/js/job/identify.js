@@ -3,6 +3,7 @@
 import { get, post } from "../api.js";
 import { h, put, tried } from "../dom.js";
 import { count, dicomTime, personName } from "../words.js";
+import { aboutReading } from "./steps.js";
 
 const FIELDS = [
   ["patient_id", "Patient id", ""],
@@ -28,18 +29,20 @@ export function identifyForm(job, done) {
     return h("div", { class: "field" }, h("label", { for: id }, words), input, hint && h("small", {}, hint));
   };
   const several = job.page_list.length > 1;
+  const reading = aboutReading(job);
   const form = h("form", {},
     searchOf((order) => FIELDS.forEach(([name]) => order[name] && (form.elements[name].value = order[name]))),
     h("div", { class: "fields" }, FIELDS.map(field)),
     several && h("p", {}, h("label", { class: "check" }, h("input", { type: "checkbox", name: "all_pages" }),
       `All ${count(job.page_list.length, "page")} of this document are of this one patient.`)),
-    h("button", { class: "main" }, "This is whose it is: digitize and send"));
+    reading.length > 0 && h("p", { class: "hint" }, "The page still waits for an approval after this: ", reading.map(({ text }) => text).join(" ")),
+    h("button", { class: "main" }, reading.length ? "This is whose it is: digitize again" : "This is whose it is: digitize and send"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const values = Object.fromEntries(FIELDS.map(([name]) => [name, form.elements[name].value.trim()]));
     tried(async () => {
       await post(`/jobs/${job.job_id}/identify`, { ...values, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands });
-      done("Identified. The page is done again with this patient.");
+      done(`Identified. The page is done again with this patient${reading.length ? "; then it waits for an approval" : ""}.`);
     });
   });
   return form;

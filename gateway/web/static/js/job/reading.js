@@ -1,7 +1,7 @@
 /** What was read of one page: findings, measurements, scales. */
 
 import { h, put } from "../dom.js";
-import { chip, confidenceMeter, KNOWN, plain, SEVERITIES } from "../words.js";
+import { chip, confidenceMeter, KNOWN, moment, plain, SEVERITIES } from "../words.js";
 
 /** The list of findings; numbers are those on the paper. lit(number) is called while one is pointed at, lit(null) after. */
 export function drawFindings(host, findings, lit) {
@@ -43,7 +43,7 @@ export function drawMeasured(host, page) {
     ["Digitized by", page.made_by.version && `version ${page.made_by.version}`],
     ["Corrected by", page.review.corrected_by],
     ["Marked invalid", page.review.invalid_leads.length ? `${page.review.invalid_leads.join(" ")} by ${page.review.invalid_by}` : ""],
-    ["Approved by", page.review.approved_by],
+    ["Approved by", page.review.approved_by && [page.review.approved_by, page.review.approved_at && [", ", moment(page.review.approved_at, { seconds: true })]]],
     ["Left out by", page.review.left_out_by],
   ];
   const unmeasured = !page.measurements.length && h("p", { class: "hint" }, "No measurement was sure enough to be told.");

@@ -6,6 +6,7 @@ import { h, put, tried } from "../dom.js";
 import { correctForm } from "./correct.js";
 import { identifyForm } from "./identify.js";
 import { invalidForm } from "./invalid.js";
+import { aboutPerson, stepsOf } from "./steps.js";
 
 const ABOUT_PERSON = /patient|acquired|identity|date|all_pages/;
 
@@ -27,20 +28,22 @@ export async function drawReview(host, job, page, picture, done) {
   return put(host,
     h("section", { class: "card review", "aria-labelledby": "review-title" },
       h("h2", { id: "review-title" }, "Review"),
+      stepsOf(job, allows),
       forms.map(([words, form, open]) => h("details", { open }, h("summary", {}, words), form)),
       decides && decide(job, allows, done)));
 }
 
 function decide(job, allows, done) {
   const approve = async () => {
+    const left = aboutPerson(job).map(({ text }) => text);
     const comment = await ask({
       title: "Approve this reading?", yes: "Approve", comment: "Comment (may be empty)",
       boxes: job.unread.map((number) => `It may go without page ${number}, which could not be read.`),
-      words: "What was read goes on to its destinations. What you changed, and that you approved it, is in the audit and in what is sent.",
+      words: `${left.length ? `It stays held after this: ${left.join(" ")}` : "What was read goes on to its destinations."} What you changed, and that you approved it, is in the audit and in what is sent.`,
     });
     if (comment === null) return;
     await post(`/jobs/${job.job_id}/approve`, { comment, leave_out: job.unread, seen: job.stands });
-    done("Approved. The gateway goes on with it.");
+    done(left.length ? `Approved. It still waits: ${left.join(" ")}` : "Approved. The gateway goes on with it.");
   };
   const reject = async () => {
     const comment = await ask({

@@ -15,7 +15,7 @@ const asked = () => Object.fromEntries([...FILTERS, "before"].map((name) => [nam
 function go(values) {
   const pairs = Object.entries(values).filter(([, value]) => value);
   history.pushState(null, "", pairs.length ? `/audit?${new URLSearchParams(pairs)}` : "/audit");
-  return tried(load);
+  return tried(load, "page");
 }
 
 async function load() {
@@ -71,7 +71,7 @@ one("#newest").addEventListener("click", () => go({ ...asked(), before: "" }));
 one("#verify").addEventListener("click", verify);
 addEventListener("popstate", () => {
   for (const name of FILTERS) form.elements[name].value = asked()[name];
-  tried(load);
+  tried(load, "page");
 });
 for (const name of FILTERS) form.elements[name].value = asked()[name];
-tried(load);
+tried(load, "page");

@@ -149,7 +149,7 @@ function choose(id, range) {
 function resend(ids) {
   return tried(async () => {
     const all = { first: parked[0].delivery_id, last: cursor === null ? parked.at(-1).delivery_id : null };
-    const words = ids ? count(ids.length, "parked message") : "all parked messages";
+    const words = ids ? count(ids.length, "parked message") : `all parked messages (${cursor === null ? parked.length : `more than ${parked.length}`})`;
     if ((await ask({ title: `Send ${words} again?`, words: "It is written into the audit with your name.", yes: "Send again" })) === null) return;
     const result = await post("/parked/resend", ids ? { ids } : all);
     tell(`${count(result.done.length, "message")} sent again${result.more ? ", there are more: do it again" : ""}.`);
@@ -161,6 +161,6 @@ function resend(ids) {
 
 const reviewer = may("reviewer");
 one("#parked-card").hidden = !reviewer;
-const refresh = () => tried(() => Promise.all([load(), reviewer && loadParked()]));
+const refresh = () => tried(() => Promise.all([load(), reviewer && loadParked()]), "page");
 refresh();
 follow({ names: ["job", "delivery", "dashboard"], refresh, everySeconds: EVERY_S, lamp: one("#lamp") });

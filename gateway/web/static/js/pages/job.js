@@ -46,7 +46,7 @@ async function anew(part, from, draw) {
   const now = JSON.stringify(from);
   if (drawn[part] === now) return;
   drawn[part] = now;
-  await tried(draw);
+  await tried(draw, part);
 }
 
 function headButtons() {
@@ -73,7 +73,7 @@ function choosePage(which) {
   const address = new URL(location.href);
   address.searchParams.set("page", which);
   history.replaceState(null, "", address);
-  tried(load);
+  tried(load, "page");
 }
 
 function drawPicture(page) {
@@ -116,4 +116,4 @@ one("#wide").addEventListener("click", (event) => {
 one("#back").href = `/${sessionStorage.getItem("worklist") ?? ""}`;
 
 load().catch((error) => put(one("#header"), h("h1", {}, "Job"), h("p", { class: "message bad" }, error.message)));
-follow({ names: ["job", "delivery"], refresh: () => tried(load), concerns: (event) => event.job_id === id, lamp: one("#lamp") });
+follow({ names: ["job", "delivery"], refresh: () => tried(load, "page"), concerns: (event) => event.job_id === id, lamp: one("#lamp") });

@@ -96,5 +96,5 @@ function replayed(result) {
 const day = (back) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
 one("#replay-from").value = day(1);
 one("#replay-to").value = day(0);
-tried(load);
+tried(load, "page");
 tried(offerJobs);

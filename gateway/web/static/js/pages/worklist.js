@@ -145,19 +145,29 @@ function filterBody() {
   return values;
 }
 
+/** Says how many jobs it is about and asks; then it is done to just these, and not to what has come in since. */
 async function bulk(action) {
   const reject = action === "give-up";
+  const { ids, more } = everything ? await post("/jobs/bulk/matching", filterBody()) : { ids: [...chosen], more: false };
+  if (!ids.length) return tell("No job matches this filter any more.");
   const comment = await ask({
-    title: `${CODES[action]}: ${everything ? "all jobs that match the filter" : count(chosen.size, "job")}?`,
-    words: reject ? "They end as refused. It is written into the audit with your name." : "It is written into the audit with your name.",
+    title: `${CODES[action]}: ${count(ids.length, "job")}?`,
+    words: [
+      everything && (more ? `More jobs match the filter: these are the oldest ${ids.length}.` : "These are all that match the filter."),
+      everything && ids.length > page.items.length && `Only ${page.items.length} of them are on this screen.`,
+      reject && "They end as refused.", "It is written into the audit with your name.",
+    ].filter(Boolean).join(" "),
     yes: CODES[action], danger: reject, comment: reject ? "Why" : null, needed: reject,
   });
   if (comment === null) return;
-  const which = everything ? { filter: filterBody() } : { ids: [...chosen] };
-  const result = await post("/jobs/bulk", { action, comment, ...which });
-  tell(`${CODES[action]}: ${count(result.done.length, "job")} done${result.more ? ", more match: do it again" : ""}.`);
-  const whys = [...new Set(result.failed.map((each) => each.why))];
-  if (whys.length) tell(`${count(result.failed.length, "job")} left as they were: ${whys.slice(0, 4).join("; ")}`, "bad");
+  const result = await post("/jobs/bulk", { action, comment, ids });
+  tell(`${CODES[action]}: ${result.done.length} of ${count(ids.length, "job")} done${more ? ", more match: do it again" : ""}.`);
+  const whys = new Map();
+  for (const { why } of result.failed) whys.set(why, (whys.get(why) ?? 0) + 1);
+  if (whys.size) {
+    const told = [...whys].sort((a, b) => b[1] - a[1]).slice(0, 4).map(([why, times]) => `${times} × ${why}`);
+    tell(`${count(result.failed.length, "job")} left as they were: ${told.join("; ")}${whys.size > 4 ? "; and others" : ""}.`, "bad");
+  }
   chooseNone();
   await load({ quietly: true });
 }
