@@ -11,12 +11,22 @@ from pipeline.recording import Recording, Severity
 
 def held_before_rules(config: Config, order: Order, recording: Recording) -> Iterator[str]:
     """Why a person would have to look at a page whatever the rules say; as the worker decides it."""
+    yield from doubts(config, recording)
+    yield from unidentified(config, order)
+
+
+def doubts(config: Config, recording: Recording) -> Iterator[str]:
+    """The part of it that is of what was read; an approval of that reading answers it."""
     if recording.confidence < config.pipeline.confidence_min:
         least = confidence_min_in_words(config)
         yield f"confidence {recording.confidence_in_words} is below pipeline.confidence_min {least}"
     for finding in recording.findings:
         if finding.severity == Severity.ERROR:
             yield f"{finding.code}: {finding.detail}" if finding.detail else finding.code
+
+
+def unidentified(config: Config, order: Order) -> Iterator[str]:
+    """The part of it that is of whose page it is; no approval answers it."""
     for key in identity_missing(config, order):
         yield f"no {key.replace('_', ' ')}, which identity.require asks for"
 

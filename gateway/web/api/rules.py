@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from fastapi import APIRouter
@@ -11,17 +10,13 @@ from gateway import rules as routing
 from gateway.config import Config, loads
 from gateway.config.loader import DATABASE_URL_VARIABLE
 from gateway.errors import ConfigError, Refused
-from gateway.job import Job
-from gateway.judging import held_before_rules
-from gateway.order import Order
-from gateway.review import NO_REVIEW, reviewed
-from gateway.rules import Decision, RuleTrace
+from gateway.rules import RuleTrace
 from gateway.store import JobQuery
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, Administrator, TheConfig, TheStore
+from gateway.web.api.fate import Fate, case_of, fates
 from gateway.web.api.looks import in_words, looks
-from gateway.web.api.reading import Read, read_of, read_page
-from pipeline.recording import Recording
+from gateway.web.api.reading import read_page
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], responses=PROBLEMS)
 
@@ -54,18 +49,17 @@ def rules(who: Administrator, config: TheConfig) -> models.RulesModel:
 def explain(who: Administrator, store: TheStore, config: TheConfig, body: models.ExplainBody) -> models.DecisionModel:
     """Which rule decides on a page that was read, and why each other does not. Shows what the page says."""
     looks.write_down(store, who.name, body.job_id, f"page {body.page} explained")
-    read = read_page(store, body.job_id, body.page)
-    job, order = store.job(body.job_id), store.order(body.job_id) or Order()
+    read_page(store, body.job_id, body.page)  # NotFound where nothing was read
     asked = config if body.config_text is None else _other(config, body.config_text)
-    recording = reviewed(read.recording, read.review)
-    decision = _decide(asked, job, order, recording)
+    fate = fates(asked, case_of(store, body.job_id))[body.page]
     return models.DecisionModel(
-        action=decision.action.value,
-        destinations=list(decision.destinations),
-        rules=list(decision.rules),
-        why=decision.why,
-        held_before=list(_held_before(asked, order, read)),
-        trace=[_trace(trace) for trace in decision.explanation],
+        action=fate.own.action.value,
+        destinations=list(fate.own.destinations),
+        rules=list(fate.own.rules),
+        why=fate.own.why,
+        held_before=list(fate.held),
+        fate=_outcome(fate),
+        trace=[_trace(trace) for trace in fate.own.explanation],
     )
 
 
@@ -84,17 +78,15 @@ def replay(who: Administrator, store: TheStore, config: TheConfig, body: models.
     store.looked_at_many(who.name, "rules replay", in_words(query), len(ids[:REPLAY_JOBS_MAX]))
     pages, changed = 0, []
     for job_id in ids[:REPLAY_JOBS_MAX]:
-        job, order, said = store.job(job_id), store.order(job_id) or Order(), store.reviews.of(job_id)
-        for page in store.pages(job_id):
-            read = read_of(page, said.get(page.number, NO_REVIEW))
-            if read is None:
-                continue
-            pages += 1
-            now, then = (_outcome(asked, job, order, read) for asked in (config, other))
-            if now != then:
-                changed.append(
-                    models.ReplayRow(job_id=job_id, page=page.number, received_at=job.received_at, now=now, then=then)
-                )
+        case = case_of(store, job_id)
+        now, then = fates(config, case), fates(other, case)
+        pages += len(now)
+        for number in now:
+            before, after = _outcome(now[number]), _outcome(then[number])
+            if before != after:
+                at = case.job.received_at
+                row = models.ReplayRow(job_id=job_id, page=number, received_at=at, now=before, then=after)
+                changed.append(row)
     return models.ReplayResult(problems=[], pages=pages, changed=changed, more=len(ids) > REPLAY_JOBS_MAX)
 
 
@@ -107,27 +99,8 @@ def _other(config: Config, text: str) -> Config:
         raise Refused("configuration", str(error)) from error
 
 
-def _decide(config: Config, job: Job, order: Order, recording: Recording) -> Decision:
-    names = tuple(destination.name for destination in config.destination)
-    return routing.route(routing.facts_of(job.arrival, order, recording), config.rule, config.routing, names)
-
-
-def _held_before(config: Config, order: Order, read: Read) -> Iterator[str]:
-    """As the worker decides it: what a person approved is not held for what it was read like."""
-    approved = bool(read.review.approved_sha256)
-    for why in held_before_rules(config, order, read.recording):
-        if not approved or why.startswith("no "):
-            yield why
-
-
-def _outcome(config: Config, job: Job, order: Order, read: Read) -> models.ReplayOutcome:
-    held = "; ".join(_held_before(config, order, read))
-    if held:
-        return models.ReplayOutcome(action="hold", destinations=[], why=held)
-    decision = _decide(config, job, order, reviewed(read.recording, read.review))
-    return models.ReplayOutcome(
-        action=decision.action.value, destinations=list(decision.destinations), why=decision.why
-    )
+def _outcome(fate: Fate) -> models.ReplayOutcome:
+    return models.ReplayOutcome(action=fate.action.value, destinations=list(fate.destinations), why=fate.why)
 
 
 def _trace(trace: RuleTrace) -> models.RuleTraceModel:

@@ -64,31 +64,35 @@ class RuleTraceModel(Model):
     conditions: list[ConditionTraceModel]
 
 
-class DecisionModel(Model):
-    """Where a page goes, and why. held_before: reasons for which a person must look whatever the rules say."""
-
-    action: Literal["send", "hold", "refuse"]
-    destinations: list[str]
-    rules: list[str]
-    why: str
-    held_before: list[str]
-    trace: list[RuleTraceModel]
-
-
-class ReplayBody(Model):
-    """A whole configuration and the time of the traffic to try it on. At most 2000 pages, the newest first."""
-
-    config_text: str = Field(max_length=200_000)
-    received_from: datetime | None = None
-    received_to: datetime | None = None
-
-
 class ReplayOutcome(Model):
     """What a page's document would become: what it is held for, or where it goes."""
 
     action: Literal["send", "hold", "refuse"]
     destinations: list[str]
     why: str
+
+
+class DecisionModel(Model):
+    """Where the rules send a page, and why. held_before: reasons for which a person must look whatever they say.
+
+    fate: what becomes of it by both, as the worker decides it, in its document that goes out whole or waits whole.
+    """
+
+    action: Literal["send", "hold", "refuse"]
+    destinations: list[str]
+    rules: list[str]
+    why: str
+    held_before: list[str]
+    fate: ReplayOutcome
+    trace: list[RuleTraceModel]
+
+
+class ReplayBody(Model):
+    """A whole configuration and the time of the traffic to try it on. At most 500 jobs, the newest first."""
+
+    config_text: str = Field(max_length=200_000)
+    received_from: datetime | None = None
+    received_to: datetime | None = None
 
 
 class ReplayRow(Model):

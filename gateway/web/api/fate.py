@@ -1,0 +1,102 @@
+"""What becomes of each page of a job, as the worker would decide it now: by people's word, by doubt, and by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway import rules as routing
+from gateway.config import Config
+from gateway.job import Job, PageResult, Verdict
+from gateway.judging import doubts, unidentified
+from gateway.order import Order
+from gateway.review import NO_REVIEW, PageReview, reviewed
+from gateway.rules import Action, Decision
+from gateway.store import Store
+from gateway.web.api.reading import Read, read_of
+
+
+@dataclass(frozen=True)
+class Case:
+    """A job with all that the worker knows of it. identified_by: who said whose it is, unapproved since."""
+
+    job: Job
+    order: Order
+    pages: tuple[PageResult, ...]
+    said: Mapping[int, PageReview]
+    identified_by: frozenset[str]
+
+    def read(self) -> dict[int, Read]:
+        """The pages that were read, by number."""
+        found = ((page.number, read_of(page, self.said.get(page.number, NO_REVIEW))) for page in self.pages)
+        return {number: read for number, read in found if read is not None}
+
+
+@dataclass(frozen=True)
+class Fate:
+    """own: what the rules say of this page alone. held: why a person must look first, whatever they say.
+
+    action, destinations, why: what becomes of it in its document, which goes out whole or waits whole. Only what an
+    emitter cannot write is not foreseen.
+    """
+
+    own: Decision
+    held: tuple[str, ...]
+    action: Action
+    destinations: tuple[str, ...]
+    why: str
+
+
+def case_of(store: Store, job_id: str) -> Case:
+    """Raises NotFound."""
+    job, order, said = store.job(job_id), store.order(job_id) or Order(), store.reviews.of(job_id)
+    return Case(job, order, store.pages(job_id), said, store.reviews.identified_by(job_id))
+
+
+def fates(config: Config, case: Case) -> dict[int, Fate]:
+    """The fate of every page that was read, by number."""
+    read = case.read()
+    decided = {number: _decide(config, case, each) for number, each in read.items()}
+    doubtful = {page.number: tuple(_doubts(config, case, page, read.get(page.number))) for page in case.pages}
+    whole = (*unidentified(config, case.order), *_four_eyes(config, case))
+    told: dict[int, Fate] = {}
+    for number, own in decided.items():
+        others = (f"page {other}: {why}" for other, whys in doubtful.items() if other != number for why in whys)
+        held = (*doubtful[number], *others, *whole)
+        told[number] = _fate(own, number, held, decided)
+    return told
+
+
+def _fate(own: Decision, number: int, held: tuple[str, ...], decided: Mapping[int, Decision]) -> Fate:
+    if held:
+        return Fate(own, held, Action.HOLD, (), "; ".join(held))
+    # the first page whose rule does not send it decides over the document
+    for other, decision in sorted(decided.items()):
+        if decision.action is not Action.SEND:
+            why = decision.why if other == number else f"page {other}: {decision.why}"
+            return Fate(own, (), decision.action, (), why)
+    return Fate(own, (), own.action, own.destinations, own.why)
+
+
+def _decide(config: Config, case: Case, read: Read) -> Decision:
+    names = tuple(destination.name for destination in config.destination)
+    facts = routing.facts_of(case.job.arrival, case.order, reviewed(read.recording, read.review))
+    return routing.route(facts, config.rule, config.routing, names)
+
+
+def _doubts(config: Config, case: Case, page: PageResult, read: Read | None) -> Iterator[str]:
+    """Why this page stops its document."""
+    if read is None:
+        if page.verdict == Verdict.UNREADABLE and not case.said.get(page.number, NO_REVIEW).left_out_by:
+            yield f"it was not read ({page.code})"
+        return
+    if read.review.approved_sha256:
+        return
+    yield from doubts(config, read.recording)
+    if read.review.changed:
+        yield "a person changed how it is read, and nobody has approved what came of it"
+
+
+def _four_eyes(config: Config, case: Case) -> Iterator[str]:
+    if config.web.four_eyes and case.identified_by:
+        yield "four eyes: a person said whose it is, and another one has not approved it"
