@@ -55,11 +55,12 @@ def identify_within(tx: Transaction, job_id: str, order: Order, actor: str, seen
     append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=told, state=State.RECEIVED.value)
 
 
-def give_up(database: Database, job_id: str, actor: str, why: str) -> None:
+def give_up(database: Database, job_id: str, actor: str, why: str, seen: str | None) -> None:
     """Ends a held job as refused. What still waits to go out is withdrawn."""
     why = clean(why)
     with database.write() as tx:
         job, rows = lock(tx, job_id)
+        require_seen(tx.connection, job, seen)
         if job.state != State.HELD:
             raise UnlawfulMove(f"only a held job can be given up; this one is {job.state}")
         move_job(tx, job, State.REFUSED, settled=State.REFUSED, code=GIVEN_UP, why=why)

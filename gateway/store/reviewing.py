@@ -74,13 +74,17 @@ class Reviews:
             lock(tx, job_id)
             _remark(tx, job_id, actor, action, text)
 
-    def correct(self, job_id: str, page: int, given: Given, actor: str, comment: str = "") -> None:
+    def correct(
+        self, job_id: str, page: int, given: Given, actor: str, comment: str = "", seen: str | None = None
+    ) -> None:
         """Says how a page is to be read; its job is done again so. Nothing given takes back what was said before.
 
+        seen: what stands() said when the job was shown to this person.
         Raises NotFound (no such job or page), UnlawfulMove, TryAgain (a document is on its way).
         """
         with self._database.write() as tx:
             job, rows = lock(tx, job_id)
+            require_seen(tx.connection, job, seen)
             if job.state not in CORRECTABLE:
                 raise UnlawfulMove(f"only a held or refused page can be corrected; this one is {job.state}")
             _require_page(tx, job_id, page)
@@ -100,14 +104,18 @@ class Reviews:
                 state=State.RECEIVED.value,
             )
 
-    def mark_invalid(self, job_id: str, page: int, leads: Iterable[Lead], actor: str, comment: str = "") -> None:
+    def mark_invalid(
+        self, job_id: str, page: int, leads: Iterable[Lead], actor: str, comment: str = "", seen: str | None = None
+    ) -> None:
         """Says which leads of a page are not to be believed: all of them, () for none. Takes an approval back.
 
+        seen: what stands() said when the job was shown to this person.
         Raises NotFound (no such job or page), UnlawfulMove.
         """
         names = " ".join(lead for lead in Lead if lead in set(leads))
         with self._database.write() as tx:
             job, _ = lock(tx, job_id)
+            require_seen(tx.connection, job, seen)
             if job.state != State.HELD:
                 raise UnlawfulMove(f"leads can be marked only on a held page; this one is {job.state}")
             _require_page(tx, job_id, page)

@@ -15,10 +15,11 @@ from gateway.store.tables import audit, pages, reviews
 
 
 def stands(connection: Connection, job: AnyRow) -> str:
-    """A hash of all that would go out: what was read, what people said of it, and whose it is."""
+    """A hash of where a job is and all that would go out: what was read, what people said of it, and whose it is."""
     read = select(pages.c.number, pages.c.verdict, pages.c.recording_sha256, pages.c.summary)
     said = select(reviews.c.page, reviews.c.given, reviews.c.invalid_leads)
     shown = [
+        job.state,
         job.read_order_json or job.order_json,
         *map(tuple, connection.execute(read.where(pages.c.job_id == job.job_id).order_by(pages.c.number))),
         *map(tuple, connection.execute(said.where(reviews.c.job_id == job.job_id).order_by(reviews.c.page))),

@@ -188,9 +188,9 @@ class Store:
         """
         people.identify(self._database, job_id, order, actor, seen)
 
-    def give_up(self, job_id: str, actor: str, why: str) -> None:
-        """Ends a held job as refused. Raises NotFound, UnlawfulMove, TryAgain."""
-        people.give_up(self._database, job_id, actor, why)
+    def give_up(self, job_id: str, actor: str, why: str, seen: str | None = None) -> None:
+        """Ends a held job as refused. seen: as in identify. Raises NotFound, UnlawfulMove, TryAgain."""
+        people.give_up(self._database, job_id, actor, why, seen)
 
     def looked(self, actor: str, job_id: str, what: str, recording: str = "") -> None:
         """Writes into the audit that somebody saw a page, an image, a waveform or a document of a job. NotFound.

@@ -79,7 +79,7 @@ def resend(who: Reviewer, store: TheStore, job_id: JobId, body: models.ResendBod
 @router.post("/{job_id}/give-up")
 def give_up(who: Reviewer, store: TheStore, job_id: JobId, body: models.RejectBody) -> models.Done:
     """Rejects a held job for good; the comment says why."""
-    store.give_up(job_id, who.name, body.comment.strip() or body.comment)
+    store.give_up(job_id, who.name, body.comment.strip() or body.comment, body.seen or None)
     _remark(store, who, job_id, Event.GIVEN_UP, models.CommentBody(comment=body.comment))
     return _done(store, job_id)
 
@@ -140,7 +140,7 @@ def correct(who: Reviewer, store: TheStore, job_id: JobId, body: models.CorrectB
         chest_gain_mm_mv=body.chest_gain_mm_mv,
     )
     _check_layout(given)
-    store.reviews.correct(job_id, body.page, given, who.name, body.comment)
+    store.reviews.correct(job_id, body.page, given, who.name, body.comment, body.seen or None)
     return _done(store, job_id)
 
 
@@ -148,7 +148,7 @@ def correct(who: Reviewer, store: TheStore, job_id: JobId, body: models.CorrectB
 def invalid_leads(who: Reviewer, store: TheStore, job_id: JobId, body: models.InvalidLeadsBody) -> models.Done:
     """Says which leads of a page must not be believed; they go out empty, marked so."""
     leads: list[Lead] = list(body.leads)
-    store.reviews.mark_invalid(job_id, body.page, leads, who.name, body.comment)
+    store.reviews.mark_invalid(job_id, body.page, leads, who.name, body.comment, body.seen or None)
     return _done(store, job_id)
 
 

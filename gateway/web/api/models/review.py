@@ -26,7 +26,13 @@ class ApproveBody(CommentBody):
     leave_out: list[int] = Field(default_factory=list, max_length=1000)
 
 
-class RejectBody(Model):
+class SeenBody(Model):
+    """seen: what stands said in the job that was looked at, "" for a program that has looked at none."""
+
+    seen: str = Field("", max_length=64)
+
+
+class RejectBody(SeenBody):
     """Why a job is given up: a sentence that others will read."""
 
     comment: str = Field(min_length=1, max_length=COMMENT_MAX)
@@ -38,14 +44,14 @@ class ResendBody(Model):
     destination: str | None = Field(None, max_length=200)
 
 
-class CorrectBody(GivenModel):
+class CorrectBody(GivenModel, SeenBody):
     """What a person says of one page; the job is digitized again with it. Nothing said takes back what was said."""
 
     page: int = Field(1, ge=1, le=10_000)
     comment: Comment = ""
 
 
-class InvalidLeadsBody(Model):
+class InvalidLeadsBody(SeenBody):
     """The leads of a page that must not be believed: the whole list, [] for none."""
 
     page: int = Field(1, ge=1, le=10_000)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
+from httpx import Response
 
 from gateway.job import State
 from gateway.order import Order
@@ -256,3 +258,39 @@ def test_documents_go_again_to_one_destination(world: World) -> None:
     assert world.post(f"/jobs/{job_id}/resend", {"destination": "ehr"})["state"] == "digitized"
     assert world.deliver("ehr") == 1
     assert world.post(f"/jobs/{job_id}/resend", {"destination": "nobody"}, expect=404)["code"] == "not_found"
+
+
+@pytest.mark.parametrize("other", ["approve", "identify", "correct", "invalid-leads", "give-up"])
+def test_of_two_reviewers_at_the_same_moment_one_is_told_that_the_other_was_first(world: World, other: str) -> None:
+    job_id = world.job(0.5)
+    opens(world, job_id, "rita")
+    opens(world, job_id, "carl")
+    bodies: dict[str, dict[str, object]] = {
+        "approve": {},
+        "identify": {"patient_id": "0815"},
+        "correct": {"speed_mm_s": 50},
+        "invalid-leads": {"leads": ["V6"]},
+        "give-up": {"comment": "no ECG"},
+    }
+    stands = seen(world, job_id)
+    clients = {name: world.who(Role.REVIEWER, name) for name in ("rita", "carl")}
+    start = threading.Barrier(2)
+    answers: dict[str, Response] = {}
+
+    def decide(name: str, action: str) -> None:
+        start.wait()
+        body = {**bodies[action], "seen": stands}
+        answers[name] = clients[name].post(f"/api/v1/jobs/{job_id}/{action}", json=body)
+
+    threads = [threading.Thread(target=decide, args=each) for each in (("rita", "approve"), ("carl", other))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(answer.status_code for answer in answers.values()) == [200, 409]
+    (winner,) = (name for name, answer in answers.items() if answer.status_code == 200)
+    (loser,) = (answer for answer in answers.values() if answer.status_code == 409)
+    assert "changed after it was shown to you" in loser.json()["why"]
+    deeds = ("approved", "identified", "corrected", "leads_marked", "given_up")
+    made = [entry.actor for entry in world.store.looking.job_audit(job_id) if entry.kind in deeds]
+    assert made == [winner]
