@@ -9,7 +9,8 @@ import argparse
 import csv
 import multiprocessing
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from pipeline.digitize import Digitizer
+from pipeline.digitize import CHEST, Digitizer
 from pipeline.errors import Unreadable
 from pipeline.measure import beats_s, heart_rate
 from pipeline.recording import TWELVE, Float32, Page, Strip
@@ -75,10 +76,14 @@ def main() -> None:
     if (options.signals is None) != (options.cache is None):
         parser.error("--signals and --cache go together")
     work = partial(_judge_case, signals=options.signals, cache=options.cache)
-    rows = list(_in_processes(work, list(cases(options.pages, options.first)), options.workers))
-    dev_rows = judge_dev(options.dev) if options.dev else []
-    if options.out:
-        _write_csv(options.out, rows + dev_rows)
+    rows: list[Row] = []
+    with _table_file(options.out) as write:  # a row as soon as it is known: the whole takes half an hour
+        for row in _in_processes(work, list(cases(options.pages, options.first)), options.workers):
+            rows.append(row)
+            write(row)
+        dev_rows = judge_dev(options.dev) if options.dev else []
+        for row in dev_rows:
+            write(row)
     text = table(rows, dev_rows)
     print(text)
     if options.card:
@@ -120,13 +125,16 @@ def _judge_case(case: Case, signals: Path | None, cache: Path | None) -> Row:
     row = judge(f"{case.number:04d}", str(case.source), case.plain, drawn.rendered.page, drawn.label, truth.rate_hz)
     if row.refused:
         return row
-    found = row.stages.split("|", 3)
-    layout, speed, gain, stages = found[0], float(found[1]), float(found[2]), found[3]
+    layout, speed, *gains, stages = row.stages.split("|", 4)
+    chest = any(strip.lead in CHEST for strip in truth.strips)
+    printed = [scale.value for scale in (truth.gain_mm_mv, truth.chest_gain_mm_mv or truth.gain_mm_mv)]
     return replace(
         row,
-        layout_right=float(layout == truth.layout),
-        speed_right=float(abs(speed / truth.speed_mm_s.value - 1) < SCALE_TOLERANCE),
-        gain_right=float(abs(gain / truth.gain_mm_mv.value - 1) < SCALE_TOLERANCE),
+        layout_right=float(layout == drawn.layout),
+        speed_right=float(abs(float(speed) / truth.speed_mm_s.value - 1) < SCALE_TOLERANCE),
+        gain_right=float(
+            all(abs(float(g) / t - 1) < SCALE_TOLERANCE for g, t in zip(gains[: 1 + chest], printed, strict=False))
+        ),
         stages=stages,
     )
 
@@ -143,7 +151,8 @@ def judge(name: str, kind: str, plain: bool, page: Page, label: Float32, rate_hz
     rate, peaks = rhythm_errors(label, twelve.millivolts, rate_hz, result.lag_ms / 1000)
     seconds = sum(s for _, s in recording.seconds)
     stages = ";".join(f"{stage}={s:.2f}" for stage, s in recording.seconds)
-    head = f"{recording.layout}|{recording.speed_mm_s.value}|{recording.gain_mm_mv.value}|{stages}"
+    chest = recording.chest_gain_mm_mv or recording.gain_mm_mv
+    head = f"{recording.layout}|{recording.speed_mm_s.value}|{recording.gain_mm_mv.value}|{chest.value}|{stages}"
     return Row(
         name,
         kind,
@@ -293,11 +302,21 @@ def write_card(text: str) -> None:
     CARD.write_text(new, encoding="utf-8")
 
 
-def _write_csv(path: Path, rows: Sequence[Row]) -> None:
+@contextmanager
+def _table_file(path: Path | None) -> Iterator[Callable[[Row], None]]:
+    """What appends a row to the CSV at path; what drops it without a path."""
+    if path is None:
+        yield lambda row: None
+        return
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Row)])
         writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+
+        def write(row: Row) -> None:
+            writer.writerow(asdict(row))
+            file.flush()
+
+        yield write
 
 
 if __name__ == "__main__":

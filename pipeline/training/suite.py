@@ -18,6 +18,7 @@ from pipeline.synth.truth import Rendered
 SUITE_SEED = 90_000_000  # far from every training seed
 SECONDS = 10.0
 KINDS: tuple[Source, ...] = tuple(s for s in Source if s is not Source.NOT_AN_ECG)
+SHOWN = 0.1  # of a rhythm row: with less in the picture nobody can tell that there was one
 PLAIN_SHARE = 0.5  # of each kind: the commonest page (3x4+1, 25 mm/s, 10 mm/mV), so that its figure stands by itself
 
 
@@ -43,10 +44,14 @@ def cases(pages: int, first: int = 0) -> Iterator[Case]:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A page of the suite. label: float32 (12, n) mV at RATE_HZ as printed inside the picture, NaN elsewhere."""
+    """A page of the suite. label: float32 (12, n) mV at RATE_HZ as printed inside the picture, NaN elsewhere.
+
+    layout: as the picture shows it; a rhythm row that was cut off with the foot of the page is not in its name.
+    """
 
     rendered: Rendered
     label: Float32
+    layout: str
 
 
 def draw(case: Case, bank: SignalBank | None) -> Drawn:
@@ -56,7 +61,19 @@ def draw(case: Case, bank: SignalBank | None) -> Drawn:
     usual = {"layout": "3x4+1", "speed_mm_s": 25.0, "gain_mm_mv": 10.0} if case.plain else {}
     spec = random_spec(rng, source=case.source, **usual)  # type: ignore[arg-type]  # three of its keywords
     rendered = render(signals, RATE_HZ, spec, case.seed)
-    return Drawn(rendered, _label(rendered, spec.print.negative_avr))
+    return Drawn(rendered, _label(rendered, spec.print.negative_avr), shown_layout(rendered))
+
+
+def shown_layout(rendered: Rendered) -> str:
+    """The name of the printed layout less the rhythm rows of which the picture shows next to nothing."""
+    printed = rendered.truth.recording.layout
+    shares = [
+        float(inside.mean())
+        for inside, segment in zip(in_picture(rendered), rendered.truth.segments, strict=True)
+        if segment.rhythm
+    ]
+    shown = sum(share >= SHOWN for share in shares)
+    return printed.replace(f"+{len(shares)}", f"+{shown}" if shown else "")
 
 
 def _label(rendered: Rendered, negative_avr: bool) -> Float32:
