@@ -7,9 +7,10 @@ import json
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +40,11 @@ PREFERENCES = {
     "network.dns.disablePrefetch": True,
     "services.settings.server": "",
     "toolkit.telemetry.enabled": False,
+}
+# Of a person who likes it so.
+DARK = {
+    "layout.css.prefers-color-scheme.content-override": 0,
+    "ui.systemUsesDarkTheme": 1,
 }
 # Firefox tells what the policy forbade to its own console only; the page's event says it to whoever listens.
 TELL_VIOLATIONS = """(tell) => document.addEventListener("securitypolicyviolation",
@@ -111,12 +117,17 @@ class FirefoxPage:
     def resize(self, size: dict[str, int]) -> None:
         self._session.send("browsingContext.setViewport", context=self._context, viewport=size)
 
-    def evaluate(self, expression: str) -> Any:
-        """What JavaScript comes to, by way of JSON; a promise is waited for. Refusal where it throws."""
+    def evaluate(self, expression: str, first: str = "", within_page: bool = False) -> Any:
+        """What JavaScript comes to, by way of JSON; a promise is waited for. Refusal where it throws.
+
+        first: statements to run before it. within_page: among the page's own scripts, as a library needs that looks
+        closely at elements.
+        """
+        realm = {} if within_page else {"sandbox": SANDBOX}
         told = self._session.send(
             "script.evaluate",
-            expression=f"(async () => JSON.stringify((await ({expression})) ?? null))()",
-            target={"context": self._context, "sandbox": SANDBOX},
+            expression=f"{first}\n(async () => JSON.stringify((await ({expression})) ?? null))()",
+            target={"context": self._context, **realm},
             awaitPromise=True,
             userActivation=True,
         )
@@ -215,10 +226,13 @@ class FirefoxPage:
 class Firefox:
     """The program and its session; every tab is watched."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, preferences: Mapping[str, Any]) -> None:
         profile = folder / "profile"
         profile.mkdir()
-        lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in PREFERENCES.items()]
+        lines = [
+            f"user_pref({json.dumps(name)}, {json.dumps(value)});"
+            for name, value in (PREFERENCES | dict(preferences)).items()
+        ]
         (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
         self._log = folder / "firefox.log"
         command = [FIREFOX, "--headless", "--no-remote", "--remote-debugging-port=0", "--profile", profile]
@@ -281,9 +295,9 @@ class Firefox:
 
 
 @contextmanager
-def firefox(folder: Path) -> Iterator[Firefox]:
-    """Debian's Firefox without a window, its profile in a folder."""
-    browser = Firefox(folder)
+def firefox(folder: Path, preferences: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Firefox]:
+    """Debian's Firefox without a window, its profile in a folder. preferences: beside those of every test."""
+    browser = Firefox(folder, preferences)
     try:
         yield browser
     finally:

@@ -6,16 +6,19 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import axe_playwright_python
 import numpy as np
 import pytest
 from PIL import Image
 
+from gateway.job import State
+from gateway.order import Order
 from gateway.web.deps import Role
 from tests.browser import DESK, TABLET, pictures_folder
-from tests.firefox import FIREFOX, Firefox, FirefoxPage, firefox
+from tests.firefox import DARK, FIREFOX, Firefox, FirefoxPage, firefox
 from tests.flow.processes import wait_for
 from tests.gateway.web.pages.people import PASSWORD
-from tests.gateway.web.pages.ready import rendered
+from tests.gateway.web.pages.ready import JANE, rendered, take_in_unsure
 from tests.gateway.web.pages.site import Site
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not FIREFOX.exists(), reason="Firefox is not installed")]
@@ -23,6 +26,9 @@ pytestmark = [pytest.mark.peer, pytest.mark.skipif(not FIREFOX.exists(), reason=
 ENTER, ARROW_LEFT = "\ue007", "\ue012"  # as WebDriver calls them
 BOXES = """[...document.querySelectorAll("#leads svg.paper .trace")].map((each) => each.getBBox())
   .map(({ width, height }) => width * height)"""
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+COLOUR = "getComputedStyle(document.body).{}.match(/[0-9.]+/g).slice(0, 3).map(Number)"
+GROUND, LETTERS = COLOUR.format("backgroundColor"), COLOUR.format("color")
 SHADES = """(() => {
   const image = document.querySelector("#picture img");
   const canvas = Object.assign(document.createElement("canvas"), { width: 200, height: 200 });
@@ -55,9 +61,29 @@ def pictures() -> Path:
     return pictures_folder()
 
 
+def serious(page: FirefoxPage) -> list[tuple[str, str, list[str]]]:
+    """What axe-core finds that keeps people from using a page."""
+    told = page.evaluate("axe.run(document)", first=AXE, within_page=True)
+    assert told["passes"], "axe looked at nothing"
+    return [
+        (each["id"], each["help"], [node["html"][:120] for node in each["nodes"][:3]])
+        for each in told["violations"]
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+def sign_in(site: Site, page: FirefoxPage, path: str) -> None:
+    page.open(site.base + path)
+    page.fill("#name", Role.ADMINISTRATOR)
+    page.fill("#password", PASSWORD)
+    page.click("button", "Sign in")
+    page.wait(f"location.pathname === {json.dumps(path)}", "the page that was asked for")
+
+
 def keep(page: FirefoxPage, pictures: Path, name: str) -> None:
-    """A picture of the page as on a desk, which must fit a tablet too."""
+    """A picture of the page as on a desk, which must fit a tablet too, and whoever reads it otherwise than by eye."""
     page.screenshot(pictures / f"firefox-{name}.png", whole=True)
+    assert serious(page) == []
     page.resize(TABLET)
     assert page.evaluate("document.documentElement.scrollWidth") <= TABLET["width"]
     page.resize(DESK)
@@ -67,12 +93,10 @@ def keep(page: FirefoxPage, pictures: Path, name: str) -> None:
 
 
 def test_an_administrator_signs_in(site: Site, page: FirefoxPage, pictures: Path) -> None:
-    page.open(f"{site.base}/dashboard")
-    page.fill("#name", Role.ADMINISTRATOR)
-    page.fill("#password", PASSWORD)
+    page.open(f"{site.base}/login")
+    page.wait("document.querySelector('#password') !== null", "the sign-in")
     keep(page, pictures, "login")
-    page.click("button", "Sign in")
-    page.wait("location.pathname === '/dashboard'", "the page that was asked for")
+    sign_in(site, page, "/dashboard")
 
 
 def test_a_page_is_uploaded_and_a_file_that_is_none_is_refused(
@@ -161,6 +185,28 @@ def test_a_reviewer_says_whose_it_is(site: Site, page: FirefoxPage, pictures: Pa
     assert {**vars(order), **vars(order.patient)}.items() >= told.items()
 
 
+def test_a_held_page_is_approved_and_goes_on(site: Site, page: FirefoxPage, pictures: Path) -> None:
+    order = Order(JANE, accession_number="A-7", acquired_at="20240505120000", acquired_from="test")
+    job_id = take_in_unsure(site.store, site.config, "to approve", order)
+    page.open(f"{site.base}/jobs/{job_id}")
+    page.wait_for_text("#header", "Confidence 0.74 is below")
+    page.wait("document.querySelectorAll('#leads svg.paper .trace').length === 13", "the traces that are approved")
+    keep(page, pictures, "held")
+    page.click("#review button", "Approve…")
+    page.fill("#ask-comment", "plain to see")
+    page.screenshot(pictures / "firefox-approve.png")
+    page.click("dialog button", "Approve")
+    page.wait_for_text("#told", "Approved. The gateway goes on with it.")
+    assert site.store.job(job_id).state is State.RECEIVED
+    take_in_unsure(site.store, site.config, "the next one", Order())  # the worker takes the approved one before it
+    assert site.store.job(job_id).state is State.DIGITIZED
+    assert site.store.reviews.of(job_id)[1].approved_by == Role.ADMINISTRATOR
+    assert [remark.text for remark in site.store.reviews.remarks(job_id)] == ["plain to see"]
+    page.wait_for_text("#measured", "Approved by")
+    page.wait_for_text("#deliveries", "pacs")
+    page.wait_for_text("#history", "approved")
+
+
 @pytest.mark.parametrize(
     ("path", "shown", "words"),
     [
@@ -195,6 +241,37 @@ def test_nothing_was_complained_of_and_no_request_left_the_host(site: Site, brow
     assert browser.requests() > 50
     assert watch.strangers == []
     assert watch.complaints == []
+
+
+def test_every_page_is_dark_for_who_likes_it_so(
+    site: Site, pictures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    paths = {
+        "/": "#jobs tbody tr[data-job]",
+        f"/jobs/{site.ready.delivered}": "#leads svg.paper .trace",
+        "/upload": "#choose",
+        "/dashboard": "#tiles .tile",
+        "/rules": "#force td",
+        "/audit": "#entries tbody tr",
+    }
+    with firefox(tmp_path_factory.mktemp("dark"), DARK) as browser:
+        page = browser.new_page()
+        sign_in(site, page, "/account")
+        for path, shown in paths.items():
+            page.open(site.base + path)
+            page.wait(f"document.querySelector({json.dumps(shown)}) !== null", f"{path} to be there")
+            assert sum(page.evaluate(GROUND)) < 3 * 60, path
+            assert sum(page.evaluate(LETTERS)) > 3 * 160, path
+            assert serious(page) == [], path
+            page.screenshot(pictures / f"firefox-dark-{path.split('/')[1] or 'worklist'}.png", whole=True)
+        assert browser.watched(site.base).complaints == []
+
+
+def test_axe_would_have_found_what_keeps_people_out(site: Site, browser: Firefox) -> None:
+    page = browser.new_page()
+    page.open(f"{site.base}/login")
+    page.evaluate("document.querySelector('label[for=name]').remove()")
+    assert "label" in [each[0] for each in serious(page)]
 
 
 def test_complaints_and_strangers_would_have_been_noticed(site: Site, browser: Firefox) -> None:
