@@ -13,9 +13,11 @@ from gateway.intake.fax_inbox.settling import SIDECAR
 from gateway.job import Arrival, Door
 from gateway.judging import held_before_rules
 from gateway.order import Order
-from gateway.rules import explain, facts_of, route
+from gateway.rules import Action, explain, facts_of, route
 from gateway.unpack import MediaType, recognise, unpack
 from pipeline.errors import Unreadable
+
+NOT_AN_ECG = "not_an_ecg"  # a cover sheet: it stops no document
 
 
 def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Iterator[str]:
@@ -43,16 +45,27 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Ite
     unpacked = unpack(path, arrival, config.limits, config.identity)
     eye = open_eye(config.pipeline.threads)
     names = tuple(destination.name for destination in config.destination)
+    stopping: dict[int, str] = {}
+    read = 0
     for number in range(1, unpacked.page_count + 1):
         yield f"page {number}"
         try:
             recording = eye.digitize(unpacked.read(number))
         except (Unreadable, Refused) as error:
             yield f"  not routed: {error.code}: {error.why}"
+            if error.code != NOT_AN_ECG:
+                stopping[number] = error.code
             continue
-        yield from (f"  held before any rule: {why}" for why in held_before_rules(config, unpacked.order, recording))
+        read += 1
+        held = list(held_before_rules(config, unpacked.order, recording))
+        yield from (f"  held before any rule: {why}" for why in held)
         decision = route(facts_of(arrival, unpacked.order, recording), config.rule, config.routing, names)
         yield from (f"  {line}" for line in explain(decision))
+        if held or decision.action is not Action.SEND:
+            stopping[number] = held[0] if held else decision.why
+    if read and stopping and unpacked.page_count > 1:
+        told = "; ".join(f"page {number}: {why}" for number, why in stopping.items())
+        yield f"the document goes out whole or waits whole, and does not go out: {told}"
 
 
 def _inbox(config: Config, sender: str) -> FaxInboxSection | None:

@@ -15,7 +15,8 @@ from gateway.app import Eye
 from gateway.config import Config, PipelineSection
 from gateway.explain import explain_file, held_before_rules
 from gateway.order import Order, Patient
-from pipeline.recording import Recording
+from pipeline.errors import Unreadable
+from pipeline.recording import Page, Recording
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page
 
@@ -84,3 +85,29 @@ def test_a_threshold_is_told_as_exactly_as_it_was_written(recording: Recording) 
     config = Config(pipeline=PipelineSection(confidence_min=0.8995))
     (why,) = held_before_rules(config, Order(patient=Patient("1")), replace(recording, confidence=0.8991))
     assert why == "confidence 0.899 is below pipeline.confidence_min 0.8995"
+
+
+def test_says_that_one_page_keeps_a_whole_document_waiting(
+    tmp_path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "4711_page.tif"
+    pages = [Image.new("L", (60, 40), shade) for shade in (255, 250, 245)]
+    pages[0].save(path, "TIFF", save_all=True, append_images=pages[1:])
+    reads: list[Recording | Unreadable] = []
+
+    def digitize(_page: Page) -> Recording:
+        result = reads.pop(0)
+        if isinstance(result, Unreadable):
+            raise result
+        return result
+
+    monkeypatch.setattr(explain, "open_eye", lambda _threads: Eye(digitize, "{}"))
+    sure, cover = replace(recording, confidence=0.99, findings=()), Unreadable("not_an_ecg", "A letter.")
+    reads += [cover, sure, replace(sure, confidence=0.1)]
+    told = _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
+    assert told.splitlines()[-1] == (
+        "the document goes out whole or waits whole, and does not go out: "
+        "page 3: confidence 0.10 is below pipeline.confidence_min 0.90"
+    )
+    reads += [cover, sure, sure]
+    assert "does not go out" not in _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
