@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ NO_PATIENT = {
     ("GET", "/dashboard"): SHELL,
     ("GET", "/rules"): SHELL,
     ("GET", "/audit"): SHELL,
+    ("GET", "/api"): "the API's description",
     ("GET", "/login"): ACCOUNT,
     ("POST", "/login"): ACCOUNT,
     ("GET", "/login/oidc"): ACCOUNT,
@@ -75,6 +77,7 @@ NO_PATIENT = {
     ("GET", "/api/v1/jobs/{job_id}/documents"): "kinds and our own file names",
     ("GET", "/api/v1/layouts"): "lead names",
     ("POST", "/api/v1/jobs/bulk"): DONE,
+    ("POST", "/api/v1/jobs/bulk/matching"): "job ids; what is done to them is in the audit",
     ("POST", "/api/v1/jobs/{job_id}/retry"): DONE,
     ("POST", "/api/v1/jobs/{job_id}/resend"): DONE,
     ("POST", "/api/v1/jobs/{job_id}/give-up"): DONE,
@@ -99,7 +102,7 @@ UNANSWERED = {  # not asked below: what it says is tested where it belongs
     ("GET", "/login/oidc/callback"),
     ("POST", "/logout"),
 }
-WHOSE = ("Doe", "4711", "A-17", "19540131")  # of tests.recordings.order
+WHOSE = re.compile(r"\b(Doe|4711|A-17|19540131)\b")  # of tests.recordings.order
 BODIES = {"/api/v1/jobs/bulk": {"action": "retry", "ids": ["0" * 32]}, "/api/v1/parked/resend": {"ids": [1]}}
 
 
@@ -134,7 +137,7 @@ def test_who_sees_a_patient_is_in_the_audit(world: World, route: tuple[str, str]
     (look,) = looked(world.store)
     assert (look.actor, look.detail["what"]) == ("a administrator", what)
     assert look.job_id == job_id or route[1] in ("/api/v1/jobs", "/api/v1/rules/replay", "/api/v1/audit/export")
-    assert not any(word in json.dumps(look.detail) for word in WHOSE)
+    assert not WHOSE.search(json.dumps(look.detail))
     assert world.store.verify_audit().ok
 
 
@@ -143,7 +146,7 @@ def test_what_makes_no_look_names_no_patient(world: World, route: tuple[str, str
     """Asked for a page of a patient's; some refuse the request, and may not name anybody then either."""
     answer = ask(world, *route, world.job(0.5))
     assert answer.status_code < 500
-    assert not any(word in answer.text for word in WHOSE)
+    assert not WHOSE.search(answer.text)
     assert not answer.headers.get("content-type", "").startswith("image/")
     assert looked(world.store) == []
 
