@@ -77,7 +77,7 @@ def calibrate(
     """
     found = find_pulses(image, paper, baselines_mm, x_extent_mm)
     if marks is not None:
-        found = joined(found, marked_pulses(marks))
+        found = joined(found, marked_pulses(marks), baselines_mm)
     if paper.known is Known.ASSUMED:
         return _by_pulse_alone(paper, baselines_mm, found, printed)
     findings = _against_resolution(paper, dpi)

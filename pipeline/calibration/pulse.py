@@ -257,9 +257,16 @@ def marked_pulses(marks: Marks) -> tuple[Pulse, ...]:
     return tuple(best)
 
 
-def joined(seen: Sequence[Pulse], marked: Sequence[Pulse]) -> tuple[Pulse, ...]:
-    """Pulses seen in the ink and those a network found, best first; what both found is surer, as the ink has it."""
-    out = list(seen)
+def joined(seen: Sequence[Pulse], marked: Sequence[Pulse], baselines_mm: Sequence[float] = ()) -> tuple[Pulse, ...]:
+    """Pulses seen in the ink and those a network found, best first; what both found is surer, as the ink has it.
+
+    Two of one roof are one pulse, whose foot is the one nearer to its row: a bold separator printed over the upright
+    ends it half-way for the eye that follows the ink.
+    """
+    out = [
+        p for p in seen if not any(_same_roof(p, m) and _off(m, baselines_mm) < _off(p, baselines_mm) for m in marked)
+    ]
+    marked = [m for m in marked if not any(_same_roof(p, m) for p in out)]
     for pulse in marked:
         same = next((i for i, p in enumerate(out) if _alike(p, pulse)), None)
         if same is None:
@@ -267,6 +274,20 @@ def joined(seen: Sequence[Pulse], marked: Sequence[Pulse]) -> tuple[Pulse, ...]:
         else:
             out[same] = replace(out[same], score=min(1.0, out[same].score + pulse.score))
     return tuple(sorted(out, key=lambda p: -p.score))
+
+
+def _same_roof(a: Pulse, b: Pulse) -> bool:
+    """Whether they differ in nothing but their foot."""
+    roofs_mm = a.baseline_mm - a.height_mm, b.baseline_mm - b.height_mm
+    edges_mm = abs(a.x0_mm - b.x0_mm), abs(a.x1_mm - b.x1_mm)
+    return (
+        max(edges_mm) < 1.0 and abs(roofs_mm[0] - roofs_mm[1]) < 1.0 and abs(a.baseline_mm - b.baseline_mm) > LEVEL_MM
+    )
+
+
+def _off(pulse: Pulse, baselines_mm: Sequence[float]) -> float:
+    """How far its foot lies from the nearest row, mm."""
+    return min((abs(pulse.baseline_mm - b) for b in baselines_mm), default=0.0)
 
 
 def _between(values: Float64, bounds: tuple[float, float]) -> Bool:
