@@ -192,6 +192,17 @@ def test_a_session_that_is_used_lives_on_and_an_idle_one_ends(
     assert accounts.session("s", 30 * 60) is None
 
 
+def test_looking_whether_a_session_stands_keeps_none_alive(
+    accounts: Accounts, later: Callable[[timedelta], None]
+) -> None:
+    sign_in(accounts, lasts_s=12 * 3600)
+    for minutes in (10, 20, 29):
+        later(timedelta(minutes=minutes))
+        assert accounts.session("s", 30 * 60, in_use=False) is not None
+    later(timedelta(minutes=31))
+    assert accounts.session("s", 30 * 60, in_use=False) is None
+
+
 def test_signing_out_ends_one_session_and_signing_in_clears_those_that_ran_out(
     store: Store, accounts: Accounts, later: Callable[[timedelta], None]
 ) -> None:

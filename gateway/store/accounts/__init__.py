@@ -74,9 +74,9 @@ class Accounts:
         """Signs a user in for at most lasts_s. how: password or oidc. NotFound."""
         sessions.open_session(self._database, name, secret_sha256, csrf_token, lasts_s, how, address)
 
-    def session(self, secret_sha256: str, idle_s: float) -> Session | None:
+    def session(self, secret_sha256: str, idle_s: float, in_use: bool = True) -> Session | None:
         """Who has this session, None where it has run out or was idle for idle_s."""
-        return sessions.session(self._database, secret_sha256, idle_s)
+        return sessions.session(self._database, secret_sha256, idle_s, in_use)
 
     def close_session(self, secret_sha256: str) -> None:
         """Signs out."""

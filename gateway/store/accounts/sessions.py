@@ -35,8 +35,11 @@ def open_session(
         append(tx, Event.SIGNED_IN, "", name, how=how, address=address)
 
 
-def session(database: Database, secret_sha256: str, idle_s: float) -> Session | None:
-    """Who has this session, None where it has run out, was idle for too long, or its user may not sign in."""
+def session(database: Database, secret_sha256: str, idle_s: float, in_use: bool = True) -> Session | None:
+    """Who has this session, None where it has run out, was idle for too long, or its user may not sign in.
+
+    in_use: a person asks for something, so that it goes on; False only looks.
+    """
     query = (
         select(users, sessions.c.csrf_token, sessions.c.seen_at, sessions.c.expires_at)
         .join(sessions, sessions.c.user_id == users.c.user_id)
@@ -47,7 +50,7 @@ def session(database: Database, secret_sha256: str, idle_s: float) -> Session | 
         now = database.now(connection)
     if row is None or row.expires_at <= now or row.seen_at + timedelta(seconds=idle_s) <= now:
         return None
-    if now - row.seen_at > NOTED_EVERY:
+    if in_use and now - row.seen_at > NOTED_EVERY:
         with database.write() as tx:
             tx.execute(update(sessions).where(sessions.c.secret_sha256 == secret_sha256).values(seen_at=tx.now))
     return Session(user_from(row), row.csrf_token)

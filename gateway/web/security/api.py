@@ -37,7 +37,7 @@ TokenId = Annotated[str, Path(pattern=TOKEN_ID)]
 
 @router.get("/me")
 def me(who: Viewer) -> Me:
-    """Who asks."""
+    """Who asks. Does not count as a use of the session: an open page asks it to know when to hide what it shows."""
     return Me.of(who)
 
 

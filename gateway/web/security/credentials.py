@@ -14,6 +14,7 @@ from gateway.store import Store
 from gateway.store.accounts import Session, Token
 from gateway.web.security.principal import How, Principal, Scope
 
+ME_PATH = "/api/v1/me"
 TOKEN_PREFIX = "cardioscan_"  # so that a scanner for leaked secrets knows one
 
 
@@ -59,7 +60,8 @@ def recognise(connection: HTTPConnection, store: Store, web: WebSection) -> Prin
         token = store.accounts.bearer(digest(secret.strip())) if scheme.casefold() == "bearer" else None
         return _by_token(token) if token else None
     cookie = connection.cookies.get(cookie_name(web))
-    session = store.accounts.session(digest(cookie), 60.0 * web.session_minutes) if cookie else None
+    in_use = connection.url.path != ME_PATH  # pages ask it by themselves, and must not keep a session alive so
+    session = store.accounts.session(digest(cookie), 60.0 * web.session_minutes, in_use) if cookie else None
     return _by_session(session) if session else None
 
 

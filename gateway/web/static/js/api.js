@@ -1,5 +1,7 @@
 /** The gateway's own API: one door for every request, and its failures in words. */
 
+import { leave } from "./guard.js";
+
 export const ROOT = "/api/v1";
 
 /** What the API refused. status: of HTTP, 0 where the gateway did not answer. code: short and stable. message: for a person. */
@@ -49,7 +51,7 @@ async function ask(method, path, body, signal) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "no_answer", "The gateway does not answer. Is it running?");
   }
-  if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (answer.status === 401) leave();
   const told = await bodyOf(answer);
   if (!answer.ok) throw refusal(answer.status, told);
   return told;

@@ -1,6 +1,7 @@
 /** What every page does: says aloud when the gateway broke off, and lets forms that ask first ask first. */
 
 import { tell } from "./dom.js";
+import "./guard.js";
 
 addEventListener("unhandledrejection", (event) => {
   if (event.reason?.name === "ApiError" || event.reason?.status !== undefined) {
