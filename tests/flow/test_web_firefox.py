@@ -134,6 +134,7 @@ def test_a_job_shows_its_page_and_draws_its_leads(site: Site, page: FirefoxPage,
     page.open(f"{site.base}/jobs/{site.ready.delivered}")
     page.wait("document.querySelectorAll('#leads svg.paper .trace').length === 13", "thirteen traces")
     page.wait("document.querySelector('#picture img').naturalWidth > 500", "the page as received")
+    page.wait("document.querySelector('#picture img').complete", "the whole of it")
     assert page.evaluate(SHADES) > 20
     boxes = page.evaluate(BOXES)
     assert min(boxes) > 100  # square millimetres of paper
@@ -141,6 +142,8 @@ def test_a_job_shows_its_page_and_draws_its_leads(site: Site, page: FirefoxPage,
     page.wait("document.querySelectorAll('#findings li').length === 4", "the findings")
     page.wait_for_text("#measured", "25 mm/s, measured on the grid")
     page.wait_for_text("#deliveries", "MSA|AA|")
+    told = page.evaluate("[...document.querySelectorAll('#deliveries pre')].map((each) => each.innerText)")
+    assert any("\nMSA|AA|" in text for text in told)  # HL7 ends its lines by a sign at which Firefox breaks none
     page.wait_for_text("#history", "delivered")
     keep(page, pictures, "job")
     page.screenshot(pictures / "firefox-leads.png", of="#leads svg.paper")

@@ -45,6 +45,9 @@ export const KNOWN = {
 /** How our codes read where nothing better is known: "no_patient_id" is "no patient id". */
 export const plain = (code) => String(code ?? "").replaceAll("_", " ");
 
+/** Text whose lines end as HL7's do, with ends that every browser breaks a line at. */
+export const broken = (text) => text.replaceAll("\r\n", "\n").replaceAll("\r", "\n").trimEnd();
+
 /** A state as a chip: words and colour. */
 export function chip([words, kind] = ["", ""]) {
   return h("span", { class: `chip ${kind ?? ""}` }, words);

@@ -23,10 +23,14 @@ export function drawSheet(sheet, recording, numbers = new Map()) {
   }
   words.append(
     s("text", { x: sheet.left_mm, y: sheet.height_mm - 3, class: "scale" },
-      `${sheet.speed_mm_s} mm/s · ${sheet.gain_mm_mv} mm/mV · digitized from paper, preliminary`),
+      `${sheet.speed_mm_s} mm/s · ${sheet.gain_mm_mv} mm/mV · digitized from paper, ${standing(recording)}`),
   );
   return svg;
 }
+
+/** How far the reading has come: until a person has approved it, it is preliminary. */
+const standing = ({ findings }) =>
+  findings.some(({ code }) => code === "approved_by_person") ? "reading confirmed by a person" : "preliminary";
 
 /** Paper of this size without a trace. */
 export function blankPaper(width_mm, height_mm) {

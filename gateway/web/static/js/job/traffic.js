@@ -3,7 +3,7 @@
 import { get, may, post, ROOT } from "../api.js";
 import { ask } from "../dialog.js";
 import { h, put, tell } from "../dom.js";
-import { chip, count, DELIVERY_STATES, KINDS, moment, plain } from "../words.js";
+import { broken, chip, count, DELIVERY_STATES, KINDS, moment, plain } from "../words.js";
 
 /** The outbox rows of a job. done() is called after one was sent again. */
 export function drawDeliveries(host, job, history, done) {
@@ -22,7 +22,7 @@ export function drawDeliveries(host, job, history, done) {
       h("td", {}, chip(DELIVERY_STATES[row.state])),
       h("td", {}, row.delivered_at ? moment(row.delivered_at, { seconds: true }) : row.state === "queued" ? ["due ", moment(row.due_at, { seconds: true })] : "–"),
       h("td", {}, attemptsOf(row, history)),
-      h("td", {}, row.why && h("p", {}, row.why), row.response && h("pre", { class: "attempt mono" }, row.response)),
+      h("td", {}, row.why && h("p", {}, row.why), row.response && h("pre", { class: "attempt mono" }, broken(row.response))),
       may("reviewer") && job.allowed_actions.includes("resend")
         ? h("td", {}, h("button", { type: "button", class: "small", onclick: () => resend(row) }, "Send again"))
         : null));
@@ -89,7 +89,7 @@ const SHOWN_MAX = 200_000;
 /** Text for the eye: HL7 v2 with a line per segment, XML with a line per element. */
 function laidOut(text, media_type) {
   const cut = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}\n… (${text.length - SHOWN_MAX} more characters: download the file)` : text;
-  if (/hl7/.test(media_type) || cut.startsWith("MSH|")) return cut.replaceAll("\r\n", "\n").replaceAll("\r", "\n");
+  if (/hl7/.test(media_type) || cut.startsWith("MSH|")) return broken(cut);
   if (!/xml/.test(media_type) || cut.includes("\n  <")) return cut;
   let depth = 0;
   return cut.replaceAll("><", ">\n<").split("\n").map((line) => {

@@ -5,7 +5,7 @@ import { barChart } from "../chart.js";
 import { ask } from "../dialog.js";
 import { h, keepingFocus, one, put, tell, tried } from "../dom.js";
 import { follow } from "../live.js";
-import { bytes, chip, count, KINDS, moment, plain, span, STATES } from "../words.js";
+import { broken, bytes, chip, count, KINDS, moment, plain, span, STATES } from "../words.js";
 
 const EVERY_S = 15;
 const chosen = new Set();
@@ -57,7 +57,7 @@ function peerRow(row) {
     h("td", {}, row.head_age_s === null ? "–" : `${span(row.head_age_s)} old, ${count(row.head_attempts, "attempt")}`, row.head_why && h("p", { class: "answer" }, h("small", {}, row.head_why))),
     h("td", { class: "number" }, row.parked),
     h("td", {}, moment(row.last_delivered_at, { seconds: true })),
-    h("td", { class: "answer mono" }, h("small", {}, row.last_response || "–")),
+    h("td", { class: "answer mono" }, h("small", {}, broken(row.last_response) || "–")),
     may("administrator") && h("td", {}, h("button", { type: "button", class: "small", onclick: () => pause(row), "aria-label": `${row.paused ? "Resume" : "Pause"} ${row.name}` }, row.paused ? "Resume" : "Pause")));
 }
 

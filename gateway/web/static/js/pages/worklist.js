@@ -105,7 +105,7 @@ function rowOf(job) {
 function deliveriesWords({ state, deliveries: { queued, delivered, parked } }) {
   if (state === "received") return "Waits to be digitized.";
   const parts = [
-    delivered && `${count(delivered, "document")} delivered`, queued && `${queued} waiting`, parked && `${parked} parked`,
+    delivered && `${count(delivered, "document")} delivered`, queued && `${delivered ? queued : count(queued, "document")} waiting`, parked && `${parked} parked`,
   ].filter(Boolean);
   return parts.length ? `${parts.join(", ")}.` : "Nothing to send.";
 }
