@@ -14,9 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from scipy.interpolate import RectBivariateSpline
 
+from pipeline.geometry import PaperMap
 from pipeline.networks import RowNetwork, RowOptions, Weights
-from pipeline.recording import Float32, Seen, Source, Strip
+from pipeline.recording import Float32, Seen, Source, Strip, UInt8
 from pipeline.score import Score, score
 from pipeline.training.pages import Pool, PooledPage
 from pipeline.training.ship import commit_here, ship
@@ -38,12 +40,16 @@ class Judged:
     missed: float
 
 
-def judge(page: PooledPage, reader: RowReader | None) -> Judged:
+def judge(page: PooledPage, reader: RowReader | None, twice_px_per_mm: float | None = None) -> Judged:
+    """twice_px_per_mm: lay the whole page flat first at this resolution: the ablation of the single resampling."""
     truth = page.rendered.truth
     recording = truth.recording
+    image, paper = page.rendered.page.image, truth.paper
+    if twice_px_per_mm is not None:
+        image, paper = _laid_flat(image, paper, twice_px_per_mm)
     found = read_traces(
-        page.rendered.page.image,
-        truth.paper,
+        image,
+        paper,
         truth.segments,
         recording.speed_mm_s.value,
         page.gain_mm_mv,
@@ -66,6 +72,22 @@ def judge(page: PooledPage, reader: RowReader | None) -> Judged:
         float((seen == Seen.BRIDGED).mean()),
         float((seen == Seen.NOTHING).mean()),
     )
+
+
+def _laid_flat(image: UInt8, paper: PaperMap, px_per_mm: float) -> tuple[UInt8, PaperMap]:
+    """The page within its lattice, straight, and the map that is left: a scale."""
+    x0, x1, y0, y1 = (float(v) for v in (paper.x_mm[0], paper.x_mm[-1], paper.y_mm[0], paper.y_mm[-1]))
+    coarse_x = np.linspace(x0, x1, max(2, round((x1 - x0) / 2.5)))
+    coarse_y = np.linspace(y0, y1, max(2, round((y1 - y0) / 2.5)))
+    nodes = paper.to_px(np.stack(np.meshgrid(coarse_x, coarse_y), axis=-1))
+    at_x = x0 + (np.arange(round((x1 - x0) * px_per_mm)) + 0.5) / px_per_mm
+    at_y = y0 + (np.arange(round((y1 - y0) * px_per_mm)) + 0.5) / px_per_mm
+    kx, ky = min(3, len(coarse_x) - 1), min(3, len(coarse_y) - 1)
+    splines = [RectBivariateSpline(coarse_y, coarse_x, nodes[..., axis], kx=ky, ky=kx) for axis in (0, 1)]
+    px, py = (spline(at_y, at_x).astype(np.float32) for spline in splines)
+    flat = cv2.remap(np.ascontiguousarray(image), px, py, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    matrix = np.array([[px_per_mm, 0.0, -x0 * px_per_mm - 0.5], [0.0, px_per_mm, -y0 * px_per_mm - 0.5]])
+    return np.asarray(flat, np.uint8), PaperMap.affine(matrix, (x0, y0, x1, y1), paper.known)
 
 
 def _rows(strips: Sequence[Strip], samples: int | None = None) -> Float32:
@@ -123,13 +145,14 @@ def main() -> None:
     parser.add_argument("--valid", type=Path, required=True, help="pool of held-out pages")
     parser.add_argument("--pages", type=int, default=48)
     parser.add_argument("--classical", action="store_true", help="judge the tracer without weights instead")
+    parser.add_argument("--twice", type=float, metavar="PX_PER_MM", help="lay pages flat first: the ablation")
     parser.add_argument("--ship", action="store_true", help="write the weights and their row of the manifest")
     given = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     network, options, patches = load_run(given.run / "checkpoint.pt")
     reader = None if given.classical else NetworkReader(network)
-    judged = [judge(page, reader) for page in Pool(given.valid).first(given.pages)]
+    judged = [judge(page, reader, given.twice) for page in Pool(given.valid).first(given.pages)]
     scale = sigma_scale(judged)
     print(f"{patches} patches, sigma scale {scale:.3f}\n{table(judged, scale)}")
     if given.ship:

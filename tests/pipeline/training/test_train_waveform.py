@@ -10,7 +10,8 @@ from pipeline.networks import RowOptions
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.signals import synthetic_ecg
 from pipeline.training.pages import store_page
-from pipeline.training.waveform import Batch, Options, Trainer, loss_of, rate_now, validate, work
+from pipeline.training.wanted import Batch, loss_of, sigmoid_loss_of
+from pipeline.training.waveform import Options, Trainer, rate_now, validate, work
 
 BINS, COLUMNS = 40, 16
 
@@ -55,6 +56,17 @@ def test_steep_columns_weigh_more():
     assert float(loss_of(wrong_on_steep, batch(target))) > float(loss_of(wrong_on_flat, batch(target)))
 
 
+def test_the_ablation_by_sigmoids_is_least_at_the_truth_too():
+    def logits(bin_):
+        p = torch.exp(-0.5 * (torch.arange(BINS + 1, dtype=torch.float32) - bin_) ** 2).clamp(1e-4, 1 - 1e-4)
+        p[-1] = 1e-4
+        return torch.logit(p)[None, :, None].expand(1, BINS + 1, COLUMNS)
+
+    at = [float(sigmoid_loss_of(logits(b), batch(20.3))) for b in (18.0, 20.0, 20.3, 21.0, 30.0)]
+    assert min(at) == at[2]
+    assert float(sigmoid_loss_of(logits(20.3), batch(20.3, counted=False))) == 0.0
+
+
 def test_the_rate_warms_up_stays_and_falls():
     options = Options(None, None, None, 60.0, rate=1.0, warmup=10)
     assert rate_now(options, 0, 0.0) == pytest.approx(0.1)
@@ -92,3 +104,10 @@ def test_a_step_lowers_the_loss_of_its_own_batch():
     losses = [trainer.step(data) for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
     assert validate(trainer.network, [data])[0] < losses[0]
+
+
+def test_a_run_ends_by_patches_where_they_are_told(pages, tmp_path):
+    small = RowOptions(widths=(8, 8, 8, 8), head=8)
+    options = Options(pages, pages, tmp_path, 60.0, batch=2, patches=4, sigmoid=True, network=small)
+    work(0, options)
+    assert (tmp_path / "log.csv").read_text().splitlines()[-1].split(",")[1] == "6"
