@@ -1,6 +1,7 @@
 /** Rules: those in force, what they say of a page, and what a changed configuration would have done. */
 
 import { get, post } from "../api.js";
+import { dayBefore, midnight } from "../days.js";
 import { h, one, put, tell, tried } from "../dom.js";
 import { chip, count, moment, personName, plain } from "../words.js";
 
@@ -66,7 +67,7 @@ one("#replay").addEventListener("submit", (event) => {
   tried(async () => {
     put(one("#replayed"), h("p", { class: "hint" }, "Replaying…"));
     const result = await post("/rules/replay", {
-      config_text: text.value, received_from: `${from.value}T00:00:00Z`, received_to: `${to.value}T23:59:59Z`,
+      config_text: text.value, received_from: midnight(from.value), received_to: midnight(to.value, 1),
     }).catch((error) => {
       put(one("#replayed"));
       throw error;
@@ -93,8 +94,7 @@ function replayed(result) {
   ];
 }
 
-const day = (back) => new Date(Date.now() - back * 86_400_000).toISOString().slice(0, 10);
-one("#replay-from").value = day(1);
-one("#replay-to").value = day(0);
+one("#replay-from").value = dayBefore(1);
+one("#replay-to").value = dayBefore();
 tried(load, "page");
 tried(offerJobs);

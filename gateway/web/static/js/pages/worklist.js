@@ -1,6 +1,7 @@
 /** The worklist: what the address bar asks for, live, with many jobs handled at once. */
 
 import { get, may, post } from "../api.js";
+import { midnight } from "../days.js";
 import { ask } from "../dialog.js";
 import { h, keepingFocus, one, put, tell } from "../dom.js";
 import { follow } from "../live.js";
@@ -21,12 +22,6 @@ let everything = false; // the bulk action is meant for all that match, not only
 function asked() {
   const address = new URLSearchParams(location.search);
   return Object.fromEntries([...FILTERS, "cursor"].map((name) => [name, address.get(name) ?? ""]));
-}
-
-/** When a day of this person's calendar begins, or the one after it; what is no day stays as it is written. */
-function midnight(day, later = 0) {
-  const parts = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day);
-  return parts ? new Date(Number(parts[1]), Number(parts[2]) - 1, Number(parts[3]) + later).toISOString() : day;
 }
 
 function fillForm() {
