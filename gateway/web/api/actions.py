@@ -14,6 +14,7 @@ from gateway.store.audit import Event
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.jobs import layout_leads
+from gateway.web.api.looks import in_words, looks
 from gateway.web.api.places import in_a_place
 from gateway.web.deps import Principal
 from pipeline.recording import Given, Lead
@@ -23,15 +24,17 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
 
 @router.post("/bulk")
 def bulk(who: Reviewer, store: TheStore, body: models.BulkBody) -> models.BulkResult:
-    """One action on many jobs, each in a transaction of its own; what could not be done is told job by job."""
+    """One action on many jobs, each in a transaction of its own; what could not be done is told job by job.
+
+    By a filter, it also tells which jobs match, so the question is written down as that of the worklist is.
+    """
     if bool(body.ids) == (body.filter is not None):
         raise Refused("not_valid", "Say which jobs: either ids, or a filter.")
     if body.action == "give-up" and not body.comment.strip():
         raise Refused("no_comment", "Say why the jobs are given up.")
     ids, more = list(dict.fromkeys(body.ids)), False
     if body.filter is not None:
-        ids = store.worklist.matching(_query(body.filter), models.BULK_MAX + 1)
-        ids, more = ids[: models.BULK_MAX], len(ids) > models.BULK_MAX
+        ids, more = _matching(store, who, body.filter)
     done: list[str] = []
     failed: list[models.BulkFailure] = []
     for job_id in ids:
@@ -46,9 +49,21 @@ def bulk(who: Reviewer, store: TheStore, body: models.BulkBody) -> models.BulkRe
 
 @router.post("/bulk/matching")
 def matching(who: Reviewer, store: TheStore, body: models.JobFilter) -> models.Matching:
-    """Which jobs a filter finds, the oldest first: to say how many before something is done to just these."""
-    ids = store.worklist.matching(_query(body), models.BULK_MAX + 1)
-    return models.Matching(ids=ids[: models.BULK_MAX], more=len(ids) > models.BULK_MAX)
+    """Which jobs a filter finds, the oldest first: to say how many before something is done to just these.
+
+    Asked for a name, it tells that somebody of that name is here, so the question is written down.
+    """
+    ids, more = _matching(store, who, body)
+    return models.Matching(ids=ids, more=more)
+
+
+def _matching(store: Store, who: Principal, asked: models.JobFilter) -> tuple[list[str], bool]:
+    """The jobs that match, as many as one action may be about, and whether there are more. Puts it into the audit."""
+    query = _query(asked)
+    found = store.worklist.matching(query, models.BULK_MAX + 1)
+    ids = found[: models.BULK_MAX]
+    looks.write_down_list(store, who.name, "jobs that match", in_words(query), ids, question=vars(query).values())
+    return ids, len(found) > models.BULK_MAX
 
 
 def _bulk_action(store: Store, body: models.BulkBody, who: Principal) -> Callable[[str], None]:

@@ -17,7 +17,7 @@ ONE_LOOK_S = 60.0  # a page that draws itself anew, or an image at another zoom,
 # there are at most as many entries as jobs that come into view.
 ONE_LIST_S = 300.0
 REMEMBERED = 10_000
-LISTS_REMEMBERED = 1000  # of up to 200 jobs each
+LISTS_REMEMBERED = 1000  # of up to 200 jobs each; of those that match before a bulk action, up to 1000
 
 Look = tuple[str, str, str, str]  # who, at which job, at what of it, and as it was read
 Question = tuple[str, ...]  # who, at which job or "", at what list, and how it was asked for

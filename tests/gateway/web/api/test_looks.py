@@ -27,6 +27,7 @@ LOOKS = {
     ("GET", "/api/v1/jobs/{job_id}/pages/{number}/rectified"): "page 1 rectified",
     ("GET", "/api/v1/jobs/{job_id}/pages/{number}/waveform"): "page 1 waveform",
     ("GET", "/api/v1/jobs/{job_id}/documents/{kind}"): "page 1 aecg",
+    ("POST", "/api/v1/jobs/bulk/matching"): "jobs that match",
     ("POST", "/api/v1/rules/explain"): "page 1 explained",
     ("POST", "/api/v1/rules/replay"): "rules replay",
     ("GET", "/api/v1/audit/export"): "audit export",
@@ -77,7 +78,6 @@ NO_PATIENT = {
     ("GET", "/api/v1/jobs/{job_id}/documents"): "kinds and our own file names",
     ("GET", "/api/v1/layouts"): "lead names",
     ("POST", "/api/v1/jobs/bulk"): DONE,
-    ("POST", "/api/v1/jobs/bulk/matching"): "job ids; what is done to them is in the audit",
     ("POST", "/api/v1/jobs/{job_id}/retry"): DONE,
     ("POST", "/api/v1/jobs/{job_id}/resend"): DONE,
     ("POST", "/api/v1/jobs/{job_id}/give-up"): DONE,
@@ -103,7 +103,12 @@ UNANSWERED = {  # not asked below: what it says is tested where it belongs
     ("POST", "/logout"),
 }
 WHOSE = re.compile(r"\b(Doe|4711|A-17|19540131)\b")  # of tests.recordings.order
-BODIES = {"/api/v1/jobs/bulk": {"action": "retry", "ids": ["0" * 32]}, "/api/v1/parked/resend": {"ids": [1]}}
+OF_MANY = {"/api/v1/jobs", "/api/v1/jobs/bulk/matching", "/api/v1/rules/replay", "/api/v1/audit/export"}
+BODIES = {
+    "/api/v1/jobs/bulk": {"action": "retry", "ids": ["0" * 32]},
+    "/api/v1/jobs/bulk/matching": {},
+    "/api/v1/parked/resend": {"ids": [1]},
+}
 
 
 def ask(world: World, method: str, path: str, job_id: str) -> Response:
@@ -136,7 +141,7 @@ def test_who_sees_a_patient_is_in_the_audit(world: World, route: tuple[str, str]
     assert answer.status_code == 200
     (look,) = looked(world.store)
     assert (look.actor, look.detail["what"]) == ("a administrator", what)
-    assert look.job_id == job_id or route[1] in ("/api/v1/jobs", "/api/v1/rules/replay", "/api/v1/audit/export")
+    assert look.job_id == job_id or route[1] in OF_MANY
     assert not WHOSE.search(json.dumps(look.detail))
     assert world.store.verify_audit().ok
 
@@ -175,6 +180,18 @@ def test_another_question_is_another_look_and_hides_whom_it_asked_for(world: Wor
         ("state=digitized, patient given", job_id),
         ("sender given", ""),
     ]
+
+
+@pytest.mark.parametrize("path", ["/jobs/bulk/matching", "/jobs/bulk"])
+def test_which_jobs_match_a_name_is_a_look_whoever_is_found(world: World, path: str) -> None:
+    job_id = world.job()
+    for name in ("doe", "roe"):
+        asked = {"q": name, "state": "digitized"}
+        world.post(path, asked if path.endswith("matching") else {"action": "resend", "filter": asked})
+    told = [(look.detail["what"], look.detail["asked"], look.detail["jobs"]) for look in looked(world.store)]
+    asked_words = "state=digitized, words given"
+    assert told == [("jobs that match", asked_words, job_id), ("jobs that match", asked_words, "")]
+    assert looked(world.store)[0].actor == "a reviewer"
 
 
 def test_the_patients_other_recordings_are_named_in_the_look_at_them(world: World) -> None:
