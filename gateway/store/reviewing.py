@@ -17,7 +17,7 @@ from gateway.store.database import Database, Transaction
 from gateway.store.people import NOT_APPROVED, lock, start_over, withdraw
 from gateway.store.reading import row_of
 from gateway.store.rows import AnyRow, clean
-from gateway.store.standing import identified_by, require_opened, require_seen, stands
+from gateway.store.standing import identified_by, require_opened, require_seen, stands, unopened_of
 from gateway.store.tables import Moment, audit, pages, remarks, reviews
 from gateway.store.upsert import upsert
 from pipeline.recording import Given, Lead
@@ -162,7 +162,7 @@ class Reviews:
                 )
             if four_eyes and clean(actor) in wanted.changed_by:
                 raise UnlawfulMove("four eyes: who changed this page or said whose it is may not approve it")
-            recordings = {page: _recording(tx, job_id, page) for page in wanted.pages}
+            recordings = _recordings(tx.connection, job_id, wanted.pages)
             if opened:
                 require_opened(tx.connection, job_id, clean(actor), recordings)
             for page, sha256 in recordings.items():
@@ -197,6 +197,13 @@ class Reviews:
         """What an approval of a job would let out. Raises NotFound."""
         with self._database.read() as connection:
             return approvable(connection, row_of(connection, job_id))
+
+    def unopened(self, job_id: str, actor: str) -> tuple[int, ...]:
+        """The pages that this person must still open before they may approve a job. Raises NotFound."""
+        with self._database.read() as connection:
+            wanted = approvable(connection, row_of(connection, job_id))
+            recordings = _recordings(connection, job_id, wanted.pages)
+            return unopened_of(connection, job_id, clean(actor), recordings) if recordings else ()
 
 
 def approvable(connection: Connection, job: AnyRow) -> Approvable:
@@ -258,9 +265,11 @@ def _require_page(tx: Transaction, job_id: str, page: int) -> None:
         raise NotFound(f"job {job_id} has no page {page}")
 
 
-def _recording(tx: Transaction, job_id: str, page: int) -> str:
-    query = select(pages.c.recording_sha256).where(pages.c.job_id == job_id, pages.c.number == page)
-    return str(tx.execute(query).scalar_one())
+def _recordings(connection: Connection, job_id: str, numbers: Iterable[int]) -> dict[int, str]:
+    """The SHA-256 of what was read on each of these pages."""
+    query = select(pages.c.number, pages.c.recording_sha256).where(pages.c.job_id == job_id).order_by(pages.c.number)
+    wanted = set(numbers)
+    return {row.number: str(row.recording_sha256) for row in connection.execute(query) if row.number in wanted}
 
 
 def _say(tx: Transaction, job_id: str, page: int, **values: Any) -> None:

@@ -43,16 +43,24 @@ def require_opened(connection: Connection, job_id: str, actor: str, recordings: 
 
     recordings: page number to the SHA-256 of what was read on it.
     """
-    looks = select(audit.c.detail).where(audit.c.job_id == job_id, audit.c.kind == Event.LOOKED, audit.c.actor == actor)
-    details = [json.loads(text) for text in connection.execute(looks).scalars()]
-    shown = {(detail["what"], detail.get("recording")) for detail in details}
-    unopened = [page for page, recording in recordings.items() if (opening_of(page), recording) not in shown]
+    unopened = unopened_of(connection, job_id, actor, recordings)
     if unopened:
         pages_named = f"page{'s' if len(unopened) > 1 else ''} {', '.join(map(str, unopened))}"
         raise UnlawfulMove(
             f"an approval lets {len(recordings)} page{'s' if len(recordings) > 1 else ''} out, and {pages_named} "
             "as now read you have not opened; look at what was read there before you approve"
         )
+
+
+def unopened_of(connection: Connection, job_id: str, actor: str, recordings: Mapping[int, str]) -> tuple[int, ...]:
+    """Those of these pages that this person was never shown as they are read now.
+
+    recordings: page number to the SHA-256 of what was read on it.
+    """
+    looks = select(audit.c.detail).where(audit.c.job_id == job_id, audit.c.kind == Event.LOOKED, audit.c.actor == actor)
+    details = [json.loads(text) for text in connection.execute(looks).scalars()]
+    shown = {(detail["what"], detail.get("recording")) for detail in details}
+    return tuple(page for page, recording in recordings.items() if (opening_of(page), recording) not in shown)
 
 
 def identified_by(connection: Connection, job_id: str) -> frozenset[str]:

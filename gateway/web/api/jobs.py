@@ -76,6 +76,7 @@ def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> model
         store.deliveries(job_id),
         store.reviews.remarks(job_id),
         store.reviews.approvable(job_id),
+        store.reviews.unopened(job_id, who.name),
         len(store.worklist.earlier(job_id, EARLIER_MAX)),
         who,
         config,

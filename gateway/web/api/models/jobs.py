@@ -112,6 +112,7 @@ class Reason(Model):
 @dataclass(frozen=True)
 class JobModel(JobSummary):
     """A job with all there is to know. unread: pages that an approval must name to let the job go without them.
+    unopened: pages that this person must be given the waveform of, as they are read now, before they may approve.
 
     stands: a hash of all that would go out, for whoever decides on it to say what they have seen.
     """
@@ -129,6 +130,7 @@ class JobModel(JobSummary):
     delivery_list: list[DeliveryRow]
     allowed_actions: list[Action]  # to this person, now
     unread: list[int]
+    unopened: list[int]
     stands: str
     remarks: list[Remark]
     earlier: int  # other recordings of the same patient

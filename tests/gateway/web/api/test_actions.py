@@ -91,6 +91,8 @@ def test_an_approval_is_of_every_page_and_each_was_opened_by_who_gives_it(world:
     assert "pages 2, 3 as now read" in why
     assert world.get(f"/jobs/{job_id}")["page_list"][0]["review"]["approved_by"] == ""
     opens(world, job_id, "rita", 3)
+    assert world.who(Role.REVIEWER, "rita").get(f"/api/v1/jobs/{job_id}").json()["unopened"] == [2]
+    assert world.who(Role.REVIEWER, "anna").get(f"/api/v1/jobs/{job_id}").json()["unopened"] == [1, 2, 3]
     assert "and page 2 as" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
     opens(world, job_id, "rita", 2)
     world.post(f"/jobs/{job_id}/approve", said, name="rita")

@@ -1,22 +1,28 @@
-"""A server of the static files alone, and a Chromium page on it: for modules that need no gateway behind them."""
+"""A window over a filled store and a Chromium to see it with; for modules alone, a server of the static files."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from gateway.web.deps import Role
 from gateway.web.templating import STATIC
 from tests.browser import CHROMIUM, DESK, Watch, chromium
 from tests.flow.processes import free_port, wait_for
+from tests.gateway.web.pages.people import SESSION_COOKIE
+from tests.gateway.web.pages.site import Site
+
+expect.set_options(timeout=60_000)  # the machine may be busy with other things
 
 BLANK = """<!doctype html><html lang="en"><head><title>blank</title>
 <link rel="icon" href="/static/icon.svg"><link rel="stylesheet" href="/static/css/base.css">
@@ -55,3 +61,39 @@ def blank(static_server: str) -> Iterator[Page]:
         yield page
         assert watch.complaints == []
         assert watch.strangers == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(site: Site, browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a path as somebody of a role. Fails the test for what a page complains of and for strangers it asks."""
+    watch = Watch()
+    contexts: list[BrowserContext] = []
+
+    def opened(path: str, role: Role = Role.ADMINISTRATOR, **options: Any) -> Page:
+        context = browser.new_context(**{"viewport": DESK, **options})
+        context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[role], "url": site.base}])
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        watch.on(page, site.base)
+        page.goto(site.base + path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert watch.complaints == []
+    assert watch.strangers == []

@@ -138,6 +138,39 @@ def take_in_unsure(store: Store, config: Config, name: str, order: Order) -> str
     return job_id
 
 
+def take_in_document(store: Store, config: Config, name: str, pages: int) -> str:
+    """A document of several pages of one patient, all of them read unsurely."""
+    page, data = rendered(11), BytesIO()
+    first, *others = [Image.fromarray(page.page.image) for _ in range(pages)]
+    first.save(data, "TIFF", save_all=True, append_images=others, compression="tiff_deflate")
+
+    def digitize(_page: Page, _given: Given | None = None) -> Recording:
+        return recording_of(page, 0.74, FINDINGS)
+
+    order = _order(JANE, "20240401090000")
+    came = Arrival(Door.FAX, "ward-7", "", "", "image/tiff", f"fax-{name}.tif", order)
+    job_id = receive(store, data.getvalue(), came).job_id
+    worker = Worker("worker-0", config, store, digitize, '{"version": "0.1.0"}')
+    while store.job(job_id).state is State.RECEIVED:
+        assert worker.work_once()
+    return job_id
+
+
+def take_in_parked(store: Store, config: Config, name: str) -> None:
+    """One more page whose message the EHR will not have; what waits for the EHR is parked with it."""
+    page = rendered(11)
+
+    def digitize(_page: Page, _given: Given | None = None) -> Recording:
+        return recording_of(page, 0.96, FINDINGS)
+
+    job_id = receive(store, _png(page.page, name), _arrival(name, _order(JOERG, "20240402090000"))).job_id
+    worker = Worker("worker-0", config, store, digitize, '{"version": "0.1.0"}')
+    while store.job(job_id).state is State.RECEIVED:
+        assert worker.work_once()
+    while delivery := store.claim_delivery("ehr", 60.0):
+        store.park(delivery, "ack_ae", "the receiver answered AE: unknown patient")
+
+
 def _order(patient: Patient, acquired_at: str) -> Order:
     return Order(patient, accession_number=f"A-{acquired_at[2:8]}", acquired_at=acquired_at, acquired_from="test")
 

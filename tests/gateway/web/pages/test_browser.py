@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from gateway.job import State
 from gateway.order import Order
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM, DESK, TABLET, Watch, chromium, pictures_folder
+from tests.browser import CHROMIUM, DESK, TABLET, pictures_folder
 from tests.flow.processes import wait_for
-from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import Ready, take_in_unsure
 from tests.gateway.web.pages.site import Site
-
-expect.set_options(timeout=60_000)  # the machine may be busy with other things
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
 
@@ -29,44 +25,8 @@ SERIOUS = ("serious", "critical")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"))
-    yield site
-    site.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def pictures() -> Path:
     return pictures_folder()
-
-
-@pytest.fixture
-def open_page(site: Site, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a path as somebody of a role. Fails the test for what a page complains of and for strangers it asks."""
-    watch = Watch()
-    contexts: list[BrowserContext] = []
-
-    def opened(path: str, role: Role = Role.ADMINISTRATOR, **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": DESK, **options})
-        context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[role], "url": site.base}])
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        watch.on(page, site.base)
-        page.goto(site.base + path)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert watch.complaints == []
-    assert watch.strangers == []
 
 
 def settled(page: Page, path: str) -> None:

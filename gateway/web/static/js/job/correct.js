@@ -57,7 +57,7 @@ export function correctForm(job, page, layouts, picture, done) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     tried(async () => {
-      await post(`/jobs/${job.job_id}/correct`, { page: page.number, comment: form.elements.comment.value.trim(), ...givenOf(form, layouts) });
+      await post(`/jobs/${job.job_id}/correct`, { page: page.number, comment: form.elements.comment.value.trim(), seen: job.stands, ...givenOf(form, layouts) });
       done("Corrected. The page is digitized again.");
     });
   });

@@ -12,9 +12,9 @@ const ABOUT_PERSON = /patient|acquired|identity|date|all_pages/;
 
 /**
  * Draws the forms that the API allows this person now. page: of the job, in view. picture: its viewer.
- * done(words) is called after an action went through.
+ * choose(number) shows another page; done(words) is called after an action went through.
  */
-export async function drawReview(host, job, page, picture, done) {
+export async function drawReview(host, job, page, picture, choose, done) {
   const allows = (action) => job.allowed_actions.includes(action);
   const forms = [];
   if (allows("identify")) forms.push(["Whose ECG is this?", identifyForm(job, done), !job.order.patient_id || ABOUT_PERSON.test(job.code)]);
@@ -30,10 +30,10 @@ export async function drawReview(host, job, page, picture, done) {
       h("h2", { id: "review-title" }, "Review"),
       stepsOf(job, allows),
       forms.map(([words, form, open]) => h("details", { open }, h("summary", {}, words), form)),
-      decides && decide(job, allows, done)));
+      decides && decide(job, allows, choose, done)));
 }
 
-function decide(job, allows, done) {
+function decide(job, allows, choose, done) {
   const approve = async () => {
     const left = aboutPerson(job).map(({ text }) => text);
     const comment = await ask({
@@ -51,10 +51,31 @@ function decide(job, allows, done) {
       words: "Nothing is sent, and the job ends as refused.",
     });
     if (comment === null) return;
-    await post(`/jobs/${job.job_id}/give-up`, { comment });
+    await post(`/jobs/${job.job_id}/give-up`, { comment, seen: job.stands });
     done("Rejected.");
   };
-  return h("div", { class: "decide buttons" },
-    allows("approve") && h("button", { type: "button", class: "main", onclick: () => tried(approve) }, "Approve…"),
-    allows("give-up") && h("button", { type: "button", class: "danger", onclick: () => tried(reject) }, "Reject…"));
+  const waits = allows("approve") && job.unopened.length > 0;
+  return h("div", { class: "decide" },
+    waits && toOpen(job, choose),
+    h("div", { class: "buttons" },
+      allows("approve") && h("button", {
+        type: "button", class: "main", disabled: waits, "aria-describedby": waits && "to-open", onclick: () => tried(approve),
+      }, "Approve…"),
+      allows("give-up") && h("button", { type: "button", class: "danger", onclick: () => tried(reject) }, "Reject…")));
+}
+
+/** The pages that an approval would let out and that this person has not been shown as they are read now. */
+function toOpen(job, choose) {
+  const read = job.page_list.filter((page) => page.read).length;
+  const link = (number) => h("a", {
+    href: `/jobs/${job.job_id}?page=${number}`,
+    onclick: (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      choose(number);
+    },
+  }, `page ${number}`);
+  return h("p", { id: "to-open", class: "message info" },
+    read > 1 ? `An approval lets all ${read} pages out. ` : "An approval is of what was shown. ",
+    "Before you approve, open ", job.unopened.map((number, at) => [at > 0 && ", ", link(number)]), ".");
 }

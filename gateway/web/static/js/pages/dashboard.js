@@ -8,6 +8,7 @@ import { follow } from "../live.js";
 import { broken, bytes, chip, count, KINDS, moment, plain, span, STATES } from "../words.js";
 
 const EVERY_S = 15;
+const AT_ONCE = 1000; // as many as one action of the API may be about
 const chosen = new Set();
 let parked = [];
 let cursor = null;
@@ -120,7 +121,7 @@ async function loadParked(more = false) {
 function drawParked() {
   put(one("#parked-buttons"), parked.length ? [
     h("button", { type: "button", class: "small", disabled: !chosen.size, onclick: () => resend([...chosen]) }, chosen.size ? `Send ${chosen.size} again` : "Send chosen again"),
-    h("button", { type: "button", class: "small", onclick: () => resend(null) }, "Send all again"),
+    h("button", { type: "button", class: "small", onclick: resendAll }, "Send all again"),
   ] : null);
   if (!parked.length) return put(one("#parked"), h("p", { class: "hint" }, "No message is parked."));
   return put(one("#parked"), h("table", {},
@@ -146,13 +147,20 @@ function choose(id, range) {
   keepingFocus(one("#parked"), drawParked);
 }
 
-function resend(ids) {
+/** All that are parked as the person asks: these are counted, and what is parked after that is not sent with them. */
+function resendAll() {
   return tried(async () => {
-    const all = { first: parked[0].delivery_id, last: cursor === null ? parked.at(-1).delivery_id : null };
-    const words = ids ? count(ids.length, "parked message") : `all parked messages (${cursor === null ? parked.length : `more than ${parked.length}`})`;
-    if ((await ask({ title: `Send ${words} again?`, words: "It is written into the audit with your name.", yes: "Send again" })) === null) return;
-    const result = await post("/parked/resend", ids ? { ids } : all);
-    tell(`${count(result.done.length, "message")} sent again${result.more ? ", there are more: do it again" : ""}.`);
+    const { items, next_cursor: more } = await get("/parked", { limit: AT_ONCE });
+    if (!items.length) return tell("No message is parked any more.");
+    return resend(items.map((each) => each.delivery_id), more !== null ? `More are parked: these are the oldest ${items.length}. ` : "These are all that are parked now. ");
+  });
+}
+
+function resend(ids, which = "") {
+  return tried(async () => {
+    if ((await ask({ title: `Send ${count(ids.length, "parked message")} again?`, words: `${which}It is written into the audit with your name.`, yes: "Send again" })) === null) return;
+    const result = await post("/parked/resend", { ids });
+    tell(`${count(result.done.length, "message")} sent again.`);
     if (result.failed.length) tell(`${count(result.failed.length, "message")} left: ${[...new Set(result.failed.map((each) => each.why))].join("; ")}`, "bad");
     chosen.clear();
     await Promise.all([load(), loadParked()]);

@@ -36,17 +36,24 @@ async function load() {
   drawHistory(one("#history"), entries);
   await anew("picture", [number, flat, page?.rectified, page?.made_by, page?.review.given], () => drawPicture(page));
   await anew("leads", [number, page, job.stands], () => drawLeads(page));
-  await anew("review", [number, job.stands, job.state, job.allowed_actions, page?.review, page?.verdict], () => drawReview(one("#review"), job, page, picture, done));
+  await anew("review", [number, job.stands, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], () => drawReview(one("#review"), job, page, picture, showPage, done));
   await anew("documents", [number, job.state, page?.review, job.delivery_list.length], () => drawDocuments(one("#documents"), id, number));
   await anew("earlier", [number, job.earlier, job.order.patient_id, page?.read], () => drawEarlier(one("#earlier"), job, recording));
 }
 
-/** Draws a part only if what it is drawn from has changed, and lets its failure spoil no other part. */
+/** Draws a part only if what it is drawn from has changed or it failed before, and lets that spoil no other part. */
 async function anew(part, from, draw) {
   const now = JSON.stringify(from);
   if (drawn[part] === now) return;
   drawn[part] = now;
-  await tried(draw, part);
+  await tried(async () => {
+    try {
+      await draw();
+    } catch (error) {
+      delete drawn[part];
+      throw error;
+    }
+  }, part);
 }
 
 function headButtons() {
@@ -76,6 +83,12 @@ function choosePage(which) {
   tried(load, "page");
 }
 
+/** Another page, for somebody who is further down: brings its traces into view. */
+function showPage(which) {
+  choosePage(which);
+  one("#leads-title").focus();
+}
+
 function drawPicture(page) {
   const base = `${ROOT}/jobs/${id}/pages/${number}`;
   const rectified = Boolean(page?.rectified);
@@ -98,6 +111,7 @@ async function drawLeads(page) {
     return put(host, h("p", { class: "hint" }, job.state === "received" ? "The page waits to be digitized." : page?.why || "No leads were read on this page."));
   }
   recording = recordingFrom(await get(`/jobs/${id}/pages/${number}/waveform`));
+  job.unopened = job.unopened.filter((each) => each !== number); // it was not yet open when the job was asked for
   viewer = new EcgViewer(host, recording);
   return put(one("#leads-words"), `printed as ${recording.layout}, ${recording.rate_hz} samples per second`);
 }
