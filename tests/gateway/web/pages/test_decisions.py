@@ -28,7 +28,7 @@ def test_a_document_is_approved_only_when_each_of_its_pages_was_opened(
     page = open_page(f"/jobs/{job_id}", Role.REVIEWER)
     approve = page.get_by_role("button", name="Approve…")
     to_open = page.locator("#to-open")
-    expect(to_open).to_have_text("An approval lets all 2 pages out. Before you approve, open page 2.")
+    expect(to_open).to_have_text("An approval lets 2 pages out. Before you approve, open page 2.")
     expect(approve).to_be_disabled()
     page.locator(".review").screenshot(path=pictures_folder() / "review-to-open.png")
     to_open.get_by_role("link", name="page 2").click()

@@ -76,6 +76,6 @@ function toOpen(job, choose) {
     },
   }, `page ${number}`);
   return h("p", { id: "to-open", class: "message info" },
-    read > 1 ? `An approval lets all ${read} pages out. ` : "An approval is of what was shown. ",
+    read > 1 ? `An approval lets ${read} pages out. ` : "An approval is of what was shown. ",
     "Before you approve, open ", job.unopened.map((number, at) => [at > 0 && ", ", link(number)]), ".");
 }

@@ -19,7 +19,8 @@ export function stepsOf(job, allows) {
       reading.length ? "The page is then done again, and waits for step 2." : "The page is then done again and goes out."),
     (reading.length || allows("approve")) && step(
       read > 1 ? `Open each of the ${count(read, "page")} and look at the traces. An approval lets all of them out.` : "Look at the traces beside the page.",
-      reading, "If they are wrong, correct how the page is read, or mark the leads that must not be believed."),
+      reading, "If they are wrong, correct how the page is read, or mark the leads that must not be believed.",
+      job.page_list.length > 1),
     allows("approve") && step("Approve what was read.", [],
       who.length ? "Approved without step 1, it stays held." : "It then goes to its destinations."),
   ].filter(Boolean);
@@ -27,7 +28,7 @@ export function stepsOf(job, allows) {
   return h("ol", { class: "steps", "aria-label": "What is to be done, in this order" }, steps);
 }
 
-function step(words, reasons, after) {
+function step(words, reasons, after, several = false) {
   return h("li", {}, h("strong", {}, words), " ", after,
-    reasons.length > 0 && h("ul", {}, reasons.map(({ text }) => h("li", {}, text))));
+    reasons.length > 0 && h("ul", {}, reasons.map(({ text, page }) => h("li", {}, several && page !== null ? `Page ${page}: ` : "", text))));
 }

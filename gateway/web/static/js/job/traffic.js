@@ -127,10 +127,14 @@ function together(entries) {
   return lines;
 }
 
-/** "destination pacs, code peer_down": an audit entry's detail. */
-export function detailWords(detail) {
-  return Object.entries(detail)
+/** "destination pacs, code peer_down": an audit entry's detail. Jobs of a list, up to a thousand, are folded away. */
+export function detailWords({ jobs, ...detail }) {
+  const words = Object.entries(detail)
     .filter(([, value]) => value !== "" && value !== null)
     .map(([name, value]) => `${plain(name)} ${/^[0-9a-f]{64}$/.test(value) ? `${value.slice(0, 12)}…` : value}`)
     .join(", ");
+  if (!jobs) return words;
+  const ids = jobs.split(" ");
+  return [words, h("details", {}, h("summary", {}, count(ids.length, "job")),
+    ids.map((id) => [h("a", { class: "mono", href: `/jobs/${id}`, title: id }, id.slice(0, 8)), " "]))];
 }

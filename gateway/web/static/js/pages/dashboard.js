@@ -57,7 +57,8 @@ function peerRow(row) {
     h("td", { class: "number" }, row.queued),
     h("td", {}, row.head_age_s === null ? "–" : `${span(row.head_age_s)} old, ${count(row.head_attempts, "attempt")}`, row.head_why && h("p", { class: "answer" }, h("small", {}, row.head_why))),
     h("td", { class: "number" }, row.parked),
-    h("td", {}, moment(row.last_delivered_at, { seconds: true })),
+    h("td", {}, moment(row.last_delivered_at, { seconds: true }),
+      row.last_response && h("details", { class: "beside" }, h("summary", {}, "Last answer"), h("div", { class: "answer mono" }, h("small", {}, broken(row.last_response))))),
     h("td", { class: "answer mono" }, h("small", {}, broken(row.last_response) || "–")),
     may("administrator") && h("td", {}, h("button", { type: "button", class: "small", onclick: () => pause(row), "aria-label": `${row.paused ? "Resume" : "Pause"} ${row.name}` }, row.paused ? "Resume" : "Pause")));
 }

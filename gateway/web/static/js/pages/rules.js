@@ -12,7 +12,7 @@ async function load() {
   const rules = await get("/rules");
   const first = rules.match === "first";
   const rows = rules.rules.map((rule, at) => h("tr", {},
-    h("td", { class: "number" }, at + 1),
+    h("td", {}, at + 1),
     h("td", {}, h("strong", {}, rule.name)),
     h("td", {}, rule.conditions.length
       ? h("ul", { class: "trace-list" }, rule.conditions.map(({ field, test }) => h("li", {}, h("code", {}, field), ` ${test}`)))
