@@ -46,6 +46,7 @@ def dashboard(who: Viewer, store: TheStore, config: TheConfig) -> models.Dashboa
             models.Bin(low=number / bins, high=(number + 1) / bins, count=count)
             for number, count in enumerate(seen.confidence)
         ],
+        confidence_min=config.pipeline.confidence_min,
         disk=models.Disk(free_mb=seen.free_mb, total_mb=seen.total_mb, reserve_mb=config.data.reserve_mb),
         gpus=[models.Gpu(**vars(gpu)) for gpu in gpus.now()],
     )

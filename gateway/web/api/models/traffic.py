@@ -95,6 +95,7 @@ class Dashboard(Model):
     workers: list[WorkerModel]
     destinations: list[DestinationModel]
     confidence: list[Bin]  # of the last 30 days
+    confidence_min: float  # by the configuration, a page below it waits for a person
     disk: Disk
     gpus: list[Gpu]
 

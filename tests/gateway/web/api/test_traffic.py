@@ -49,6 +49,7 @@ def test_the_dashboard_tells_what_flows(world: World) -> None:
     assert len(board["hours"]) == 24
     assert (sum(h["digitized"] for h in board["hours"]), sum(h["held"] for h in board["hours"])) == (1, 1)
     assert [b["count"] for b in board["confidence"] if b["count"]] == [1, 1]
+    assert board["confidence_min"] == world.config.pipeline.confidence_min
     assert board["disk"]["total_mb"] > board["disk"]["free_mb"] > 0
     out, ehr = lane(world, "out"), lane(world, "ehr")
     assert (out["queued"], out["last_response"], out["head_age_s"], out["peer"]["up"]) == (0, "written", None, None)

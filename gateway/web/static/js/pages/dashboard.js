@@ -19,7 +19,7 @@ async function load() {
   drawTiles(board);
   keepingFocus(one("#peers"), () => drawPeers(board.destinations));
   drawHours(board.hours);
-  drawConfidence(board.confidence);
+  drawConfidence(board.confidence, board.confidence_min);
   drawMachine(board);
 }
 
@@ -40,14 +40,15 @@ function drawTiles(board) {
 
 function drawPeers(destinations) {
   if (!destinations.length) return put(one("#peers"), h("p", { class: "hint" }, "No destination is configured."));
+  const open = new Set([...document.querySelectorAll("#peers details[open]")].map((each) => each.dataset.of));
   return put(one("#peers"), h("table", {},
     h("caption", { class: "unseen" }, "Destinations, their queues and their last answers"),
     h("thead", {}, h("tr", {}, ["Destination", "Peer", "Waiting", "Head of the queue", "Parked", "Last delivery", "Last answer"].map((words) => h("th", { scope: "col" }, words)),
       may("administrator") && h("th", {}, h("span", { class: "unseen" }, "Actions")))),
-    h("tbody", {}, destinations.map(peerRow))));
+    h("tbody", {}, destinations.map((row) => peerRow(row, open.has(row.name))))));
 }
 
-function peerRow(row) {
+function peerRow(row, open) {
   const { peer } = row;
   const state = peer.up === null ? ["Not asked yet", ""] : peer.up ? ["Up", "good"] : ["Down", "bad"];
   return h("tr", {},
@@ -58,7 +59,7 @@ function peerRow(row) {
     h("td", {}, row.head_age_s === null ? "–" : `${span(row.head_age_s)} old, ${count(row.head_attempts, "attempt")}`, row.head_why && h("p", { class: "answer" }, h("small", {}, row.head_why))),
     h("td", { class: "number" }, row.parked),
     h("td", {}, moment(row.last_delivered_at, { seconds: true }),
-      row.last_response && h("details", { class: "beside" }, h("summary", {}, "Last answer"), h("div", { class: "answer mono" }, h("small", {}, broken(row.last_response))))),
+      row.last_response && h("details", { class: "beside", open, "data-of": row.name }, h("summary", {}, "Last answer"), h("div", { class: "answer mono" }, h("small", {}, broken(row.last_response))))),
     h("td", { class: "answer mono" }, h("small", {}, broken(row.last_response) || "–")),
     may("administrator") && h("td", {}, h("button", { type: "button", class: "small", onclick: () => pause(row), "aria-label": `${row.paused ? "Resume" : "Pause"} ${row.name}` }, row.paused ? "Resume" : "Pause")));
 }
@@ -86,11 +87,11 @@ function drawHours(hours) {
     h("ul", { "aria-hidden": "true" }, swatch("digitized", "digitized"), swatch("held", "held"), swatch("refused", "refused")));
 }
 
-function drawConfidence(bins) {
+function drawConfidence(bins, least) {
   const words = ({ low, high }) => `${Math.round(100 * low)}–${Math.round(100 * Math.min(1, high))}`;
-  const bars = bins.map((bin) => ({ words: words(bin), parts: [[bin.low >= 0.9 ? "digitized" : "held", bin.count]] }));
+  const bars = bins.map((bin) => ({ words: words(bin), parts: [[bin.low >= least ? "digitized" : "held", bin.count]] }));
   put(one("#confidence"), barChart({ label: "Confidence of pages in per cent", bars, names: ["pages"], tick: bins.length > 12 ? 2 : 1 }),
-    h("p", { class: "hint" }, "Per cent. Pages that are not sure enough wait for a person."));
+    h("p", { class: "hint" }, `Per cent. A page below ${Number((100 * least).toFixed(2))}\u00a0% waits for a person.`));
 }
 
 function drawMachine({ disk, gpus, workers, states }) {
