@@ -32,19 +32,20 @@ IMPERSONAL = frozenset(
 )
 
 
-def identified(order: Order | None, changes: Mapping[str, str]) -> Order:
+def identified(order: Order | None, changes: Mapping[str, str], afresh: bool = False) -> Order:
     """The order with every non-empty change in place; keys are fields of Patient and Order.
 
     Where the changes name another patient, nothing of the first one stays: name, birth date, sex, study, order
     numbers, visit and referring physician go, and only what the changes state comes instead. The page's own source,
-    institution and acquisition time stay.
+    institution and acquisition time stay. afresh: so it is, whoever was named, as by a person who put another order in
+    the first one's place.
 
     Raises:
         ValueError: a change is not lawful; says which, and what to write instead.
     """
     given = {key: _checked(key, value.strip()) for key, value in changes.items() if value.strip()}
     order = order or Order()
-    if is_another_patient(order, given):
+    if afresh or is_another_patient(order, given):
         order = without_patient(order)
     patient = replace(order.patient, **{key: value for key, value in given.items() if key in PATIENT_KEYS})
     rest = {key: value for key, value in given.items() if key not in PATIENT_KEYS}

@@ -49,6 +49,13 @@ def test_another_patient_takes_nothing_over_from_the_first(changes: dict[str, st
     }
 
 
+def test_an_order_that_another_is_put_in_place_of_leaves_nothing_even_with_the_same_id() -> None:
+    nameless_issuer = replace(OF_111, patient=Patient("111", "", "Doe^Jane", "19540131"))
+    told = identified(nameless_issuer, {"patient_id": "111", "issuer": "H", "name": "Roe^Rick"}, afresh=True)
+    assert told.patient == Patient("111", "H", "Roe^Rick")
+    assert (told.study_uid, told.accession_number, told.acquired_at) == ("", "", OF_111.acquired_at)
+
+
 def test_another_patient_gets_what_was_given_with_it() -> None:
     given = {"patient_id": "222", "name": "Roe^Richard", "birth_date": "1960-02-29", "sex": "m", "acquired_at": "2024"}
     told = identified(OF_111, {**given, "accession_number": "A2"})

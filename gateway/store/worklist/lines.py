@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from gateway.job import Door, State
-from gateway.store.rows import AnyRow
+from gateway.store.rows import AnyRow, order_from
 from gateway.store.tables import DeliveryState, outbox, reviews
 
 
@@ -33,7 +33,9 @@ class JobSummary:
     file_name: str
     patient_id: str
     patient_name: str  # DICOM PN, Family^Given
+    issuer: str  # who gave the patient id: two hospitals may give the same
     birth_date: str  # YYYYMMDD or ""
+    sex: str  # M, F, O or ""
     accession_number: str
     received_at: datetime
     changed_at: datetime
@@ -61,7 +63,9 @@ def summaries(connection: Connection, rows: Sequence[AnyRow]) -> tuple[JobSummar
             file_name=row.file_name,
             patient_id=row.patient_id,
             patient_name=row.patient_name,
+            issuer=row.issuer,
             birth_date=row.birth_date,
+            sex=_sex(row),
             accession_number=row.accession_number,
             received_at=row.received_at,
             changed_at=row.changed_at,
@@ -74,6 +78,11 @@ def summaries(connection: Connection, rows: Sequence[AnyRow]) -> tuple[JobSummar
         )
         for row in rows
     )
+
+
+def _sex(row: AnyRow) -> str:
+    order = order_from(row.read_order_json) or order_from(row.order_json)
+    return order.patient.sex if order else ""
 
 
 def _deliveries(connection: Connection, ids: Sequence[str]) -> Mapping[str, Deliveries]:

@@ -116,7 +116,7 @@ async def identify(
     who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.IdentifyBody
 ) -> models.Done:
     """Says whose ECG it is. Of a document of several pages, all_pages must say that all are of this patient."""
-    changes: dict[str, str] = body.model_dump(exclude={"all_pages", "seen"})
+    changes: dict[str, str] = body.model_dump(exclude={"all_pages", "afresh", "seen"})
     if not any(value.strip() for value in changes.values()):
         raise Refused("nothing_said", "Say at least one thing of the patient or the order.")
 
@@ -127,16 +127,18 @@ async def identify(
 
     if not body.all_pages and await in_a_place(pages) > 1:  # opens a document that nobody has opened yet
         raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
-    return await to_thread.run_sync(lambda: _identify(store, job_id, changes, who.name, body.seen))
+    return await to_thread.run_sync(lambda: _identify(store, job_id, changes, body.afresh, who.name, body.seen))
 
 
-def _identify(store: Store, job_id: str, changes: Mapping[str, str], actor: str, seen: str) -> models.Done:
+def _identify(
+    store: Store, job_id: str, changes: Mapping[str, str], afresh: bool, actor: str, seen: str
+) -> models.Done:
     from gateway.identify import identified
 
     # The order is made from what stands now: this is the last moment at which another's word may come in between.
     seen = seen or store.reviews.stands(job_id)
     try:
-        order = identified(store.order(job_id), changes)
+        order = identified(store.order(job_id), changes, afresh)
     except ValueError as error:
         raise Refused("not_lawful", str(error)) from error
     store.identify(job_id, order, actor, seen)
@@ -161,7 +163,10 @@ def correct(who: Reviewer, store: TheStore, job_id: JobId, body: models.CorrectB
 
 @router.post("/{job_id}/invalid-leads")
 def invalid_leads(who: Reviewer, store: TheStore, job_id: JobId, body: models.InvalidLeadsBody) -> models.Done:
-    """Says which leads of a page must not be believed; they go out empty, marked so."""
+    """Says which leads of a page must not be believed; they go out empty, marked so.
+
+    A job held only by a destination is done again: its document was made before this was said.
+    """
     leads: list[Lead] = list(body.leads)
     store.reviews.mark_invalid(job_id, body.page, leads, who.name, body.comment, body.seen or None)
     return _done(store, job_id)

@@ -29,8 +29,10 @@ class OrderModel(_texts(key for key in ORDER_KEYS if key != "character_set")):  
 class IdentifyBody(_texts(STATED_KEYS, max_length=TEXT_MAX)):  # type: ignore[misc]
     """What a person knows of whose ECG it is; "" leaves what is known. all_pages: said yes to one identity for all.
 
+    afresh: nothing that is known of the patient, the order or the visit stays beside what is said here.
     seen: what stands said in the job that was looked at, "" for a program that has looked at none.
     """
 
     all_pages: bool = False
+    afresh: bool = False
     seen: str = Field("", max_length=64)

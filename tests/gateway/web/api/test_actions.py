@@ -9,7 +9,7 @@ import pytest
 from httpx import Response
 
 from gateway.job import State
-from gateway.order import Order
+from gateway.order import Order, Patient
 from gateway.role import Role
 from tests.gateway.web.api.world import World
 from tests.recordings import six_by_two
@@ -176,6 +176,18 @@ def test_a_page_is_given_its_patient(world: World) -> None:
     assert (job["state"], job["patient_id"], job["birth_date"]) == ("digitized", "0815", "19540131")
 
 
+def test_the_worklist_tells_two_hospitals_patients_of_one_id_apart(world: World) -> None:
+    job_id = world.job(whose=Order(acquired_at="20240131"))
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815", "issuer": "NORTH", "birth_date": "19540131"})
+    world.work()
+    other = world.job(0.5, whose=Order(Patient("0815", "", "Roe^Rick", "19540131"), accession_number="N-1"))
+    world.post(f"/jobs/{other}/identify", {"patient_id": "0815", "issuer": "SOUTH", "sex": "M", "afresh": True})
+    told = {item["job_id"]: item for item in world.get("/jobs?q=0815")["items"]}
+    keys = ("patient_id", "issuer", "patient_name", "birth_date", "sex", "accession_number")
+    assert [told[job_id][key] for key in keys] == ["0815", "NORTH", "", "19540131", "", ""]
+    assert [told[other][key] for key in keys] == ["0815", "SOUTH", "", "", "M", ""]
+
+
 def test_an_identity_that_is_not_lawful_or_says_nothing_is_refused_in_words(world: World) -> None:
     job_id = world.job(whose=Order(acquired_at="20240131"))
     assert world.post(f"/jobs/{job_id}/identify", {"birth_date": "31.1.54"}, expect=422)["code"] == "not_lawful"
@@ -260,6 +272,29 @@ def test_documents_go_again_to_one_destination(world: World) -> None:
     assert world.post(f"/jobs/{job_id}/resend", {"destination": "ehr"})["state"] == "digitized"
     assert world.deliver("ehr") == 1
     assert world.post(f"/jobs/{job_id}/resend", {"destination": "nobody"}, expect=404)["code"] == "not_found"
+
+
+def test_what_went_out_as_another_patient_is_offered_by_no_way_to_be_sent_again(make_world: Callable[..., World]) -> None:
+    world = make_world(web={"four_eyes": True})
+    job_id = world.job()
+    assert world.deliver("out") == 2
+    delivery = world.store.claim_delivery("ehr", 60)
+    assert delivery is not None
+    world.store.park(delivery, "rejected", "unknown patient")
+    assert "resend" in world.get(f"/jobs/{job_id}", Role.REVIEWER)["allowed_actions"]
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "4711"}, name="rita")
+    world.work()
+    shown = world.get(f"/jobs/{job_id}", Role.REVIEWER)
+    assert (shown["state"], shown["code"]) == ("held", "awaits_approval")
+    assert "resend" not in shown["allowed_actions"]
+    assert all(row["superseded"] for row in shown["delivery_list"])
+    for body in ({}, {"destination": "out"}, {"destination": "ehr"}):
+        assert world.post(f"/jobs/{job_id}/resend", body, expect=409)["code"] == "conflict"
+    bulk = world.post("/jobs/bulk", {"action": "resend", "ids": [job_id]})
+    assert (bulk["done"], [each["code"] for each in bulk["failed"]]) == ([], ["conflict"])
+    parked = world.post("/parked/resend", {"ids": [delivery.delivery_id]})
+    assert (parked["done"], [each["code"] for each in parked["failed"]]) == ([], ["conflict"])
+    assert world.deliver("out") == world.deliver("ehr") == 0
 
 
 @pytest.mark.parametrize("other", ["approve", "identify", "correct", "invalid-leads", "give-up"])

@@ -1,4 +1,9 @@
-/** Says whose ECG a held job is, with a search of what the gateway knows. */
+/**
+ * Says whose ECG a held job is, with a search of what the gateway knows.
+ *
+ * What is in the form is what will stand, never one patient's beside another's: an order that is taken over fills every
+ * field or empties it, and another id empties what the person has not typed.
+ */
 
 import { get, post } from "../api.js";
 import { h, put, tried } from "../dom.js";
@@ -17,6 +22,9 @@ const FIELDS = [
   ["visit_number", "Visit", ""],
   ["referring_physician", "Referring", "Family^Given"],
 ];
+const IDENTIFIES = ["patient_id", "issuer"];
+const PATIENT = [...IDENTIFIES, "name", "birth_date", "sex"];
+const OF_THE_PAGE = "acquired_at"; // whoever it is of, it was recorded then
 const SEXES = [["", "not known"], ["F", "female"], ["M", "male"], ["O", "other"]];
 
 export function identifyForm(job, done) {
@@ -30,18 +38,53 @@ export function identifyForm(job, done) {
   };
   const several = job.page_list.length > 1;
   const reading = aboutReading(job);
+  const stays = h("p", { class: "hint", role: "status" });
+  const known = Object.fromEntries(FIELDS.map(([name]) => [name, job.order[name] ?? ""]));
+  let filled = known; // what the fields were filled with last, by the job or by an order taken over
+  const emptied = new Set(); // names of fields that another id has emptied
+  const value = (name) => form.elements[name].value.trim();
+  const names = FIELDS.map(([name]) => name).filter((name) => name !== OF_THE_PAGE);
+  /** Whether the form names another than the job does. */
+  const another = () => filled !== known || isAnother();
+  const isAnother = () => names.some((name) => PATIENT.includes(name) && filled[name]) &&
+    (value("patient_id") !== filled.patient_id || (value("issuer") !== filled.issuer && !emptied.has("issuer")));
+  const use = (order) => {
+    filled = { ...Object.fromEntries(names.map((name) => [name, order[name] ?? ""])), [OF_THE_PAGE]: known[OF_THE_PAGE] };
+    emptied.clear();
+    for (const name of names) form.elements[name].value = filled[name];
+    tellWhatStays();
+  };
+  const typed = ({ target: { name } }) => {
+    emptied.delete(name);
+    if (IDENTIFIES.includes(name)) {
+      const other = isAnother();
+      for (const each of names.filter((each) => each !== name && each !== "patient_id")) {
+        if (other && filled[each] && value(each) === filled[each]) {
+          form.elements[each].value = "";
+          emptied.add(each);
+        } else if (!other && emptied.delete(each)) form.elements[each].value = filled[each];
+      }
+    }
+    tellWhatStays();
+  };
+  const tellWhatStays = () => {
+    const kept = FIELDS.filter(([name]) => known[name] && !value(name) && (name === OF_THE_PAGE || !another()));
+    put(stays, kept.length > 0 && `An empty field changes nothing. This stays: ${kept.map(([name, words]) => `${words} ${known[name]}`).join(", ")}.`);
+  };
   const form = h("form", {},
-    searchOf((order) => FIELDS.forEach(([name]) => order[name] && (form.elements[name].value = order[name]))),
-    h("div", { class: "fields" }, FIELDS.map(field)),
+    searchOf(use),
+    h("div", { class: "fields", oninput: typed }, FIELDS.map(field)), stays,
     several && h("p", {}, h("label", { class: "check" }, h("input", { type: "checkbox", name: "all_pages" }),
       `All ${count(job.page_list.length, "page")} of this document are of this one patient.`)),
     reading.length > 0 && h("p", { class: "hint" }, "The page still waits for an approval after this: ", reading.map(({ text }) => text).join(" ")),
     h("button", { class: "main" }, reading.length ? "This is whose it is: digitize again" : "This is whose it is: digitize and send"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const values = Object.fromEntries(FIELDS.map(([name]) => [name, form.elements[name].value.trim()]));
+    const other = another();
+    const said = FIELDS.map(([name]) => [name, value(name)]).filter(([name, text]) => text && (text !== known[name] || (other && name !== OF_THE_PAGE)));
+    const afresh = other && names.some((name) => known[name] && value(name) !== known[name]);
     tried(async () => {
-      await post(`/jobs/${job.job_id}/identify`, { ...values, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands });
+      await post(`/jobs/${job.job_id}/identify`, { ...Object.fromEntries(said), afresh, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands });
       done(`Identified. The page is done again with this patient${reading.length ? "; then it waits for an approval" : ""}.`);
     });
   });
@@ -75,16 +118,17 @@ function searchOf(use) {
 }
 
 function orderWords(order) {
-  return [order.patient_id, order.birth_date && `born ${dicomTime(order.birth_date)}`, order.accession_number,
-    order.acquired_at && `recorded ${dicomTime(order.acquired_at)}`].filter(Boolean).join(" · ");
+  return [order.patient_id, order.issuer && `of ${order.issuer}`, order.birth_date && `born ${dicomTime(order.birth_date)}`,
+    SEXES.find(([code]) => code && code === order.sex)?.[1], order.accession_number && `accession ${order.accession_number}`].filter(Boolean).join(" · ");
 }
 
-/** Patients and orders of jobs that match, each once. What belongs to one recording alone is not taken over. */
+/** Patients and orders of jobs that match, each once: the same id of another issuer, or with other words, is another. What belongs to one recording alone is not taken over. */
 async function ordersLike(words) {
   const { items } = await get("/jobs", { q: words, limit: 50 });
   const known = new Map();
-  for (const { patient_id, patient_name: name, birth_date, accession_number } of items) {
-    if (patient_id) known.set(`${patient_id} ${accession_number}`, { patient_id, name, birth_date, accession_number });
+  for (const { patient_id, issuer, patient_name: name, birth_date, sex, accession_number } of items) {
+    const order = { patient_id, issuer, name, birth_date, sex, accession_number };
+    if (patient_id) known.set(JSON.stringify(order), order);
   }
   return [...known.values()];
 }

@@ -1,0 +1,154 @@
+"""Who says whose ECG it is never mixes two patients, in a real Chromium: what the form shows is what stands after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from gateway.order import Order, Patient
+from gateway.web.deps import Role
+from tests.browser import CHROMIUM
+from tests.gateway.web.pages.ready import take_in_unsure
+from tests.gateway.web.pages.site import Site
+
+pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+
+ADA = Order(
+    Patient("4242", "NORTH", "Able^Ada", "19500101", "F"),
+    study_uid="1.2.3.4",
+    accession_number="N-1",
+    referring_physician="House^Gregory",
+    placer_order_number="P-1",
+    acquired_at="20240501",
+    acquired_from="test",
+    visit_number="V-1",
+)
+BEN = Order(Patient("4243", "SOUTH", "Able^Ben"), acquired_at="20240502", acquired_from="test")
+NAMESAKES_ID = Order(Patient("4242", "SOUTH", "Able^Cleo", sex="F"), accession_number="N-1", acquired_at="20240503")
+PLAIN = ("patient_id", "issuer", "name", "birth_date", "sex", "accession_number")
+OF_A_VISIT = ("placer_order_number", "visit_number", "referring_physician")
+
+
+@pytest.fixture(scope="module")
+def people(site: Site) -> None:
+    for name, order in (("ada", ADA), ("ben", BEN), ("cleo", NAMESAKES_ID)):
+        take_in_unsure(site.store, site.config, name, order)
+
+
+def whose(page: Page, address: str) -> Locator:
+    """The form of a job, opened."""
+    page.goto(address)
+    form = page.locator("details", has=page.locator("#identify-search"))
+    form.wait_for(state="attached")
+    if not page.locator("#identify-search").is_visible():
+        form.locator("summary").first.click()
+    return form
+
+
+def use(form: Locator, words: str, *told: str) -> None:
+    """Takes over the one order found that says all of this."""
+    form.locator("#identify-search").fill(words)
+    form.page.keyboard.press("Enter")
+    line = form.locator(".found li")
+    for each in told:
+        line = line.filter(has_text=each)
+    expect(line).to_have_count(1)
+    line.get_by_role("button", name="Use").click()
+
+
+def shown(form: Locator, *names: str) -> tuple[str, ...]:
+    return tuple(form.locator(f"#identify-{name}").input_value() for name in names)
+
+
+def submit(form: Locator) -> None:
+    form.get_by_role("button", name="This is whose it is").click()
+    expect(form.page.locator("#told")).to_contain_text("Identified.")
+
+
+@pytest.mark.usefixtures("people")
+def test_nothing_of_an_order_taken_over_first_stays_beside_the_second(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    job_id = take_in_unsure(site.store, site.config, "one then the other", Order())
+    form = whose(open_page("/upload", Role.REVIEWER), f"{site.base}/jobs/{job_id}")
+    use(form, "able", "Ada")
+    assert shown(form, *PLAIN) == ("4242", "NORTH", "Able^Ada", "19500101", "F", "N-1")
+    use(form, "able", "Ben")
+    assert shown(form, *PLAIN) == ("4243", "SOUTH", "Able^Ben", "", "", "")
+    submit(form)
+    order = site.store.order(job_id)
+    assert order is not None
+    assert (order.patient, order.accession_number) == (BEN.patient, "")
+
+
+@pytest.mark.usefixtures("people")
+def test_a_page_that_came_as_one_s_keeps_nothing_of_them_when_it_is_another_s(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    job_id = take_in_unsure(site.store, site.config, "came as ada", ADA)
+    form = whose(open_page("/upload", Role.REVIEWER), f"{site.base}/jobs/{job_id}")
+    assert shown(form, *OF_A_VISIT) == ("P-1", "V-1", "House^Gregory")
+    use(form, "able", "Ben")
+    assert shown(form, *OF_A_VISIT, "acquired_at") == ("", "", "", "20240501")
+    submit(form)
+    assert site.store.order(job_id) == Order(BEN.patient, acquired_at="20240501", acquired_from="test", by_person=True)
+
+
+@pytest.mark.usefixtures("people")
+def test_two_hospitals_with_one_id_are_two_lines_and_never_one_patient(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    without_issuer = Order(
+        Patient("4242", "", "Able^Ada", "19500101", "F"), study_uid="1.2.3.5", accession_number="N-1"
+    )
+    job_id = take_in_unsure(site.store, site.config, "no issuer", without_issuer)
+    form = whose(open_page("/upload", Role.REVIEWER), f"{site.base}/jobs/{job_id}")
+    use(form, "4242", "of NORTH", "born", "female", "accession N-1")
+    use(form, "4242", "of SOUTH", "female", "accession N-1")
+    assert shown(form, *PLAIN) == ("4242", "SOUTH", "Able^Cleo", "", "F", "N-1")
+    submit(form)
+    order = site.store.order(job_id)
+    assert order is not None
+    assert (order.patient, order.accession_number, order.study_uid) == (NAMESAKES_ID.patient, "N-1", "")
+
+
+@pytest.mark.usefixtures("people")
+def test_another_id_empties_what_nobody_typed_and_its_own_id_brings_it_back(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    job_id = take_in_unsure(site.store, site.config, "typed", ADA)
+    form = whose(open_page("/upload", Role.REVIEWER), f"{site.base}/jobs/{job_id}")
+    form.locator("#identify-birth_date").fill("19600202")
+    form.locator("#identify-patient_id").fill("4299")
+    assert shown(form, *PLAIN) == ("4299", "", "", "19600202", "", "")
+    assert shown(form, *OF_A_VISIT, "acquired_at") == ("", "", "", "20240501")
+    form.locator("#identify-patient_id").fill("4242")
+    assert shown(form, *PLAIN) == ("4242", "NORTH", "Able^Ada", "19600202", "F", "N-1")
+    form.locator("#identify-issuer").fill("WEST")
+    assert shown(form, *PLAIN) == ("4242", "WEST", "", "19600202", "", "")
+    form.locator("#identify-name").fill("Able^Dora")
+    submit(form)
+    order = site.store.order(job_id)
+    expected = Patient("4242", "WEST", "Able^Dora", "19600202")
+    assert order == Order(expected, acquired_at="20240501", acquired_from="test", by_person=True)
+
+
+@pytest.mark.usefixtures("people")
+def test_a_field_is_said_only_when_it_was_changed_and_what_stays_is_told(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    job_id = take_in_unsure(site.store, site.config, "one field", ADA)
+    page = open_page("/upload", Role.REVIEWER)
+    form = whose(page, f"{site.base}/jobs/{job_id}")
+    form.locator("#identify-visit_number").fill("")
+    expect(form).to_contain_text("An empty field changes nothing. This stays: Visit V-1.")
+    form.locator("#identify-birth_date").fill("19500110")
+    with page.expect_request("**/identify") as asked:
+        submit(form)
+    said = {name: text for name, text in asked.value.post_data_json.items() if name not in ("seen", "all_pages")}
+    assert said == {"birth_date": "19500110", "afresh": False}
+    order = site.store.order(job_id)
+    assert order is not None
+    assert (order.patient.birth_date, order.visit_number, order.study_uid) == ("19500110", "V-1", "1.2.3.4")
