@@ -66,7 +66,10 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Job:
-    """A row of the jobs table as the rest of the gateway sees it. sha256: of the bytes received."""
+    """A row of the jobs table as the rest of the gateway sees it. sha256: of the bytes received.
+
+    settled: the state its worker asked for, None before: a job HELD that was settled DIGITIZED waits for a destination.
+    """
 
     job_id: str
     state: State
@@ -78,6 +81,7 @@ class Job:
     attempts: int
     code: str = ""
     why: str = ""
+    settled: State | None = None
 
 
 @dataclass(frozen=True)

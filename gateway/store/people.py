@@ -79,15 +79,15 @@ def give_up(database: Database, job_id: str, actor: str, why: str, seen: str | N
 def resend(database: Database, job_id: str, actor: str, destination: str | None) -> None:
     """Sends a job's documents again: those of a destination, else the parked ones, else all.
 
-    NotFound where there is nothing to send, UnlawfulMove for a job that is being worked on or was refused.
+    Only what stands: nothing that was made before the job was last done again. NotFound where there is nothing to
+    send, UnlawfulMove for a job that is being worked on, was refused, or is held for something that a person must see.
     """
     with database.write() as tx:
         job, rows = lock(tx, job_id)
-        if job.state in (State.RECEIVED, State.REFUSED):
-            raise UnlawfulMove(f"a job that is {job.state} has nothing to send again")
+        _require_sendable(job)
         chosen = _chosen(rows, destination)
         if not chosen:
-            raise NotFound(f"job {job_id} has sent nothing to {destination or 'any destination'}")
+            raise NotFound(f"job {job_id}, as it is now, has sent nothing to {destination or 'any destination'}")
         _send_again(tx, job, rows, chosen, destination, actor)
 
 
@@ -102,9 +102,19 @@ def resend_parked(database: Database, delivery_id: int, actor: str) -> None:
         chosen = [row for row in rows if row.delivery_id == delivery_id and row.state == DeliveryState.PARKED]
         if not chosen:
             raise UnlawfulMove(f"delivery {delivery_id} is not parked any more")
-        if job.state in (State.RECEIVED, State.REFUSED):
-            raise UnlawfulMove(f"a job that is {job.state} has nothing to send again")
+        _require_sendable(job)
         _send_again(tx, job, rows, chosen, found.destination, actor)
+
+
+def _require_sendable(job: AnyRow) -> None:
+    """Raises UnlawfulMove unless the job's documents are what stands of it: else old ones would go out unseen."""
+    if job.state in (State.RECEIVED, State.REFUSED):
+        raise UnlawfulMove(f"a job that is {job.state} has nothing to send again")
+    if job.settled != State.DIGITIZED:
+        raise UnlawfulMove(
+            "as it is now, this job was not let out: what went out, if anything did, is of an earlier state of it, and "
+            "what is held goes out when a person has cleared it"
+        )
 
 
 def _send_again(
@@ -151,8 +161,9 @@ def lock(tx: Transaction, job_id: str) -> tuple[AnyRow, Sequence[AnyRow]]:
 
 
 def start_over(tx: Transaction, job: AnyRow, **values: object) -> None:
-    """Lets the next worker do a job anew. Raises UnlawfulMove."""
+    """Lets the next worker do a job anew; no document made so far stands for it any more. Raises UnlawfulMove."""
     check_move(State(job.state), State.RECEIVED)  # also from RECEIVED itself: a worker may be busy with it
+    tx.execute(update(outbox).where(outbox.c.job_id == job.job_id).values(superseded=True))
     move_job(tx, job, State.RECEIVED, settled=None, code="", why="", attempts=0, **values)
 
 
@@ -179,7 +190,7 @@ def withdraw(tx: Transaction, rows: Sequence[AnyRow], actor: str) -> None:
 
 
 def _chosen(rows: Sequence[AnyRow], destination: str | None) -> list[AnyRow]:
-    sent = [row for row in rows if row.state in SENT]
+    sent = [row for row in rows if row.state in SENT and not row.superseded]
     if destination is not None:
         return [row for row in sent if row.destination == destination]
     return [row for row in sent if row.state == DeliveryState.PARKED] or sent

@@ -109,12 +109,13 @@ class Reviews:
     ) -> None:
         """Says which leads of a page are not to be believed: all of them, () for none. Takes an approval back.
 
-        seen: what stands() said when the job was shown to this person.
-        Raises NotFound (no such job or page), UnlawfulMove.
+        A job that is held only because a destination did not take a document is done again: that document was made
+        before, and must not go out as it is. seen: what stands() said when the job was shown to this person.
+        Raises NotFound (no such job or page), UnlawfulMove, TryAgain (a document is on its way).
         """
         names = " ".join(lead for lead in Lead if lead in set(leads))
         with self._database.write() as tx:
-            job, _ = lock(tx, job_id)
+            job, rows = lock(tx, job_id)
             require_seen(tx.connection, job, seen)
             if job.state != State.HELD:
                 raise UnlawfulMove(f"leads can be marked only on a held page; this one is {job.state}")
@@ -122,6 +123,10 @@ class Reviews:
             by = clean(actor) if names else ""
             _say(tx, job_id, page, invalid_leads=names, invalid_by=by, **NOT_APPROVED)
             _remark(tx, job_id, actor, Event.LEADS_MARKED, comment)
+            over = job.settled != State.HELD
+            if over:
+                start_over(tx, job)
+                withdraw(tx, rows, actor)
             append(
                 tx,
                 Event.LEADS_MARKED,
@@ -130,7 +135,7 @@ class Reviews:
                 page=page,
                 leads=names,
                 comment_sha256=text_hash(clean(comment)),
-                state=job.state,
+                state=State.RECEIVED.value if over else job.state,
             )
 
     def approve(

@@ -25,7 +25,10 @@ AnyRow = Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """One document on its way to one destination. response: what the destination said, cut to a bounded length."""
+    """One document on its way to one destination. response: what the destination said, cut to a bounded length.
+
+    superseded: it was made before its job was last done again, and is none of what stands now.
+    """
 
     delivery_id: int
     job_id: str
@@ -43,6 +46,7 @@ class DeliveryRow:
     queued_at: datetime
     due_at: datetime
     delivered_at: datetime | None
+    superseded: bool
 
 
 def new_id() -> str:
@@ -86,6 +90,7 @@ def job_from(row: AnyRow) -> Job:
         attempts=row.attempts,
         code=row.code,
         why=row.why,
+        settled=None if row.settled is None else State(row.settled),
     )
 
 
@@ -129,6 +134,7 @@ def delivery_row_from(row: AnyRow) -> DeliveryRow:
         queued_at=row.queued_at,
         due_at=row.due_at,
         delivered_at=row.delivered_at,
+        superseded=row.superseded,
     )
 
 

@@ -45,6 +45,7 @@ def settle(database: Database, objects: Objects, claim: Claim, outcome: Outcome)
         row = lock_leased(tx, claim)
         known = {(r.destination, r.name): r for r in lock_deliveries(tx, row.job_id)}
         waiting = [d for d in outcome.documents if not _is_delivered(known.get((d.destination, d.name)))]
+        _count_as_now(tx, [known[d.destination, d.name] for d in outcome.documents if d not in waiting])
         state = _state_after(outcome, bool(waiting))
         _write_job(tx, row, outcome, state)
         _count_first_read(tx, row.job_id, outcome.pages)
@@ -92,6 +93,12 @@ def _keep(objects: Objects, data: bytes | None) -> _Kept:
 
 def _is_delivered(row: AnyRow | None) -> bool:
     return row is not None and row.state == DeliveryState.DELIVERED
+
+
+def _count_as_now(tx: Transaction, rows: Iterable[AnyRow]) -> None:
+    """The job was done again and the same came of it: what its destination has is what stands."""
+    for row in rows:
+        tx.execute(update(outbox).where(outbox.c.delivery_id == row.delivery_id).values(superseded=False))
 
 
 def _state_after(outcome: Outcome, waits: bool) -> State:
@@ -183,6 +190,7 @@ def _untried(tx: Transaction, position: int) -> dict[str, Any]:
         "due_at": tx.now,
         "lease_token": None,
         "lease_until": None,
+        "superseded": False,
     }
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -166,6 +167,7 @@ outbox = Table(
     Column("delivered_at", Moment),
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_until", Moment),
+    Column("superseded", Boolean, nullable=False, server_default=false()),  # made before its job was last done again
     CheckConstraint(one_of("state", DeliveryState), name="state"),
     UniqueConstraint("job_id", "destination", "name"),
     Index(None, "destination", "state", "position"),

@@ -151,7 +151,8 @@ def test_a_page_held_for_its_content_stays_held_when_its_documents_are_delivered
     store.delivered(on_its_way(store), "0000")
     job = store.job(job_id)
     assert (job.state, job.code) == (State.HELD, "low_confidence")
-    store.resend(job_id, "a person")
+    with pytest.raises(UnlawfulMove, match="held"):
+        store.resend(job_id, "a person")
     assert store.job(job_id).state is State.HELD
 
 
@@ -159,7 +160,7 @@ def test_only_what_has_been_sent_can_be_sent_again(store: Store) -> None:
     waiting = settled(store, digitized(document()), b"1")
     with pytest.raises(NotFound):
         store.resend(waiting, "a person")
-    with pytest.raises(NotFound):
+    with pytest.raises(UnlawfulMove):
         store.resend(settled(store, held(), b"2"), "a person", "pacs")
     with pytest.raises(UnlawfulMove):
         store.resend(settled(store, refused(), b"3"), "a person")

@@ -201,8 +201,10 @@ def _allowed(
     stands = job.state
     if stands in (State.HELD, State.REFUSED):
         yield "retry"
-    sent = any(row.state in (DeliveryState.DELIVERED, DeliveryState.PARKED) for row in deliveries)
-    if sent and stands in (State.HELD, State.DIGITIZED, State.DELIVERED):
+    sent = any(
+        row.state in (DeliveryState.DELIVERED, DeliveryState.PARKED) and not row.superseded for row in deliveries
+    )
+    if sent and job.settled is State.DIGITIZED and stands in (State.HELD, State.DIGITIZED, State.DELIVERED):
         yield "resend"
     if stands in (State.HELD, State.REFUSED) and pages:
         yield "correct"

@@ -274,7 +274,9 @@ def test_documents_go_again_to_one_destination(world: World) -> None:
     assert world.post(f"/jobs/{job_id}/resend", {"destination": "nobody"}, expect=404)["code"] == "not_found"
 
 
-def test_what_went_out_as_another_patient_is_offered_by_no_way_to_be_sent_again(make_world: Callable[..., World]) -> None:
+def test_what_went_out_as_another_patient_is_offered_by_no_way_to_be_sent_again(
+    make_world: Callable[..., World],
+) -> None:
     world = make_world(web={"four_eyes": True})
     job_id = world.job()
     assert world.deliver("out") == 2
