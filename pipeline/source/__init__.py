@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.recording import Degradation, Source, UInt8
-from pipeline.source import rules
+from pipeline.source import opinion, rules
 from pipeline.source.network import Reader, SourceReader, SourceReading
+from pipeline.source.opinion import SAID
 
-__all__ = ["Reader", "SourceGuess", "SourceReader", "SourceReading", "classify"]
+__all__ = ["SAID", "Reader", "SourceGuess", "SourceReader", "SourceReading", "classify"]
 
-ECGS = frozenset(Source) - {Source.NOT_AN_ECG}
-CLEAR = 0.8  # probability from which the network says clearly that a page is no ECG
+CLEAR = 0.5  # probability from which the network says clearly that a page is no ECG: 1 in 300 ECGs reaches it
+DOUBT = 0.05  # and from which it does not contradict rules that see nothing on the page at all
 SEEN = 0.1  # summed widths of wave-like strokes, in page lengths, that speak for an ECG against a clear network
 BARE = 0.03  # the same where there is no network: nothing at all may look like a trace
 
@@ -44,21 +45,30 @@ def classify(image: UInt8, dpi: tuple[float, float] | None = None, network: Read
 def _by_network(image: UInt8, dpi: tuple[float, float] | None, network: Reader) -> SourceGuess:
     reading = network.read(image)
     not_an_ecg = reading.probability(Source.NOT_AN_ECG)
-    if not_an_ecg >= CLEAR and rules.signs(image, dpi).fewer_than(SEEN):
+    look = rules.measure(image)
+    if not_an_ecg >= DOUBT and _shows_nothing(look, rules.signs(image, dpi), clear=not_an_ecg >= CLEAR):
         return SourceGuess(Source.NOT_AN_ECG, not_an_ecg, not_an_ecg, reading.severities)
     # one bit a pixel at a fax's resolution is a fax, and the file says which: no picture of it knows better
     fax = rules.fax_of(image, dpi)
-    score, source = max((p, kind) for p, kind in zip(reading.probabilities, Source, strict=True) if kind in ECGS)
     if fax is not None:
-        score, source = 1.0 - not_an_ecg, fax
-    return SourceGuess(source, score, not_an_ecg, reading.severities)
+        return SourceGuess(fax, 1.0 - not_an_ecg, not_an_ecg, reading.severities)
+    likely = opinion.together(reading, rules.kind_of(look, dpi)[0])
+    source = max(likely, key=lambda kind: likely[kind])
+    return SourceGuess(source, (1.0 - not_an_ecg) * likely[source], not_an_ecg, reading.severities)
 
 
 def _by_rules(image: UInt8, dpi: tuple[float, float] | None) -> SourceGuess:
     look, signs = rules.measure(image), rules.signs(image, dpi)
     severities = rules.severities_of(look)
-    # a fax breaks thin traces into dashes, which rules take for nothing: without a network it is given the doubt
-    if look.blank or (not look.one_bit and signs.fewer_than(BARE)):
+    if _shows_nothing(look, signs):
         return SourceGuess(Source.NOT_AN_ECG, signs.not_an_ecg, signs.not_an_ecg, severities)
     source, score = rules.kind_of(look, dpi)
     return SourceGuess(source, score, signs.not_an_ecg, severities)
+
+
+def _shows_nothing(look: rules.Look, signs: rules.Signs, *, clear: bool = False) -> bool:
+    """Whether nothing on a page speaks for an ECG; clear: a network says clearly that it is none."""
+    if clear and signs.fewer_than(SEEN):
+        return True
+    # a fax breaks thin traces into dashes, which rules take for nothing: without a clear network it is given the doubt
+    return look.blank or (not look.one_bit and signs.fewer_than(BARE))

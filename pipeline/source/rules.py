@@ -178,6 +178,11 @@ def kind_of(look: Look, dpi: tuple[float, float] | None) -> tuple[Source, float]
     return (Source.BW_SCAN if grey else Source.COLOUR_SCAN), 0.6
 
 
+def said_of(image: UInt8, dpi: tuple[float, float] | None) -> Source:
+    """The kind that rules alone name, a fax by its file first."""
+    return fax_of(image, dpi) or kind_of(measure(image), dpi)[0]
+
+
 def fax_of(image: UInt8, dpi: tuple[float, float] | None) -> Source | None:
     """Which fax a page is by its file's resolution and its one bit a pixel; None where it is none or does not say."""
     if dpi is None or not FAX_DPI[0] <= dpi[0] <= FAX_DPI[1] or _two_tone(image) <= ONE_BIT:

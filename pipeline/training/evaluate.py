@@ -53,6 +53,7 @@ class Row:
     layout_right: float = np.nan
     speed_right: float = np.nan
     gain_right: float = np.nan
+    kind_right: float = np.nan
     within_1_sigma: float = np.nan
     within_2_sigma: float = np.nan
     seconds: float = np.nan
@@ -125,7 +126,7 @@ def _judge_case(case: Case, signals: Path | None, cache: Path | None) -> Row:
     row = judge(f"{case.number:04d}", str(case.source), case.plain, drawn.rendered.page, drawn.label, truth.rate_hz)
     if row.refused:
         return row
-    layout, speed, *gains, stages = row.stages.split("|", 4)
+    kind, layout, speed, *gains, stages = row.stages.split("|", 5)
     chest = any(strip.lead in CHEST for strip in truth.strips)
     printed = [scale.value for scale in (truth.gain_mm_mv, truth.chest_gain_mm_mv or truth.gain_mm_mv)]
     return replace(
@@ -135,6 +136,7 @@ def _judge_case(case: Case, signals: Path | None, cache: Path | None) -> Row:
         gain_right=float(
             all(abs(float(g) / t - 1) < SCALE_TOLERANCE for g, t in zip(gains[: 1 + chest], printed, strict=False))
         ),
+        kind_right=float(kind == case.source),
         stages=stages,
     )
 
@@ -152,7 +154,8 @@ def judge(name: str, kind: str, plain: bool, page: Page, label: Float32, rate_hz
     seconds = sum(s for _, s in recording.seconds)
     stages = ";".join(f"{stage}={s:.2f}" for stage, s in recording.seconds)
     chest = recording.chest_gain_mm_mv or recording.gain_mm_mv
-    head = f"{recording.layout}|{recording.speed_mm_s.value}|{recording.gain_mm_mv.value}|{chest.value}|{stages}"
+    said = (recording.source, recording.layout, recording.speed_mm_s.value, recording.gain_mm_mv.value, chest.value)
+    head = "|".join(str(value) for value in (*said, stages))
     return Row(
         name,
         kind,
@@ -227,8 +230,8 @@ def table(rows: Sequence[Row], dev_rows: Sequence[Row]) -> str:
         "its figure stands in its own column, to be compared with figures of others.",
         "",
         "| kind | pages | refused | dB mean | dB median | contest dB | plain pages, dB mean | lead dB |"
-        " r | RMSE mV | lag ms | rate bpm | R peak ms | layout | speed | gain | in 1σ | in 2σ | s/page |",
-        "|" + "---|" * 19,
+        " r | RMSE mV | lag ms | rate bpm | R peak ms | layout | speed | gain | kind | in 1σ | in 2σ | s/page |",
+        "|" + "---|" * 20,
     ]
     kinds = sorted({row.kind for row in rows})
     for kind in kinds:
@@ -268,6 +271,7 @@ def _line(kind: str, rows: Sequence[Row]) -> str:
         f" {middle('r'):.3f} | {middle('rmse_mv'):.3f} | {middle('lag_ms'):.0f} | {middle('rate_error_bpm'):.1f} |"
         f" {middle('peak_error_ms'):.1f} | {middle('layout_right', by=np.nanmean):.0%} |"
         f" {middle('speed_right', by=np.nanmean):.0%} | {middle('gain_right', by=np.nanmean):.0%} |"
+        f" {middle('kind_right', by=np.nanmean):.0%} |"
         f" {middle('within_1_sigma'):.0%} | {middle('within_2_sigma'):.0%} | {middle('seconds'):.1f} |"
     )
 

@@ -1,0 +1,54 @@
+"""Counts what the rules say of pages of every kind, for the opinion of rules and network together.
+
+Run as: python -m pipeline.training.said --pool DIR --pages 900 [--seed 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.recording import Source
+from pipeline.source import SAID, rules
+from pipeline.training.pages import Pool, PooledPage
+
+
+def count(pages: list[PooledPage]) -> Counter[tuple[Source, Source]]:
+    """How many pages of a kind the rules said which kind of: (kind, said) -> pages."""
+    counted: Counter[tuple[Source, Source]] = Counter()
+    for page in pages:
+        image, dpi = np.ascontiguousarray(page.rendered.page.image), page.rendered.page.dpi
+        counted[page.rendered.truth.source, rules.said_of(image, dpi)] += 1
+    return counted
+
+
+def text_of(counted: Counter[tuple[Source, Source]]) -> str:
+    """The table as said.toml holds it."""
+    lines = ["# Of how many pages of each kind (a table) the rules said which kind; by pipeline.training.said on"]
+    lines.append(f"# {sum(counted.values())} rendered pages of training patients.")
+    for kind in Source:
+        said = [f"{other} = {counted[kind, other]}" for other in Source if counted[kind, other]]
+        if said:
+            lines += ["", f"[{kind}]", *said]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pool", type=Path, required=True, help="pages of pipeline.training.pages, training patients")
+    parser.add_argument("--pages", type=int, default=900)
+    parser.add_argument("--seed", type=int, default=5)
+    given = parser.parse_args()
+    cv2.setNumThreads(1)
+    drawn = Pool(given.pool).first(10**9)
+    chosen = np.random.default_rng(given.seed).permutation(len(drawn))[: given.pages]
+    SAID.write_text(text_of(count([drawn[i] for i in chosen])), encoding="utf-8")
+    print(SAID.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
