@@ -346,17 +346,23 @@ def _open_store(config: Config) -> AbstractContextManager[Store]:
 
 
 def _whole(store: Store, beginning: str) -> str:
-    """The id of the one job that begins so; what none begins with is left to be told of. Exit 2 where several do."""
-    from gateway.store import JobQuery
+    """The id of the one job that begins so; what none begins with is left to be told of.
 
-    found = store.worklist.matching(JobQuery(words=beginning), jobs_table.ALIKE_MAX)
-    ids = [job_id for job_id in found if job_id.startswith(beginning.lower())]
+    Exit 2 where several do, and for less than the list shows: nobody means a job by that.
+    """
+    beginning = beginning.strip().lower()
+    if len(beginning) < jobs_table.SHORT_ID:
+        raise _bad_usage(f"{beginning!r} is too short for a job's id: give at least {jobs_table.SHORT_ID} characters")
+    ids = store.worklist.beginning(beginning, 2)
     if len(ids) > 1:
-        raise _bad_usage(f"{len(ids)} jobs begin with {beginning}: {', '.join(ids[:3])}; give more of the id")
+        raise _bad_usage(f"more than one job begins with {beginning}: {', '.join(ids)}; give more of the id")
     return ids[0] if ids else beginning
 
 
 def _named(actor: str) -> str:
+    actor = actor.strip()
     if not actor:
         raise NotFound("the audit must name who does this: give --actor NAME")
+    if ":" in actor:  # deliver:PACS and dicom:SCANNER are the gateway's own parts, which no four-eyes rule counts
+        raise _bad_usage(f"{actor!r} names no person: give --actor without a colon")
     return actor

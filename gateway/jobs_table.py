@@ -11,7 +11,6 @@ from rich.text import Text
 from gateway.job import Job, State
 
 SHORT_ID = 8  # characters: of ten thousand jobs hardly two begin alike, and whoever asks for such a one is told
-ALIKE_MAX = 100
 WIDE = 1000  # columns: longer than any line
 
 

@@ -30,7 +30,7 @@ class PageReview:
     """What people have said of one page; "" where nobody did.
 
     approved_sha256: the stored recording that was approved, "" for none; another one is not approved by it.
-    left_out_by: who let the document go without this page.
+    left_out_by: who let the document go without this page. without: the pages that this page's document goes without.
     """
 
     given: Given = NOTHING_GIVEN
@@ -41,6 +41,7 @@ class PageReview:
     approved_by: str = ""
     approved_at: datetime | None = None
     left_out_by: str = ""
+    without: tuple[int, ...] = ()
 
     @property
     def approval(self) -> Approval | None:
@@ -124,3 +125,5 @@ def _findings(recording: Recording, review: PageReview) -> Iterator[Finding]:
     if review.approved_sha256:
         detail = f"confidence {recording.confidence_in_words}"
         yield Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO, detail=detail)
+    for page in review.without:  # each page goes out as a document of its own, and would look like the whole
+        yield Finding(FindingCode.PAGE_LEFT_OUT, Severity.WARNING, detail=f"page {page} was left out by a person")

@@ -70,6 +70,10 @@ class FindingCode(_Worded):
         "A person marked this lead as not to be believed; its samples were taken out.",
     )
     APPROVED_BY_PERSON = "approved_by_person", "A person looked at what was read and let it go out."
+    PAGE_LEFT_OUT = (
+        "page_left_out",
+        "A page of this document was not read, and a person let the others go out without it.",
+    )
 
 
 class UnreadableCode(_Worded):

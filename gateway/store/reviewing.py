@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select, type_coerce
 
 from gateway.errors import NotFound, UnlawfulMove
 from gateway.job import State, Verdict
-from gateway.review import AWAITS_APPROVAL, NOTHING_GIVEN, PageReview, given_from, given_text
+from gateway.review import AWAITS_APPROVAL, NO_REVIEW, NOTHING_GIVEN, PageReview, given_from, given_text
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
 from gateway.store.people import NOT_APPROVED, lock, start_over, withdraw
@@ -58,7 +58,7 @@ class Reviews:
         self._database = database
 
     def of(self, job_id: str) -> Mapping[int, PageReview]:
-        """What was said of each page; pages nobody spoke of are not there."""
+        """What was said of each page; pages nobody spoke of are not there, unless another was left out."""
         with self._database.read() as connection:
             return _reviews(connection, job_id)
 
@@ -241,7 +241,12 @@ def _waits(page: AnyRow, review: PageReview) -> bool:
 def _reviews(connection: Connection, job_id: str) -> dict[int, PageReview]:
     rows = connection.execute(select(reviews).where(reviews.c.job_id == job_id).order_by(reviews.c.page)).all()
     at = _approved_at(connection, job_id) if any(row.approved_sha256 for row in rows) else None
-    return {row.page: _review_from(row, at) for row in rows}
+    said = {row.page: _review_from(row, at) for row in rows}
+    without = tuple(page for page, review in said.items() if review.left_out_by)
+    if not without:
+        return said
+    known = connection.execute(select(pages.c.number).where(pages.c.job_id == job_id)).scalars()
+    return {page: replace(said.get(page, NO_REVIEW), without=without) for page in sorted({*said, *known})}
 
 
 def _approved_at(connection: Connection, job_id: str) -> datetime | None:

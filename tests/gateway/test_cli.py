@@ -19,7 +19,7 @@ from gateway.describe import describe
 from gateway.job import Outcome, PageResult, State, Verdict
 from gateway.jobs_table import SHORT_ID
 from gateway.order import Patient
-from gateway.store import Store
+from gateway.store import Store, receiving
 from pipeline.recording import TWELVE
 from pipeline.score import kaggle_db
 from pipeline.synth.heart import synthetic_ecg
@@ -178,20 +178,61 @@ def test_a_list_of_jobs_fits_eighty_columns_and_its_short_ids_are_taken(tmp_path
     assert ids[0] in run.invoke(cli.app, ["jobs", "show", beginning, *words]).stdout
     again = run.invoke(cli.app, ["jobs", "retry", beginning, "--actor", "me", *words])
     assert (again.exit_code, again.stdout) == (0, f"{ids[0]} waits for a worker again\n")
-    several = run.invoke(cli.app, ["jobs", "show", "", *words])
-    assert several.exit_code == 2
-    assert "give more of the id" in several.stderr
+
+
+@pytest.mark.parametrize("beginning", ["", "3", "deadbee", "        "])
+def test_less_of_an_id_than_the_list_shows_names_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beginning: str
+) -> None:
+    path, config = _configured(tmp_path)
+    with closing(Store.open(config.data)) as store:
+        monkeypatch.setattr(receiving, "new_id", lambda: "deadbeef" + "0" * 24)
+        settled(store, Outcome(State.HELD, "no_patient_id", "who?"))
+        before = store.verify_audit().rows
+    for command in (["show"], ["retry", "--actor", "me"], ["resend", "--actor", "me"]):
+        answer = run.invoke(cli.app, ["jobs", command[0], beginning, *command[1:], "--config", str(path)])
+        assert answer.exit_code == 2
+        assert "8 characters" in answer.stderr
+    with closing(Store.open(config.data)) as store:
+        assert store.verify_audit().rows == before
+
+
+def test_a_beginning_that_two_jobs_share_names_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, config = _configured(tmp_path)
+    ids = iter(["deadbeef" + "0" * 24, "deadbeef" + "1" * 24])
+    with closing(Store.open(config.data)) as store, monkeypatch.context() as patched:
+        patched.setattr(receiving, "new_id", lambda: next(ids))
+        receive(store, b"one", arrival(patient_id="deadbeef"))
+        receive(store, b"two")
+    words = ["--config", str(path)]
+    several = run.invoke(cli.app, ["jobs", "show", "DEADBEEF", *words])
+    assert (several.exit_code, "give more of the id" in several.stderr) == (2, True)
+    assert "deadbeef" + "1" * 24 in run.invoke(cli.app, ["jobs", "show", "deadbeef1", *words]).stdout
+
+
+def test_who_acts_is_no_door_and_no_machine(tmp_path: Path) -> None:
+    path, config = _configured(tmp_path)
+    with closing(Store.open(config.data)) as store:
+        job_id = settled(store, Outcome(State.HELD, "no_patient_id", "who?"))
+    words = ["jobs", "identify", job_id, "--patient-id", "4711", "--all-pages", "--config", str(path), "--actor"]
+    for actor in ("dicom:SCANNER", "ri:ta", " "):
+        assert run.invoke(cli.app, [*words, actor]).exit_code != 0
+    with closing(Store.open(config.data)) as store:
+        assert store.job(job_id).state is State.HELD
+    assert run.invoke(cli.app, [*words, "rita"]).exit_code == 0
+    with closing(Store.open(config.data)) as store:
+        assert store.reviews.identified_by(job_id) == {"rita"}
 
 
 def test_an_error_is_told_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, _ = _configured(tmp_path)
-    monkeypatch.setattr("sys.argv", ["cardioscan", "jobs", "show", "[/x]", "--config", str(path)])
+    monkeypatch.setattr("sys.argv", ["cardioscan", "jobs", "show", "[/x]job-1", "--config", str(path)])
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 1
-    assert "[/x]" in capsys.readouterr().err
+    assert "[/x]job-1" in capsys.readouterr().err
 
 
 def _configured(folder: Path) -> tuple[Path, Config]:

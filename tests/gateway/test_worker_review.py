@@ -199,6 +199,10 @@ def test_an_unreadable_page_is_corrected_or_left_out_by_name(config: Config, sto
     assert work(config, store, eye, job_id).state == State.DIGITIZED
     assert [page.verdict for page in store.pages(job_id)] == [Verdict.DIGITIZED, Verdict.UNREADABLE]
     assert {row.page for row in store.deliveries(job_id)} == {1}
+    assert b"page_left_out" not in store.pages(job_id)[0].summary.encode()  # what was read is kept as it was read
+    for kind in KINDS:
+        assert b"page 2 was left out by a person" in sent(store, job_id, kind), kind
+        assert b"rita" not in sent(store, job_id, kind)
 
 
 def test_a_refused_page_can_be_told_how_it_is_read(config: Config, store: Store) -> None:

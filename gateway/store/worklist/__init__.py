@@ -79,6 +79,12 @@ class Worklist:
             asked = list(conditions(connection, query))
             return [row.job_id for row in walk(connection, asked, JobOrder.NEWEST, None, limit)]
 
+    def beginning(self, characters: str, limit: int) -> list[str]:
+        """Ids that begin with these characters, at most limit."""
+        query = select(jobs.c.job_id).where(jobs.c.job_id.startswith(characters, autoescape=True))
+        with self._database.read() as connection:
+            return list(connection.execute(query.order_by(jobs.c.number).limit(limit)).scalars())
+
     def summary(self, job_id: str) -> JobSummary | None:
         """One job's line, None where there is no such job."""
         with self._database.read() as connection:

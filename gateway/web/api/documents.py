@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.config import Config
 from gateway.emit.forms import FORMS
-from gateway.job import DocumentKind
+from gateway.job import DocumentKind, State
 from gateway.order import Order
 from gateway.review import reviewed
 from gateway.store import DeliveryRow, DeliveryState, Store
@@ -30,7 +30,7 @@ A_FILE = gives(*(form.media_type for form in FORMS.values()))
 @router.get("", responses=PROBLEMS)
 def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentList:
     """What can be had of each page that was read."""
-    sent = store.deliveries(job_id)
+    sent = _standing(store, job_id)
     return models.DocumentList(
         items=[
             models.DocumentModel(
@@ -60,7 +60,7 @@ async def document(
 
     def sent() -> bytes | None:
         looks.write_down(store, who.name, job_id, f"page {page} {kind}")
-        rows = _of(store.deliveries(job_id), kind, page)
+        rows = _of(_standing(store, job_id), kind, page)
         return store.object_path(rows[-1].sha256).read_bytes() if rows else None
 
     data = await to_thread.run_sync(sent)
@@ -91,6 +91,14 @@ def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: i
         approval=read.review.approval,
     )
     return catalogue.document(kind, material).data
+
+
+def _standing(store: Store, job_id: str) -> tuple[DeliveryRow, ...]:
+    """The rows of the outbox that are what stands of a job: what went out as another's, or as it was read before, is
+    not shown under what the job says now."""
+    if store.job(job_id).settled is not State.DIGITIZED:
+        return ()
+    return tuple(row for row in store.deliveries(job_id) if not row.superseded)
 
 
 def _of(rows: tuple[DeliveryRow, ...], kind: DocumentKind, page: int) -> list[DeliveryRow]:

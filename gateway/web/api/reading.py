@@ -10,17 +10,17 @@ from gateway.emit import npz
 from gateway.errors import NotFound
 from gateway.job import PageResult
 from gateway.mapping import mappings
-from gateway.review import NO_REVIEW, PageReview
+from gateway.review import NO_REVIEW, PageReview, reviewed
 from gateway.store import Store
 from gateway.web.api.models import Measured
-from pipeline.recording import Recording
+from pipeline.recording import Lead, Recording
 
 KEPT = 64  # recordings of some hundred kilobytes
 
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A page that was read: as it was read, what was measured on it, and what people said of it.
+    """A page that was read: as it was read, what is measured on what goes out of it, and what people said of it.
 
     identity: SHA-256 over the whole recording: its samples, and the scales and findings that are stored beside them.
     """
@@ -34,17 +34,18 @@ class Read:
 
 @dataclass(frozen=True, eq=False)
 class _Key:
-    """A stored recording known by its identity, so that the cache compares no megabytes."""
+    """A stored recording known by its identity, so that the cache compares no megabytes, and the leads not believed."""
 
     identity: str
     npz: bytes
     summary: str
+    invalid: tuple[Lead, ...]
 
     def __hash__(self) -> int:
-        return hash(self.identity)
+        return hash((self.identity, self.invalid))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.identity == other.identity
+        return isinstance(other, _Key) and (self.identity, self.invalid) == (other.identity, other.invalid)
 
 
 def read_page(store: Store, job_id: str, number: int) -> Read:
@@ -66,7 +67,7 @@ def read_of(page: PageResult, review: PageReview) -> Read | None:
     identity = hashlib.sha256(f"{sha256}{page.summary}".encode()).hexdigest()
     if review.approved_sha256 != sha256:  # what was approved was another reading
         review = replace(review, approved_sha256="", approved_by="", approved_at=None)
-    recording, measurements = _recording(_Key(identity, page.recording_npz, page.summary))
+    recording, measurements = _recording(_Key(identity, page.recording_npz, page.summary, review.invalid_leads))
     return Read(page, identity, recording, measurements, review)
 
 
@@ -77,7 +78,7 @@ def _recording(key: _Key) -> tuple[Recording, tuple[Measured, ...]]:
     recording = npz.from_npz(key.npz, key.summary)
     table = mappings()
     told = []
-    for each in measured(recording):
+    for each in measured(reviewed(recording, PageReview(invalid_leads=key.invalid))):  # as what is sent is measured
         row = table.measured[each.what]
         value = round(each.value, row.decimals)
         told.append(Measured(code=each.what.value, meaning=row.meaning, value=value, unit=table.units[row.unit].ucum))

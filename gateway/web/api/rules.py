@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from gateway import rules as routing
 from gateway.config import Config, loads
 from gateway.config.loader import DATABASE_URL_VARIABLE
-from gateway.errors import ConfigError, Refused
+from gateway.errors import ConfigError, NotFound, Refused
 from gateway.rules import RuleTrace
 from gateway.store import JobQuery
 from gateway.web.api import models
@@ -51,7 +51,9 @@ def explain(who: Administrator, store: TheStore, config: TheConfig, body: models
     looks.write_down(store, who.name, body.job_id, f"page {body.page} explained")
     read_page(store, body.job_id, body.page)  # NotFound where nothing was read
     asked = config if body.config_text is None else _other(config, body.config_text)
-    fate = fates(asked, case_of(store, body.job_id))[body.page]
+    fate = fates(asked, case_of(store, body.job_id)).get(body.page)
+    if fate is None:  # done again between the two looks, and this time nothing was read
+        raise NotFound(f"nothing is read any more on page {body.page} of job {body.job_id}")
     return models.DecisionModel(
         action=fate.own.action.value,
         destinations=list(fate.own.destinations),

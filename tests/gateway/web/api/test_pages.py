@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +82,20 @@ def test_what_was_measured_comes_in_its_unit(world: World) -> None:
     assert world.get(f"/jobs/{job_id}")["page_list"][0]["measurements"] == [rate]
 
 
+def test_what_is_measured_is_what_goes_out_without_the_leads_that_nobody_believes(world: World) -> None:
+    heart = synthetic_ecg(np.random.default_rng(11), 10.0, 500)
+    quiet = np.full(5000, 0.01, np.float32)
+    strips = [Strip(lead, 0.0, mv, quiet, np.ones(5000, np.uint8)) for lead, mv in zip(TWELVE, heart, strict=True)]
+    job_id = world.receive()
+    world.work(0.5, of=recording(strips, "12x1"))
+    assert len(world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"]) == 1
+    world.post(f"/jobs/{job_id}/invalid-leads", {"leads": list(TWELVE)})
+    assert world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"] == []
+    assert world.get(f"/jobs/{job_id}")["page_list"][0]["measurements"] == []
+    world.post(f"/jobs/{job_id}/invalid-leads", {"leads": []})
+    assert len(world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"]) == 1
+
+
 def test_every_kind_of_document_can_be_had_of_a_page(world: World) -> None:
     job_id = world.job()
     listed = world.get(f"/jobs/{job_id}/documents")["items"]
@@ -102,6 +117,26 @@ def test_a_document_that_was_sent_is_the_very_one(world: World) -> None:
         assert world.who(Role.VIEWER).get(f"/api/v1/jobs/{job_id}/documents/{kind}").content == data
     dataset = pydicom.dcmread(io.BytesIO(sent[DocumentKind.DICOM_WAVEFORM]))
     assert dataset.PatientID == "4711"
+
+
+def test_what_was_sent_as_another_patient_is_not_handed_out_under_what_the_job_says_now(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(web={"four_eyes": True})
+    job_id = world.job()
+    old = {row.kind: world.store.object_path(row.sha256).read_bytes() for row in world.store.deliveries(job_id)}
+    world.deliver("out")
+    delivery = world.store.claim_delivery("ehr", 60)
+    assert delivery is not None
+    world.store.park(delivery, "rejected", "unknown patient")
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815"}, name="rita")
+    world.work()
+    assert world.get(f"/jobs/{job_id}")["order"]["patient_id"] == "0815"
+    kind = DocumentKind.DICOM_WAVEFORM
+    data = world.who(Role.VIEWER).get(f"/api/v1/jobs/{job_id}/documents/{kind}").content
+    assert data != old[kind]
+    assert pydicom.dcmread(io.BytesIO(data)).PatientID == "0815"
+    assert all(item["sent_to"] == [] for item in world.get(f"/jobs/{job_id}/documents")["items"])
 
 
 def test_a_document_that_cannot_be_made_says_why(world: World) -> None:

@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.role import Role
 from gateway.store import Store
 from gateway.web import gpu
+from gateway.web.api import rules
 from gateway.web.api.events import stream
 from pipeline.recording import Finding, Severity
 from tests.gateway.web.api.world import World
@@ -87,6 +90,15 @@ def test_parked_messages_go_again_one_or_a_range(world: World) -> None:
     assert world.post("/parked/resend", {"destination": "ehr"})["done"] == [ids[2]]
     assert world.deliver("ehr") == 3
     world.post("/parked/resend", {}, expect=422)
+
+
+def test_a_page_that_is_not_read_any_more_while_it_is_explained_is_not_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = world.job()
+    monkeypatch.setattr(rules, "fates", lambda _config, _case: {})  # done again meanwhile: nothing was read
+    told = world.post("/rules/explain", {"job_id": job_id}, Role.ADMINISTRATOR, expect=404)
+    assert told["code"] == "not_found"
 
 
 def test_the_rules_are_shown_and_explained(world: World) -> None:
