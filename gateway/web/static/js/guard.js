@@ -7,6 +7,7 @@
  */
 
 const EVERY_MS = 15_000;
+const PATIENCE_MS = 10_000; // a question that nobody answers must not hold a connection
 const STALE_MS = 30_000; // a page that comes to the front is hidden until the answer, if the last one is older
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`)?.content ?? "";
@@ -36,7 +37,7 @@ async function look() {
   if (Date.now() - stood > STALE_MS && !document.hidden) hide(true);
   let answer = null;
   try {
-    answer = await fetch("/api/v1/me", { headers: { Accept: "application/json" }, cache: "no-store" });
+    answer = await fetch("/api/v1/me", { headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
   } catch {
     // the gateway does not answer: what stood a moment ago may stand
   }

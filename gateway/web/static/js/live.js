@@ -2,7 +2,8 @@
  * The gateway's events as they happen, and one call for many of them: a hundred changes in a second are one redraw.
  *
  * A page that nobody touches stops asking: a session ends after some minutes without a request, and a screen that
- * refreshes itself would keep it open for whoever comes by.
+ * refreshes itself would keep it open for whoever comes by. Nor does a page that nobody sees follow: a browser has six
+ * connections to a host, and six tabs that follow would leave none for the one in front.
  */
 
 import { ROOT } from "./api.js";
@@ -50,15 +51,24 @@ export function follow({ names, refresh, everySeconds = null, concerns = () => t
     source = null;
     show("Asleep: touch to wake", "warn");
   };
-  const touched = () => {
-    touchedAt = Date.now();
+  const wake = () => {
     if (source) return;
     connect();
     refresh();
   };
+  const touched = () => {
+    touchedAt = Date.now();
+    wake();
+  };
+  const turned = () => {
+    if (document.hidden) sleep();
+    else if (inUse()) wake();
+  };
   for (const name of TOUCHES) addEventListener(name, touched, { passive: true });
   setInterval(() => source && !inUse() && sleep(), 5000);
   if (everySeconds) setInterval(() => source && !document.hidden && refresh(), everySeconds * 1000);
+  document.addEventListener("visibilitychange", turned);
   addEventListener("pagehide", () => source?.close());
-  connect();
+  if (document.hidden) sleep();
+  else connect();
 }

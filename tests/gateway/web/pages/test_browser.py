@@ -214,6 +214,16 @@ def test_a_delivery_shows_the_receiver_s_own_words(site: Site, open_page: Callab
     expect(page.locator("#deliveries tr", has_text="ehr")).to_contain_text("unknown patient")
 
 
+def test_a_delivery_s_button_says_that_all_documents_for_its_receiver_go_again(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"/jobs/{site.ready.delivered}", Role.REVIEWER)
+    row = page.locator("#deliveries tr", has_text="pacs").first
+    row.get_by_role("button", name="Send to pacs again").click()
+    expect(page.get_by_role("dialog")).to_contain_text("All documents of this job that were made for it")
+    page.keyboard.press("Escape")
+
+
 def test_the_picture_is_zoomed_moved_and_turned_by_keys(site: Site, open_page: Callable[..., Page]) -> None:
     page = open_page(f"/jobs/{site.ready.delivered}")
     settled(page, "/jobs/")
@@ -234,6 +244,8 @@ def test_documents_are_viewed_and_had(site: Site, open_page: Callable[..., Page]
     aecg = page.locator("#documents tr", has_text="aECG")
     aecg.get_by_role("button", name="View").click()
     expect(page.locator("pre.document")).to_contain_text("<AnnotatedECG")
+    report = page.locator("#documents tr", has_text="PDF report")
+    expect(report.get_by_role("button", name="View")).to_have_count(0)  # a tab of its own would outlive the session
     wanted = {"DICOM 12-lead ECG waveform": b"\0" * 128 + b"DICM", "PDF report": b"%PDF-", "EDF+ file": b"0  "}
     for words, start in wanted.items():
         row = page.locator("#documents tr", has=page.get_by_text(words, exact=True))
@@ -344,6 +356,19 @@ def test_the_audit_is_searched_and_verified(site: Site, open_page: Callable[...,
     with page.expect_download() as download:
         page.get_by_role("link", name="Export all").click()
     assert b'"kind":"received"' in Path(download.value.path()).read_bytes()
+
+
+def test_a_day_of_the_audit_is_the_day_of_who_asks(site: Site, open_page: Callable[..., Page]) -> None:
+    now = datetime.now(UTC)
+    zone, hours = ("Pacific/Kiritimati", 14) if now.hour >= 10 else ("Pacific/Pago_Pago", -11)
+    today = (now + timedelta(hours=hours)).date()
+    assert today != now.date()  # or this test could not fail
+    page = open_page(f"/audit?from={today}&to={today}&kind=received", timezone_id=zone)
+    expect(page.locator("#entries tbody tr td.number")).not_to_have_count(0)
+    page.get_by_label("From").fill(str(today + timedelta(days=1)))
+    page.get_by_label("To", exact=True).fill(str(today + timedelta(days=1)))
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#entries .nothing")).to_be_visible()
 
 
 def test_many_jobs_are_done_again_at_once(site: Site, open_page: Callable[..., Page]) -> None:

@@ -9,7 +9,7 @@ import { broken, chip, count, DELIVERY_STATES, KINDS, moment, plain } from "../w
 export function drawDeliveries(host, job, history, done) {
   if (!job.delivery_list.length) return put(host, h("p", { class: "hint" }, "Nothing was made to be sent yet."));
   const resend = async (row) => {
-    const yes = await ask({ title: `Send again to ${row.destination}?`, words: "It is written into the audit with your name.", yes: "Send again" });
+    const yes = await ask({ title: `Send to ${row.destination} again?`, words: "All documents of this job that were made for it go there once more. It is written into the audit with your name.", yes: "Send again" });
     if (yes === null) return;
     await post(`/jobs/${job.job_id}/resend`, { destination: row.destination });
     tell(`Sent again to ${row.destination}.`);
@@ -24,7 +24,7 @@ export function drawDeliveries(host, job, history, done) {
       h("td", {}, attemptsOf(row, history)),
       h("td", {}, row.why && h("p", {}, row.why), row.response && h("pre", { class: "attempt mono" }, broken(row.response))),
       may("reviewer") && job.allowed_actions.includes("resend")
-        ? h("td", {}, h("button", { type: "button", class: "small", onclick: () => resend(row) }, "Send again"))
+        ? h("td", {}, h("button", { type: "button", class: "small", onclick: () => resend(row) }, `Send to ${row.destination} again`))
         : null));
   return put(host, h("table", {},
     h("caption", { class: "unseen" }, "Documents and how far each has come"),
@@ -67,13 +67,10 @@ export async function drawDocuments(host, job_id, number) {
     view);
 }
 
-const viewable = ({ media_type }) => /xml|text|json|hl7|pdf/.test(media_type);
+/** Only what this page can show itself: a tab of its own would outlive the session, with the patient in it. */
+const viewable = ({ media_type }) => /xml|text|json|hl7/.test(media_type);
 
 async function show(host, item, url) {
-  if (/pdf/.test(item.media_type)) {
-    open(url, "_blank", "noopener");
-    return;
-  }
   const answer = await fetch(url);
   const text = await answer.text();
   if (!answer.ok) return tell("This document could not be fetched.", "bad");

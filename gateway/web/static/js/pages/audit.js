@@ -1,6 +1,7 @@
 /** The audit: searched by what the address bar says, verified, handed out. */
 
 import { get, post } from "../api.js";
+import { midnight } from "../days.js";
 import { h, one, put, tried } from "../dom.js";
 import { detailWords } from "../job/traffic.js";
 import { count, moment, plain, STATES } from "../words.js";
@@ -19,7 +20,8 @@ function go(values) {
 }
 
 async function load() {
-  const { items, next_cursor } = await get("/audit", { ...asked(), limit: 100 });
+  const values = asked();
+  const { items, next_cursor } = await get("/audit", { ...values, from: midnight(values.from), to: midnight(values.to, 1), limit: 100 });
   cursor = next_cursor;
   one("#older").disabled = cursor === null;
   one("#newest").disabled = !asked().before;

@@ -14,8 +14,11 @@ import { drawDeliveries, drawDocuments, drawHistory } from "../job/traffic.js";
 import { follow } from "../live.js";
 
 const id = one("#job").dataset.job;
+const NOT_FETCHED = "The leads of this page could not be fetched.";
 const picture = new ImageViewer(one("#picture"), { label: "the page" });
-const drawn = {}; // what each part was last drawn from, so that a form in use is not taken away
+const drawn = {}; // what each part was last drawn from, so that a form in use is not taken away, and when that is done
+let asked = 0; // how many times the job was asked for, and which of these answers is on the page
+let shown = 0;
 let job = null;
 let number = Number(new URLSearchParams(location.search).get("page")) || null;
 let flat = false;
@@ -23,37 +26,61 @@ let viewer = null;
 let recording = null;
 
 async function load() {
-  let history;
-  [job, history] = await Promise.all([get(`/jobs/${id}`), get(`/jobs/${id}/audit`)]);
+  const mine = ++asked;
+  const [told, history] = await Promise.all([get(`/jobs/${id}`), get(`/jobs/${id}/audit`)]);
+  if (mine < shown) return; // a later answer was here first
+  shown = mine;
+  job = told;
   if (!job.page_list.some((page) => page.number === number)) {
     number = (job.page_list.find((page) => page.read) ?? job.page_list[0])?.number ?? 1;
   }
-  const page = job.page_list.find((each) => each.number === number) ?? null;
+  const which = number;
+  const page = job.page_list.find((each) => each.number === which) ?? null;
   const entries = history.items ?? history;
   keepingFocus(one("#header"), () => drawHeader(one("#header"), job, headButtons()));
-  keepingFocus(one("#page-picker"), () => drawPicker(one("#page-picker"), job, number, choosePage));
-  await anew("deliveries", [job.delivery_list, job.allowed_actions], () => drawDeliveries(one("#deliveries"), job, entries, load));
+  keepingFocus(one("#page-picker"), () => drawPicker(one("#page-picker"), job, which, choosePage));
   drawHistory(one("#history"), entries);
-  await anew("picture", [number, flat, page?.rectified, page?.made_by, page?.review.given], () => drawPicture(page));
-  await anew("leads", [number, page, job.stands], () => drawLeads(page));
-  await anew("review", [number, job.stands, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], () => drawReview(one("#review"), job, page, picture, showPage, done));
-  await anew("documents", [number, job.state, page?.review, job.delivery_list.length], () => drawDocuments(one("#documents"), id, number));
-  await anew("earlier", [number, job.earlier, job.order.patient_id, page?.read], () => drawEarlier(one("#earlier"), job, recording));
+  const parts = [
+    ["deliveries", () => [job.delivery_list, job.allowed_actions], () => drawDeliveries(one("#deliveries"), job, entries, load)],
+    ["picture", () => [which, flat, page?.rectified, page?.made_by, page?.review.given], () => drawPicture(page, which)],
+    ["leads", () => [which, page, job.stands], (wanted) => drawLeads(page, wanted)],
+    ["review", () => [which, job.stands, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], (wanted) => fetched("#review", wanted, (host) => drawReview(host, job, page, picture, showPage, done))],
+    ["documents", () => [which, job.state, page?.review, job.delivery_list.length], (wanted) => fetched("#documents", wanted, (host) => drawDocuments(host, id, which))],
+    ["earlier", () => [which, job.earlier, job.order.patient_id, page?.read], (wanted) => fetched("#earlier", wanted, (host) => drawEarlier(host, job, recording))],
+  ];
+  for (const [part, from, draw] of parts) {
+    await anew(part, from(), draw);
+    if (mine !== shown || which !== number) return;
+  }
 }
 
-/** Draws a part only if what it is drawn from has changed or it failed before, and lets that spoil no other part. */
-async function anew(part, from, draw) {
+/**
+ * Draws a part only if what it is drawn from has changed or it failed before, and lets that spoil no other part.
+ * wanted() says whether it still is what the part is to show: what was fetched for another page may come late.
+ */
+function anew(part, from, draw) {
   const now = JSON.stringify(from);
-  if (drawn[part] === now) return;
-  drawn[part] = now;
-  await tried(async () => {
+  if (drawn[part]?.now === now) return drawn[part].done;
+  const mine = { now };
+  const wanted = () => drawn[part] === mine;
+  drawn[part] = mine;
+  mine.done = tried(async () => {
     try {
-      await draw();
+      await draw(wanted);
     } catch (error) {
+      if (!wanted()) return;
       delete drawn[part];
       throw error;
     }
   }, part);
+  return mine.done;
+}
+
+/** Draws a part that is fetched first: aside, and into the page only if it is still wanted then. */
+async function fetched(host, wanted, draw) {
+  const aside = h("div");
+  await draw(aside);
+  if (wanted()) put(one(host), aside);
 }
 
 function headButtons() {
@@ -80,7 +107,24 @@ function choosePage(which) {
   const address = new URL(location.href);
   address.searchParams.set("page", which);
   history.replaceState(null, "", address);
-  tried(load, "page");
+  clearLeads("Fetching…");
+  tried(async () => {
+    try {
+      await load();
+    } catch (error) {
+      if (!drawn.leads) clearLeads(NOT_FETCHED);
+      throw error;
+    }
+  }, "page");
+}
+
+/** Takes the leads and what was read with them off the page, whichever page they are of. */
+function clearLeads(words) {
+  delete drawn.leads;
+  viewer = null;
+  recording = null;
+  for (const part of ["#leads-words", "#findings", "#measured"]) put(one(part));
+  put(one("#leads"), h("p", { class: "hint" }, words));
 }
 
 /** Another page, for somebody who is further down: brings its traces into view. */
@@ -89,8 +133,8 @@ function showPage(which) {
   one("#leads-title").focus();
 }
 
-function drawPicture(page) {
-  const base = `${ROOT}/jobs/${id}/pages/${number}`;
+function drawPicture(page, which) {
+  const base = `${ROOT}/jobs/${id}/pages/${which}`;
   const rectified = Boolean(page?.rectified);
   if (!rectified) flat = false;
   one("#show-rectified").disabled = !rectified;
@@ -100,18 +144,27 @@ function drawPicture(page) {
   else picture.show(`${base}/image?width=1200`, `${base}/image?width=4000`);
 }
 
-async function drawLeads(page) {
+async function drawLeads(page, wanted) {
   const host = one("#leads");
   viewer = null;
   recording = null;
+  put(one("#leads-words"));
   drawMeasured(one("#measured"), page);
   drawFindings(one("#findings"), page?.findings ?? [], (which) => viewer?.light(which));
   if (!page?.read) {
-    put(one("#leads-words"));
     return put(host, h("p", { class: "hint" }, job.state === "received" ? "The page waits to be digitized." : page?.why || "No leads were read on this page."));
   }
-  recording = recordingFrom(await get(`/jobs/${id}/pages/${number}/waveform`));
-  job.unopened = job.unopened.filter((each) => each !== number); // it was not yet open when the job was asked for
+  put(host, h("p", { class: "hint" }, "Fetching…"));
+  let waveform;
+  try {
+    waveform = recordingFrom(await get(`/jobs/${id}/pages/${page.number}/waveform`));
+  } catch (error) {
+    if (wanted()) put(host, h("p", { class: "hint" }, NOT_FETCHED));
+    throw error;
+  }
+  if (!wanted()) return null;
+  recording = waveform;
+  job.unopened = job.unopened.filter((each) => each !== page.number); // it was not yet open when the job was asked for
   viewer = new EcgViewer(host, recording);
   return put(one("#leads-words"), `printed as ${recording.layout}, ${recording.rate_hz} samples per second`);
 }
@@ -120,7 +173,7 @@ for (const [button, value] of [["#show-source", false], ["#show-rectified", true
   one(button).addEventListener("click", () => {
     flat = value;
     picture.fit();
-    anew("picture", [number, flat], () => drawPicture(job?.page_list.find((each) => each.number === number)));
+    anew("picture", [number, flat], () => drawPicture(job?.page_list.find((each) => each.number === number), number));
   });
 }
 one("#wide").addEventListener("click", (event) => {
