@@ -38,6 +38,7 @@ from pipeline.waveform.network import NetworkReader
 RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
 SIDE_MIN_PX = 240  # of the shorter side: three rows on it leave a trace about a pixel and a half of line width
 CHEST = frozenset(TWELVE[6:])
+MEASURED_BY = {Known.DPI: "by the file's resolution", Known.PULSE: "by the calibration pulses"}
 GRID_POOR, GRID_GOOD = (
     0.15,
     0.5,
@@ -215,7 +216,7 @@ class Digitizer:
             kind.source,
             judged.confidence,
             self.made_by,
-            (*findings, *_grid_findings(fit), *scale.findings, *printed.findings, *judged.findings),
+            (*findings, *_grid_findings(fit, paper.known), *scale.findings, *printed.findings, *judged.findings),
             scale.chest_gain_mm_mv,
             _placed(orientation, paper, segments, traced.late_mm, judged.strips),
             tuple(asdict(judged.features).items()),
@@ -345,9 +346,10 @@ def _grid_trust(fit: grid.GridFit) -> float:
     return 0.8 if fit.known is Known.DPI else 0.3
 
 
-def _grid_findings(fit: grid.GridFit) -> Iterator[Finding]:
+def _grid_findings(fit: grid.GridFit, known: Known) -> Iterator[Finding]:
+    """known: where the millimetre came from in the end."""
     if fit.known is not Known.GRID:
-        yield Finding(FindingCode.GRID_NOT_FOUND, Severity.WARNING, detail=f"scale from {fit.known}")
+        yield Finding(FindingCode.GRID_NOT_FOUND, Severity.WARNING, detail=MEASURED_BY.get(known, str(known)))
     elif fit.strength < 0.4:  # fewer than half of the squares were seen: the rest is interpolated
         yield Finding(FindingCode.GRID_WEAK, Severity.INFO, detail=f"{fit.strength:.0%} of the squares seen")
 

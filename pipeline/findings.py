@@ -35,12 +35,13 @@ class FindingCode(_Worded):
     RHYTHM_LEAD_ASSUMED = "rhythm_lead_assumed", "The name of a long strip was not read; the usual lead was assumed."
     BOUNDARY_ASSUMED = "boundary_assumed", "The border between two leads was not visible and was set by equal division."
     SCALE_ASSUMED = "scale_assumed", "Speed or gain was neither measured nor printed; the usual value was assumed."
+    SCALED_BY_PULSES = "scaled_by_pulses", "The millimetre was measured by the calibration pulses alone."
     SCALE_DISAGREEMENT = (
         "scale_disagreement",
         "Grid, calibration pulse, printed text or file resolution disagree on the scale.",
     )
     HALF_GAIN_CHEST = "half_gain_chest", "The chest leads are printed at half the gain of the limb leads."
-    GRID_NOT_FOUND = "grid_not_found", "No paper grid was found; millimetres come from the file resolution."
+    GRID_NOT_FOUND = "grid_not_found", "No paper grid was found; the millimetre is known by other means, and less well."
     GRID_WEAK = "grid_weak", "The paper grid was found only in places or with a large residual."
     PULSE_NOT_FOUND = "pulse_not_found", "No calibration pulse was found."
     SOURCE_UNSURE = "source_unsure", "The kind of image could not be told with confidence."

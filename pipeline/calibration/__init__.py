@@ -272,7 +272,6 @@ def _by_pulse_alone(
     pulses = tuple(
         Pulse(p.x0_mm * across, p.x1_mm * across, p.baseline_mm * down, p.height_mm * down, p.score) for p in alike
     )
-    detail = "scaled by the calibration pulses alone: true millimetres unknown"
     return Calibration(
         speed,
         gain,
@@ -281,5 +280,5 @@ def _by_pulse_alone(
         pulses,
         scaled,
         (across, down),
-        (Finding(FindingCode.SCALE_ASSUMED, Severity.WARNING, detail=detail),),
+        (Finding(FindingCode.SCALED_BY_PULSES, Severity.WARNING),),
     )

@@ -132,6 +132,7 @@ def test_scales_a_page_by_its_pulses_where_nothing_else_does(signals: Float32) -
     assert found.paper.known is Known.PULSE
     assert found.stretch == pytest.approx((1 / 1.1, 1 / 1.1), rel=0.03)
     assert found.speed_mm_s.known is Known.PULSE
+    assert [f.code for f in found.findings] == [FindingCode.SCALED_BY_PULSES]
 
 
 def test_refuses_a_page_that_nothing_scales(signals: Float32) -> None:
