@@ -218,11 +218,11 @@ def jobs_identify(
     patient_id: Annotated[str, typer.Option(help="The patient's identifier.")],
     config: ConfigOption = DEFAULT_CONFIG,
     issuer: Annotated[str, typer.Option(help="Who issued the identifier.")] = "",
-    name: Annotated[str, typer.Option(help="Family^Given, as DICOM writes names.")] = "",
-    birth_date: Annotated[str, typer.Option(help="YYYYMMDD")] = "",
+    name: Annotated[str, typer.Option(help="Family, Given; or Family^Given^Middle^Prefix^Suffix.")] = "",
+    birth_date: Annotated[str, typer.Option(help="1960-02-01, 01.02.1960 or 19600201")] = "",
     sex: Annotated[str, typer.Option(help="M, F or O")] = "",
     accession_number: Annotated[str, typer.Option()] = "",
-    acquired_at: Annotated[str, typer.Option(help="When the ECG was recorded, as DICOM DT: 20240131143000")] = "",
+    acquired_at: Annotated[str, typer.Option(help="When the ECG was recorded: 2024-01-31 14:30")] = "",
     all_pages: Annotated[
         bool, typer.Option("--all-pages", help="Every page of a document with several ECGs is this patient's.")
     ] = False,

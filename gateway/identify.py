@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from gateway.config import Config
-from gateway.identity_text import FORMS, TEXT_MAX, is_text, lawful
 from gateway.order import Order, Patient
 from gateway.store import Store
+from gateway.typed import from_person
 from gateway.unpack import unpack
 
 PATIENT_KEYS = frozenset(f.name for f in fields(Patient))
@@ -41,9 +41,9 @@ def identified(order: Order | None, changes: Mapping[str, str], afresh: bool = F
     the first one's place.
 
     Raises:
-        ValueError: a change is not lawful; says which, and what to write instead.
+        ValueError: a change is not lawful, or may be two things; begins with its key, says what to write instead.
     """
-    given = {key: _checked(key, value.strip()) for key, value in changes.items() if value.strip()}
+    given = {key: from_person(key, value.strip()) for key, value in changes.items() if value.strip()}
     order = order or Order()
     if afresh or is_another_patient(order, given):
         order = without_patient(order)
@@ -92,12 +92,3 @@ def ecg_pages(config: Config, store: Store, job_id: str) -> int:
         return sum(page.recording_npz is not None for page in pages)
     job = store.job(job_id)
     return unpack(store.content(job), job.arrival, config.limits, config.identity).page_count
-
-
-def _checked(key: str, text: str) -> str:
-    if not is_text(text):
-        raise ValueError(f"{key}: at most {TEXT_MAX} printable characters, no backslash")
-    value = lawful(key, text)
-    if value is None:
-        raise ValueError(f"{key}: {text!r} is not lawful; it must be {FORMS[key]}")
-    return value
