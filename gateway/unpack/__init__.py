@@ -13,9 +13,9 @@ from gateway.config import IdentitySection, LimitsSection
 from gateway.job import Arrival
 from gateway.unpack.document import Unpacked
 from gateway.unpack.media import MediaType, recognise
-from gateway.unpack.sandbox import decoder
+from gateway.unpack.sandbox import Decoder, decoder
 
-__all__ = ["MediaType", "Unpacked", "recognise", "unpack"]
+__all__ = ["Decoder", "MediaType", "Unpacked", "recognise", "unpack"]
 
 
 def unpack(path: Path, arrival: Arrival, limits: LimitsSection, identity: IdentitySection) -> Unpacked:

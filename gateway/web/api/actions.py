@@ -125,7 +125,7 @@ async def identify(
 
         return ecg_pages(config, store, job_id)
 
-    if not body.all_pages and await in_a_place(pages) > 1:  # opens a document that nobody has opened yet
+    if not body.all_pages and await in_a_place(job_id, pages) > 1:  # opens a document that nobody has opened yet
         raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
     return await to_thread.run_sync(lambda: _identify(store, job_id, changes, body.afresh, who.name, body.seen))
 

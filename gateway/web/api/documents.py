@@ -65,7 +65,7 @@ async def document(
 
     data = await to_thread.run_sync(sent)
     if data is None:
-        data = await in_a_place(lambda: _made(config, store, job_id, kind, page))
+        data = await in_a_place(job_id, lambda: _made(config, store, job_id, kind, page))
     # A PDF is looked at in the window; everything else is handed out as a file, and none is ever taken for a page.
     how = "inline" if kind is DocumentKind.PDF else "attachment"
     named = f'{how}; filename="{_file_name(job_id, page, kind)}"'
@@ -94,8 +94,10 @@ def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: i
 
 
 def _standing(store: Store, job_id: str) -> tuple[DeliveryRow, ...]:
-    """The rows of the outbox that are what stands of a job: what went out as another's, or as it was read before, is
-    not shown under what the job says now."""
+    """The rows of the outbox that are what stands of a job; none while it is held or being done again.
+
+    What went out as another patient's, or as it was read before, is not shown under what the job says now.
+    """
     if store.job(job_id).settled is not State.DIGITIZED:
         return ()
     return tuple(row for row in store.deliveries(job_id) if not row.superseded)

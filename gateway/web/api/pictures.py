@@ -13,11 +13,11 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from gateway.config import Config
-from gateway.errors import NotFound, TryAgain
+from gateway.errors import NotFound
 from gateway.store import Store
-from gateway.unpack import unpack
 from gateway.web.api import places
 from gateway.web.api.asking import JobId, PageNumber, TheConfig, TheStore, Viewer, gives
+from gateway.web.api.decoding import decoding
 from gateway.web.api.looks import looks
 from gateway.web.api.reading import read_page
 from pipeline.recording import Page, UInt8
@@ -25,6 +25,7 @@ from pipeline.recording import Page, UInt8
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/pages/{number}", tags=["pages"])
 
 CACHE_BYTES = 64_000_000
+WIDTHS_PX = (16, 50, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400, 4000, 8000)  # any other would be kept besides
 WIDTH_USUAL_PX = 1600
 PNG_LEVEL = 3  # of zlib: a page in a tenth of a second, a tenth larger than at the highest
 A_PICTURE = gives("image/png")
@@ -33,11 +34,10 @@ _Asked = tuple[tuple[str, ...], Callable[[], bytes]]  # a picture's key, and how
 
 
 class Pictures:
-    """PNG files by what they show, the last used ones; one is made at a time, for a page may fill a gigabyte."""
+    """PNG files by what they show, the last used ones. How many are made at a time is for the places to say."""
 
     def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
         self._most_bytes = most_bytes
-        self._making = threading.Lock()
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, ...], bytes] = OrderedDict()
         self._bytes = 0
@@ -51,18 +51,13 @@ class Pictures:
             return self._kept[key]
 
     def get(self, key: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
-        """The picture of this key, made where it is not kept. TryAgain where another one takes too long."""
-        if not self._making.acquire(timeout=places.WAIT_S):
-            raise TryAgain("pictures_busy", "Another page is being drawn right now; try again in a moment.")
-        try:
-            return self.kept(key) or self._keep(key, make())
-        finally:
-            self._making.release()
+        """The picture of this key, made where it is not kept."""
+        return self.kept(key) or self._keep(key, make())
 
     def _keep(self, key: tuple[str, ...], made: bytes) -> bytes:
         with self._lock:
+            self._bytes += len(made) - len(self._kept.pop(key, b""))  # two may have made it at once
             self._kept[key] = made
-            self._bytes += len(made)
             while self._bytes > self._most_bytes:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
         return made
@@ -78,16 +73,17 @@ async def image(
     config: TheConfig,
     job_id: JobId,
     number: PageNumber,
-    width: Annotated[int, Query(ge=16, le=8000)] = WIDTH_USUAL_PX,
+    width: Annotated[int, Query(ge=WIDTHS_PX[0], le=WIDTHS_PX[-1])] = WIDTH_USUAL_PX,
 ) -> Response:
-    """The page as it came, at most so many pixels wide, as a PNG of our own making."""
+    """The page as it came, at most so many pixels wide, as a PNG of our own making; a few widths are made."""
+    width = max(each for each in WIDTHS_PX if each <= width)
 
     def asked() -> _Asked:
         looks.write_down(store, who.name, job_id, f"page {number} image")
         key = ("image", store.job(job_id).sha256, str(number), str(width))
         return key, lambda: png(shrunk(unpacked_page(config, store, job_id, number).image, width))
 
-    return await _answer(asked)
+    return await _answer(job_id, asked)
 
 
 @router.get("/rectified", response_class=Response, responses=A_PICTURE)
@@ -110,19 +106,12 @@ async def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: Job
         key = ("rectified", store.job(job_id).sha256, str(number), read.identity, " ".join(sorted(invalid)))
         return key, make
 
-    return await _answer(asked)
+    return await _answer(job_id, asked)
 
 
 def unpacked_page(config: Config, store: Store, job_id: str, number: int) -> Page:
     """A page of a job, decoded in the sandbox. Raises NotFound, Refused, TryAgain."""
-    job = store.job(job_id)
-    try:
-        unpacked = unpack(store.content(job), job.arrival, config.limits, config.identity)
-    except FileNotFoundError:
-        raise NotFound("the received bytes are not in the data folder") from None
-    if number > unpacked.page_count:
-        raise NotFound(f"job {job_id} has no page {number}")
-    return unpacked.read(number)
+    return decoding.page(config, store, job_id, number)
 
 
 def shrunk(picture: UInt8, width: int) -> UInt8:
@@ -142,8 +131,8 @@ def png(picture: UInt8) -> bytes:
     return data.tobytes()
 
 
-async def _answer(asked: Callable[[], _Asked]) -> Response:
+async def _answer(job_id: str, asked: Callable[[], _Asked]) -> Response:
     """The picture asked for: one that is kept at once, any other when there is a place to make it in."""
     key, make = await to_thread.run_sync(asked)
-    data = pictures.kept(key) or await places.in_a_place(lambda: pictures.get(key, make))
+    data = pictures.kept(key) or await places.in_a_place(job_id, lambda: pictures.get(key, make))
     return Response(data, media_type="image/png")

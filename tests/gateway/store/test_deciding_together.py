@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def in_a_process(data: DataSection, folder: Path, race: str, job_id: str, seen: 
     with Store.open(data) as store:
         (folder / f"ready {number}").touch()
         while len(list(folder.glob("ready *"))) < PEOPLE:
-            pass
+            time.sleep(0.001)  # the others need the processor to get here
         try:
             RACES[race][number](store, job_id, f"person {number}", seen)
         except UnlawfulMove as error:

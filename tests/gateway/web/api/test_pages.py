@@ -30,6 +30,7 @@ def picture(world: World, path: str, **query: int) -> Image.Image:
 def test_the_page_comes_as_a_picture_of_the_width_asked_for(world: World) -> None:
     job_id = world.job()
     assert picture(world, f"/jobs/{job_id}/pages/1/image", width=300).size == (300, 210)
+    assert picture(world, f"/jobs/{job_id}/pages/1/image", width=399).size == (300, 210)  # at most so wide
     assert picture(world, f"/jobs/{job_id}/pages/1/image", width=8000).size == (300 * PX_PER_MM, 210 * PX_PER_MM)
     assert world.kinds(job_id).count("looked") == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.unpack import sandbox
 from gateway.web.api import documents, pictures, places
+from gateway.web.api.decoding import Decoding
 from gateway.web.api.pictures import Pictures
 from pipeline.recording import Page
 from tests.gateway.web.api.world import World
@@ -55,15 +58,15 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stuck]:
 
 
 def test_a_stuck_decode_leaves_everything_else_answering(world: World, stuck: Stuck) -> None:
-    job_id = world.job(0.5)  # held: its documents were not sent, so they would have to be made
+    jobs = [world.job(0.5) for _ in range(places.PLACES + 1)]  # held: documents not sent would have to be made
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
         transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
-            page = f"/api/v1/jobs/{job_id}/pages/1"
-            urls = [f"{page}/image?width={100 + number}" for number in range(ASKED)]
-            urls += [f"{page}/rectified", f"/api/v1/jobs/{job_id}/documents/pdf"]
+            pages = [f"/api/v1/jobs/{job_id}/pages/1" for job_id in jobs]
+            urls = [f"{pages[number % len(pages)]}/image?width={16 + number}" for number in range(ASKED)]
+            urls += [f"{pages[0]}/rectified", f"/api/v1/jobs/{jobs[0]}/documents/pdf"]
             asked = [asyncio.create_task(client.get(url)) for url in urls]
             while not stuck.inside:
                 await asyncio.sleep(0.01)
@@ -91,7 +94,7 @@ def test_a_stuck_decode_leaves_everything_else_answering(world: World, stuck: St
 
 def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> None:
     job_id = world.job()
-    page = f"/api/v1/jobs/{job_id}/pages/1"
+    pages = [f"/api/v1/jobs/{each}/pages/1" for each in (job_id, *(world.job() for _ in range(places.PLACES - 1)))]
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
@@ -99,12 +102,60 @@ def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> No
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             sha256 = world.store.job(job_id).sha256
             pictures.pictures.get(("image", sha256, "1", "200"), lambda: b"kept before")
-            asked = [asyncio.create_task(client.get(f"{page}/image?width={300 + n}")) for n in range(places.PLACES)]
-            while not stuck.inside:
+            asked = [asyncio.create_task(client.get(f"{page}/image?width=300")) for page in pages]
+            while stuck.inside < places.PLACES:
                 await asyncio.sleep(0.01)
-            answer = await asyncio.wait_for(client.get(f"{page}/image?width=200"), ANSWERED_WITHIN_S)
+            answer = await asyncio.wait_for(client.get(f"{pages[0]}/image?width=299"), ANSWERED_WITHIN_S)
             assert (answer.status_code, answer.content) == (200, b"kept before")
             stuck.let_go()
             await asyncio.gather(*asked)
 
     asyncio.run(asking())
+
+
+HANGS_ON = """
+import sys, time
+from gateway.unpack import child
+real = child.open_document
+def opening(path, *others):
+    if path.name == sys.argv[1]:
+        time.sleep(600)
+    return real(path, *others)
+child.open_document = opening
+child.main()
+"""
+
+
+def test_a_page_that_hangs_its_decoder_stops_no_other_page_and_is_not_tried_again_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = world.job(0.5), world.job(0.5)
+    path = world.store.content(world.store.job(bad))
+    monkeypatch.setattr(sandbox, "COMMAND", (sys.executable, "-c", HANGS_ON, path.name))
+    monkeypatch.setattr(pictures, "pictures", Pictures())
+    own = Decoding(within_s=15.0)  # for the start of a child too, on a busy machine
+    monkeypatch.setattr(pictures, "decoding", own)
+    headers = {"authorization": world.who().headers["authorization"]}
+
+    async def asking() -> None:
+        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            hanging = f"/api/v1/jobs/{bad}/pages/1/image"
+            stuck = [asyncio.create_task(client.get(f"{hanging}?width={width}")) for width in (200, 400, 800, 1600)]
+            await asyncio.sleep(0.2)
+            answer = await client.get(f"/api/v1/jobs/{good}/pages/1/image")
+            assert answer.status_code == 200
+            assert not stuck[0].done()  # all that while
+            answers = await asyncio.gather(*stuck)
+            assert {(each.status_code, each.json()["code"]) for each in answers} <= {
+                (422, "too_slow"),
+                (503, "pictures_busy"),
+            }
+            assert answers[0].status_code == 422
+            began = time.monotonic()
+            again = await client.get(f"{hanging}?width=1200")
+            assert (again.status_code, again.json()["code"]) == (422, "too_slow")
+            assert time.monotonic() - began < 5
+
+    asyncio.run(asking())
+    own.close()
