@@ -1,5 +1,8 @@
 """How fast the window's questions are answered over a million jobs: medians in milliseconds, per question.
 
+The store's questions first, then some as the window is asked them: over its route, with who asks, the look that is
+written into the audit and the JSON.
+
 ``python -m tests.bench.bench_worklist [--jobs 1000000] [--rounds 15] [--postgres] [--folder FOLDER]``
 
 Jobs, pages, documents, words and counts are written by bulk SQL as years of traffic would have left them: three doors,
@@ -16,15 +19,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, text
+from starlette.testclient import TestClient
 
-from gateway.config import DataSection
+from gateway.config import Config, DataSection
 from gateway.job import Door, State
+from gateway.role import Role
 from gateway.store import JobOrder, JobQuery, Store, database_url
 from gateway.store.database import Database
+from gateway.web.api.looks import looks
+from gateway.web.app import make_app
+from gateway.web.security.administration import issue_token
+from gateway.web.security.principal import Scope
 from tests.postgres import Postgres
 
 AIM_MS = 200.0
@@ -174,6 +184,27 @@ def questions(store: Store, count: int) -> Iterator[tuple[str, Callable[[], obje
     yield "parked messages", lambda: store.looking.parked(0, None, 100)
 
 
+def routes(store: Store, data: DataSection) -> Iterator[tuple[str, Callable[[], object]]]:
+    """The worklist as a browser asks for it, each time with a look to write down, and with one that is known."""
+    store.accounts.add_user("bench", Role.VIEWER, "", "bench")
+    issued = issue_token(store, "bench", "bench", frozenset({Scope.READ}), 1, "bench")
+    client = TestClient(make_app(Config(data=data), store), headers={"authorization": f"Bearer {issued.secret}"})
+
+    def ask(forget: bool, **query: str) -> Callable[[], object]:
+        def asked() -> None:
+            if forget:
+                looks.forget()
+            answer = client.get("/api/v1/jobs", params=query)
+            assert answer.status_code == 200, answer.text
+
+        return asked
+
+    yield "route: first screen, a look to write down", ask(True)
+    yield "route: first screen, the same look", ask(False)
+    yield "route: a family name, a look to write down", ask(True, q="garcia")
+    yield "route: held, a look to write down", ask(True, state="held")
+
+
 def medians_ms(ask: Callable[[], object], rounds: int) -> tuple[float, float]:
     """Wall time, and processor time of this process, after one round that warms up.
 
@@ -216,7 +247,7 @@ def main() -> int:
         kind = "PostgreSQL" if options.postgres else "SQLite"
         print(f"{kind}, {options.jobs:,} jobs, written in {time.perf_counter() - began:.0f} s", flush=True)
         slow = 0
-        for name, ask in questions(store, options.jobs):
+        for name, ask in chain(questions(store, options.jobs), routes(store, data)):
             wall, processor = medians_ms(ask, options.rounds)
             slow += wall > AIM_MS
             mark = "  <- too slow" if wall > AIM_MS else ""
