@@ -144,7 +144,7 @@ _REPORT: tuple[Row, ...] = (
     (
         "Encapsulated Document",
         "BurnedInAnnotation, VerificationFlag, DocumentTitle, ConceptNameCodeSequence",
-        f'YES; UNVERIFIED; "{report.TITLE}", once a person approved it "{report.TITLE_CONFIRMED}"; the code of the '
+        f'YES; UNVERIFIED; "{report.TITLE}", once a person approved it "{report.TITLE_CHECKED}"; the code of the '
         "result, see the codes",
     ),
     (

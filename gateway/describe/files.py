@@ -58,8 +58,8 @@ One page of PDF, A4 in landscape, its fonts inside, its title and properties wit
 and calibration pulse. The strips stand as they were printed; a page of more than {rows.ROWS_MAX} rows is drawn as 3x4+1
 and says so. Solid is read, dashed is bridged, blank is not printed or not read, the ribbon is {traces.SIGMAS:g}
 standard deviations either way. It holds patient, order, time, measurements, findings, confidence, versions, hashes,
-the source as a small picture, and the words "{STAMP}". A name in a script that the
-font lacks is shown as its code points.
+the source as a small picture, and always the words "{STAMP}": an approval
+adds who checked the traces and when. A name in a script that the font lacks is shown as its code points.
 """
 
 

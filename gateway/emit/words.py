@@ -25,11 +25,10 @@ _KNOWN = {
 def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
     """What every receiver is told about the whole recording."""
     made_by = recording.made_by
-    approved = confirmed(recording)
-    standing = "A person has confirmed the reading." if approved else "Preliminary until a person confirms it."
+    standing = "a person has checked the traces" if checked(recording) else "no person has checked the traces"
     out = [
         f"Digitized from a picture of a paper ECG by {MODEL} {made_by.version}. No device recorded these samples. "
-        f"{standing}",
+        f"Preliminary: {standing}.",
         f"Layout {recording.layout}. {_scale('Paper speed', recording.speed_mm_s, 'mm/s')}. "
         f"{_scale('Gain', recording.gain_mm_mv, 'mm/mV')}.",
     ]
@@ -44,7 +43,7 @@ def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
     return tuple(out)
 
 
-def confirmed(recording: Recording) -> bool:
+def checked(recording: Recording) -> bool:
     """Whether a person looked at what was read and let it go out."""
     return any(finding.code == FindingCode.APPROVED_BY_PERSON for finding in recording.findings)
 

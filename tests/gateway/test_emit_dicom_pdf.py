@@ -52,10 +52,11 @@ def test_it_says_that_it_is_preliminary_and_shows_a_name() -> None:
     assert "preliminary" in ds.SeriesDescription
 
 
-def test_once_approved_it_is_called_confirmed_and_not_verified() -> None:
+def test_once_approved_it_is_called_checked_and_stays_preliminary_and_unverified() -> None:
     approved = Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO)
     ds = dcmread(BytesIO(emitted(make.three_by_four(findings=(approved,))).data))
-    assert ds.DocumentTitle == report.TITLE_CONFIRMED
+    assert ds.DocumentTitle == report.TITLE_CHECKED
+    assert "preliminary" in ds.DocumentTitle
     assert ds.VerificationFlag == "UNVERIFIED"  # no legally accountable person is named as its observer
 
 

@@ -219,24 +219,25 @@ APPROVED = Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO, detail="confid
 CONFIRMED_AT = datetime(2026, 11, 23, 1, 20, 5, tzinfo=timezone(timedelta(hours=2)))
 
 
-def test_until_somebody_confirms_the_reading_it_warns_that_a_person_must() -> None:
+def test_until_somebody_checks_the_traces_it_warns_that_a_person_must() -> None:
     text = said(make.three_by_four())
     assert report.STAMP in text
     assert "Not recorded by a device: a person must confirm it." in text
-    assert "Preliminary until a person confirms it." in text
+    assert "Preliminary: no person has checked the traces." in text
 
 
 @pytest.mark.parametrize("by", ["rita", "margarete.von-und-zu-hohenstein@" + "cardiology." * 14 + "example"])
-def test_a_confirmed_reading_says_who_confirmed_it_and_when(by: str) -> None:
+def test_checked_traces_stay_preliminary_and_say_who_checked_them_and_when(by: str) -> None:
     out = emitted(make.three_by_four(findings=(APPROVED,)), approval=Approval(by, CONFIRMED_AT))
     text = text_of(out.data)
-    assert report.STAMP_CONFIRMED in text
-    told = f"reading confirmed by {by} on 2026-11-22 23:20:05 UTC."
+    assert report.STAMP in text
+    told = f"traces checked by {by} on 2026-11-22 23:20:05 UTC."
     assert text.replace(" ", "").count(told.replace(" ", "")) == 2  # in the head, and below where it comes from
     assert "Not recorded by a device" in text
-    for word in ("must confirm", "reliminary", "PRELIMINARY"):
+    assert "Preliminary: a person has checked the traces." in text
+    for word in ("must confirm", "no person", "reading confirmed"):
         assert word not in text
-    assert pypdfium2.PdfDocument(out.data).get_metadata_dict()["Title"] == report.TITLE_CONFIRMED
+    assert pypdfium2.PdfDocument(out.data).get_metadata_dict()["Title"] == report.TITLE_CHECKED
     assert emitted(make.three_by_four(findings=(APPROVED,)), approval=Approval(by, CONFIRMED_AT)) == out
 
 

@@ -120,7 +120,8 @@ def test_the_report_of_an_approved_page_names_who_approved_it(config: Config, st
     at = store.reviews.of(job_id)[1].approved_at
     assert at is not None
     text = " ".join(PdfDocument(sent(store, job_id, "pdf"))[0].get_textpage().get_text_bounded().split())
-    assert f"reading confirmed by rita on {at:%Y-%m-%d %H:%M:%S} UTC" in text
+    assert f"traces checked by rita on {at:%Y-%m-%d %H:%M:%S} UTC" in text
+    assert "PRELIMINARY, DIGITIZED FROM PAPER" in text
     assert "must confirm" not in text
     by_itself = take_in(store, pages=2)
     assert work(config, store, Eye(0.99), by_itself).state == State.DIGITIZED

@@ -27,9 +27,8 @@ from gateway.review import Approval
 from pipeline.recording import Recording, Severity
 
 TITLE = "12-lead ECG digitized from paper, preliminary"
-TITLE_CONFIRMED = "12-lead ECG digitized from paper, reading confirmed by a person"
+TITLE_CHECKED = f"{TITLE}, traces checked by a person"
 STAMP = "PRELIMINARY, DIGITIZED FROM PAPER"
-STAMP_CONFIRMED = "DIGITIZED FROM PAPER"
 
 _LEFT, _RIGHT, _TOP = traces.LEFT, traces.LEFT + traces.WIDTH, 5.0
 _THUMBNAIL_MM = (44.0, 30.0)
@@ -53,8 +52,8 @@ def emit(
     """Write one page's report.
 
     source_sha256, page: of the document received, counted from 1. received_at: when, from the job; the file's own date.
-    thumbnail_png: the page as a small picture; b"" leaves its place empty. approval: who confirmed this very reading;
-    without one the sheet warns that a person must.
+    thumbnail_png: the page as a small picture; b"" leaves its place empty. approval: who checked these very traces;
+    without one the sheet warns that a person must. Preliminary it stays: whoever checks traces reads no ECG.
 
     Raises:
         Held: bad_acquisition_date.
@@ -74,8 +73,8 @@ def emit(
     drawn = traces.draw(sheet, rows)
     _legend(sheet, rows, drawn)
     received = f"Received {made_at:%Y-%m-%d %H:%M:%S}{' UTC' if received_at.tzinfo else ''}."
-    confirmed = [f"{_confirmed(approval)}."] if approval else []
-    _foot(sheet, recording, [*words.provenance(recording, order), *confirmed, of, received])
+    checked = [f"{_checked(approval)}."] if approval else []
+    _foot(sheet, recording, [*words.provenance(recording, order), *checked, of, received])
     data = sheet.finished()
     return Emitted(str(derived_uuid("report", data)), data)
 
@@ -90,12 +89,11 @@ def _head(
 ) -> None:
     """Three columns: whose, when and for whom, what was measured and how far to trust it."""
     sheet.text(_LEFT, _TOP + 4.2, "12-lead ECG", 13, INK, BOLD)
-    stamp, colour = (STAMP_CONFIRMED, INK) if approval else (STAMP, BRIDGED)
-    must = _confirmed(approval) if approval else "a person must confirm it"
-    sheet.text(_LEFT + 38, _TOP + 4.2, stamp, 9.5, colour, BOLD)
-    after = _LEFT + 41 + width_mm(stamp, 9.5, BOLD)
+    must = _checked(approval) if approval else "a person must confirm it"
+    sheet.text(_LEFT + 38, _TOP + 4.2, STAMP, 9.5, BRIDGED, BOLD)
+    after = _LEFT + 41 + width_mm(STAMP, 9.5, BOLD)
     wide = _RIGHT - _THUMBNAIL_MM[0] - 2 - after
-    sheet.paragraphs(after, _TOP + 0.9, wide, 5.5, [f"Not recorded by a device: {must}."], (8, 7, 6, 5, 4), colour)
+    sheet.paragraphs(after, _TOP + 0.9, wide, 5.5, [f"Not recorded by a device: {must}."], (8, 7, 6, 5, 4), BRIDGED)
     y = sheet.paragraphs(_LEFT, _TOP + 7, 84, 11, [identification.name(order)], (12, 11, 10, 9, 8, 7, 6, 5), font=BOLD)
     sheet.paragraphs(_LEFT, y + 0.5, 84, _TOP + 33 - y, identification.patient(order, acquired), (9, 8, 7, 6, 5, 4))
     sheet.paragraphs(_LEFT + 90, _TOP + 7, 74, 25, identification.occasion(order, acquired), (9, 8, 7, 6, 5, 4))
@@ -104,11 +102,11 @@ def _head(
 
 def title(recording: Recording) -> str:
     """What the document is called."""
-    return TITLE_CONFIRMED if words.confirmed(recording) else TITLE
+    return TITLE_CHECKED if words.checked(recording) else TITLE
 
 
-def _confirmed(approval: Approval) -> str:
-    return f"reading confirmed by {drawable(approval.by)} on {approval.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _checked(approval: Approval) -> str:
+    return f"traces checked by {drawable(approval.by)} on {approval.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _judgement(recording: Recording, measurements: Sequence[Measurement]) -> list[str]:

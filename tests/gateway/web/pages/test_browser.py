@@ -385,6 +385,7 @@ def test_many_jobs_are_done_again_at_once(site: Site, open_page: Callable[..., P
 def test_an_action_on_all_that_match_says_how_many_asks_and_does_just_these(
     site: Site, open_page: Callable[..., Page]
 ) -> None:
+    take_in_unsure(site.store, site.config, "another that is held", Order())
     held = len(site.store.jobs(State.HELD))
     page = open_page("/?state=held", Role.REVIEWER)
     settled(page, "/")

@@ -23,14 +23,14 @@ export function drawSheet(sheet, recording, numbers = new Map()) {
   }
   words.append(
     s("text", { x: sheet.left_mm, y: sheet.height_mm - 3, class: "scale" },
-      `${sheet.speed_mm_s} mm/s · ${sheet.gain_mm_mv} mm/mV · digitized from paper, ${standing(recording)}`),
+      `${sheet.speed_mm_s} mm/s · ${sheet.gain_mm_mv} mm/mV · preliminary, digitized from paper${checked(recording)}`),
   );
   return svg;
 }
 
-/** How far the reading has come: until a person has approved it, it is preliminary. */
-const standing = ({ findings }) =>
-  findings.some(({ code }) => code === "approved_by_person") ? "reading confirmed by a person" : "preliminary";
+/** An approval is of the traces; the ECG stays preliminary, for nobody has read it. */
+const checked = ({ findings }) =>
+  findings.some(({ code }) => code === "approved_by_person") ? ", traces checked by a person" : "";
 
 /** Paper of this size without a trace. */
 export function blankPaper(width_mm, height_mm) {
