@@ -19,7 +19,7 @@ from gateway.store import Store, database_url, upgrade_schema
 from gateway.store.database import Database
 from gateway.store.schema import downgrade, newest_revision, upgrade
 from gateway.store.tables import metadata
-from tests.gateway.storing import in_processes
+from tests.gateway.storing import DOCUMENTS, digitized, in_processes, on_its_way, settled
 
 
 @pytest.fixture
@@ -135,4 +135,23 @@ def test_processes_that_open_an_empty_store_at_once_all_succeed(data: DataSectio
     """From another folder, to see that the migrations are found from anywhere."""
     in_processes(4, open_from, tmp_path, data)
     with Store.open(data) as store:
+        assert store.verify_audit().ok
+
+
+def test_documents_made_before_a_job_was_done_again_are_known_as_such_from_the_audit(data: DataSection) -> None:
+    with Store.open(data) as store:
+        sent, redone = (settled(store, digitized(*DOCUMENTS), content) for content in (b"1", b"2"))
+        for _ in range(2):
+            store.delivered(on_its_way(store, "pacs"), "0000")
+        store.delivered(on_its_way(store, "ehr"), "AA")
+        store.park(on_its_way(store, "ehr"), "rejected", "unknown patient")
+        store.retry(redone, "rita")
+        store.resend(sent, "rita", "pacs")
+    database = Database(database_url(data))
+    downgrade(database, "0004")
+    upgrade(database)
+    database.close()
+    with Store.open(data) as store:
+        assert [row.superseded for row in store.deliveries(sent)] == [False, False]
+        assert [row.superseded for row in store.deliveries(redone)] == [True, True]
         assert store.verify_audit().ok
