@@ -120,6 +120,22 @@ def test_draws_a_second_as_25_mm_and_a_millivolt_as_10_mm(blank: Page) -> None:
     assert f"V{drawn['y'] - 10}H" in drawn["pulse"]
 
 
+@pytest.mark.parametrize(
+    ("code", "told"), [("gap_not_read", ""), ("approved_by_person", ", traces checked by a person")]
+)
+def test_the_paper_says_preliminary_also_when_a_person_has_checked_the_traces(
+    blank: Page, code: str, told: str
+) -> None:
+    script = """
+      const recording = recordings.recordingFrom(given[0]);
+      const svg = paper.drawSheet(sheets.sheetOf(recording, given[1]), recording);
+      return svg.querySelector('.scale').textContent;
+    """
+    finding = FINDING | {"code": code, "lead": None, "start_s": None, "end_s": None}
+    words = ask(blank, script, [waveform([strip("I", 0.0, [0.0] * 500)], (finding,)), OPTIONS])
+    assert words == f"25 mm/s · 10 mm/mV · preliminary, digitized from paper{told}"
+
+
 def printed_as(layout: Layout) -> dict[str, Any]:
     """Flat leads in the fields of a layout, a long strip of II, then V1, then V5 for each that it has below."""
     seconds = 10.0 / layout.columns
