@@ -14,7 +14,7 @@ from functools import partial
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from gateway.config import Config
+from gateway.config import Config, check_config
 from gateway.deliver.queue import DeliveryLoop, make_sender
 from gateway.deliver.watch import PeerWatch
 from gateway.errors import ConfigError
@@ -161,7 +161,9 @@ class Gateway:
             ) from error
 
     def run(self) -> None:
-        """start(), then wait for SIGTERM or SIGINT, then stop()."""
+        """Tells what `check` finds wrong; then start(), wait for SIGTERM or SIGINT, stop()."""
+        for problem in check_config(self.config):
+            log.warning("configuration: %s", problem)
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from gateway.config import Config
 from gateway.order import Order
@@ -43,6 +44,5 @@ def missing_in_words(key: str) -> str:
 
 
 def confidence_min_in_words(config: Config) -> str:
-    """The threshold with two places, or as exactly as it was written."""
-    least = config.pipeline.confidence_min
-    return f"{least:.2f}" if round(least, 2) == least else str(least)
+    """The threshold in per cent, as exactly as it was written."""
+    return f"{(Decimal(str(config.pipeline.confidence_min)) * 100).normalize():f} %"

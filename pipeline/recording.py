@@ -249,9 +249,8 @@ class Recording:
 
     @property
     def confidence_in_words(self) -> str:
-        """Two places or three, rounded down: told beside a threshold it misses, it must not look like the threshold."""
-        floored = Decimal(str(float(self.confidence))).quantize(Decimal("0.001"), ROUND_FLOOR)
-        return f"{floored}".removesuffix("0")
+        """Whole per cent, rounded down: told beside a threshold it misses, it must not look like the threshold."""
+        return f"{int((Decimal(str(float(self.confidence))) * 100).to_integral_value(ROUND_FLOOR))} %"
 
     @property
     def duration_s(self) -> float:

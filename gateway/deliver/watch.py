@@ -35,6 +35,7 @@ class PeerWatch:
         self._config = config.model_copy(update={"destination": tuple(map(_impatient, config.destination))})
         self._lanes = lanes
         self._ask = ask
+        self._up: dict[str, bool] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="peers", daemon=True)
 
@@ -58,10 +59,20 @@ class PeerWatch:
             return
         if self._stopping.is_set():
             return
+        for name, up, words in answers:
+            self._tell(name, up, words)
         try:
             self._lanes.asked(answers)
         except TryAgain as error:
             log.warning("what the peers said could not be kept: %s", error.code)
+
+    def _tell(self, name: str, up: bool, words: str) -> None:
+        """Into the log once when it goes, and once when it comes back."""
+        before, self._up[name] = self._up.get(name, True), up
+        if before and not up:
+            log.warning("destination %s is down: %s", name, words)
+        elif up and not before:
+            log.info("destination %s is up again", name)
 
     def _run(self) -> None:
         wait_s = FIRST_S

@@ -34,9 +34,7 @@ def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
     ]
     if recording.chest_gain_mm_mv is not None:
         out.append(f"{_scale('Gain of the chest leads', recording.chest_gain_mm_mv, 'mm/mV')}.")
-    out.append(
-        f"Confidence {recording.confidence_in_words} of 1, the software's own estimate. Picture: {recording.source}."
-    )
+    out.append(f"Confidence {recording.confidence_in_words}, the software's own estimate. Picture: {recording.source}.")
     out.extend(f"Weights {name} SHA-256 {sha256}." for name, sha256 in made_by.weights)
     if order.by_person:
         out.append("Whose ECG this is was said by a person, not by the sender alone.")

@@ -86,12 +86,18 @@ def healthz() -> Response:
 
 
 @router.get("/readyz")
-def readyz(store: TheStore) -> Response:
-    """The database answers, has the schema of this version, and the disk has room; why not is told to the log only."""
+def readyz(store: TheStore, config: Annotated[Config, Depends(get_config)]) -> Response:
+    """The database answers, has the schema of this version, and the disk has room; why not is told to the log only.
+
+    destinations_down: how many destinations do not answer. Pages are taken all the same, and what is for them waits.
+    """
     try:
         store.check()
         store.room()
+        queues = store.lanes.queues()
     except GatewayError as error:
         log.warning("not ready: %s", error)
         return JSONResponse({"ok": False}, 503)
-    return JSONResponse({"ok": True})
+    names = {destination.name for destination in config.destination}
+    down = sum(queue.destination in names and queue.peer.up is False for queue in queues)
+    return JSONResponse({"ok": True, "destinations_down": down})

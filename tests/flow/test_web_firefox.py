@@ -192,7 +192,7 @@ def test_a_held_page_is_approved_and_goes_on(site: Site, page: FirefoxPage, pict
     order = Order(JANE, accession_number="A-7", acquired_at="20240505120000", acquired_from="test")
     job_id = take_in_unsure(site.store, site.config, "to approve", order)
     page.open(f"{site.base}/jobs/{job_id}")
-    page.wait_for_text("#header", "Confidence 0.74 is below")
+    page.wait_for_text("#header", "Confidence 74 % is below")
     page.wait("document.querySelectorAll('#leads svg.paper .trace').length === 13", "the traces that are approved")
     keep(page, pictures, "held")
     page.click("#review button", "Approve…")

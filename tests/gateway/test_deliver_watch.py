@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from gateway.config import Config
 from gateway.deliver.reach import PeerReport
 from gateway.deliver.watch import TIMEOUT_S, PeerWatch
@@ -79,3 +81,20 @@ def test_a_database_that_does_not_answer_ends_no_watch(tmp_path: Path) -> None:
 
     PeerWatch(config(tmp_path), Silent()).look()
     PeerWatch(config(tmp_path), Kept(), share_gone).look()
+
+
+def test_a_destination_that_goes_down_is_told_once_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    missing = tmp_path / "not made"
+    watch = PeerWatch(
+        Config.model_validate({"destination": [{"kind": "folder", "name": "out", "folder": missing}]}), Kept()
+    )
+    with caplog.at_level("INFO"):
+        watch.look()
+        watch.look()
+        missing.mkdir()
+        watch.look()
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        "destination out is down: the folder does not exist; make it, or mount its share",
+        "destination out is up again",
+    ]

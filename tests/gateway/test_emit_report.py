@@ -202,7 +202,7 @@ def test_it_says_where_it_comes_from_and_how_far_to_trust_it() -> None:
     for words in (
         report.STAMP,
         "25 mm/s 10 mm/mV",
-        "Confidence 0.93 of 1",
+        "Confidence 93 %",
         "CardioScan Gateway 0.1.0",
         "Weights grid SHA-256",
         "ab" * 32,
@@ -215,7 +215,7 @@ def test_it_says_where_it_comes_from_and_how_far_to_trust_it() -> None:
         assert words in text
 
 
-APPROVED = Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO, detail="confidence 0.74")
+APPROVED = Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO, detail="confidence 74 %")
 CONFIRMED_AT = datetime(2026, 11, 23, 1, 20, 5, tzinfo=timezone(timedelta(hours=2)))
 
 

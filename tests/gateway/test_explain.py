@@ -73,10 +73,10 @@ def test_says_that_a_doubtful_page_is_held_before_any_rule(recording: Recording)
     known = Order(patient=Patient("1"))
     assert not list(held_before_rules(Config(), known, replace(recording, confidence=0.9)))
     (why,) = held_before_rules(Config(), known, replace(recording, confidence=0.1))
-    assert why == "confidence 0.10 is below pipeline.confidence_min 0.90"
+    assert why == "confidence 10 % is below pipeline.confidence_min 90 %"
 
 
-@pytest.mark.parametrize(("confidence", "told"), [(0.8969, "0.896"), (0.89999, "0.899"), (0.57, "0.57"), (1.0, "1.00")])
+@pytest.mark.parametrize(("confidence", "told"), [(0.8969, "89 %"), (0.89999, "89 %"), (0.57, "57 %"), (1.0, "100 %")])
 def test_a_confidence_is_never_told_as_higher_than_it_is(recording: Recording, confidence: float, told: str) -> None:
     assert replace(recording, confidence=confidence).confidence_in_words == told
 
@@ -84,7 +84,7 @@ def test_a_confidence_is_never_told_as_higher_than_it_is(recording: Recording, c
 def test_a_threshold_is_told_as_exactly_as_it_was_written(recording: Recording) -> None:
     config = Config(pipeline=PipelineSection(confidence_min=0.8995))
     (why,) = held_before_rules(config, Order(patient=Patient("1")), replace(recording, confidence=0.8991))
-    assert why == "confidence 0.899 is below pipeline.confidence_min 0.8995"
+    assert why == "confidence 89 % is below pipeline.confidence_min 89.95 %"
 
 
 def test_says_that_one_page_keeps_a_whole_document_waiting(
@@ -107,7 +107,7 @@ def test_says_that_one_page_keeps_a_whole_document_waiting(
     told = _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
     assert told.splitlines()[-1] == (
         "the document goes out whole or waits whole, and does not go out: "
-        "page 3: confidence 0.10 is below pipeline.confidence_min 0.90"
+        "page 3: confidence 10 % is below pipeline.confidence_min 90 %"
     )
     reads += [cover, sure, sure]
     assert "does not go out" not in _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")

@@ -124,7 +124,7 @@ def test_low_confidence_is_held(work: Callable[..., Job]) -> None:
 
 def test_a_confidence_just_below_the_threshold_is_told_apart_from_it(work: Callable[..., Job]) -> None:
     job = work(lambda _page: replace(three_by_four(), confidence=0.8969))
-    assert "Confidence 0.896 is below the configured 0.90." in job.why
+    assert "Confidence 89 % is below the configured 90 %." in job.why
 
 
 def test_a_finding_of_severity_error_holds_the_page(work: Callable[..., Job]) -> None:
@@ -137,7 +137,7 @@ def test_a_doubtful_page_without_a_patient_is_told_both_at_once(work: Callable[.
     job = work(lambda _page: replace(three_by_four(), confidence=0.1), order=Order(acquired_at="20240131"))
     assert (job.state, job.code) == (State.HELD, "low_confidence")
     assert job.why == (
-        "Page 1: Confidence 0.10 is below the configured 0.90. The page came without patient id; identify it to go on."
+        "Page 1: Confidence 10 % is below the configured 90 %. The page came without patient id; identify it to go on."
     )
 
 

@@ -114,7 +114,7 @@ def _judgement(recording: Recording, measurements: Sequence[Measurement]) -> lis
     warnings = sum(finding.severity is not Severity.INFO for finding in recording.findings)
     return [
         *told,
-        f"Confidence {recording.confidence_in_words} of 1, the software's own estimate",
+        f"Confidence {recording.confidence_in_words}, the software's own estimate",
         f"{warnings} warning{'s' * (warnings != 1)} about the reading, below" if warnings else "No warnings",
     ]
 

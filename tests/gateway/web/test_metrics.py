@@ -77,7 +77,7 @@ def test_prometheus_reads_what_flows_and_no_name_of_anybody(store: Store, data: 
 def test_the_probes_answer_anybody_and_tell_nothing(store: Store, data: DataSection) -> None:
     client = TestClient(make_app(Config(data=data), store))
     assert client.get("/healthz").content == HEALTHY
-    assert client.get("/readyz").json() == {"ok": True}
+    assert client.get("/readyz").json() == {"ok": True, "destinations_down": 0}
 
 
 def test_a_full_disk_is_not_ready(store: Store, data: DataSection, caplog: pytest.LogCaptureFixture) -> None:
@@ -87,3 +87,12 @@ def test_a_full_disk_is_not_ready(store: Store, data: DataSection, caplog: pytes
         answer = client.get("/readyz")
     assert (answer.status_code, answer.json()) == (503, {"ok": False})
     assert "not ready" in caplog.text
+
+
+def test_a_destination_that_does_not_answer_is_counted_by_the_probe(
+    store: Store, data: DataSection, tmp_path: Path
+) -> None:
+    destinations = tuple(FolderDestination(kind="folder", name=name, folder=tmp_path) for name in DESTINATIONS)
+    client = TestClient(make_app(Config(data=data, destination=destinations), store))
+    store.lanes.asked([("pacs", False, "the folder does not exist"), ("ehr", True, "fine"), ("gone", False, "")])
+    assert client.get("/readyz").json() == {"ok": True, "destinations_down": 1}

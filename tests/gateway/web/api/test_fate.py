@@ -77,7 +77,7 @@ def test_a_doubtful_page_is_held_and_goes_once_it_is_approved(make_world: Callab
     works(world, UNSURE)
     fate = told(world, job_id)
     came_so(world, job_id, fate["fate"])
-    assert fate["fate"]["why"] == "confidence 0.50 is below pipeline.confidence_min 0.90"
+    assert fate["fate"]["why"] == "confidence 50 % is below pipeline.confidence_min 90 %"
     assert (fate["action"], fate["destinations"]) == ("send", ["out"])
     approves(world, job_id)
     fate = fate_of(world, job_id)
@@ -127,7 +127,7 @@ def test_a_page_waits_with_the_others_of_its_document(make_world: Callable[..., 
     works(world, SURE, UNSURE, None)
     fate = told(world, job_id)
     assert fate["held_before"] == [
-        "page 2: confidence 0.50 is below pipeline.confidence_min 0.90",
+        "page 2: confidence 50 % is below pipeline.confidence_min 90 %",
         "page 3: it was not read (no_grid)",
     ]
     came_so(world, job_id, fate["fate"])
