@@ -19,12 +19,12 @@ export function drawDeliveries(host, job, history, done) {
     h("tr", {},
       h("td", {}, h("strong", {}, row.destination)),
       h("td", {}, KINDS[row.kind] ?? plain(row.kind), job.page_list.length > 1 ? `, page ${row.page}` : ""),
-      h("td", {}, chip(DELIVERY_STATES[row.state])),
+      h("td", {}, chip(DELIVERY_STATES[row.state]), row.superseded && h("p", { class: "hint" }, "of an earlier reading, not what stands now")),
       h("td", {}, row.delivered_at ? moment(row.delivered_at, { seconds: true }) : row.state === "queued" ? ["due ", moment(row.due_at, { seconds: true })] : "–"),
       h("td", {}, attemptsOf(row, history)),
       h("td", {}, row.why && h("p", {}, row.why), row.response && h("pre", { class: "attempt mono" }, broken(row.response))),
       may("reviewer") && job.allowed_actions.includes("resend")
-        ? h("td", {}, h("button", { type: "button", class: "small", onclick: () => resend(row) }, `Send to ${row.destination} again`))
+        ? h("td", {}, !row.superseded && h("button", { type: "button", class: "small", onclick: () => resend(row) }, `Send to ${row.destination} again`))
         : null));
   return put(host, h("table", {},
     h("caption", { class: "unseen" }, "Documents and how far each has come"),
