@@ -13,6 +13,7 @@ from gateway.store import AuditQuery
 from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, Administrator, TheStore, gives
 from gateway.web.api.jobs import moment_of
+from gateway.web.api.short import whole_id
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
 
@@ -32,8 +33,12 @@ def search(
     before: Annotated[int | None, Query(ge=1, le=1 << 60)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> models.AuditList:
-    """Entries, the newest first. A search looks at a bounded stretch: few or none may come with a next_cursor."""
-    asked = AuditQuery(kind, actor, job_id, moment_of(since), moment_of(until, end=True))
+    """Entries, the newest first. A search looks at a bounded stretch: few or none may come with a next_cursor.
+
+    job_id: of one job, or at least the first eight characters of it.
+    """
+    whole = whole_id(store, job_id) if job_id.strip() else ""
+    asked = AuditQuery(kind, actor, whole, moment_of(since), moment_of(until, end=True))
     page = store.looking.audit(asked, before, limit)
     return models.AuditList(items=[shapes.entry_of(entry) for entry in page.entries], next_cursor=page.next_before)
 

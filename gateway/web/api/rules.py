@@ -17,6 +17,7 @@ from gateway.web.api.asking import PROBLEMS, Administrator, TheConfig, TheStore
 from gateway.web.api.fate import Fate, case_of, fates
 from gateway.web.api.looks import in_words, looks
 from gateway.web.api.reading import read_page
+from gateway.web.api.short import whole_id
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], responses=PROBLEMS)
 
@@ -48,12 +49,13 @@ def rules(who: Administrator, config: TheConfig) -> models.RulesModel:
 @router.post("/explain")
 def explain(who: Administrator, store: TheStore, config: TheConfig, body: models.ExplainBody) -> models.DecisionModel:
     """Which rule decides on a page that was read, and why each other does not. Shows what the page says."""
-    looks.write_down(store, who.name, body.job_id, f"page {body.page} explained")
-    read_page(store, body.job_id, body.page)  # NotFound where nothing was read
+    job_id = whole_id(store, body.job_id)
+    looks.write_down(store, who.name, job_id, f"page {body.page} explained")
+    read_page(store, job_id, body.page)  # NotFound where nothing was read
     asked = config if body.config_text is None else _other(config, body.config_text)
-    fate = fates(asked, case_of(store, body.job_id)).get(body.page)
+    fate = fates(asked, case_of(store, job_id)).get(body.page)
     if fate is None:  # done again between the two looks, and this time nothing was read
-        raise NotFound(f"nothing is read any more on page {body.page} of job {body.job_id}")
+        raise NotFound(f"nothing is read any more on page {body.page} of job {job_id}")
     return models.DecisionModel(
         action=fate.own.action.value,
         destinations=list(fate.own.destinations),

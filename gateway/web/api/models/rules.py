@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.web.api.models.base import JobId, Model
+from gateway.web.api.models.base import Model
 
 
 class ConditionModel(Model):
@@ -39,9 +39,12 @@ class RulesModel(Model):
 
 
 class ExplainBody(Model):
-    """The page to explain. config_text: rules of another configuration than the one in force, None for that one."""
+    """The page to explain. config_text: rules of another configuration than the one in force, None for that one.
 
-    job_id: JobId
+    job_id: whole, or at least its first eight characters.
+    """
+
+    job_id: str = Field(max_length=64)
     page: int = Field(1, ge=1, le=10_000)
     config_text: str | None = Field(None, max_length=200_000)
 

@@ -113,10 +113,23 @@ def test_the_rules_are_shown_and_explained(world: World) -> None:
     job_id = world.job(0.5)
     told = world.post("/rules/explain", {"job_id": job_id}, Role.ADMINISTRATOR)
     assert (told["action"], told["destinations"], told["rules"]) == ("send", ["out", "ehr"], ["all"])
-    assert told["held_before"] == ["confidence 0.50 is below pipeline.confidence_min 0.90"]
+    assert told["held_before"] == ["confidence 50 % is below pipeline.confidence_min 90 %"]
     assert told["trace"][0]["conditions"][0]["seen"] == "0.5"
     told = world.post("/rules/explain", {"job_id": job_id, "config_text": CHANGED}, Role.ADMINISTRATOR)
     assert (told["action"], told["rules"]) == ("hold", ["be careful"])
+
+
+def test_a_job_is_found_by_the_beginning_of_its_id_as_lists_show_it(world: World) -> None:
+    job_id = world.job(0.5)
+    told = world.post("/rules/explain", {"job_id": f" {job_id[:8].upper()} "}, Role.ADMINISTRATOR)
+    assert told["action"] == "send"
+    found = world.get("/audit", Role.ADMINISTRATOR, job_id=job_id[:8])["items"]
+    assert {entry["job_id"] for entry in found} == {job_id}
+    other = ("0" if job_id[0] != "0" else "1") * 8
+    assert "begins so" in world.post("/rules/explain", {"job_id": other}, Role.ADMINISTRATOR, expect=404)["why"]
+    for unclear in (job_id[:7], "Meier, Hans"):
+        told = world.post("/rules/explain", {"job_id": unclear}, Role.ADMINISTRATOR, expect=422)
+        assert "first 8 characters" in told["why"]
 
 
 def test_yesterdays_traffic_is_replayed_against_other_rules_and_nothing_changes(world: World) -> None:

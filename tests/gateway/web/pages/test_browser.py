@@ -445,7 +445,7 @@ def test_a_page_that_is_unsure_and_nobody_s_says_in_which_order_it_is_dealt_with
     expect(steps).to_have_count(3)
     expect(steps.nth(0)).to_contain_text("Say whose ECG this is")
     expect(steps.nth(0)).to_contain_text("came without patient id")
-    expect(steps.nth(1)).to_contain_text("Confidence 0.74 is below")
+    expect(steps.nth(1)).to_contain_text("Confidence 74 % is below")
     expect(steps.nth(2)).to_contain_text("Approved without step 1, it stays held")
     page.locator(".review").screenshot(path=pictures / "review-steps.png")
     page.get_by_role("button", name="Approve…").click()
@@ -461,7 +461,7 @@ def test_a_page_that_is_unsure_and_nobody_s_says_in_which_order_it_is_dealt_with
     assert site.store.job(job_id).state == State.RECEIVED
     take_in_unsure(site.store, site.config, "one more", Order())
     expect(page.locator("#header .message.warn")).not_to_contain_text("came without")
-    expect(page.locator("#header .message.warn")).to_contain_text("Confidence 0.74 is below")
+    expect(page.locator("#header .message.warn")).to_contain_text("Confidence 74 % is below")
     expect(page.locator("#review .steps > li")).to_have_count(2)
     page.get_by_role("button", name="Approve…").click()
     expect(dialog).to_contain_text("goes on to its destinations")
