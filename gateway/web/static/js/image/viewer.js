@@ -37,6 +37,13 @@ export class ImageViewer {
     this.image.src = url;
   }
 
+  /** Dims a picture that something newer is being made of, and says so; false for one that stands. */
+  outdated(words) {
+    this.frame.classList.toggle("outdated", Boolean(words));
+    this.about = words || "";
+    this.apply();
+  }
+
   listen() {
     const { frame } = this;
     this.image.addEventListener("error", () => {
@@ -130,6 +137,6 @@ export class ImageViewer {
     const fits = turned && w && box.width ? Math.min(box.width / w, box.height / t) : 1;
     const shrink = turned && w && box.width ? Math.min(box.width / t, box.height / w) / fits : 1;
     this.image.style.transform = `translate(${this.x}px, ${this.y}px) rotate(${this.degrees ?? 0}deg) scale(${this.zoom * shrink})`;
-    put(this.told, `${Math.round(this.zoom * 100)} %`, this.degrees ? `, turned ${this.degrees}°` : "");
+    put(this.told, `${Math.round(this.zoom * 100)} %`, this.degrees ? `, turned ${this.degrees}°` : "", this.about ? `, ${this.about}` : "");
   }
 }

@@ -42,7 +42,7 @@ async function load() {
   drawHistory(one("#history"), entries);
   const parts = [
     ["deliveries", () => [job.delivery_list, job.allowed_actions], () => drawDeliveries(one("#deliveries"), job, entries, load)],
-    ["picture", () => [which, flat, page?.rectified, page?.made_by, page?.review.given], () => drawPicture(page, which)],
+    ["picture", () => pictureFrom(page, which), () => drawPicture(page, which)],
     ["leads", () => [which, page, job.stands], (wanted) => drawLeads(page, wanted)],
     ["review", () => [which, job.stands, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], (wanted) => fetched("#review", wanted, (host) => drawReview(host, job, page, picture, showPage, done))],
     ["documents", () => [which, job.state, page?.review, job.delivery_list.length], (wanted) => fetched("#documents", wanted, (host) => drawDocuments(host, id, which))],
@@ -133,6 +133,11 @@ function showPage(which) {
   one("#leads-title").focus();
 }
 
+/** What the picture is drawn from: laid flat it has the traces on it, so it is another with every reading. */
+function pictureFrom(page, which) {
+  return [which, flat, page?.rectified, flat && [page?.read, page?.made_by, page?.review, job?.stands, job?.state]];
+}
+
 function drawPicture(page, which) {
   const base = `${ROOT}/jobs/${id}/pages/${which}`;
   const rectified = Boolean(page?.rectified);
@@ -140,7 +145,8 @@ function drawPicture(page, which) {
   one("#show-rectified").disabled = !rectified;
   one("#show-source").setAttribute("aria-pressed", String(!flat));
   one("#show-rectified").setAttribute("aria-pressed", String(flat));
-  if (flat) picture.show(`${base}/rectified`);
+  picture.outdated(flat && job?.state === "received" && "being digitized again");
+  if (flat) picture.show(`${base}/rectified?reading=${encodeURIComponent(job.stands)}`);
   else picture.show(`${base}/image?width=1200`, `${base}/image?width=4000`);
 }
 
@@ -173,7 +179,8 @@ for (const [button, value] of [["#show-source", false], ["#show-rectified", true
   one(button).addEventListener("click", () => {
     flat = value;
     picture.fit();
-    anew("picture", [number, flat], () => drawPicture(job?.page_list.find((each) => each.number === number), number));
+    const page = job?.page_list.find((each) => each.number === number);
+    anew("picture", pictureFrom(page, number), () => drawPicture(page, number));
   });
 }
 one("#wide").addEventListener("click", (event) => {
