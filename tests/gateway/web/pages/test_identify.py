@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from tests.browser import CHROMIUM
+from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import take_in_unsure
 from tests.gateway.web.pages.site import Site
 
@@ -153,3 +154,30 @@ def test_a_field_is_said_only_when_it_was_changed_and_what_stays_is_told(
     order = site.store.order(job_id)
     assert order is not None
     assert (order.patient.birth_date, order.visit_number, order.study_uid) == ("19500110", "V-1", "1.2.3.4")
+
+
+@pytest.mark.usefixtures("people")
+def test_a_field_that_cannot_be_read_is_marked_where_it_is_and_dates_are_taken_as_printed(
+    site: Site, browser: Browser
+) -> None:
+    job_id = take_in_unsure(site.store, site.config, "typed by hand", Order())
+    context = browser.new_context()  # not watched: a refusal is what the browser would complain of
+    context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[Role.REVIEWER], "url": site.base}])
+    form = whose(context.new_page(), f"{site.base}/jobs/{job_id}")
+    for name, text in (("patient_id", "5150"), ("name", "Meier, Hans"), ("birth_date", "03/04/1960")):
+        form.locator(f"#identify-{name}").fill(text)
+    form.locator("#identify-acquired_at").fill("11.03.2025 04:29")
+    form.get_by_role("button", name="This is whose it is").click()
+    born = form.locator("#identify-birth_date")
+    expect(born).to_have_attribute("aria-invalid", "true")
+    expect(born).to_be_focused()
+    expect(form.locator("#identify-birth_date-wrong")).to_contain_text("This may be two different days")
+    expect(form.page.locator("#told .bad")).to_have_count(0)
+    born.fill("03.04.1960")
+    expect(form.locator(".wrong")).to_have_count(0)
+    submit(form)
+    order = site.store.order(job_id)
+    assert order is not None
+    assert order.patient == Patient("5150", "", "Meier^Hans", "19600403")
+    assert order.acquired_at == "202503110429"
+    context.close()

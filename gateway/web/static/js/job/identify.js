@@ -6,21 +6,21 @@
  */
 
 import { get, post } from "../api.js";
-import { h, put, tried } from "../dom.js";
+import { h, put, settled, tried } from "../dom.js";
 import { count, dicomTime, personName } from "../words.js";
 import { aboutReading } from "./steps.js";
 
 const FIELDS = [
   ["patient_id", "Patient id", ""],
   ["issuer", "Issuer of the id", ""],
-  ["name", "Name", "Family^Given"],
-  ["birth_date", "Born", "YYYYMMDD"],
+  ["name", "Name", "Family, Given"],
+  ["birth_date", "Born", "1960-02-01 or 01.02.1960"],
   ["sex", "Sex", ""],
-  ["acquired_at", "Recorded at", "YYYYMMDDHHMMSS, as much as is known"],
+  ["acquired_at", "Recorded at", "2025-03-11 04:29 or 11.03.2025 04:29, as much as is known"],
   ["accession_number", "Accession", ""],
   ["placer_order_number", "Placer order", ""],
   ["visit_number", "Visit", ""],
-  ["referring_physician", "Referring", "Family^Given"],
+  ["referring_physician", "Referring", "Family, Given"],
 ];
 const IDENTIFIES = ["patient_id", "issuer"];
 const PATIENT = [...IDENTIFIES, "name", "birth_date", "sex"];
@@ -34,7 +34,8 @@ export function identifyForm(job, done) {
     const input = name === "sex"
       ? h("select", { id, name }, SEXES.map(([code, text]) => h("option", { value: code, selected: code === value }, text)))
       : h("input", { id, name, maxlength: 64, autocomplete: "off", value });
-    return h("div", { class: "field" }, h("label", { for: id }, words), input, hint && h("small", {}, hint));
+    if (hint) input.setAttribute("aria-describedby", `${id}-hint`);
+    return h("div", { class: "field" }, h("label", { for: id }, words), input, hint && h("small", { id: `${id}-hint` }, hint));
   };
   const several = job.page_list.length > 1;
   const reading = aboutReading(job);
@@ -56,6 +57,7 @@ export function identifyForm(job, done) {
   };
   const typed = ({ target: { name } }) => {
     emptied.delete(name);
+    unmark(form.elements[name]);
     if (IDENTIFIES.includes(name)) {
       const other = isAnother();
       for (const each of names.filter((each) => each !== name && each !== "patient_id")) {
@@ -83,12 +85,40 @@ export function identifyForm(job, done) {
     const other = another();
     const said = FIELDS.map(([name]) => [name, value(name)]).filter(([name, text]) => text && (text !== known[name] || (other && name !== OF_THE_PAGE)));
     const afresh = other && names.some((name) => known[name] && value(name) !== known[name]);
+    for (const [name] of FIELDS) unmark(form.elements[name]);
+    settled("action");
     tried(async () => {
-      await post(`/jobs/${job.job_id}/identify`, { ...Object.fromEntries(said), afresh, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands });
+      try {
+        await post(`/jobs/${job.job_id}/identify`, { ...Object.fromEntries(said), afresh, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands });
+      } catch (error) {
+        if (!marked(form, error)) throw error;
+        return;
+      }
       done(`Identified. The page is done again with this patient${reading.length ? "; then it waits for an approval" : ""}.`);
     });
   });
   return form;
+}
+
+/** Whether an error is of one field: then it is told under that field, which gets the focus. */
+function marked(form, { code, message }) {
+  const [, name, why] = (code === "not_lawful" && /^(\w+): (.*)$/s.exec(message)) || [];
+  if (!FIELDS.some(([each]) => each === name)) return false;
+  const input = form.elements[name];
+  const id = `${input.id}-wrong`;
+  input.after(h("p", { id, class: "wrong" }, `${why[0].toUpperCase()}${why.slice(1)}.`));
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-describedby", [id, input.getAttribute("aria-describedby")].filter(Boolean).join(" "));
+  input.focus();
+  return true;
+}
+
+function unmark(input) {
+  const wrong = document.getElementById(`${input.id}-wrong`);
+  if (!wrong) return;
+  wrong.remove();
+  input.removeAttribute("aria-invalid");
+  input.setAttribute("aria-describedby", input.getAttribute("aria-describedby").split(" ").filter((id) => id !== wrong.id).join(" "));
 }
 
 /** A search over orders and patients the gateway has met; use(order) takes one over. */
