@@ -34,6 +34,17 @@ class Status(StrEnum):
     UNCALIBRATED = "UNCALIBRATED"
 
 
+class Doubt(StrEnum):
+    """What a reader is told beside a lead's name, for what is known of this lead alone.
+
+    What is known of the whole page is told once, with its findings; beside every lead it would hide the doubtful one.
+    """
+
+    NONE = ""
+    DOUBTFUL = "?"
+    NOT_VALID = "not valid"
+
+
 @dataclass(frozen=True, eq=False)
 class Channel:
     """One strip, ready for a format of 16-bit samples. strip: the same as it was read, for a format of reals.
@@ -41,7 +52,7 @@ class Channel:
     start: samples from the left end of the first printed trace. label: such as ``II`` or ``II rhythm``.
     microvolts: int16 (n,), within +-32767, 0 where known is False. known: bool (n,), the page shows something there.
     clipped: samples beyond +-32.767 mV, held at that limit. sigma_mv: median standard deviation, NaN if none known.
-    read, bridged: parts of the n samples, 0..1. status: at least one.
+    read, bridged: parts of the n samples, 0..1. status: at least one. doubt: for a person, beside the lead's name.
     """
 
     lead: Lead
@@ -56,6 +67,7 @@ class Channel:
     read: float
     bridged: float
     status: tuple[Status, ...]
+    doubt: Doubt
 
     @property
     def end(self) -> int:
@@ -119,6 +131,7 @@ def _channel(recording: Recording, strip: Strip, label: str, rhythm: bool, origi
         read=read,
         bridged=np.count_nonzero(known & (strip.seen == Seen.BRIDGED)) / n,
         status=_status(recording, strip, bool(known.any()), clipped, sigma_mv, read),
+        doubt=_doubt(recording, strip, bool(known.any()), clipped, sigma_mv, read),
     )
 
 
@@ -126,18 +139,23 @@ def _status(
     recording: Recording, strip: Strip, anything: bool, clipped: int, sigma_mv: float, read: float
 ) -> tuple[Status, ...]:
     told = [f for f in recording.findings if concerns(f, strip, recording.rate_hz)]
-    invalid = not anything or clipped or any(f.severity == Severity.ERROR and f.lead == strip.lead for f in told)
-    questionable = (
-        any(f.severity != Severity.INFO for f in told)
-        or sigma_mv > SIGMA_QUESTIONABLE_MV
-        or read < 1.0 - UNREAD_QUESTIONABLE
-    )
+    doubt = _doubt(recording, strip, anything, clipped, sigma_mv, read)
+    questionable = doubt is Doubt.DOUBTFUL or any(f.severity != Severity.INFO for f in told)
     chest = strip.lead in _CHEST and recording.chest_gain_mm_mv is not None
     gain = recording.chest_gain_mm_mv if chest else recording.gain_mm_mv
-    out = [Status.INVALID] if invalid else [Status.QUESTIONABLE] if questionable else []
+    out = [Status.INVALID] if doubt is Doubt.NOT_VALID else [Status.QUESTIONABLE] if questionable else []
     if gain is not None and gain.known == Known.ASSUMED:
         out.append(Status.UNCALIBRATED)
     return tuple(out) or (Status.OK,)
+
+
+def _doubt(recording: Recording, strip: Strip, anything: bool, clipped: int, sigma_mv: float, read: float) -> Doubt:
+    own = [f for f in recording.findings if f.lead == strip.lead and concerns(f, strip, recording.rate_hz)]
+    if not anything or clipped or any(f.severity == Severity.ERROR for f in own):
+        return Doubt.NOT_VALID
+    doubtful = any(f.severity != Severity.INFO for f in own)
+    unsure = sigma_mv > SIGMA_QUESTIONABLE_MV or read < 1.0 - UNREAD_QUESTIONABLE
+    return Doubt.DOUBTFUL if doubtful or unsure else Doubt.NONE
 
 
 def concerns(finding: Finding, strip: Strip, rate_hz: int) -> bool:

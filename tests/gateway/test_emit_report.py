@@ -311,6 +311,17 @@ def test_findings_are_told_the_gravest_first_and_the_lead_is_marked() -> None:
     assert "2 warnings about the reading" in text
 
 
+def test_a_warning_about_the_whole_page_makes_no_lead_doubtful_of_its_own() -> None:
+    text = said(
+        make.with_gaps(
+            (Finding("pulse_not_found", Severity.WARNING), Finding("sigma_large", Severity.WARNING, Lead.II))
+        )
+    )
+    assert "II ?" in text
+    assert not any(f" {lead} ?" in f" {text}" for lead in ("I", "III", "aVR", "aVL", "aVF", "V1", "V4", "V5", "V6"))
+    assert "2 warnings about the reading" in text
+
+
 def test_findings_that_do_not_fit_are_counted() -> None:
     findings = tuple(Finding("gap_not_read", Severity.WARNING, Lead.V2, k / 10, k / 10 + 0.1) for k in range(90))
     text = said(make.with_gaps(findings))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from gateway.emit.channels import Channel, Status, channels, together
+from gateway.emit.channels import Channel, Doubt, channels, together
 from pipeline.recording import TWELVE, Float32, Lead, Recording, UInt8
 
 ROWS_MAX = 7  # more come closer than 18 mm to each other, and beats of one row lie upon those of the next
@@ -30,7 +30,7 @@ class Piece:
     millivolts: Float32
     sigma_mv: Float32
     seen: UInt8
-    status: tuple[Status, ...]
+    doubt: Doubt
     rate_hz: int
 
     @property
@@ -114,6 +114,6 @@ def _piece(channel: Channel, recording: Recording) -> Piece:
         strip.millivolts,
         strip.sigma_mv,
         strip.seen,
-        channel.status,
+        channel.doubt,
         recording.rate_hz,
     )

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from gateway.emit.channels import Status
+from gateway.emit.channels import Doubt
 from gateway.emit.report.rows import Piece, Rows
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, MAJOR, MINOR, PAPER, QUIET, UNSURE, Point, Sheet
 from pipeline.recording import Float64, Seen
@@ -113,7 +113,7 @@ def _trace(sheet: Sheet, piece: Piece, level: float) -> Float64:
     """Solid where it was read, dashed where it was bridged, nothing where nothing is known. Returns every y."""
     x, y = _places(piece, level)
     known, bridged = np.isfinite(y), piece.seen == Seen.BRIDGED
-    colour = QUIET if Status.INVALID in piece.status else INK
+    colour = QUIET if piece.doubt is Doubt.NOT_VALID else INK
     dashed = known & bridged
     dashed[1:] |= dashed[:-1] & known[1:]  # one sample to either side, so that the dashes touch the line
     dashed[:-1] |= (known & bridged)[1:] & known[:-1]
@@ -128,7 +128,7 @@ def _name(sheet: Sheet, piece: Piece, level: float) -> None:
     x = BEGIN + piece.start_s * SPEED_MM_S
     if piece.start_s > 0:
         sheet.lines([[(x, level - 3.0), (x, level - 1.0)], [(x, level + 1.0), (x, level + 3.0)]], INK, 0.15)
-    doubt = " not valid" if Status.INVALID in piece.status else "" if piece.status == (Status.OK,) else " ?"
+    doubt = f" {piece.doubt}" if piece.doubt else ""
     sheet.label(x + 1.0, max(level - 6.5, TOP + 3.0), piece.label + doubt, 7.5, UNSURE if doubt else INK)
 
 

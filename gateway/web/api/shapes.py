@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.config import Config
+from gateway.emit.channels import channels
 from gateway.job import Job, PageResult, State, Verdict
 from gateway.judging import identity_missing, missing_in_words
 from gateway.mapping import mappings
@@ -222,6 +223,7 @@ def strips_of(read: Read) -> list[models.StripModel]:
     """The strips as they go out: of a lead marked invalid nothing but its place."""
     recording = reviewed(read.recording, read.review)
     longest = {strip.lead: recording.longest(strip.lead) for strip in recording.strips}
+    doubts = {id(channel.strip): channel.doubt.value for channel in channels(recording)}
     twice = {lead for lead in longest if sum(strip.lead == lead for strip in recording.strips) > 1}
     return [
         models.StripModel.model_construct(
@@ -229,6 +231,7 @@ def strips_of(read: Read) -> list[models.StripModel]:
             start_s=strip.start_s,
             rhythm=strip.lead in twice and strip is longest[strip.lead],
             invalid=strip.lead in read.review.invalid_leads,
+            doubt=doubts[id(strip)],
             millivolts=[None if mv != mv else round(mv, 4) for mv in strip.millivolts.tolist()],
             sigma_mv=[None if mv != mv else round(mv, 4) for mv in strip.sigma_mv.tolist()],
             seen=strip.seen.tolist(),

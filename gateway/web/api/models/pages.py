@@ -17,6 +17,7 @@ class StripModel(Model):
     start_s: float
     rhythm: bool  # the longer of two strips of this lead
     invalid: bool  # marked so by a person: its samples are null
+    doubt: str  # beside the lead's name, as in the report: "" for none, "?", "not valid"
     millivolts: list[float | None]
     sigma_mv: list[float | None]
     seen: list[int]

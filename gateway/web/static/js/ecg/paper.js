@@ -4,6 +4,9 @@ import { s } from "../dom.js";
 import { pathsOf } from "./paths.js";
 import { samplesOf } from "./sheet.js";
 
+const DISC_MM = 1.7; // half of the disc with a finding's number
+const LANE_MM = 3.4;
+
 let papers = 0; // patterns need names of their own where a page shows several papers
 
 /** The SVG of a sheet. numbers: Map from finding to the number that the list of findings gives it. */
@@ -56,7 +59,7 @@ function pulse(sheet, y_mm) {
 
 function drawCell(cell, sheet, recording, { traces, words }) {
   const label_y = cell.y_mm - Math.min(10, Math.max(6, sheet.gain_mm_mv * 0.8));
-  words.append(s("text", { x: cell.x_mm + 1, y: label_y, class: "lead" }, cell.label));
+  words.append(s("text", { x: cell.x_mm + 1, y: label_y, class: "lead" }, [cell.label, cell.strip?.doubt].filter(Boolean).join(" ")));
   if (cell.column > 0) traces.append(s("path", { class: "border", d: `M${cell.x_mm} ${cell.y_mm - 4}v2m0 4v2` }));
   const told = whyEmpty(cell);
   if (told) words.append(s("text", { x: cell.x_mm + 3, y: cell.y_mm + 1, class: "note" }, told));
@@ -85,9 +88,18 @@ function whyEmpty(cell) {
   return cell.strip.invalid ? "marked invalid by a person" : "";
 }
 
+/** Half of the way to the nearest row: what reaches further would be another lead's. */
+function halfOf(cell, sheet) {
+  const ways = sheet.cells.map((other) => Math.abs(other.y_mm - cell.y_mm)).filter((way) => way > 0);
+  return ways.length ? Math.min(...ways) / 2 : 15;
+}
+
 /** Findings of a lead where they are in time; those of the whole lead along its field. */
 function drawMarks(cell, sheet, recording, numbers, marks) {
   let lane = 0;
+  const half = halfOf(cell, sheet);
+  const first = Math.min(8, half - 2 * DISC_MM);
+  const lanes = 1 + Math.max(0, Math.floor((half - DISC_MM - first) / LANE_MM)); // as many lie below each other
   for (const finding of recording.findings) {
     if (finding.lead !== cell.lead) continue;
     const from_s = Math.max(finding.start_s ?? cell.from_s, cell.from_s);
@@ -96,14 +108,16 @@ function drawMarks(cell, sheet, recording, numbers, marks) {
     const x = cell.x_mm + (from_s - cell.from_s) * sheet.speed_mm_s;
     const width = Math.max(1, (to_s - from_s) * sheet.speed_mm_s);
     const whole = finding.start_s === null;
-    const y = cell.y_mm + (whole ? 8 + 3.4 * lane : -9);
+    const y = cell.y_mm + (whole ? first + LANE_MM * (lane % lanes) : -Math.min(9, half));
+    const tall = Math.min(18, 2 * half - DISC_MM);
+    const at = x + DISC_MM + (whole ? 2 * DISC_MM * Math.floor(lane / lanes) : 0);
     const number = numbers.get(finding) ?? "";
     marks.append(
       s("g", { class: `mark ${finding.severity}`, "data-finding": number },
         s("title", {}, `${number}. ${finding.text}${finding.detail ? ` ${finding.detail}` : ""}`),
-        whole ? s("rect", { class: "line", x, y, width, height: 0.7 }) : s("rect", { class: "area", x, y, width, height: 18 }),
-        s("circle", { cx: x + 1.7, cy: y + (whole ? 0.35 : 18), r: 1.7 }),
-        s("text", { x: x + 1.7, y: y + (whole ? 0.35 : 18), class: "number" }, String(number))),
+        whole ? s("rect", { class: "line", x, y, width, height: 0.7 }) : s("rect", { class: "area", x, y, width, height: tall }),
+        s("circle", { cx: at, cy: y + (whole ? 0.35 : tall), r: DISC_MM }),
+        s("text", { x: at, y: y + (whole ? 0.35 : tall), class: "number" }, String(number))),
     );
     if (whole) lane += 1;
   }
