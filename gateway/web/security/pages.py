@@ -17,6 +17,7 @@ from gateway.web.security.credentials import cookie_name, digest, drop_cookie, n
 from gateway.web.security.sign_in import address_of, change_password, check_password, open_session
 from gateway.web.templating import render
 
+NAME_MAX = 300  # characters of a name that are shown again
 BODY_MAX_BYTES = 64_000  # the only thing that a stranger may send us
 
 router = APIRouter(include_in_schema=False)
@@ -54,7 +55,7 @@ def sign_in(
     try:
         name = check_password(store, config.web, name, password, address_of(request))
     except WebError as error:
-        return login_page(request, config, next, error)
+        return login_page(request, config, next, error, name)
     response = RedirectResponse(inside(next), 303)
     drop_cookie(response, config.web, "login")
     open_session(response, store, config.web, name, "password", request)
@@ -105,10 +106,18 @@ def choose_password(
     return response
 
 
-def login_page(request: Request, config: Config, next_path: str, error: WebError | None = None) -> Response:
-    """The page to sign in on, with what went wrong."""
+def login_page(
+    request: Request, config: Config, next_path: str, error: WebError | None = None, name: str = ""
+) -> Response:
+    """The page to sign in on, with what went wrong, and the name that was typed."""
     login_token = request.cookies.get(cookie_name(config.web, "login")) or new_secret()
-    context = {"login_token": login_token, "next": inside(next_path), "error": error, "oidc": config.web.oidc}
+    context = {
+        "login_token": login_token,
+        "next": inside(next_path),
+        "error": error,
+        "oidc": config.web.oidc,
+        "name": name[:NAME_MAX],
+    }
     response = render(request, "security/login.html", context, error.status_code if error else 200)
     if error is not None:
         response.headers.update(error.headers or {})

@@ -91,14 +91,15 @@ def issue_token(
     days: Annotated[str, Form(pattern=r"^\d{0,4}$")] = "",
 ) -> Response:
     """Issues a token, and shows its secret this once. days: "" until it is revoked."""
+    typed = {"name": name, "label": label, "scopes": [*(scopes or ())], "days": days}
     try:
         issued = administration.issue_token(
             store, name, label, frozenset(scopes or ()), int(days) if days else None, who.name
         )
     except ValueError as error:
-        return tokens_page(request, store, WebError(422, "not_valid", str(error)))
+        return tokens_page(request, store, WebError(422, "not_valid", str(error)), typed=typed)
     except Conflict as error:
-        return tokens_page(request, store, translate(error))
+        return tokens_page(request, store, translate(error), typed=typed)
     return tokens_page(request, store, issued=issued)
 
 
@@ -124,14 +125,16 @@ def tokens_page(
     store: Store,
     error: WebError | None = None,
     issued: administration.Issued | None = None,
+    typed: dict[str, Any] | None = None,
 ) -> Response:
-    """issued: a token that is new, with its secret."""
+    """issued: a token that is new, with its secret. typed: what the form shall hold."""
     context: dict[str, Any] = {
         "tokens": store.accounts.tokens(),
         "users": [user for user in store.accounts.users() if not user.disabled],
         "scopes": list(Scope),
         "error": error,
         "issued": issued,
+        "typed": typed or {"days": "365", "scopes": []},
     }
     return render(request, "security/tokens.html", context, error.status_code if error else 200)
 

@@ -45,6 +45,9 @@ export const KNOWN = {
 /** How our codes read where nothing better is known: "no_patient_id" is "no patient id". */
 export const plain = (code) => String(code ?? "").replaceAll("_", " ");
 
+/** Who did something, for a person: "11304.0" is one of the gateway's worker processes, "" the gateway itself. */
+export const whoWords = (actor) => (/^\d+\.\d+$/.test(actor ?? "") ? "worker" : actor || "gateway");
+
 /** Text whose lines end as HL7's do, with ends that every browser breaks a line at. */
 export const broken = (text) => text.replaceAll("\r\n", "\n").replaceAll("\r", "\n").trimEnd();
 
@@ -66,6 +69,13 @@ export function moment(text, { seconds = false } = {}) {
   const day = DAY.format(at).split("/").reverse().join("-");
   return h("time", { datetime: text, title: text },
     h("span", { class: "whole" }, day), " ", h("span", { class: "whole" }, (seconds ? SECOND : MINUTE).format(at)));
+}
+
+/** How far this browser's clock is from UTC now: "UTC+01:00". */
+export function zone() {
+  const minutes = -new Date().getTimezoneOffset();
+  const two = (number) => String(number).padStart(2, "0");
+  return `UTC${minutes < 0 ? "−" : "+"}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
 }
 
 /** "3 min", "2 h", "5 d": how long something lasts. */

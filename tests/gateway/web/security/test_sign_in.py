@@ -110,6 +110,7 @@ def test_a_wrong_name_and_a_wrong_password_are_told_alike(house: House) -> None:
     assert wrong.status_code == nobody.status_code == 401
     words = [re.findall(r'role="alert">(.*?)<', answer.text) for answer in (wrong, nobody)]
     assert words == [["the name or the password is wrong."]] * 2
+    assert 'value="ann"' in wrong.text  # who mistyped a password need not type the name again
     assert [row["actor"] for row in house.audit()[-2:]] == ["ann", "stranger"]
 
 

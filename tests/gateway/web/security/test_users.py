@@ -204,3 +204,12 @@ def test_the_command_line_lets_back_in_who_was_disabled(tmp_path: Path) -> None:
     with Store.open(load(config).data) as store:
         assert not store.accounts.user("ann").disabled
         assert store.accounts.user("ann").must_change_password
+
+
+def test_a_token_without_a_scope_is_refused_and_what_was_typed_stays(house: House, admin: Visitor) -> None:
+    house.add("bob", Role.REVIEWER)
+    page = admin.form("/tokens", "/tokens", {"name": "bob", "label": "fax <server>", "days": "30"})
+    assert page.status_code == 422
+    assert re.search(r'<option value="bob" +selected>', page.text)
+    assert 'value="fax &lt;server&gt;"' in page.text
+    assert 'value="30"' in page.text

@@ -10,7 +10,7 @@ export function drawHeader(host, job, buttons) {
   const { order } = job;
   const name = personName(order.name) || order.patient_id || "Unknown patient";
   const about = [
-    order.patient_id && `Id ${order.patient_id}`,
+    name !== order.patient_id && order.patient_id && `Id ${order.patient_id}`,
     order.birth_date && `born ${dicomTime(order.birth_date)}`,
     SEXES[order.sex],
   ].filter(Boolean);
@@ -18,7 +18,7 @@ export function drawHeader(host, job, buttons) {
     h("div", { class: "job-head" },
       h("div", {},
         h("h1", {}, name, stateChip(job.state), job.corrected && h("span", { class: "chip info" }, "Corrected")),
-        h("p", { class: "sub" }, about.join(" · ") || "Nobody has said whose ECG this is."),
+        h("p", { class: "sub" }, about.join(" · ") || (order.patient_id ? "Neither name nor birth date is known." : "Nobody has said whose ECG this is.")),
         h("div", { class: "buttons" }, buttons)),
       facts([
         ["Recorded", dicomTime(order.acquired_at) || "not known"],

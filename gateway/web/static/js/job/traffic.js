@@ -3,7 +3,7 @@
 import { get, may, post, ROOT } from "../api.js";
 import { ask } from "../dialog.js";
 import { h, put, tell } from "../dom.js";
-import { broken, chip, count, DELIVERY_STATES, KINDS, moment, plain } from "../words.js";
+import { broken, chip, count, DELIVERY_STATES, KINDS, moment, plain, whoWords } from "../words.js";
 
 /** The outbox rows of a job. done() is called after one was sent again. */
 export function drawDeliveries(host, job, history, done) {
@@ -108,7 +108,7 @@ export function drawHistory(host, entries) {
         h("td", { class: "number" }, times > 1 ? `${entry.seq}…${last.seq}` : entry.seq),
         h("td", {}, moment(last.at, { seconds: true })),
         h("td", {}, plain(entry.kind), times > 1 ? ` ×${times}` : ""),
-        h("td", {}, entry.actor || "gateway"),
+        h("td", { title: entry.actor }, whoWords(entry.actor)),
         h("td", {}, h("small", {}, detailWords(times > 1 ? {} : entry.detail))))))));
 }
 

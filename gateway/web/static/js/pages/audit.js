@@ -4,7 +4,7 @@ import { get, post } from "../api.js";
 import { midnight } from "../days.js";
 import { h, one, put, tried } from "../dom.js";
 import { detailWords } from "../job/traffic.js";
-import { count, moment, plain, STATES } from "../words.js";
+import { count, moment, plain, STATES, whoWords } from "../words.js";
 
 const FILTERS = ["kind", "actor", "job_id", "from", "to"];
 const form = one("#filters");
@@ -34,7 +34,7 @@ function rowOf(entry) {
     h("td", {}, moment(entry.at, { seconds: true })),
     h("td", {}, plain(entry.kind)),
     h("td", {}, entry.job_id ? h("a", { class: "mono", href: `/jobs/${entry.job_id}` }, entry.job_id.slice(0, 8)) : ""),
-    h("td", {}, entry.actor || "gateway"),
+    h("td", { title: entry.actor }, whoWords(entry.actor)),
     h("td", {}, h("small", {}, detailWords(entry.detail))),
     h("td", {}, h("code", { title: entry.hash }, entry.hash.slice(0, 10))));
 }

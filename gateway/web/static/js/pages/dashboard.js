@@ -97,7 +97,7 @@ function drawConfidence(bins, least) {
 function drawMachine({ disk, gpus, workers, states }) {
   const facts = [
     ["Jobs", Object.entries(states).map(([state, number]) => `${number.toLocaleString("en")} ${STATES[state]?.[0].toLowerCase() ?? state}`).join(", ")],
-    ["Workers", workers.length ? workers.map((worker) => [h("a", { href: `/jobs/${worker.job_id}` }, worker.name), " "]) : "none is at work now"],
+    ["Workers", workers.length ? workers.map((worker) => [h("a", { href: `/jobs/${worker.job_id}` }, worker.name), " "]) : "idle"],
     ["Disk", `${bytes(disk.free_mb * 1e6)} free of ${bytes(disk.total_mb * 1e6)}, ${bytes(disk.reserve_mb * 1e6)} kept in reserve`],
     ["GPU", gpus.length ? gpus.map(gpuWords).join("; ") : "none"],
   ];

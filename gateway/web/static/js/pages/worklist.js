@@ -89,7 +89,7 @@ function rowOf(job) {
     h("td", {}, stateChip(job.state)),
     h("td", { class: "patient" },
       h("a", { href: `/jobs/${job.job_id}` }, h("strong", {}, words)),
-      h("small", {}, [job.patient_id, job.accession_number].filter(Boolean).join(" · "))),
+      h("small", {}, [words !== job.patient_id && job.patient_id, job.accession_number].filter(Boolean).join(" · "))),
     h("td", {}, DOORS[job.door] ?? job.door, " ", h("small", {}, [job.sender, job.file_name].filter(Boolean).join(" · "))),
     h("td", { class: "number" }, job.pages || "–"),
     h("td", {}, confidenceMeter(job.confidence)),
@@ -181,12 +181,19 @@ function key(event) {
     x: () => may("reviewer") && choose(row.dataset.job),
     n: () => one("#next").click(),
     p: () => one("#previous").click(),
-    "/": () => one("#q").focus(),
-    "?": () => one("#keys").showModal(),
   };
   if (!acts[event.key]) return;
   event.preventDefault();
   acts[event.key]();
+}
+
+/** From anywhere on the page but where somebody types. */
+function anywhere(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input:not([type=checkbox]), select, textarea, dialog")) return;
+  if (event.key === "/") one("#q").focus();
+  else if (event.key === "?") one("#keys").showModal();
+  else return;
+  event.preventDefault();
 }
 
 form.addEventListener("submit", (event) => {
@@ -211,6 +218,7 @@ one("#bulk-all").addEventListener("click", () => {
 for (const button of document.querySelectorAll("[data-bulk]")) button.addEventListener("click", () => bulk(button.dataset.bulk));
 one("#keys-button").addEventListener("click", () => one("#keys").showModal());
 body.addEventListener("keydown", key);
+addEventListener("keydown", anywhere);
 addEventListener("popstate", () => {
   fillForm();
   load();
