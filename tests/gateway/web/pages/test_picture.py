@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from gateway.job import State
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from gateway.worker import Worker
@@ -25,7 +26,7 @@ def test_the_page_laid_flat_is_fetched_anew_when_a_corrected_reading_arrives(
     site: Site, open_page: Callable[..., Page]
 ) -> None:
     store = site.store
-    while store.counts().get("received", 0):  # what else waits is read first, so that the worker below gets this job
+    while store.counts().get(State.RECEIVED, 0):  # or the worker below would get those
         take_in_unsure(store, site.config, "whatever waits", HANS)
     job_id = take_in_unsure(store, site.config, "laid flat", HANS)
     page = open_page(f"/jobs/{job_id}", Role.REVIEWER)
