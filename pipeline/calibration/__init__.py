@@ -34,6 +34,7 @@ SQUARE_ENOUGH = 0.5  # of a single pulse, where the column of the others says th
 UNUSUAL = 1.5  # the same for a gain that one page in ten has or fewer
 WIDTHS_MM = (1.25, 2.5, 3.2, 5.0, 10.0)  # of 0.1 and 0.2 s at the three speeds, and of one maker's narrow pulses
 IN_LINE_MM = 0.6  # of the edges of pulses of one column of rows; what a camera bends between neighbouring rows
+ON_ROW_MM = 2.0  # of a pulse's foot from its row's level
 DISAGREES = 0.03  # between grid and file resolution: more than a printer's or a scanner's stretch
 
 
@@ -99,7 +100,7 @@ def calibrate(
     if strong:
         best, pulses = max(strong, key=lambda item: sum(p.score for p in item[1]))
         gain = Scale(best, Known.PULSE)
-        other = _other_gain(strong, best) or _one_of_half(by_gain, best)
+        other = _other_gain(strong, best) or _one_of_half(by_gain, best, baselines_mm)
         if other is not None:
             low, high = sorted((pulses, other[1]), key=lambda group: float(np.median([p.baseline_mm for p in group])))
             if len(other[1]) == 1:
@@ -179,10 +180,13 @@ def _other_gain(
     return None
 
 
-def _one_of_half(by_gain: Mapping[float, tuple[Pulse, ...]], best: float) -> tuple[float, tuple[Pulse, ...]] | None:
+def _one_of_half(
+    by_gain: Mapping[float, tuple[Pulse, ...]], best: float, baselines_mm: Sequence[float]
+) -> tuple[float, tuple[Pulse, ...]] | None:
     """A single pulse of half the height, below and exactly in line with two others or more: a chest lead's own row.
 
-    Letters are taken for a pulse now and then, but not where all the rows have theirs.
+    Letters are taken for a pulse now and then, but not where all the rows have theirs; and the upper half of a whole
+    pulse, whose foot the next row's trace crosses, does not stand on its row.
     """
     others = by_gain[best]
     if len(others) < 2:
@@ -191,7 +195,8 @@ def _one_of_half(by_gain: Mapping[float, tuple[Pulse, ...]], best: float) -> tup
     top = min(p.baseline_mm for p in others)
     for pulse in by_gain.get(best / 2, ()):
         in_line = max(abs(pulse.x0_mm - left), abs(pulse.x1_mm - right)) < IN_LINE_MM
-        if in_line and pulse.score >= SQUARE_ENOUGH and pulse.baseline_mm > top:
+        on_row = any(abs(pulse.baseline_mm - b) < ON_ROW_MM for b in baselines_mm)
+        if in_line and on_row and pulse.score >= SQUARE_ENOUGH and pulse.baseline_mm > top:
             return best / 2, (pulse,)
     return None
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.calibration import Calibration, calibrate
+from pipeline.calibration import Calibration, Pulse, _one_of_half, calibrate
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import PaperMap
@@ -110,6 +110,14 @@ def test_one_rhythm_strip_of_a_chest_lead_tells_the_gain_of_all(signals: Float32
     found = calibrated(drawn(signals, printed))
     assert found.gain_mm_mv.value == 10.0
     assert found.chest_gain_mm_mv == Scale(5.0, Known.PULSE)
+
+
+def test_half_a_pulse_that_stands_on_no_row_tells_no_gain() -> None:
+    whole = [Pulse(9.5, 14.5, y, 10.0, 0.9) for y in (40.0, 62.0, 84.0)]
+    half = Pulse(9.5, 14.5, 101.0, 5.0, 0.9)
+    groups = {10.0: tuple(whole), 5.0: (half,)}
+    assert _one_of_half(groups, 10.0, (40.0, 62.0, 84.0, 106.0)) is None
+    assert _one_of_half(groups, 10.0, (40.0, 62.0, 84.0, 101.5)) == (5.0, (half,))
 
 
 def test_tells_that_grid_and_resolution_disagree(signals: Float32) -> None:
