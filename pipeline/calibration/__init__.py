@@ -105,10 +105,13 @@ def calibrate(
             low, high = sorted((pulses, other[1]), key=lambda group: float(np.median([p.baseline_mm for p in group])))
             if len(other[1]) == 1:
                 low, high = pulses, other[1]
-            gain, chest = (Scale(_nearest(_height(group), GAINS_MM_MV), Known.PULSE) for group in (low, high))
-            pulses = (*pulses, *other[1])
-            if chest.value == gain.value / 2:
-                findings += (Finding(FindingCode.HALF_GAIN_CHEST, Severity.INFO, detail=f"{chest.value:g} mm/mV"),)
+            limb, own = (_nearest(_height(group), GAINS_MM_MV) for group in (low, high))
+            if own == limb / 2:
+                gain, chest = Scale(limb, Known.PULSE), Scale(own, Known.PULSE)
+                pulses = (*pulses, *other[1])
+                findings += (Finding(FindingCode.HALF_GAIN_CHEST, Severity.INFO, detail=f"{own:g} mm/mV"),)
+            else:  # no machine prints the chest larger: those are feet joined to the roofs of other rows
+                gain, pulses = Scale(limb, Known.PULSE), low
     if not pulses:
         findings += (Finding(FindingCode.PULSE_NOT_FOUND, Severity.INFO),)
     speed = _speed(pulses, x_extent_mm[1] - x_extent_mm[0])
