@@ -8,7 +8,7 @@ import torch
 from pipeline.recording import Degradation, Source
 from pipeline.training import source
 from pipeline.training.loop import Run
-from pipeline.training.source import KEPT, KINDS, NO_ECG, NO_ECG_SEED, Others, task
+from pipeline.training.source import KEPT, KINDS, NO_ECG, NO_ECG_SEED, REFRESHED, Others, task
 
 
 def logits(kind, severities):
@@ -47,7 +47,8 @@ def test_pages_that_are_no_ecg_are_remembered_and_renewed(monkeypatch):
     for _ in range(400):
         others.draw(rng, plain=False)
     assert len(others.pages) == KEPT
-    assert KEPT + 40 < len(drawn) < KEPT + 180
+    renewed = (400 - KEPT) * REFRESHED
+    assert 0.4 * renewed < len(drawn) - KEPT < 1.8 * renewed
     training = set(drawn)
     drawn.clear()
     others.draw(rng, plain=True)

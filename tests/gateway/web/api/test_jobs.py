@@ -63,7 +63,7 @@ def test_a_job_tells_all_there_is_to_know(world: World) -> None:
     assert page["findings"][0]["text"] == "The page as a whole was read with low confidence."
     assert job["order"]["name"] == "Doe^Jane^Q^Dr^Jr"
     assert [reason["code"] for reason in job["reasons"]] == ["low_confidence"]
-    assert "0.40 is below" in job["reasons"][0]["text"]
+    assert "40 % is below" in job["reasons"][0]["text"]
     assert sorted(job["allowed_actions"]) == sorted(
         ["retry", "correct", "give-up", "identify", "invalid-leads", "approve"]
     )
