@@ -20,6 +20,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
 from gateway.config import DicomDestination
@@ -54,6 +55,7 @@ class DicomScu:
         self.classes = (*ECG_CLASSES, EncapsulatedPDFStorage) if config.report else ECG_CLASSES
         self._association: Association | None = None
         self._socket: socket.socket | None = None
+        self._rejection: A_ASSOCIATE_RJ | None = None
         self._message_id = 0
 
     def send(self, document: Document) -> Delivered:
@@ -126,14 +128,14 @@ class DicomScu:
         ae = AE(self.config.calling_ae_title)
         ae.acse_timeout = ae.dimse_timeout = ae.connection_timeout = self.config.timeout_s
         ae.network_timeout = None  # the association may rest; close() ends it, and the peer may
-        self._socket = None
+        self._socket = self._rejection = None
         association = ae.associate(
             self.config.host,
             self.config.port,
             contexts,
             self.config.called_ae_title,
             PDU_MAX_BYTES,
-            evt_handlers=[(evt.EVT_CONN_OPEN, self._on_open)],
+            evt_handlers=[(evt.EVT_CONN_OPEN, self._on_open), (evt.EVT_PDU_RECV, self._on_pdu)],
         )
         if not association.is_established:
             raise self._why_not(association, contexts)
@@ -147,13 +149,18 @@ class DicomScu:
             # pynetdicom leaves Nagle's algorithm on, and each object then waits for the peer's delayed ACK
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def _on_pdu(self, event: evt.Event) -> None:
+        # A no that comes before pynetdicom's other thread looks for it reads there like a connection never made.
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            self._rejection = event.pdu
+
     def _why_not(self, association: Association, contexts: Sequence[PresentationContext]) -> TryAgain | Refused:
         answer = association.acceptor.primitive
         if self._socket is None:
             where = f"{self.config.host}:{self.config.port}"
             return TryAgain("unreachable", f"no connection to {where}; is the PACS up, is the address right?")
-        if association.is_rejected and answer is not None:
-            why = f"{self._peer} rejected the association: {answer.reason_str.lower()}"
+        if self._rejection is not None:
+            why = f"{self._peer} rejected the association: {self._rejection.reason_str.lower()}"
             return TryAgain("association_rejected", f"{why}; is {self.config.calling_ae_title} known there?")
         if answer is not None and answer.presentation_context_definition_results_list:  # none of them accepted
             return self._not_taken([UID(context.abstract_syntax or "") for context in contexts])

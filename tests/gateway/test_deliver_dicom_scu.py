@@ -24,6 +24,7 @@ from pydicom.uid import (
     TwelveLeadECGWaveformStorage,
 )
 from pynetdicom import AE, evt
+from pynetdicom.acse import ACSE
 from pynetdicom.transport import ThreadedAssociationServer
 
 from gateway.config import DicomDestination
@@ -238,6 +239,21 @@ def test_an_unknown_host_is_named(scu_to: Callable[..., DicomScu]) -> None:
 def test_a_wrong_called_ae_title_is_told(pacs: Pacs, scu_to: Callable[..., DicomScu]) -> None:
     pacs.ae.require_called_aet = True
     with pytest.raises(TryAgain, match=r"association_rejected: OTHER at .* called ae title not recogni"):
+        scu_to(pacs.start(), called_ae_title="OTHER").send(document())
+
+
+def test_a_no_that_comes_at_once_is_told(
+    pacs: Pacs, scu_to: Callable[..., DicomScu], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = ACSE.send_request
+
+    def ask_and_sleep_in(acse: ACSE) -> None:
+        ask(acse)
+        wait_until(lambda: not acse.dul.is_alive())  # the no has come, and the connection is closed
+
+    monkeypatch.setattr(ACSE, "send_request", ask_and_sleep_in)
+    pacs.ae.require_called_aet = True
+    with pytest.raises(TryAgain, match="association_rejected"):
         scu_to(pacs.start(), called_ae_title="OTHER").send(document())
 
 

@@ -86,6 +86,14 @@ def test_a_doubtful_page_is_held_and_goes_once_it_is_approved(make_world: Callab
     came_so(world, job_id, fate)
 
 
+def goes_once_approved(world: World, job_id: str) -> None:
+    approves(world, job_id)
+    fate = fate_of(world, job_id)
+    works(world)
+    came_so(world, job_id, fate)
+    assert fate["action"] == "send"
+
+
 def test_what_a_person_changed_waits_for_an_approval(make_world: Callable[..., World]) -> None:
     world = make_world(**RULES)
     job_id = world.receive()
@@ -95,11 +103,7 @@ def test_what_a_person_changed_waits_for_an_approval(make_world: Callable[..., W
     fate = fate_of(world, job_id)
     assert fate["why"] == "a person changed how it is read, and nobody has approved what came of it"
     came_so(world, job_id, fate)
-    approves(world, job_id)
-    fate = fate_of(world, job_id)
-    works(world)
-    came_so(world, job_id, fate)
-    assert fate["action"] == "send"
+    goes_once_approved(world, job_id)
 
 
 def test_with_four_eyes_who_said_whose_it_is_is_waited_for(make_world: Callable[..., World]) -> None:
@@ -114,11 +118,7 @@ def test_with_four_eyes_who_said_whose_it_is_is_waited_for(make_world: Callable[
     assert fate["why"].startswith("four eyes")
     works(world, SURE)
     came_so(world, job_id, fate)
-    approves(world, job_id)
-    fate = fate_of(world, job_id)
-    works(world)
-    came_so(world, job_id, fate)
-    assert fate["action"] == "send"
+    goes_once_approved(world, job_id)
 
 
 def test_a_page_waits_with_the_others_of_its_document(make_world: Callable[..., World]) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -115,10 +116,12 @@ def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> No
 
 HANGS_ON = """
 import sys, time
+from pathlib import Path
 from gateway.unpack import child
 real = child.open_document
 def opening(path, *others):
     if path.name == sys.argv[1]:
+        Path(sys.argv[2]).touch()
         time.sleep(600)
     return real(path, *others)
 child.open_document = opening
@@ -127,11 +130,12 @@ child.main()
 
 
 def test_a_page_that_hangs_its_decoder_stops_no_other_page_and_is_not_tried_again_at_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     bad, good = world.job(0.5), world.job(0.5)
     path = world.store.content(world.store.job(bad))
-    monkeypatch.setattr(sandbox, "COMMAND", (sys.executable, "-c", HANGS_ON, path.name))
+    hangs = tmp_path / "hangs"
+    monkeypatch.setattr(sandbox, "COMMAND", (sys.executable, "-c", HANGS_ON, path.name, str(hangs)))
     monkeypatch.setattr(pictures, "pictures", Pictures())
     own = Decoding(within_s=15.0)  # for the start of a child too, on a busy machine
     monkeypatch.setattr(pictures, "decoding", own)
@@ -141,8 +145,10 @@ def test_a_page_that_hangs_its_decoder_stops_no_other_page_and_is_not_tried_agai
         transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             hanging = f"/api/v1/jobs/{bad}/pages/1/image"
-            stuck = [asyncio.create_task(client.get(f"{hanging}?width={width}")) for width in (200, 400, 800, 1600)]
-            await asyncio.sleep(0.2)
+            stuck = [asyncio.create_task(client.get(f"{hanging}?width=200"))]
+            while not hangs.exists():  # so that this one has the job's turn
+                await asyncio.sleep(0.01)
+            stuck += [asyncio.create_task(client.get(f"{hanging}?width={width}")) for width in (400, 800, 1600)]
             answer = await client.get(f"/api/v1/jobs/{good}/pages/1/image")
             assert answer.status_code == 200
             assert not stuck[0].done()  # all that while

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from gateway.web.deps import Role
 from gateway.web.security.credentials import digest
-from tests.browser import CHROMIUM, DESK, chromium
+from tests.browser import CHROMIUM, DESK
 from tests.gateway.web.pages.people import SESSION_COOKIE, signed_in
 from tests.gateway.web.pages.site import Site
 
@@ -24,19 +24,6 @@ SOON_MS = 5_000  # less than a page waits before it asks by itself
 # Takes away a page's own question who is signed in, so that only the word of the other tab is left.
 NEVER_ASKS = """const every = window.setInterval;
 window.setInterval = (act, ms, ...rest) => (ms === 15000 ? 0 : every(act, ms, ...rest));"""
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"))
-    yield site
-    site.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
