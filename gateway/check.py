@@ -9,10 +9,11 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.config import Config, DicomDestination, DicomScpSection, WebSection, advice, check_config
+from gateway.config import Config, DicomDestination, DicomScpSection, WebSection, WorklistSection, advice, check_config
 from gateway.deliver.dicom_scu import DicomScu
 from gateway.deliver.reach import check_peers
 from gateway.errors import ConfigError, GatewayError, Refused, TryAgain
+from gateway.orders.worklist import echo
 from gateway.store import Store
 from gateway.web.listener import open_listener
 from pipeline.errors import WeightsError
@@ -45,6 +46,7 @@ def check_all(config: Config, *, peers: bool) -> list[Line]:
         lines.append(_window(config.web))
     if peers:
         lines += [Line(f"destination {report.name}", report.ok, report.words) for report in check_peers(config)]
+        lines += map(_worklist, config.worklist)
     return lines
 
 
@@ -105,6 +107,15 @@ def _port(settings: DicomScpSection) -> Line:
             return _taken(what, settings)
         return Line(what, False, f"cannot be listened on: {error.strerror}; see dicom_scp.host and dicom_scp.port")
     return Line(what, True, "can be listened on")
+
+
+def _worklist(settings: WorklistSection) -> Line:
+    """Whether a worklist answers and may be asked."""
+    try:
+        echo(settings)
+    except (Refused, TryAgain) as error:
+        return Line(f"worklist {settings.name}", False, error.why)
+    return Line(f"worklist {settings.name}", True, "answers, and takes questions for its worklist")
 
 
 def _taken(what: str, settings: DicomScpSection) -> Line:

@@ -23,6 +23,7 @@ from gateway.config.models import (
     Section,
     WebSection,
     WorkerSection,
+    WorklistSection,
 )
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "Section",
     "WebSection",
     "WorkerSection",
+    "WorklistSection",
     "advice",
     "check_config",
     "contradictions",

@@ -38,6 +38,7 @@ def contradictions(config: Config) -> list[str]:
 def _names(config: Config) -> Iterator[str]:
     yield from _twice("destination", [d.name for d in config.destination])
     yield from _twice("fax_inbox", [i.name for i in config.fax_inbox])
+    yield from _twice("worklist", [w.name for w in config.worklist])
     yield from _twice("rule", [r.name for r in config.rule])
 
 

@@ -64,6 +64,21 @@ class FaxInboxSection(Section):
     file_max_mb: int = Field(100, ge=1)
 
 
+class WorklistSection(Section):
+    """A DICOM modality worklist that is asked whose ECG a held page may be."""
+
+    name: Name
+    host: Host
+    port: int = Field(ge=1, le=65535)
+    called_ae_title: AeTitle
+    calling_ae_title: AeTitle = "CARDIOSCAN"
+    timeout_s: float = Field(5.0, gt=0, le=60)  # for everything asked of it together: a person waits
+    modality: str = Field("ECG", pattern=r"^[A-Z0-9_]{0,16}$")  # "" = any
+    days_back: int = Field(7, ge=0, le=3650)
+    days_ahead: int = Field(1, ge=0, le=3650)
+    matches_max: int = Field(50, ge=1, le=500)
+
+
 class LimitsSection(Section):
     """Caps checked before anything is decoded."""
 
@@ -260,6 +275,7 @@ class Config(Section):
     data: DataSection = DataSection()
     dicom_scp: DicomScpSection = DicomScpSection()
     fax_inbox: tuple[FaxInboxSection, ...] = ()
+    worklist: tuple[WorklistSection, ...] = ()
     limits: LimitsSection = LimitsSection()
     pipeline: PipelineSection = PipelineSection()
     identity: IdentitySection = IdentitySection()

@@ -41,6 +41,7 @@ _PATTERNS = {
     "issuer": "an https:// address without a query (http:// only to this machine)",
     "public_url": "https://name or http://name, with a port if need be and without a path",
     "host": "a host name or an address, without a port or a scheme",
+    "modality": 'a code such as "ECG", or "" for any',
     "name": "1 to 64 letters, digits, blanks, _ . or -, beginning with a letter or digit",
 }
 

@@ -28,7 +28,7 @@ _LIMITS = """\
 - DICOM and MLLP are spoken without TLS: keep them on a network of their own or put a TLS tunnel in front.
 - Numbers and names that are longer than DICOM allows are sent whole, not cut off. A text with a backslash or a control
   character holds the page.
-- No storage commitment, no modality worklist, no query or retrieve.
+- No storage commitment, and no query or retrieve but of modality worklists.
 - Log lines hold job numbers and hashes, no patient data.
 """
 
@@ -40,6 +40,7 @@ def describe() -> str:
         dicom.received(),
         files.received(),
         dicom.sent(),
+        dicom.asked(),
         hl7.annotated_ecg(),
         hl7.results(),
         files.written(),

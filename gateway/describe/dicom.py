@@ -9,12 +9,14 @@ from pydicom.uid import (
     TwelveLeadECGWaveformStorage,
 )
 
+from gateway.config import WorklistSection
 from gateway.deliver.c_store_status import meaning_of
 from gateway.describe.markdown import Row, table
 from gateway.emit import channels, dicom_object, dicom_pdf, dicom_waveform, report
 from gateway.emit.dicom_waveform import header
 from gateway.emit.dicom_waveform.groups import PAD
 from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, Status
+from gateway.orders import worklist
 
 _SENT = (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage, EncapsulatedPDFStorage)
 
@@ -159,6 +161,17 @@ _REPORT: tuple[Row, ...] = (
     ),
 )
 
+_GOES_INTO = {
+    "StudyInstanceUID": "the study of what is sent",
+    "RequestedProcedureID": "StudyID",
+    "RequestedProcedureDescription": "shown, where the step has no description",
+    "AdmissionID": "visit number",
+    "PlacerOrderNumberImagingServiceRequest": "placer order number",
+    "FillerOrderNumberImagingServiceRequest": "filler order number",
+}
+
+_ASKED: tuple[Row, ...] = tuple((keyword, _GOES_INTO.get(keyword, keyword)) for keyword in worklist.KEYS)
+
 _CHANNEL_STATUS: tuple[Row, ...] = (
     ("OK", "none of the following"),
     (
@@ -224,6 +237,26 @@ sample is interpolated, held or tiled over seconds that were not printed.
 Sent after the waveform of the same page where the destination's `report` is true.
 
 {table(("Module", "Attributes", "Content"), _REPORT)}"""
+
+
+def asked() -> str:
+    """Whom it asks."""
+    defaults = WorklistSection.model_fields
+    days_back, days_ahead = defaults["days_back"].default, defaults["days_ahead"].default
+    return f"""\
+## DICOM: what it asks
+
+Service class user of Modality Worklist ({worklist.FIND}), where `[[worklist]]` names one: it is asked when a person
+searches for whose ECG a held page is. What was typed is put as several C-FINDs in one association, by
+{worklist.KEYS[0]}, by {worklist.KEYS[1]}, and by the beginning of {worklist.KEYS[2]} in up to three spellings with the
+wildcard `*`; each for {days_back} days back to {days_ahead} ahead and the modality ECG, or as configured. An answer
+that does not fit what was typed is left out. Beyond `matches_max` a C-CANCEL is sent, and after `timeout_s` the
+association ends. A letter beyond ASCII is asked for as `*`, a name without any ASCII letter in ISO_IR 192; answers are
+read in the character set that they name.
+
+{table(("Attribute", "Goes into"), _ASKED)}
+Also asked for: {", ".join(worklist.STEP_KEYS)} of ScheduledProcedureStepSequence, which are shown.
+"""
 
 
 def _answer(status: int) -> Row:

@@ -1,0 +1,1 @@
+"""Who may be asked whose ECG a page is: modality worklists, what feeds told, and earlier ECGs."""
