@@ -55,6 +55,7 @@ class Event(StrEnum):
     PASSWORD_RESET = "password_reset"
     TOKEN_ISSUED = "token_issued"
     TOKEN_REVOKED = "token_revoked"
+    FORGOTTEN = "forgotten"  # patients and orders that a feed had told of, and not again for long
 
 
 def append(tx: Transaction, event: Event, job_id: str, actor: str, **detail: Detail) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 from gateway.config import DataSection
 from gateway.errors import ConfigError
 from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, State
+from gateway.known import KnownOrder
 from gateway.order import Order
-from gateway.store import audit, leases, outbox, people, proof, reading, receiving, settling, traffic
+from gateway.store import audit, known, leases, outbox, people, proof, reading, receiving, settling, traffic
 from gateway.store.accounts import Accounts
 from gateway.store.database import Database, database_url
 from gateway.store.lanes import Lanes
@@ -209,6 +211,26 @@ class Store:
         job_ids are those not told before. job_id: the job whose page the list belongs to, "" for none.
         """
         people.looked_at_many(self._database, actor, what, asked, rows, job_ids, job_id)
+
+    # What the hospital tells of its patients
+
+    def tell_known(self, feed: str, said_at: datetime, told: Sequence[known.Told]) -> None:
+        """Keeps what one message of a feed says: all of it or nothing. said_at: by the clock of who said it; aware.
+
+        What is older than what the same feed has said of the same number changes nothing; the same again is harmless.
+        """
+        known.tell(self._database, feed, said_at, told)
+
+    def known_orders(self, words: str, most: int) -> list[KnownOrder]:
+        """Orders and patients that feeds have told of and every word fits: names, numbers, birth date, by prefix.
+
+        A patient comes after their orders, and once for themselves: not every ECG was ordered.
+        """
+        return known.find(self._database, words, most)
+
+    def forget_known(self, keep_days: int) -> known.Forgotten:
+        """Forgets what no feed has told of for so many days."""
+        return known.forget(self._database, keep_days)
 
     # Sending
 

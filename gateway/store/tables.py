@@ -327,3 +327,57 @@ remarks = Table(
     Column("text", Text, nullable=False),  # a person's own words: may name a patient, so the audit has their hash only
     Index(None, "job_id", "remark_id"),
 )
+
+known_patients = Table(
+    "known_patients",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("told_by", String(NAME_CHARACTERS), nullable=False),  # the feed
+    Column("issuer", Text, nullable=False),
+    Column("patient_id", Text, nullable=False),
+    Column("name", Text, nullable=False, server_default=EMPTY),
+    Column("birth_date", Text, nullable=False, server_default=EMPTY),
+    Column("sex", Text, nullable=False, server_default=EMPTY),
+    Column("visit_number", Text, nullable=False, server_default=EMPTY),
+    Column("referring_physician", Text, nullable=False, server_default=EMPTY),
+    Column("place", Text, nullable=False, server_default=EMPTY),  # in words
+    Column("said_at", Moment),  # by the feed's clock: what was said before does not count any more; None: never
+    Column("fresh_at", Moment, nullable=False),  # kept for so long after this
+    Column("gone", Boolean, nullable=False),  # deleted, or merged: the row only outlives messages that come late
+    Column("merged_into", Number, ForeignKey("known_patients.number")),
+    UniqueConstraint("told_by", "issuer", "patient_id"),
+    Index(None, "fresh_at"),
+    Index(None, "merged_into"),
+)
+
+known_orders = Table(
+    "known_orders",
+    metadata,
+    Column("number", Number, primary_key=True, autoincrement=True),
+    Column("patient", Number, ForeignKey("known_patients.number"), nullable=False),
+    Column("told_by", String(NAME_CHARACTERS), nullable=False),
+    Column("placer_key", Text, nullable=False),  # the number with who gave it, "" where not told
+    Column("filler_key", Text, nullable=False),
+    Column("placer_number", Text, nullable=False, server_default=EMPTY),
+    Column("filler_number", Text, nullable=False, server_default=EMPTY),
+    Column("accession_number", Text, nullable=False, server_default=EMPTY),
+    Column("visit_number", Text, nullable=False, server_default=EMPTY),
+    Column("referring_physician", Text, nullable=False, server_default=EMPTY),
+    Column("what", Text, nullable=False, server_default=EMPTY),
+    Column("scheduled_at", Moment),
+    Column("said_at", Moment, nullable=False),
+    Column("fresh_at", Moment, nullable=False),
+    Column("gone", Boolean, nullable=False),  # cancelled: the row only outlives messages that come late
+    Index(None, "patient"),
+    Index(None, "told_by", "placer_key"),
+    Index(None, "told_by", "filler_key"),
+    Index(None, "fresh_at"),
+)
+
+known_terms = Table(
+    "known_terms",
+    metadata,
+    Column("term", Word, primary_key=True),  # a word of a patient's name, dates and numbers, or of an order's numbers
+    Column("number", Number, ForeignKey("known_patients.number"), primary_key=True, autoincrement=False),
+    Index(None, "number", "term"),
+)
