@@ -49,6 +49,8 @@ def identified(order: Order | None, changes: Mapping[str, str], afresh: bool = F
         order = without_patient(order)
     patient = replace(order.patient, **{key: value for key, value in given.items() if key in PATIENT_KEYS})
     rest = {key: value for key, value in given.items() if key not in PATIENT_KEYS}
+    if order.study_uid and rest.get("study_uid", order.study_uid) != order.study_uid:
+        order = replace(order, study_id="", study_date="", study_time="")  # they are of the first study
     if "acquired_at" in rest:
         rest["acquired_from"] = "a person"
     return replace(order, patient=patient, by_person=order.by_person or bool(given), **rest)  # type: ignore[arg-type]  # the keys are Order's own texts

@@ -23,9 +23,9 @@ UNREADABLE = "\ufffd"  # stands for a character that could not be decoded
 
 def keys_of(text: str) -> list[dict[str, str]]:
     """The matching keys of each C-FIND to make, keyword to value; [] for a text that asks for nothing."""
-    text = _typed(text)
+    text = typed(text)
     asked: list[dict[str, str]] = []
-    if text and text.isascii() and not WILD.search(text):
+    if any(c.isalnum() for c in text) and text.isascii() and not WILD.search(text):
         numbers = dict.fromkeys((text, text.upper())) if any(c.isdigit() for c in text) else (text,)
         for keyword, most in (("PatientID", ID_MAX), ("AccessionNumber", ACCESSION_MAX)):
             asked += [{keyword: number} for number in numbers if len(text) <= most]
@@ -44,7 +44,7 @@ def is_answer(order: Order, name: str, text: str) -> bool:
         order.placer_order_number,
         order.filler_order_number,
     )
-    text = _typed(text)
+    text = typed(text)
     if text.casefold() in {number.casefold() for number in numbers if number}:
         return True
     words = [word for word in BETWEEN_WORDS.split(_folded(text)) if word]
@@ -52,8 +52,8 @@ def is_answer(order: Order, name: str, text: str) -> bool:
     return bool(words) and all(any(_begins(part, word) for part in has) for word in words)
 
 
-def _typed(text: str) -> str:
-    """As it is compared: without what cannot be seen, and each letter in one form."""
+def typed(text: str) -> str:
+    """What was typed, as it is compared: without what cannot be seen, and each letter in one form."""
     return unicodedata.normalize("NFC", "".join(c for c in text if c.isprintable())).strip()
 
 

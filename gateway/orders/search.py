@@ -14,6 +14,7 @@ from typing import Protocol
 from gateway.config import WorklistSection
 from gateway.known import KnownOrder
 from gateway.order import Order, Patient
+from gateway.orders.question import typed
 from gateway.orders.worklist import Answer, find
 from gateway.store import JobOrder, JobQuery
 from gateway.store.worklist import Worklist
@@ -82,7 +83,9 @@ def search(worklists: Sequence[WorklistSection], store: Memory, words: str, now:
 
     now: aware; its date in its own zone is the worklists' today.
     """
-    began = time.monotonic()
+    words, began = typed(words), time.monotonic()
+    if not words:
+        return Found((), (), ())
     pool = ThreadPoolExecutor(max(1, len(worklists)), "worklist")
     try:
         asked = [(each, pool.submit(find, each, words, now.date())) for each in worklists]

@@ -2,7 +2,19 @@
 
 from fastapi import APIRouter
 
-from gateway.web.api import actions, audit, dashboard, documents, events, jobs, pictures, rules, uploads, waveforms
+from gateway.web.api import (
+    actions,
+    audit,
+    dashboard,
+    documents,
+    events,
+    jobs,
+    orders,
+    pictures,
+    rules,
+    uploads,
+    waveforms,
+)
 
 routers: tuple[APIRouter, ...] = (
     jobs.router,
@@ -10,6 +22,7 @@ routers: tuple[APIRouter, ...] = (
     waveforms.router,
     documents.router,
     actions.router,
+    orders.router,
     uploads.router,
     dashboard.router,
     rules.router,

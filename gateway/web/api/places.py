@@ -35,7 +35,7 @@ async def in_a_place(job_id: str, work: Callable[[], Made]) -> Made:
     TryAgain where that is not within WAIT_S.
     """
     turn = _turn_of(job_id)
-    places = _of_this_loop(_places, PLACES)
+    places = of_this_loop(_places, PLACES)
     place = object()  # one task may ask twice
     async with AsyncExitStack() as held:
         try:
@@ -45,7 +45,7 @@ async def in_a_place(job_id: str, work: Callable[[], Made]) -> Made:
                 held.callback(places.release_on_behalf_of, place)
         except TimeoutError:
             raise TryAgain("pictures_busy", "Other pages are being drawn right now; try again in a moment.") from None
-        return await to_thread.run_sync(work, limiter=_of_this_loop(_threads, math.inf))
+        return await to_thread.run_sync(work, limiter=of_this_loop(_threads, math.inf))
 
 
 def _turn_of(job_id: str) -> Lock:
@@ -57,7 +57,8 @@ def _turn_of(job_id: str) -> Lock:
     return turns.setdefault(job_id, Lock())
 
 
-def _of_this_loop(variable: RunVar[CapacityLimiter], most: float) -> CapacityLimiter:
+def of_this_loop(variable: RunVar[CapacityLimiter], most: float) -> CapacityLimiter:
+    """The limiter of the running event loop, made where it has none."""
     try:
         return variable.get()
     except LookupError:

@@ -17,7 +17,14 @@ from gateway.web.api.models.jobs import (
     Reason,
     ScaleModel,
 )
-from gateway.web.api.models.orders import IdentifyBody, OrderModel
+from gateway.web.api.models.orders import (
+    IdentifyBody,
+    OrderList,
+    OrderMatch,
+    OrderModel,
+    TellerModel,
+    UnansweredModel,
+)
 from gateway.web.api.models.pages import DocumentList, DocumentModel, Layouts, PlacedModel, StripModel, WaveformModel
 from gateway.web.api.models.review import (
     ApproveBody,
@@ -104,6 +111,8 @@ __all__ = [
     "Matching",
     "Measured",
     "Model",
+    "OrderList",
+    "OrderMatch",
     "OrderModel",
     "PageModel",
     "PageReview",
@@ -127,6 +136,8 @@ __all__ = [
     "RulesModel",
     "ScaleModel",
     "StripModel",
+    "TellerModel",
+    "UnansweredModel",
     "UploadResult",
     "UploadResults",
     "WaveformModel",

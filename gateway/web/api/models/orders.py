@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import Field, create_model
 
@@ -36,3 +37,38 @@ class IdentifyBody(_texts(STATED_KEYS, max_length=TEXT_MAX)):  # type: ignore[mi
     all_pages: bool = False
     afresh: bool = False
     seen: str = Field("", max_length=64)
+
+
+class TellerModel(Model):
+    """Who told of an order. name: of the worklist or feed in the configuration, "" for an earlier ECG."""
+
+    source: Literal["worklist", "feed", "earlier"]
+    name: str
+
+
+class OrderMatch(Model):
+    """An order or a patient that was searched for.
+
+    at: when it is scheduled, when the feed last spoke of it, or when the earlier ECG came. what: in words, what is to
+    be done or where the patient is.
+    """
+
+    order: OrderModel
+    told_by: list[TellerModel]
+    at: datetime | None
+    what: str
+
+
+class UnansweredModel(Model):
+    """A worklist that did not tell all it might have. code: short and stable; why: for a person."""
+
+    name: str
+    code: str
+    why: str
+
+
+class OrderList(Model):
+    """What is known to the words, each order once, scheduled ones first; and who may know more."""
+
+    items: list[OrderMatch]
+    unanswered: list[UnansweredModel]

@@ -28,6 +28,7 @@ LOOKS = {
     ("GET", "/api/v1/jobs/{job_id}/pages/{number}/waveform"): "page 1 waveform",
     ("GET", "/api/v1/jobs/{job_id}/documents/{kind}"): "page 1 aecg",
     ("POST", "/api/v1/jobs/bulk/matching"): "jobs that match",
+    ("GET", "/api/v1/orders"): "orders and patients",
     ("POST", "/api/v1/rules/explain"): "page 1 explained",
     ("POST", "/api/v1/rules/replay"): "rules replay",
     ("GET", "/api/v1/audit/export"): "audit export",
@@ -103,7 +104,14 @@ UNANSWERED = {  # not asked below: what it says is tested where it belongs
     ("POST", "/logout"),
 }
 WHOSE = re.compile(r"\b(Doe|4711|A-17|19540131)\b")  # of tests.recordings.order
-OF_MANY = {"/api/v1/jobs", "/api/v1/jobs/bulk/matching", "/api/v1/rules/replay", "/api/v1/audit/export"}
+OF_MANY = {
+    "/api/v1/jobs",
+    "/api/v1/jobs/bulk/matching",
+    "/api/v1/orders",
+    "/api/v1/rules/replay",
+    "/api/v1/audit/export",
+}
+QUERIES = {"/api/v1/orders": {"q": "doe"}}
 BODIES = {
     "/api/v1/jobs/bulk": {"action": "retry", "ids": ["0" * 32]},
     "/api/v1/jobs/bulk/matching": {},
@@ -119,7 +127,8 @@ def ask(world: World, method: str, path: str, job_id: str) -> Response:
     body: Any = BODIES.get(path)
     if path.startswith("/api/v1/rules/"):
         body = {"config_text": "", "job_id": job_id} if "explain" in path else {"config_text": ""}
-    answer: Response = world.who().request(method, url.replace("{token_id}", "0" * 32), json=body)
+    query = QUERIES.get(path)
+    answer: Response = world.who().request(method, url.replace("{token_id}", "0" * 32), json=body, params=query)
     return answer
 
 

@@ -1,5 +1,5 @@
 /**
- * Says whose ECG a held job is, with a search of what the gateway knows.
+ * Says whose ECG a held job is, with a search of worklists, feeds and earlier ECGs.
  *
  * What is in the form is what will stand, never one patient's beside another's: an order that is taken over fills every
  * field or empties it, and another id empties what the person has not typed.
@@ -7,7 +7,7 @@
 
 import { get, post } from "../api.js";
 import { h, put, settled, tried } from "../dom.js";
-import { count, dicomTime, personName } from "../words.js";
+import { chip, count, dicomTime, moment, personName, SEXES } from "../words.js";
 import { aboutReading } from "./steps.js";
 
 const FIELDS = [
@@ -19,20 +19,30 @@ const FIELDS = [
   ["acquired_at", "Recorded at", "2025-03-11 04:29 or 11.03.2025 04:29, as much as is known"],
   ["accession_number", "Accession", ""],
   ["placer_order_number", "Placer order", ""],
+  ["filler_order_number", "Filler order", ""],
   ["visit_number", "Visit", ""],
   ["referring_physician", "Referring", "Family, Given"],
+  ["study_id", "Study ID", ""],
+  ["study_uid", "Study UID", "the study that what is sent belongs to"],
 ];
 const IDENTIFIES = ["patient_id", "issuer"];
 const PATIENT = [...IDENTIFIES, "name", "birth_date", "sex"];
 const OF_THE_PAGE = "acquired_at"; // whoever it is of, it was recorded then
-const SEXES = [["", "not known"], ["F", "female"], ["M", "male"], ["O", "other"]];
+const STUDY = ["study_id", "study_uid"];
+const OF_A_REQUEST = FIELDS.filter(([name]) => !PATIENT.includes(name) && name !== OF_THE_PAGE);
+const SEX_CHOICES = [["", "not known"], ["F", "female"], ["M", "male"], ["O", "other"]];
+const SOURCES = { // who told, what its moment is of
+  worklist: ["worklist", "scheduled"],
+  feed: ["feed", "told of"],
+  earlier: ["an earlier ECG", "which came"],
+};
 
 export function identifyForm(job, done) {
   const field = ([name, words, hint]) => {
     const id = `identify-${name}`;
     const value = job.order[name] ?? "";
     const input = name === "sex"
-      ? h("select", { id, name }, SEXES.map(([code, text]) => h("option", { value: code, selected: code === value }, text)))
+      ? h("select", { id, name }, SEX_CHOICES.map(([code, text]) => h("option", { value: code, selected: code === value }, text)))
       : h("input", { id, name, maxlength: 64, autocomplete: "off", value });
     if (hint) input.setAttribute("aria-describedby", `${id}-hint`);
     return h("div", { class: "field" }, h("label", { for: id }, words), input, hint && h("small", { id: `${id}-hint` }, hint));
@@ -40,6 +50,7 @@ export function identifyForm(job, done) {
   const several = job.page_list.length > 1;
   const reading = aboutReading(job);
   const stays = h("p", { class: "hint", role: "status" });
+  const taken = h("p", { class: "taken", role: "status" });
   const known = Object.fromEntries(FIELDS.map(([name]) => [name, job.order[name] ?? ""]));
   let filled = known; // what the fields were filled with last, by the job or by an order taken over
   const emptied = new Set(); // names of fields that another id has emptied
@@ -49,14 +60,24 @@ export function identifyForm(job, done) {
   const another = () => filled !== known || isAnother();
   const isAnother = () => names.some((name) => PATIENT.includes(name) && filled[name]) &&
     (value("patient_id") !== filled.patient_id || (value("issuer") !== filled.issuer && !emptied.has("issuer")));
-  const use = (order) => {
+  const use = ({ order, told_by }) => {
     filled = { ...Object.fromEntries(names.map((name) => [name, order[name] ?? ""])), [OF_THE_PAGE]: known[OF_THE_PAGE] };
+    // a page that came in a study of this very patient stays in it, where nobody tells of another
+    if (!STUDY.some((name) => filled[name]) && isSame(order)) for (const name of STUDY) filled[name] = known[name];
     emptied.clear();
-    for (const name of names) form.elements[name].value = filled[name];
+    for (const name of names) {
+      form.elements[name].value = filled[name];
+      unmark(form.elements[name]);
+    }
+    const request = requestWords(filled);
+    put(taken, `Taken over from ${tellers(told_by)}: ${whoWords(order)}${request.length ? `, with ${request.join(", ")}` : ", and no request"}.`);
     tellWhatStays();
   };
+  /** Whether an order is of the job's own patient: the same id, and no word of either that the other lacks or denies. */
+  const isSame = (order) => known.patient_id && PATIENT.every((name) => !known[name] || known[name] === order[name]);
   const typed = ({ target: { name } }) => {
     emptied.delete(name);
+    put(taken);
     unmark(form.elements[name]);
     if (IDENTIFIES.includes(name)) {
       const other = isAnother();
@@ -74,7 +95,7 @@ export function identifyForm(job, done) {
     put(stays, kept.length > 0 && `An empty field changes nothing. This stays: ${kept.map(([name, words]) => `${words} ${known[name]}`).join(", ")}.`);
   };
   const form = h("form", {},
-    searchOf(use),
+    searchOf(use), taken,
     h("div", { class: "fields", oninput: typed }, FIELDS.map(field)), stays,
     several && h("p", {}, h("label", { class: "check" }, h("input", { type: "checkbox", name: "all_pages" }),
       `All ${count(job.page_list.length, "page")} of this document are of this one patient.`)),
@@ -121,18 +142,35 @@ function unmark(input) {
   input.setAttribute("aria-describedby", input.getAttribute("aria-describedby").split(" ").filter((id) => id !== wrong.id).join(" "));
 }
 
-/** A search over orders and patients the gateway has met; use(order) takes one over. */
+/** A search over orders and patients that somebody knows; use(match) takes one over. */
 function searchOf(use) {
   const found = h("ul", { class: "found", "aria-label": "Orders and patients found" });
-  const told = h("span", { class: "hint", role: "status" });
-  const input = h("input", { id: "identify-search", type: "search", maxlength: 200, autocomplete: "off" });
+  const told = h("p", { class: "hint" });
+  const silent = h("div", { class: "silent" });
+  let asking = null; // the search under way: what is shown is always found by the words in the box
+  const forget = () => {
+    asking?.abort();
+    asking = null;
+    for (const each of [found, told, silent]) put(each);
+  };
+  const input = h("input", { id: "identify-search", type: "search", maxlength: 200, autocomplete: "off", "aria-describedby": "identify-search-hint", oninput: forget });
   const look = () => tried(async () => {
-    if (!input.value.trim()) return;
-    const items = await ordersLike(input.value.trim());
-    put(told, items.length ? `${count(items.length, "match", "matches")}` : "Nothing known matches.");
-    put(found, items.map((order) => h("li", {},
-      h("span", {}, h("strong", {}, personName(order.name) || order.patient_id), ` ${orderWords(order)}`),
-      h("button", { type: "button", class: "small", onclick: () => use(order) }, "Use"))));
+    const q = input.value.trim();
+    forget();
+    if (!q) return;
+    const mine = (asking = new AbortController());
+    put(told, "Asking…");
+    try {
+      const { items, unanswered } = await get("/orders", { q }, mine.signal);
+      if (asking !== mine) return;
+      put(told, items.length ? `${count(items.length, "match", "matches")}.` : "Nothing known matches.");
+      put(silent, unanswered.map(silentWords));
+      put(found, items.map((match) => lineOf(match, use)));
+    } catch (error) {
+      if (asking !== mine) return; // nobody waits for it any more
+      put(told);
+      throw error;
+    }
   });
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
@@ -141,24 +179,39 @@ function searchOf(use) {
   });
   return [
     h("div", { class: "fields" },
-      h("div", { class: "field wide" }, h("label", { for: "identify-search" }, "Search orders and patients known here"), input),
+      h("div", { class: "field wide" }, h("label", { for: "identify-search" }, "Search orders and patients known here"), input,
+        h("small", { id: "identify-search-hint" }, "a patient id, an accession number, or how a name begins")),
       h("div", { class: "field" }, h("span", { "aria-hidden": "true" }, "\u00a0"), h("button", { type: "button", onclick: look }, "Search"))),
-    told, found,
+    h("div", { role: "status" }, told, silent), found,
   ];
 }
 
-function orderWords(order) {
-  return [order.patient_id, order.issuer && `of ${order.issuer}`, order.birth_date && `born ${dicomTime(order.birth_date)}`,
-    SEXES.find(([code]) => code && code === order.sex)?.[1], order.accession_number && `accession ${order.accession_number}`].filter(Boolean).join(" · ");
+function lineOf(match, use) {
+  const { order, told_by, at, what } = match;
+  const name = personName(order.name) || order.patient_id || "no name";
+  return h("li", {},
+    h("div", {},
+      h("strong", {}, name), ` ${[...aboutWords(order), ...requestWords(order)].join(" · ")}`,
+      h("small", {}, `${tellers(told_by)}${what ? `: ${what}` : ""}`, at && [`, ${SOURCES[told_by[0].source][1]} `, moment(at)])),
+    h("button", { type: "button", class: "small", "aria-label": `Use ${name}`, onclick: () => use(match) }, "Use"));
 }
 
-/** Patients and orders of jobs that match, each once: the same id of another issuer, or with other words, is another. What belongs to one recording alone is not taken over. */
-async function ordersLike(words) {
-  const { items } = await get("/jobs", { q: words, limit: 50 });
-  const known = new Map();
-  for (const { patient_id, issuer, patient_name: name, birth_date, sex, accession_number } of items) {
-    const order = { patient_id, issuer, name, birth_date, sex, accession_number };
-    if (patient_id) known.set(JSON.stringify(order), order);
-  }
-  return [...known.values()];
+/** "worklist ris and an earlier ECG". */
+const tellers = (told_by) => told_by.map(({ source, name }) => [SOURCES[source][0], name].filter(Boolean).join(" ")).join(" and ");
+
+const whoWords = (order) => [personName(order.name), order.patient_id].filter(Boolean).join(" ") || "a patient without name and id";
+
+function silentWords({ name, code, why }) {
+  const part = ["too_many", "failed"].includes(code);
+  return h("p", {}, chip([part ? "Not all" : "No answer", "warn"]), ` Worklist ${name} ${part ? "did not tell all" : "did not answer"}: ${why}.`);
+}
+
+function aboutWords(order) {
+  return [order.patient_id, order.issuer && `of ${order.issuer}`, order.birth_date && `born ${dicomTime(order.birth_date)}`, SEXES[order.sex]].filter(Boolean);
+}
+
+/** What belongs to a request, each with its name: "accession N-1". */
+function requestWords(order) {
+  return OF_A_REQUEST.filter(([name]) => order[name]).map(([name, words]) =>
+    `${words[0].toLowerCase()}${words.slice(1)} ${name === "referring_physician" ? personName(order[name]) : order[name]}`);
 }
