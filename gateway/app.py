@@ -14,12 +14,13 @@ from functools import partial
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from gateway.config import Config, check_config
+from gateway.config import Config, DicomScpSection, Hl7FeedSection, check_config
 from gateway.deliver.queue import DeliveryLoop, make_sender
 from gateway.deliver.watch import PeerWatch
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, GatewayError
 from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
+from gateway.intake.hl7_feed import Hl7Feed
 from gateway.process import configure_process
 from gateway.review import Digitize
 from gateway.store import Store
@@ -29,6 +30,7 @@ from gateway.web.entry import run_window
 log = logging.getLogger(__name__)
 
 SUPERVISE_S = 1.0  # how often dead workers are looked for: short against the seconds a page takes
+FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
 GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
 STOP_S = 15.0  # after which it is killed, and its lease must run out
 
@@ -92,6 +94,7 @@ class Gateway:
         self.config = config
         self.store = Store.open(config.data)
         self.scp = DicomScp(config, self.store) if config.dicom_scp.enabled else None
+        self.feed = Hl7Feed(config.hl7_feed, self.store) if config.hl7_feed.enabled else None
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
         self._peers = PeerWatch(config, self.store.lanes)
@@ -99,7 +102,7 @@ class Gateway:
         self._listener: socket.socket | None = None
         self._window: Supervisor | None = None
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(2 + len(self._inboxes))},
+            executors={"default": ThreadPoolExecutor(3 + len(self._inboxes))},
             job_defaults={"coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
@@ -113,7 +116,9 @@ class Gateway:
         if self.config.web.enabled:
             self._open_window()
         if self.scp is not None:
-            self._open_door(self.scp)
+            self._open_door("dicom_scp", self.config.dicom_scp, self.scp)
+        if self.feed is not None:
+            self._open_door("hl7_feed", self.config.hl7_feed, self.feed)
         self._workers.look()
         if self._window is not None:
             self._window.look()
@@ -124,12 +129,14 @@ class Gateway:
         self._every(SUPERVISE_S, self._workers.look, "workers")
         for inbox in self._inboxes:
             self._every(inbox.settings.poll_s, inbox.poll, f"inbox {inbox.settings.name}")
+        self._every(FORGET_S, self._forget, "forget")  # also where the feed is closed by now
         self._scheduler.start()
 
     def stop(self) -> None:
         """Doors first, then the loops, then the workers; a page in work is finished, or given back and done again."""
-        if self.scp is not None:
-            self.scp.stop()
+        for door in (self.scp, self.feed):
+            if door is not None:
+                door.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         self._peers.stop()
@@ -150,15 +157,24 @@ class Gateway:
         work = partial(run_window, self.config, os.getpid(), self._listener)
         self._window = Supervisor(1, work, name="window")
 
-    def _open_door(self, scp: DicomScp) -> None:
-        settings = self.config.dicom_scp
+    @staticmethod
+    def _open_door(name: str, settings: DicomScpSection | Hl7FeedSection, door: DicomScp | Hl7Feed) -> None:
         try:
-            scp.start()
+            door.start()
         except OSError as error:
             raise ConfigError(
-                f"dicom_scp: {settings.host}:{settings.port} cannot be listened on ({error.strerror}); is another "
+                f"{name}: {settings.host}:{settings.port} cannot be listened on ({error.strerror}); is another "
                 "gateway running, or the port below 1024?"
             ) from error
+
+    def _forget(self) -> None:
+        try:
+            forgotten = self.store.forget_known(self.config.hl7_feed.keep_days)
+        except GatewayError as error:
+            log.warning("nothing was forgotten, the next try is in an hour: %s", error)
+        else:
+            if forgotten.patients or forgotten.orders:
+                log.info("%d patients and %d orders forgotten", forgotten.patients, forgotten.orders)
 
     def run(self) -> None:
         """Tells what `check` finds wrong; then start(), wait for SIGTERM or SIGINT, stop()."""

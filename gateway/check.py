@@ -13,6 +13,7 @@ from gateway.config import Config, DicomDestination, DicomScpSection, WebSection
 from gateway.deliver.dicom_scu import DicomScu
 from gateway.deliver.reach import check_peers
 from gateway.errors import ConfigError, GatewayError, Refused, TryAgain
+from gateway.intake.hl7_feed import is_feed, open_port
 from gateway.orders.worklist import echo
 from gateway.store import Store
 from gateway.web.listener import open_listener
@@ -42,6 +43,8 @@ def check_all(config: Config, *, peers: bool) -> list[Line]:
     lines += _database(config)
     if config.dicom_scp.enabled:
         lines.append(_port(config.dicom_scp))
+    if config.hl7_feed.enabled:
+        lines += _feed(config)
     if config.web.enabled:
         lines.append(_window(config.web))
     if peers:
@@ -135,6 +138,30 @@ def _taken(what: str, settings: DicomScpSection) -> Line:
         words = f"taken by another program, or by a gateway that does not answer this machine as {title}"
         return Line(what, False, words)
     return Line(what, True, f"taken by a listener that answers as {title}: the gateway is running")
+
+
+def _feed(config: Config) -> Iterator[Line]:
+    """Whether the feed's port can be listened on, or is by a gateway already, and what the feed has told so far."""
+    settings = config.hl7_feed
+    what = f"HL7 feed port {settings.port} on {settings.host}"
+    try:
+        open_port(settings).close()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            yield Line(what, False, f"cannot be listened on: {error.strerror}; see hl7_feed.host and hl7_feed.port")
+        elif is_feed(ANY_ADDRESS.get(settings.host, settings.host), settings, ASK_OURSELVES_S):
+            yield Line(what, True, "taken by a listener that answers as one: the gateway is running")
+        else:
+            yield Line(what, False, "taken by another program, or by a gateway that does not let this machine in")
+    else:
+        yield Line(what, True, "can be listened on")
+    try:
+        with Store.open(config.data) as store:
+            known = store.known_counts()
+    except (GatewayError, OSError):
+        return  # told above, as the database's
+    last = f"the last word is of {known.last_at:%Y-%m-%d %H:%M} UTC" if known.last_at else "nothing was told yet"
+    yield Line(f"HL7 feed {settings.name}", True, f"{known.patients} patients and {known.orders} orders known; {last}")
 
 
 def _window(web: WebSection) -> Line:

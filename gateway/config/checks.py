@@ -7,10 +7,20 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
+from itertools import combinations
 from pathlib import Path
 
 from gateway.config.fields import ORDER_KEYS, STATED_KEYS, FieldKind, kind_of, nearest_field
-from gateway.config.models import NUMBER_OPERATORS, Condition, Config, FolderDestination, Rule, WebSection
+from gateway.config.models import (
+    NUMBER_OPERATORS,
+    Condition,
+    Config,
+    DicomScpSection,
+    FolderDestination,
+    Hl7FeedSection,
+    Rule,
+    WebSection,
+)
 from gateway.config.patterns import problem_with
 
 # A file name has at most 255 characters and its fields are told apart by separators; rules allow fewer repeats.
@@ -28,6 +38,7 @@ def contradictions(config: Config) -> list[str]:
         *_names(config),
         *_folders(config),
         *_addresses(config),
+        *_ports(config),
         *_inboxes(config),
         *_identity(config),
         *_rules(config),
@@ -61,11 +72,23 @@ def _folders(config: Config) -> Iterator[str]:
 
 
 def _addresses(config: Config) -> Iterator[str]:
-    for address in config.dicom_scp.addresses:
+    doors = (("dicom_scp", config.dicom_scp.addresses), ("hl7_feed", config.hl7_feed.addresses))
+    for door, address in ((door, address) for door, addresses in doors for address in addresses):
         try:
             ipaddress.ip_network(address)
         except ValueError as error:
-            yield f'dicom_scp.addresses: "{address}" is no address or CIDR network: {error}'
+            yield f'{door}.addresses: "{address}" is no address or CIDR network: {error}'
+
+
+def _ports(config: Config) -> Iterator[str]:
+    """One port cannot be listened on twice, unless each time at another address."""
+    doors = (("dicom_scp", config.dicom_scp), ("hl7_feed", config.hl7_feed), ("web", config.web))
+    listening: list[tuple[str, DicomScpSection | Hl7FeedSection | WebSection]]
+    listening = [(name, door) for name, door in doors if door.enabled and door.port]
+    for (one, first), (other, second) in combinations(listening, 2):
+        meet = first.host == second.host or {first.host, second.host} & {"0.0.0.0", "::"}
+        if first.port == second.port and meet:
+            yield f"{other}: its port {second.port} is also that of {one}; give each its own"
 
 
 def _inboxes(config: Config) -> Iterator[str]:
@@ -180,7 +203,7 @@ def _is_loopback(host: str) -> bool:
 
 def advice(config: Config) -> list[str]:
     """What is lawful and works, but may not be what was meant, one sentence each."""
-    return [*_doors(config), *_nowhere(config), *_window(config.web)]
+    return [*_doors(config), *_feed(config.hl7_feed), *_nowhere(config), *_window(config.web)]
 
 
 def _doors(config: Config) -> Iterator[str]:
@@ -192,6 +215,14 @@ def _doors(config: Config) -> Iterator[str]:
         yield f"dicom_scp: anybody who reaches {scp.host} may send; set calling_ae_titles and addresses"
     if scp.enabled and local:
         yield f"dicom_scp: listens on {scp.host}, so only this machine can send; set host to its address in the network"
+
+
+def _feed(feed: Hl7FeedSection) -> Iterator[str]:
+    local = _is_loopback(feed.host)
+    if feed.enabled and not local and not feed.addresses:
+        yield f"hl7_feed: anybody who reaches {feed.host} may invent patients; set addresses"
+    if feed.enabled and local:
+        yield f"hl7_feed: listens on {feed.host}, so only this machine can send; set host to its address in the network"
 
 
 def _window(web: WebSection) -> Iterator[str]:

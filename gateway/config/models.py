@@ -79,6 +79,27 @@ class WorklistSection(Section):
     matches_max: int = Field(50, ge=1, le=500)
 
 
+class Hl7FeedSection(Section):
+    """The door for what the hospital tells of patients and orders: HL7 v2 over MLLP."""
+
+    enabled: bool = False
+    name: Name = "adt"  # who told it, for the person who is shown it
+    host: Host = "127.0.0.1"
+    port: int = Field(2576, ge=0, le=65535)  # 0 = any free port
+    addresses: tuple[str, ...] = ()  # CIDR networks, () = any
+    connections_max: int = Field(10, ge=1)
+    message_max_bytes: int = Field(1_000_000, ge=1000)
+    message_timeout_s: float = Field(30.0, gt=0)  # from its first byte to its last
+    idle_timeout_s: float = Field(3600.0, gt=0)  # between two messages
+    character_set: Literal[
+        "", "ASCII", "8859/1", "8859/2", "8859/5", "8859/7", "8859/9", "8859/15", "UNICODE UTF-8", "ISO IR87"
+    ] = ""  # "" = as MSH-18 says
+    identifier_types: tuple[str, ...] = ("MR", "PI")  # PID-3.5, the first preferred
+    issuers: tuple[str, ...] = ()  # PID-3.4, the first preferred; () = any
+    processing_ids: tuple[Literal["P", "T", "D"], ...] = Field(("P",), min_length=1)  # MSH-11
+    keep_days: int = Field(30, ge=1)
+
+
 class LimitsSection(Section):
     """Caps checked before anything is decoded."""
 
@@ -276,6 +297,7 @@ class Config(Section):
     dicom_scp: DicomScpSection = DicomScpSection()
     fax_inbox: tuple[FaxInboxSection, ...] = ()
     worklist: tuple[WorklistSection, ...] = ()
+    hl7_feed: Hl7FeedSection = Hl7FeedSection()
     limits: LimitsSection = LimitsSection()
     pipeline: PipelineSection = PipelineSection()
     identity: IdentitySection = IdentitySection()

@@ -228,6 +228,10 @@ class Store:
         """
         return known.find(self._database, words, most)
 
+    def known_counts(self) -> known.KnownCounts:
+        """How much feeds have told of, and when the last word came."""
+        return known.count(self._database)
+
     def forget_known(self, keep_days: int) -> known.Forgotten:
         """Forgets what no feed has told of for so many days."""
         return known.forget(self._database, keep_days)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, select
@@ -127,3 +128,22 @@ def _of_order(patient: AnyRow, row: AnyRow) -> KnownOrder:
         visit_number=row.visit_number or patient.visit_number,
     )
     return KnownOrder(order, row.told_by, row.scheduled_at or row.said_at, row.what)
+
+
+@dataclass(frozen=True)
+class KnownCounts:
+    """How much feeds have told of. last_at: when something was said last, by their clocks; None: never."""
+
+    patients: int
+    orders: int
+    last_at: datetime | None
+
+
+def count(database: Database) -> KnownCounts:
+    """Counts what is known: for a person who asks, not for every look."""
+    with database.read() as connection:
+        people = connection.execute(
+            select(func.count(), func.max(patients.c.said_at)).where(patients.c.gone.is_(False))
+        ).one()
+        requests = select(func.count()).select_from(orders).where(orders.c.gone.is_(False))
+        return KnownCounts(int(people[0]), int(connection.execute(requests).scalar_one()), people[1])

@@ -1,0 +1,158 @@
+"""An HL7 v2 message as bytes -> header, then segments with their fields, repetitions and components.
+
+The header is read as bytes, for it says how the rest is written; the rest is decoded whole before it is split, for in
+some character sets a delimiter's byte is half of a letter. Senders are taken as they come: segments may end with CR,
+LF or both, and what stands behind the fields we ask for is not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gateway.intake.hl7_feed.answer import Code, Rejected
+from gateway.intake.hl7_feed.character_sets import codec_of
+
+NULL = '""'  # HL7's word for: delete what you have
+VERSION = re.compile(rb"2(\.\d){0,2}")
+_ESCAPED = {"F": 0, "S": 1, "T": 4, "R": 2, "E": 3}  # the letter of an escape, and which delimiter it stands for
+
+
+@dataclass(frozen=True)
+class Delimiters:
+    """MSH-1 and MSH-2; escape and sub are "" where the sender names none."""
+
+    field: str
+    component: str
+    repetition: str
+    escape: str
+    sub: str
+
+
+@dataclass(frozen=True)
+class Header:
+    """MSH as bytes. fields: at n what HL7 calls MSH-n."""
+
+    fields: tuple[bytes, ...]
+
+    def field(self, number: int) -> bytes:
+        """A field as it came, b"" where there is none."""
+        return self.fields[number] if number < len(self.fields) else b""
+
+    def first(self, number: int) -> bytes:
+        """The first component of the first repetition of a field."""
+        marks = self.field(2)
+        return self.field(number).split(marks[1:2] or b"~")[0].split(marks[:1])[0].strip()
+
+    @property
+    def component(self) -> bytes:
+        """The byte between components."""
+        return self.field(2)[:1]
+
+
+def read_header(message: bytes) -> Header:
+    """The header of a message. Raises Rejected where the bytes are no HL7 v2 message."""
+    line = re.split(rb"[\r\n]", message.lstrip(b"\r\n"), maxsplit=1)[0]
+    separator = line[3:4]
+    fields = line.split(separator) if separator else []
+    marks = fields[1] if len(fields) > 1 else b""
+    if not line.startswith(b"MSH") or not marks or separator.isalnum() or len({separator, *marks}) != 1 + len(marks):
+        raise Rejected(Code.AR, "100", "MSH", "this is no HL7 v2 message")
+    return Header((fields[0], separator, *fields[1:]))
+
+
+def read_segments(message: bytes, header: Header, character_set: str) -> tuple[Segment, ...]:
+    """All segments. character_set: by its HL7 name, in which the message is read whatever its MSH-18 says; "" = MSH-18.
+
+    Raises Rejected where that set is not known, or the bytes are not of it.
+    """
+    said = character_set or header.field(18).decode("ascii", "replace")
+    codec = codec_of(said, header.field(2)[1:2].decode("ascii", "replace") or "~")
+    if codec is None:
+        raise Rejected(Code.AE, "103", "MSH^1^18", "this character set is not known here; see hl7_feed.character_set")
+    try:
+        text = message.decode(codec)
+        by = _delimiters(header, codec)
+    except UnicodeDecodeError:
+        words = "bytes that are not of the character set; set MSH-18, or hl7_feed.character_set"
+        raise Rejected(Code.AE, "102", "MSH^1^18", words) from None  # its words would quote the message
+    lines = (line.strip() for line in re.split(r"[\r\n]+", text))
+    return tuple(Segment(line[:3], tuple(line.split(by.field)), by, codec) for line in lines if line)
+
+
+def _delimiters(header: Header, codec: str) -> Delimiters:
+    marks = header.field(2).decode(codec)
+    return Delimiters(header.field(1).decode(codec), marks[0], marks[1:2] or "~", marks[2:3], marks[3:4])
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """One of the values of a field."""
+
+    raw: str
+    by: Delimiters
+    codec: str
+
+    def text(self, component: int, sub: int = 1) -> str | None:
+        """A component, or a part of it, unescaped. None: not said. "": said to be nothing."""
+        if self.raw == NULL:
+            return ""
+        parts = self.raw.split(self.by.component)
+        part = parts[component - 1] if component <= len(parts) else ""
+        subs = part.split(self.by.sub) if self.by.sub else [part]
+        found = subs[sub - 1].strip() if sub <= len(subs) else ""
+        return "" if found == NULL else unescaped(found, self.by, self.codec) or None
+
+    def told(self, component: int, sub: int = 1) -> str:
+        """The same, "" also where it is not said."""
+        return self.text(component, sub) or ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One line of a message, not its header. fields: at n what HL7 calls field n."""
+
+    name: str
+    fields: tuple[str, ...]
+    by: Delimiters
+    codec: str
+
+    def repetitions(self, field: int) -> tuple[Repetition, ...]:
+        """The values of a field; () where it is empty."""
+        raw = self.fields[field] if field < len(self.fields) else ""
+        parts = raw.split(self.by.repetition)
+        return tuple(Repetition(part.strip(), self.by, self.codec) for part in parts if part.strip())
+
+    def text(self, field: int, component: int = 1) -> str | None:
+        """A component of the first value of a field. None: not said. "": said to be nothing."""
+        values = self.repetitions(field)
+        return values[0].text(component) if values else None
+
+    def told(self, field: int, component: int = 1) -> str:
+        """The same, "" also where it is not said."""
+        return self.text(field, component) or ""
+
+
+def unescaped(text: str, by: Delimiters, codec: str) -> str:
+    """A text without its escapes (HL7 v2.5.1 2.7); line breaks as blanks, highlighting and unknown ones as nothing."""
+    if not by.escape or by.escape not in text:
+        return text
+    marks = (by.field, by.component, by.repetition, by.escape, by.sub)
+
+    def meant(escape: re.Match[str]) -> str:
+        code = escape[1]
+        if code in _ESCAPED:
+            return marks[_ESCAPED[code]]
+        if code[:1] == "X":
+            return _from_hex(code[1:], codec)
+        return " " if code[:1] == "." else ""
+
+    mark = re.escape(by.escape)
+    return re.sub(f"{mark}([A-Z.][^{mark}]*){mark}", meant, text).strip()
+
+
+def _from_hex(digits: str, codec: str) -> str:
+    try:
+        return bytes.fromhex(digits).decode(codec)
+    except ValueError:  # also a UnicodeDecodeError
+        return ""
