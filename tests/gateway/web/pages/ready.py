@@ -126,16 +126,26 @@ def fill(store: Store, config: Config) -> Ready:
 
 def take_in_unsure(store: Store, config: Config, name: str, order: Order) -> str:
     """One more page, read unsurely, as is all that waits before it."""
+    return take_in(store, config, name, order, 0.74)
+
+
+def take_in(store: Store, config: Config, name: str, order: Order, confidence: float) -> str:
+    """The same, read as surely as that."""
+    job_id = receive(store, _png(rendered(11).page, name), _arrival(name, order)).job_id
+    work(store, config, job_id, confidence)
+    return job_id
+
+
+def work(store: Store, config: Config, job_id: str, confidence: float) -> None:
+    """Digitizes what waits, up to this job."""
     page = rendered(11)
 
     def digitize(_page: Page, _given: Given | None = None) -> Recording:
-        return recording_of(page, 0.74, FINDINGS)
+        return recording_of(page, confidence, FINDINGS)
 
-    job_id = receive(store, _png(page.page, name), _arrival(name, order)).job_id
     worker = Worker("worker-0", config, store, digitize, '{"version": "0.1.0"}')
     while store.job(job_id).state is State.RECEIVED:
         assert worker.work_once()
-    return job_id
 
 
 def take_in_document(store: Store, config: Config, name: str, pages: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -19,15 +20,15 @@ RULE = {"name": "all", "send": ["pacs", "ehr"]}
 
 
 class Site:
-    """A window over a filled store, and people who are signed in to it."""
+    """A window over a filled store, and people who are signed in to it. tables: of the configuration, besides."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **tables: Any) -> None:
         destinations = [
             {"kind": "dicom", "name": "pacs", "host": "127.0.0.1", "port": 104, "called_ae_title": "PACS"},
             {"kind": "mllp", "name": "ehr", "host": "127.0.0.1", "port": 2575},
         ]
         data = {"folder": str(folder / "data"), "reserve_mb": 0}
-        self.config = Config.model_validate({"data": data, "destination": destinations, "rule": [RULE]})
+        self.config = Config.model_validate({"data": data, "destination": destinations, "rule": [RULE], **tables})
         self.store = Store.open(self.config.data)
         self.ready: Ready = fill(self.store, self.config)
         self.secrets = {role: signed_in(self.store, str(role), role)[0] for role in Role}
