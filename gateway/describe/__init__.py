@@ -39,6 +39,7 @@ def describe() -> str:
         _INTRODUCTION,
         dicom.received(),
         files.received(),
+        hl7.feed(),
         dicom.sent(),
         dicom.asked(),
         hl7.annotated_ecg(),

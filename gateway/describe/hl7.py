@@ -7,7 +7,13 @@ from typing import get_args
 from gateway.config import MllpDestination
 from gateway.describe.markdown import Row, table
 from gateway.emit import aecg
+from gateway.intake.hl7_feed import meaning, requests
 from gateway.mapping import mappings
+
+
+def _events(triggers: frozenset[str]) -> str:
+    return "ADT " + ", ".join(sorted(triggers))
+
 
 _LAYOUTS: tuple[Row, ...] = (
     (
@@ -48,6 +54,67 @@ _ANSWERS: tuple[Row, ...] = (
     ("AR, CR", "parked"),
     ("none in `timeout_s`, or of another message", "connection dropped; tried again with the same MSH-10"),
 )
+
+_FEED_MESSAGES: tuple[Row, ...] = (
+    (_events(meaning.BEGINS | meaning.CHANGES - meaning.LEAVES), "the patient is written down, or changed"),
+    (_events(meaning.LEAVES), "the same; the patient is nowhere any more, and after A11 (cancelled) the visit is none"),
+    (
+        _events(meaning.MERGES),
+        "the number in MRG-1 stands for the patient in PID from now on: it finds them, and their orders move. Another "
+        "message may use it again only where it begins something: " + ", ".join(sorted(meaning.BEGINS)),
+    ),
+    (_events(meaning.DELETES), "the patient and their orders are forgotten"),
+    (
+        ", ".join(sorted(f"{kind}^{trigger}" for kind, trigger in meaning.ORDERS)),
+        "patient and order are written down, or changed; the order is forgotten where ORC-1 is one of "
+        f"{', '.join(sorted(requests.ENDS))} or ORC-5 one of {', '.join(sorted(requests.ENDED))}",
+    ),
+    ("any other", "nothing: AA, with `not needed here` in MSA-3"),
+)
+
+_FEED_FIELDS: tuple[Row, ...] = (
+    ("MSH-18", "the character set, of the whole message; UTF-8 where it is empty"),
+    ("MSH-7, else EVN-2", "when it was said: what is older than what was said of the same number changes nothing"),
+    (
+        "PID-3, MRG-1",
+        "the patient's number: of the type and assigning authority that the configuration prefers. Issuer: CX.4.1, "
+        "else CX.4.2",
+    ),
+    ("PID-5", "the name of type L, else without type, else D, else the first; representations A, I, P as PN groups"),
+    ("PID-7, PID-8", "birth date, if whole; M, F, O, and A as O"),
+    ("PV1-3, PV1-8, PV1-19", "where the patient is, in words; referring physician; visit number"),
+    ("ORC-2 or OBR-2, ORC-3 or OBR-3", "placer and filler number, the OBR's before the ORC's"),
+    ("OBR-4", "what is requested, in words"),
+    ("IPC-1, else OBR-18", "accession number. OBR-20 is none: IHE has the number of a procedure step there"),
+    ("OBR-36, TQ1-7, OBR-27.4, ORC-7.4, OBR-7, ORC-15", "for when it is planned: the first that holds a time"),
+)
+
+_FEED_ANSWERS: tuple[Row, ...] = (
+    ("AA", "what the message says is committed, or it is not needed here"),
+    (
+        "AE",
+        "it cannot be kept: too long, not in its character set, or a segment or the patient's number is missing",
+    ),
+    ("AE, `not kept`", "the database does not answer: send it again"),
+    ("AR", "no HL7 v2, another version than 2.1 to 2.9, no control id or type, a processing id that is not taken"),
+)
+
+
+def feed() -> str:
+    """The version 2 messages that are taken in."""
+    return f"""\
+## HL7 v2: patients and orders
+
+Where `[hl7_feed]` is enabled, the gateway takes messages over MLLP, any number on one connection, and answers each
+before it reads the next. What they tell is offered to the person who says whose ECG a page is, and files nothing by
+itself. An empty field says nothing and `""` deletes, as HL7 has it. The same message again is harmless.
+
+{table(("Message", "Meaning"), _FEED_MESSAGES)}
+{table(("Fields", "Taken as"), _FEED_FIELDS)}
+{table(("Answer (MSA-1)", "Because"), _FEED_ANSWERS)}
+There is one answer to a message, always, in the sender's own delimiters. Where MSH-15 is AL, SU or ER it is CA, CE or
+CR. The reason is in MSA-3 and, from version 2.5, in ERR: codes and places only, nothing of the patient.
+"""
 
 
 def annotated_ecg() -> str:

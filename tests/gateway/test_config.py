@@ -544,7 +544,7 @@ def documented() -> list[tuple[str, str, str]]:
     table, comment, found = "", "", []
     for line in EXAMPLE.read_text("utf-8").splitlines():
         on = OFF.sub("", line)
-        if match := re.match(r"\[+([a-z_.]+)\]+$", on):
+        if match := re.match(r"\[+([a-z0-9_.]+)\]+$", on):
             table, comment = match[1] + ".", ""
         elif match := re.match(r"([a-z_]+) = (.*)", on):
             if match[1] == "kind":

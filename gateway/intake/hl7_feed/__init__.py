@@ -14,7 +14,7 @@ from gateway.config import Hl7FeedSection
 from gateway.errors import TryAgain
 from gateway.intake.hl7_feed.answer import NOT_HL7, Code, Rejected, acknowledgement
 from gateway.intake.hl7_feed.connection import END_BLOCK, START_BLOCK
-from gateway.intake.hl7_feed.meaning import meaning
+from gateway.intake.hl7_feed.meaning import understand
 from gateway.intake.hl7_feed.reading import read_header
 from gateway.intake.hl7_feed.server import MllpServer, open_port
 from gateway.store import Store
@@ -62,7 +62,7 @@ class Hl7Feed:
         words = ""
         fault: Rejected | None = None
         try:
-            said = meaning(message, header, self._settings, now)
+            said = understand(message, header, self._settings, now)
             if said.told:
                 self._store.tell_known(self._settings.name, said.at, said.told)
             else:

@@ -31,7 +31,7 @@ class Said:
     told: tuple[Told, ...]
 
 
-def meaning(message: bytes, header: Header, settings: Hl7FeedSection, now: datetime) -> Said:
+def understand(message: bytes, header: Header, settings: Hl7FeedSection, now: datetime) -> Said:
     """Reads a message. Raises Rejected, with what to answer, for one that cannot be read or kept."""
     _check(header, settings)
     kind, trigger = _kind(header)
