@@ -18,6 +18,8 @@ from gateway.intake.dicom_scp import DicomScp
 from gateway.store import Store
 from pipeline.errors import WeightsError
 from pipeline.networks import manifest
+from tests.flow.processes import free_port
+from tests.gateway.orders.ris import Ris, section
 from tests.gateway.storing import DOCUMENTS, digitized, settled
 
 
@@ -106,6 +108,18 @@ def test_names_a_queue_that_no_destination_empties(tmp_path: Path) -> None:
     queues = [line for line in check_all(config, peers=False) if line.what.startswith("queue")]
     assert [(line.what, line.ok) for line in queues] == [("queue ehr", False)]
     assert queues[0].words.startswith("1 document")
+
+
+def test_says_of_every_worklist_whether_it_may_be_asked(tmp_path: Path) -> None:
+    ris = Ris()
+    try:
+        worklists = [section(ris.start()), section(free_port(), name="old ris")]
+        lines = check_all(_config(tmp_path, worklist=[each.model_dump() for each in worklists]), peers=True)
+    finally:
+        ris.stop()
+    told = [(line.what, line.ok) for line in lines if line.what.startswith("worklist")]
+    assert told == [("worklist ris", True), ("worklist old ris", False)]
+    assert "no connection" in _about(lines, "worklist old ris").words
 
 
 @pytest.mark.parametrize("fault", [PermissionError(13, "Permission denied"), NotADirectoryError(20, "Not a directory")])

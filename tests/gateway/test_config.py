@@ -203,6 +203,10 @@ def inbox(name: str, path: str, pattern: str = "") -> str:
     return f"[[fax_inbox]]\nname = '{name}'\nfolder = '{path}'\nfile_name_pattern = '{pattern}'\n"
 
 
+def worklist(key: str = "") -> str:
+    return f'[[worklist]]\nname = "ris"\nhost = "h"\nport = 104\ncalled_ae_title = "RIS"\n{key}\n'
+
+
 def rule(condition: str) -> str:
     return f'[[rule]]\nname = "r"\nhold = "x"\nwhen = [{{ {condition} }}]\n'
 
@@ -212,6 +216,12 @@ def rule(condition: str) -> str:
     [
         (PACS + PACS, 'destination: the name "pacs" is used 2 times; each needs its own'),
         (inbox("f", "a") + inbox("f", "b"), 'fax_inbox: the name "f" is used 2 times; each needs its own'),
+        (worklist() + worklist(), 'worklist: the name "ris" is used 2 times; each needs its own'),
+        (
+            worklist('modality = "E*"'),
+            'worklist 1 ("ris").modality: must be a code such as "ECG", or "" for any, not "E*"',
+        ),
+        (worklist("timeout_s = 61"), 'worklist 1 ("ris").timeout_s: must be at most 60, not 61'),
         ('[[rule]]\nname = "r"\nhold = "x"\n' * 3, 'rule: the name "r" is used 3 times; each needs its own'),
         (
             inbox("f", "in") + folder("out", "../cardioscan/in"),

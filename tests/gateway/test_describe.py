@@ -19,6 +19,7 @@ from gateway.emit import aecg, catalogue, dicom_waveform, hl7v2
 from gateway.job import DocumentKind
 from gateway.mapping import Measured
 from gateway.order import Patient, SourceImage
+from gateway.orders import worklist
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.recording import TWELVE, Finding, Lead, Severity
 from tests import recordings as make
@@ -58,6 +59,11 @@ def test_every_attribute_of_the_report_object_is_named() -> None:
     material = catalogue.Material(RECORDING, ORDER, "j", make.SHA256, 1, make.RECEIVED_AT)
     out = catalogue.document(DocumentKind.DICOM_PDF, material)
     assert keywords(dcmread(BytesIO(out.data))) <= set(re.findall(r"\w+", describe()))
+
+
+def test_every_key_that_a_worklist_is_asked_for_is_named() -> None:
+    assert {*worklist.KEYS, *worklist.STEP_KEYS} <= set(re.findall(r"\w+", describe()))
+    assert str(worklist.FIND) in describe()
 
 
 def test_every_kind_a_folder_may_get_is_described() -> None:

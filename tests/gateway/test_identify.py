@@ -56,6 +56,15 @@ def test_an_order_that_another_is_put_in_place_of_leaves_nothing_even_with_the_s
     assert (told.study_uid, told.accession_number, told.acquired_at) == ("", "", OF_111.acquired_at)
 
 
+def test_another_study_of_the_same_patient_takes_nothing_of_the_first_study_over() -> None:
+    told = identified(OF_111, {"study_uid": "1.2.9"})
+    assert told.patient == OF_111.patient
+    assert (told.study_uid, told.study_id, told.study_date, told.study_time) == ("1.2.9", "", "", "")
+    assert identified(OF_111, {"study_uid": "1.2.3", "study_id": "S2"}).study_date == OF_111.study_date
+    first = identified(replace(OF_111, study_uid=""), {"study_uid": "1.2.9"})
+    assert (first.study_uid, first.study_date) == ("1.2.9", OF_111.study_date)
+
+
 def test_another_patient_gets_what_was_given_with_it() -> None:
     given = {"patient_id": "222", "name": "Roe^Richard", "birth_date": "1960-02-29", "sex": "m", "acquired_at": "2024"}
     told = identified(OF_111, {**given, "accession_number": "A2"})

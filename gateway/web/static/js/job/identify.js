@@ -191,7 +191,7 @@ function lineOf(match, use) {
   const name = personName(order.name) || order.patient_id || "no name";
   return h("li", {},
     h("div", {},
-      h("strong", {}, name), ` ${[...aboutWords(order), ...requestWords(order)].join(" · ")}`,
+      h("strong", {}, name), ` ${[...aboutWords(order), ...requestWords({ ...order, study_uid: "" })].join(" · ")}`,
       h("small", {}, `${tellers(told_by)}${what ? `: ${what}` : ""}`, at && [`, ${SOURCES[told_by[0].source][1]} `, moment(at)])),
     h("button", { type: "button", class: "small", "aria-label": `Use ${name}`, onclick: () => use(match) }, "Use"));
 }
