@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -15,13 +15,13 @@ from pipeline import calibration, enhance, grid, layout, measure, quality, regis
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
+from pipeline.leads import CHEST, RATE_HZ, Arranged, Leads
+from pipeline.measure import pace
 from pipeline.networks import load
 from pipeline.recording import (
-    TWELVE,
     Finding,
     Given,
     Known,
-    Lead,
     MadeBy,
     Page,
     Placed,
@@ -35,9 +35,7 @@ from pipeline.recording import (
 from pipeline.sheet import lay_flat
 from pipeline.waveform.network import NetworkReader
 
-RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
 SIDE_MIN_PX = 240  # of the shorter side: three rows on it leave a trace about a pixel and a half of line width
-CHEST = frozenset(TWELVE[6:])
 MEASURED_BY = {Known.DPI: "by the file's resolution", Known.PULSE: "by the calibration pulses"}
 GRID_POOR, GRID_GOOD = (
     0.15,
@@ -47,8 +45,6 @@ TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, 
 
 
 NETWORKS = ("waveform", "register", "grid", "source")
-FAXES = (Source.FAX_FINE, Source.FAX_STANDARD)
-SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
 BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_GRID)
 NAME_SURE = 0.75
 TILTED_DEG = 0.1  # half a millimetre over a page
@@ -167,36 +163,27 @@ class Digitizer:
                 marks = None if self.page_reader is None else self.page_reader.read(original, paper).marks
                 rows = layout.complete_rows(marks, layout.find_rows(sheet))
             names = layout.names_of(lying.names, paper)
-            pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
-            measured = paper.known is Known.GRID
-            printed = layout.arrange(sheet, rows, names, pulses, scale.speed_mm_s.value, given.layout, marks, measured)
-            # a scanner knows how large its pixels are; a fax machine may have shrunk the page
-            if (
-                marks is not None
-                and paper.known is not Known.GRID
-                and (paper.known is not Known.DPI or kind.source in FAXES)
-            ):
-                printed, paper = _measured_by_columns(printed, paper, scale.speed_mm_s.value)
-            segments = _renamed(printed.segments, given.leads)
-        with watch.stage("waveform"):
-            # from the original pixels: the reader was trained on them and levels light and paper by itself
-            traced = waveform.read_traces(
-                original,
-                paper,
-                segments,
-                scale.speed_mm_s.value,
-                _gain_of(scale.gain_mm_mv, scale.chest_gain_mm_mv),
-                RATE_HZ,
-                self.reader,
-                [(n.x_mm, n.y_mm) for n in printed.names],
-                waveform.TOLD_WELL_MM if marks is None else waveform.SEEN_WELL_MM,
-            )
-            strips = traced.strips
+        leads = Leads(original, sheet, rows, names, marks, paper, kind.source, given, self.reader)
+        at, traced = _read(leads, scale, watch)
+        contradicted = False
+        if given.speed_mm_s is None:
+            with watch.stage("calibration"):
+                likelihood = pace.speeds_by_beats(traced.strips, RATE_HZ, scale.speed_mm_s.value)
+                other = scale.of_beats(likelihood)
+                contradicted = scale.is_unlike(likelihood)
+            if other is not None:
+                scale = other
+                at, traced = _read(leads, scale, watch)
+            elif contradicted:
+                findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.WARNING))
+        printed, paper, strips = at.layout, at.paper, traced.strips
         with watch.stage("quality"):
             beats = measure.beats_s(strips, RATE_HZ)
             evidence = quality.PageEvidence(
                 grid=_grid_trust(fit),
-                scale_measured=min(TRUST[scale.speed_mm_s.known], TRUST[scale.gain_mm_mv.known]),
+                scale_measured=min(
+                    TRUST[Known.ASSUMED if contradicted else scale.speed_mm_s.known], TRUST[scale.gain_mm_mv.known]
+                ),
                 names_read=printed.names_read,
                 border_evidence=printed.border_evidence,
                 starts_met=printed.starts_met,
@@ -218,7 +205,7 @@ class Digitizer:
             self.made_by,
             (*findings, *_grid_findings(fit, paper.known), *scale.findings, *printed.findings, *judged.findings),
             scale.chest_gain_mm_mv,
-            _placed(orientation, paper, segments, traced.late_mm, judged.strips),
+            _placed(orientation, paper, at.segments, traced.late_mm, judged.strips),
             tuple(asdict(judged.features).items()),
             _summed(watch.laps),
         )
@@ -270,6 +257,13 @@ def _digitizer() -> Digitizer:
     return Digitizer()
 
 
+def _read(leads: Leads, scale: calibration.Calibration, watch: Stopwatch) -> tuple[Arranged, waveform.Traced]:
+    with watch.stage("layout"):
+        at = leads.arranged(scale)
+    with watch.stage("waveform"):
+        return at, leads.traced(at, scale)
+
+
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:
     return dpi if dpi is None or orientation % 2 == 0 else (dpi[1], dpi[0])
 
@@ -296,47 +290,12 @@ def _speaks_of_an_ecg(page: Lying) -> bool:
     return named >= 2 or float(page.marks.starts[page.marks.starts[:, 2] >= 0.4, 2].sum()) >= 2
 
 
-def _measured_by_columns(printed: layout.Layout, paper: PaperMap, speed_mm_s: float) -> tuple[layout.Layout, PaperMap]:
-    """Without a grid the millimetre is known to some per cent; the columns of a page know it to a thousandth.
-
-    Across and down a pixel is as large, where the file's resolution or the pulses do not say much else.
-    """
-    size = printed.size(speed_mm_s)
-    if size is None:
-        return printed, paper
-    across = down = 1 / size
-    if paper.known is Known.PULSE:  # each direction was scaled by itself, and pixels are square
-        at = paper.to_px(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]) + [paper.x_mm.mean(), paper.y_mm.mean()])
-        x_px, y_px = (float(np.hypot(*(at[k] - at[0]))) for k in (1, 2))
-        square = y_px / (x_px * size)
-        down = square if abs(square - 1) < SQUARE else 1.0
-    paper = replace(paper, x_mm=paper.x_mm * across, y_mm=paper.y_mm * down)
-    return printed.resized(across, down), paper
-
-
-def _renamed(segments: tuple[Segment, ...], leads: Sequence[Lead]) -> tuple[Segment, ...]:
-    """The segments under the names a person gave them. Raises Unreadable where their number is another."""
-    if not leads:
-        return segments
-    if len(leads) != len(segments):
-        detail = f"{len(leads)} lead names for the {len(segments)} segments of this layout"
-        raise Unreadable(UnreadableCode.NO_LAYOUT, detail)
-    return tuple(replace(segment, lead=lead) for segment, lead in zip(segments, leads, strict=True))
-
-
 def _placed(
     orientation: int, paper: PaperMap, segments: Sequence[Segment], late_mm: float, strips: Sequence[Strip]
 ) -> Placed:
     assert len(segments) == len(strips)
     runs = [(s.start_mm + late_mm, s.end_mm + late_mm, s.baseline_mm) for s in segments]
     return Placed(orientation, paper.x_mm, paper.y_mm, paper.nodes_px, np.array(runs, np.float64).reshape(-1, 3))
-
-
-def _gain_of(gain: Scale, chest: Scale | None) -> Callable[[Segment], float]:
-    def gain_mm_mv(segment: Segment) -> float:
-        return chest.value if chest is not None and segment.lead in CHEST else gain.value
-
-    return gain_mm_mv
 
 
 def _grid_trust(fit: grid.GridFit) -> float:

@@ -35,6 +35,11 @@ class FindingCode(_Worded):
     RHYTHM_LEAD_ASSUMED = "rhythm_lead_assumed", "The name of a long strip was not read; the usual lead was assumed."
     BOUNDARY_ASSUMED = "boundary_assumed", "The border between two leads was not visible and was set by equal division."
     SCALE_ASSUMED = "scale_assumed", "Speed or gain was neither measured nor printed; the usual value was assumed."
+    SPEED_BY_BEATS = (
+        "speed_by_beats",
+        "Nothing printed tells the speed for sure; the one that suits the beats was taken.",
+    )
+    SPEED_UNLIKE_BEATS = "speed_unlike_beats", "The beats look as if the paper had run at another speed."
     SCALED_BY_PULSES = "scaled_by_pulses", "The millimetre was measured by the calibration pulses alone."
     SCALE_DISAGREEMENT = (
         "scale_disagreement",

@@ -7,11 +7,12 @@ a text such as "25 mm/s 10 mm/mV" is taken for 25 mm/s and 10 mm/mV and says so 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from pipeline.calibration.agreement import agreed, agreed_chest
+from pipeline.calibration.found import SPEED, Calibration
 from pipeline.calibration.pulse import Pulse, find_pulses, joined, marked_pulses
 from pipeline.calibration.shrunk import printed_size
 from pipeline.calibration.text import NOTHING_PRINTED, PrintedScales, read_scales
@@ -27,38 +28,25 @@ SPEEDS_MM_S = (12.5, 25.0, 50.0)
 GAINS_MM_MV = (2.5, 5.0, 10.0, 20.0)
 USUAL_SPEED, USUAL_GAIN = 25.0, 10.0
 LONGEST_ROW_S = 11.0  # ten seconds is what a page shows at most, and a little for an extent measured too wide
-NEAR_SPEED = 0.13  # of a nominal width: some machines print pulses of 3.2 mm at 25 mm/s, which must fit no speed
+NEAR_SPEED = 0.13  # of a nominal width
 NEAR_GAIN = 0.16  # of a nominal height: gains are a factor 2 apart, a foot is lost in the trace's first beat
 ENOUGH = 0.9  # summed scores of pulses that agree: one clear pulse, or two doubtful ones
 SQUARE_ENOUGH = 0.5  # of a single pulse, where the column of the others says that it is one
 UNUSUAL = 1.5  # the same for a gain that one page in ten has or fewer
-WIDTHS_MM = (1.25, 2.5, 3.2, 5.0, 10.0)  # of 0.1 and 0.2 s at the three speeds, and of one maker's narrow pulses
+# The widths of pulses of 0.2 s, of 0.1 s as some machines print them, and of one maker's 0.128 s, and the speeds at
+# which a pulse may be as wide, the likeliest first; edges that slant add up to half a millimetre.
+SPEEDS_OF_WIDTH_MM = {
+    1.25: (12.5,),
+    1.6: (12.5,),
+    2.5: (12.5, 25.0),
+    3.2: (25.0, 12.5),
+    5.0: (25.0, 50.0),
+    6.4: (50.0, 25.0),
+    10.0: (50.0,),
+}
 IN_LINE_MM = 0.6  # of the edges of pulses of one column of rows; what a camera bends between neighbouring rows
 ON_ROW_MM = 2.0  # of a pulse's foot from its row's level
 DISAGREES = 0.03  # between grid and file resolution: more than a printer's or a scanner's stretch
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """The page's scales and how each is known.
-
-    paper: the map to go on with. It is the one given, except where that one's scale was ASSUMED: then its millimetres
-        are those of the pulse (0.2 s wide at 25 mm/s, 1 mV high at 10 mm/mV, or as printed), and baselines found on
-        the old map must be multiplied by stretch.
-    chest_gain_mm_mv: only where rows with two different pulses (then it is the gain of the lower rows) or the text say
-        that chest leads have their own gain. row_gains_mm_mv: for each baseline the gain its own pulse shows, or None.
-    pulses: those that agree, in millimetres of paper; stage 2 must not read them as signal.
-    stretch: (x, y) factors from the millimetres of the map given to those of paper.
-    """
-
-    speed_mm_s: Scale
-    gain_mm_mv: Scale
-    chest_gain_mm_mv: Scale | None
-    row_gains_mm_mv: tuple[float | None, ...]
-    pulses: tuple[Pulse, ...]
-    paper: PaperMap
-    stretch: tuple[float, float]
-    findings: tuple[Finding, ...]
 
 
 def calibrate(
@@ -114,7 +102,7 @@ def calibrate(
                 gain, pulses = Scale(limb, Known.PULSE), low
     if not pulses:
         findings += (Finding(FindingCode.PULSE_NOT_FOUND, Severity.INFO),)
-    speed = _speed(pulses, x_extent_mm[1] - x_extent_mm[0])
+    speed, others = _speed(pulses, x_extent_mm[1] - x_extent_mm[0])
     clear = sum(p.score for p in pulses) >= 2 * ENOUGH
     # a pulse of 0.1 s, as some machines print it, looks like half the speed
     half = printed.speed_mm_s is not None and printed.speed_mm_s.value == 2 * speed.value
@@ -125,8 +113,10 @@ def calibrate(
     if gain.known is Known.ASSUMED:
         findings += (_assumed("gain", f"{USUAL_GAIN:g} mm/mV", found),)
     if speed.known is Known.ASSUMED:
-        findings += (_assumed("speed", f"{USUAL_SPEED:g} mm/s", pulses),)
-    return Calibration(speed, gain, chest, _row_gains(pulses, baselines_mm), tuple(pulses), paper, stretch, findings)
+        findings += (_assumed(SPEED, f"{USUAL_SPEED:g} mm/s", pulses),)
+    others = others if printed.speed_mm_s is None else ()
+    rows = _row_gains(pulses, baselines_mm)
+    return Calibration(speed, gain, chest, rows, tuple(pulses), paper, stretch, findings, others)
 
 
 def _resized(pulse: Pulse, by: float) -> Pulse:
@@ -146,7 +136,7 @@ def _by_gain(found: Sequence[Pulse]) -> dict[float, tuple[Pulse, ...]]:
 
 
 def _usual_width(pulse: Pulse) -> bool:
-    return any(abs(pulse.width_mm / w - 1) < NEAR_SPEED for w in WIDTHS_MM)
+    return any(abs(pulse.width_mm / w - 1) < NEAR_SPEED for w in SPEEDS_OF_WIDTH_MM)
 
 
 def _convincing(gain: float, group: Sequence[Pulse], told: float) -> bool:
@@ -204,18 +194,20 @@ def _one_of_half(
     return None
 
 
-def _speed(pulses: Sequence[Pulse], row_mm: float) -> Scale:
-    """From the pulses' width, where that leaves one answer.
+def _speed(pulses: Sequence[Pulse], row_mm: float) -> tuple[Scale, tuple[float, ...]]:
+    """From the pulses' width, and the other speeds that are possible.
 
-    A pulse of 2.5 mm is one of 0.2 s at 12.5 mm/s, or of 0.1 s, as some machines print it, at 25 mm/s. A row that
-    would then last longer than any machine prints decides.
+    Not the speeds at which a row would last longer than any machine prints.
     """
+    possible = [speed for speed in SPEEDS_MM_S if row_mm / speed <= LONGEST_ROW_S]
     if pulses:
         width = _width(pulses)
-        speed = _nearest(width / PULSE_S, SPEEDS_MM_S)
-        if abs(width / (speed * PULSE_S) - 1) < NEAR_SPEED and row_mm / speed <= LONGEST_ROW_S:
-            return Scale(speed, Known.PULSE)
-    return Scale(USUAL_SPEED, Known.ASSUMED)
+        nominal = _nearest(width, tuple(SPEEDS_OF_WIDTH_MM))
+        likeliest, *others = SPEEDS_OF_WIDTH_MM[nominal]
+        rare = nominal in (1.25, 1.6, 6.4) and sum(p.score for p in pulses) < UNUSUAL  # two letters are as narrow
+        if likeliest in possible and abs(width / nominal - 1) < NEAR_SPEED and not rare:
+            return Scale(likeliest, Known.PULSE), tuple(speed for speed in others if speed in possible)
+    return Scale(USUAL_SPEED, Known.ASSUMED), tuple(speed for speed in possible if speed != USUAL_SPEED)
 
 
 def _row_gains(pulses: Sequence[Pulse], baselines_mm: Sequence[float]) -> tuple[float | None, ...]:

@@ -19,8 +19,9 @@ import cv2
 import numpy as np
 import torch
 
-from pipeline.digitize import CHEST, Digitizer
+from pipeline.digitize import Digitizer
 from pipeline.errors import Unreadable
+from pipeline.leads import CHEST
 from pipeline.measure import beats_s, heart_rate
 from pipeline.recording import TWELVE, Float32, Page, Strip
 from pipeline.score import Score, score

@@ -1,0 +1,112 @@
+"""Reads the leads of a page at one speed: where they are printed, on which millimetres, and what is drawn there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline import calibration, layout, waveform
+from pipeline.errors import Unreadable
+from pipeline.findings import UnreadableCode
+from pipeline.geometry import Marks, PaperMap, Segment
+from pipeline.recording import TWELVE, Given, Known, Lead, Scale, Source, UInt8
+from pipeline.sheet import Sheet
+from pipeline.waveform.network import NetworkReader
+
+RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
+CHEST = frozenset(TWELVE[6:])
+FAXES = (Source.FAX_FINE, Source.FAX_STANDARD)
+SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
+
+
+@dataclass(frozen=True, eq=False)
+class Arranged:
+    """Where the leads are printed if the paper ran at one speed, and on which millimetres."""
+
+    layout: layout.Layout
+    paper: PaperMap
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Leads:
+    """All that is known of a page before its leads are read, once for each speed that it may be of.
+
+    original: the page set upright, without enhancement. paper: its map, before columns measure it.
+    """
+
+    original: UInt8
+    sheet: Sheet
+    rows: Sequence[layout.Row]
+    names: Sequence[layout.Name]
+    marks: Marks | None
+    paper: PaperMap
+    source: Source
+    given: Given
+    reader: NetworkReader | None
+
+    def arranged(self, scale: calibration.Calibration) -> Arranged:
+        """Layout and segments at a speed. Raises Unreadable."""
+        speed_mm_s, paper = scale.speed_mm_s.value, self.paper
+        pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
+        measured = paper.known is Known.GRID
+        printed = layout.arrange(
+            self.sheet, self.rows, self.names, pulses, speed_mm_s, self.given.layout, self.marks, measured
+        )
+        # a scanner knows how large its pixels are; a fax machine may have shrunk the page
+        shrunk = paper.known is not Known.DPI or self.source in FAXES
+        if self.marks is not None and not measured and shrunk:
+            printed, paper = _measured_by_columns(printed, paper, speed_mm_s)
+        return Arranged(printed, paper, _renamed(printed.segments, self.given.leads))
+
+    def traced(self, at: Arranged, scale: calibration.Calibration) -> waveform.Traced:
+        """What is drawn there, at the scale's speed and gains. Raises Unreadable."""
+        # from the original pixels: the reader was trained on them and levels light and paper by itself
+        return waveform.read_traces(
+            self.original,
+            at.paper,
+            at.segments,
+            scale.speed_mm_s.value,
+            _gain_of(scale.gain_mm_mv, scale.chest_gain_mm_mv),
+            RATE_HZ,
+            self.reader,
+            [(n.x_mm, n.y_mm) for n in at.layout.names],
+            waveform.TOLD_WELL_MM if self.marks is None else waveform.SEEN_WELL_MM,
+        )
+
+
+def _measured_by_columns(printed: layout.Layout, paper: PaperMap, speed_mm_s: float) -> tuple[layout.Layout, PaperMap]:
+    """Without a grid the millimetre is known to some per cent; the columns of a page know it to a thousandth.
+
+    Across and down a pixel is as large, where the file's resolution or the pulses do not say much else.
+    """
+    size = printed.size(speed_mm_s)
+    if size is None:
+        return printed, paper
+    across = down = 1 / size
+    if paper.known is Known.PULSE:  # each direction was scaled by itself, and pixels are square
+        at = paper.to_px(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]) + [paper.x_mm.mean(), paper.y_mm.mean()])
+        x_px, y_px = (float(np.hypot(*(at[k] - at[0]))) for k in (1, 2))
+        square = y_px / (x_px * size)
+        down = square if abs(square - 1) < SQUARE else 1.0
+    paper = replace(paper, x_mm=paper.x_mm * across, y_mm=paper.y_mm * down)
+    return printed.resized(across, down), paper
+
+
+def _renamed(segments: tuple[Segment, ...], leads: Sequence[Lead]) -> tuple[Segment, ...]:
+    """The segments under the names a person gave them. Raises Unreadable where their number is another."""
+    if not leads:
+        return segments
+    if len(leads) != len(segments):
+        detail = f"{len(leads)} lead names for the {len(segments)} segments of this layout"
+        raise Unreadable(UnreadableCode.NO_LAYOUT, detail)
+    return tuple(replace(segment, lead=lead) for segment, lead in zip(segments, leads, strict=True))
+
+
+def _gain_of(gain: Scale, chest: Scale | None) -> Callable[[Segment], float]:
+    def gain_mm_mv(segment: Segment) -> float:
+        return chest.value if chest is not None and segment.lead in CHEST else gain.value
+
+    return gain_mm_mv
