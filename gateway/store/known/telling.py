@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import and_, delete, or_, select, update
 
-from gateway.store.database import Database, Transaction
+from gateway.store.database import Database, Transaction, translated_for_a_door
 from gateway.store.known.told import GoneTold, MergeTold, OrderTold, PatientKey, PatientTold, Told
 from gateway.store.known.words import rewrite_words
 from gateway.store.rows import AnyRow, clean
@@ -30,8 +30,8 @@ NO_ORDER = dict.fromkeys(ORDER_TEXTS, "")
 
 
 def tell(database: Database, feed: str, said_at: datetime, told: Sequence[Told]) -> None:
-    """All that one message says, or nothing of it."""
-    with database.write() as tx:
+    """All that one message says, or nothing of it. TryAgain where it cannot be kept now."""
+    with translated_for_a_door(), database.write() as tx:
         teller = _Teller(tx, clean(feed), min(said_at, tx.now))  # a clock that is ahead must not silence a day
         for statement in told:
             teller.tell(statement)
@@ -96,8 +96,8 @@ class _Teller:
     def _order(self, told: OrderTold) -> None:
         patient = self._patient(told.patient)
         row = self._find_order(told)
-        if row is not None and self._said_at < row.said_at:
-            return
+        if patient.gone or (row is not None and self._said_at < row.said_at):
+            return  # what came late is of a patient who was deleted, or of an order that has changed, meanwhile
         before = NO_ORDER if row is None or row.gone else {key: getattr(row, key) for key in ORDER_TEXTS}
         at = told.scheduled_at or (None if row is None else row.scheduled_at)
         values: dict[str, Any] = {
