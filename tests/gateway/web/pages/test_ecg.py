@@ -26,6 +26,7 @@ MODULES = """
   const sheets = await import('/static/js/ecg/sheet.js');
   const recordings = await import('/static/js/ecg/recording.js');
   const peaks = await import('/static/js/ecg/rpeaks.js');
+  const { Comparison } = await import('/static/js/ecg/compare.js');
   const { EcgViewer } = await import('/static/js/ecg/viewer.js');
 """
 
@@ -224,6 +225,64 @@ def test_keeps_rows_apart_however_high_their_traces_are(blank: Page) -> None:
     assert rows[0] >= 60
     assert height - rows[-1] >= 60
     assert all(y % 5 == 0 for y in rows)
+
+
+def tall_beats(millivolts: float) -> dict[str, Any]:
+    """Twelve leads of one beat a second, each of them up and then down by as much."""
+    t = np.arange(10 * RATE_HZ) / RATE_HZ % 1.0
+    wave = millivolts * (np.exp(-(((t - 0.5) / 0.012) ** 2)) - np.exp(-(((t - 0.56) / 0.012) ** 2)))
+    return waveform([strip(str(lead), 0.0, wave.tolist()) for lead in TWELVE])
+
+
+OUTSIDE = """
+  const view = svg.viewBox.baseVal;
+  const cut = [...svg.querySelectorAll('.trace, .earlier-trace')].filter((path) => {
+    const box = path.getBBox();
+    return box.height > 0 && (box.y < 0 || box.y + box.height > view.height);
+  });
+  return { cut: cut.length, drawn: svg.querySelectorAll('.trace').length, words: svg.textContent };
+"""
+
+
+@pytest.mark.parametrize("gain_mm_mv", [10, 40])
+def test_a_tall_trace_is_drawn_whole_at_every_gain(blank: Page, gain_mm_mv: int) -> None:
+    script = f"""
+      const viewer = new EcgViewer(document.querySelector('#host'), given[0]);
+      viewer.set({{ layout: '12x1', gain_mm_mv: given[1] }});
+      const svg = viewer.svg; {OUTSIDE}
+    """
+    drawn = ask(blank, script, [tall_beats(5.0), gain_mm_mv])
+    assert (drawn["drawn"], drawn["cut"]) == (12, 0)
+    assert "beyond the paper" not in drawn["words"]
+
+
+@pytest.mark.parametrize("gain_mm_mv", [5, 10, 20])
+def test_a_tall_trace_is_compared_whole_at_every_gain(blank: Page, gain_mm_mv: int) -> None:
+    script = f"""
+      const [now, earlier] = given[0].map(recordings.recordingFrom);
+      const host = document.querySelector('#host');
+      const comparison = new Comparison(host, now, earlier, {{ nowWords: 'a', earlierWords: 'b' }});
+      comparison.gain_mm_mv = given[1];
+      comparison.draw();
+      const svg = host.querySelector('svg.paper');
+      const boxes = [0, 1].map((row) => [...svg.querySelectorAll('g[data-lead]')].filter((_, at) => at % 3 === row)
+        .flatMap((group) => [...group.querySelectorAll('.trace, .earlier-trace')].map((path) => path.getBBox())));
+      if (Math.max(...boxes[0].map((box) => box.y + box.height)) > Math.min(...boxes[1].map((box) => box.y)))
+        throw new Error('two rows overlap');
+      {OUTSIDE}
+    """
+    drawn = ask(blank, script, [[tall_beats(5.0), tall_beats(3.0)], gain_mm_mv])
+    assert (drawn["drawn"], drawn["cut"]) == (12, 0)
+
+
+def test_a_trace_that_no_paper_is_tall_enough_for_is_named(blank: Page) -> None:
+    given = three_by_four()
+    given["strips"][0]["millivolts"][100] = 90.0
+    script = """
+      const viewer = new EcgViewer(document.querySelector('#host'), given);
+      return [...viewer.svg.querySelectorAll('.beyond')].map((each) => each.textContent);
+    """
+    assert ask(blank, script, given) == ["I goes beyond the paper: choose less gain"]
 
 
 def test_marks_findings_where_they_are(blank: Page) -> None:

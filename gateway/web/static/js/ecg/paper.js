@@ -2,7 +2,7 @@
 
 import { s } from "../dom.js";
 import { pathsOf } from "./paths.js";
-import { samplesOf } from "./sheet.js";
+import { BEYOND, samplesOf } from "./sheet.js";
 
 const DISC_MM = 1.7; // half of the disc with a finding's number
 const LANE_MM = 3.4;
@@ -67,6 +67,7 @@ function drawCell(cell, sheet, recording, { traces, words }) {
     words.append(s("text", { x: cell.x_mm + 1, y: label_y + 3, class: "note" }, `from ${cell.from_s.toFixed(1)} s of the page`));
   }
   if (!cell.strip) return;
+  if (cell.beyond) words.append(s("text", { x: cell.x_mm + 1, y: label_y + 6, class: "note beyond" }, `${cell.label} ${BEYOND}`));
   const [first, last] = samplesOf(cell, recording.rate_hz);
   const mm_per_sample = sheet.speed_mm_s / recording.rate_hz;
   const paths = pathsOf(cell.strip, first, last, {

@@ -38,7 +38,13 @@ const RIGHT_MM = 5;
 const TOP_MM = 10;
 const BOTTOM_MM = 10;
 const AIR_MM = 3; // between the deepest trace of a row and the highest of the next
-const REACH_MAX_MM = 60; // beyond it a trace is cut: what is larger than a hand is no heart's
+
+/** As far as paper is made for a trace: 10 mV at the largest gain. What reaches further is said on the paper. */
+export const REACH_MAX_MM = 400;
+
+/** What is said of a lead that reaches further. */
+export const BEYOND = "goes beyond the paper: choose less gain";
+
 const PITCH_MM = { 3: 30, 4: 30, 5: 25, 6: 20, 7: 20, 12: 15, 13: 15 };
 
 /** The layout as the page was printed; of a page of six leads, the one that shows each over its whole length. */
@@ -121,7 +127,7 @@ function setBaselines(cells, rows, rate_hz, gain_mm_mv) {
     y_mm += row === 0 ? Math.max(pitch_mm / 2, above_mm) : Math.max(pitch_mm, below_mm + AIR_MM + above_mm);
     y_mm = Math.ceil(y_mm / 5) * 5;
     below_mm = Math.max(5, ...reach.map((each) => each[1]));
-    for (const cell of mine) cell.y_mm = y_mm;
+    mine.forEach((cell, at) => Object.assign(cell, { y_mm, beyond: Math.max(...reach[at]) >= REACH_MAX_MM }));
   }
   return Math.ceil((y_mm + Math.max(below_mm, pitch_mm / 3) + BOTTOM_MM) / 5) * 5;
 }
