@@ -1,0 +1,184 @@
+"""Bytes into segments: odd delimiters, line ends, character sets, escapes; and acknowledgements in the sender's own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from gateway.config import Hl7FeedSection
+from gateway.intake.hl7_feed.answer import Code, Rejected, acknowledgement
+from gateway.intake.hl7_feed.character_sets import codec_of
+from gateway.intake.hl7_feed.reading import read_header
+from gateway.store.known import PatientTold
+from tests.gateway.hl7_feed.messages import NOW, PID, SETTINGS, message, said, told
+
+AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+def name(data: bytes, settings: Hl7FeedSection = SETTINGS) -> str | None:
+    found = told(data, settings)
+    assert isinstance(found, PatientTold)
+    return found.name
+
+
+def with_name(text: str, msh18: str = "") -> str:
+    return message("ADT^A08", f"PID|1||4711^^^HOSP^MR||{text}^X", msh="|" * 6 + msh18 if msh18 else "")
+
+
+@pytest.mark.parametrize(
+    ("text", "msh18", "codec"),
+    [
+        ("Müller", "", "utf-8"),
+        ("Müller", "UNICODE UTF-8", "utf-8"),
+        ("Müller", "UTF-8", "utf-8"),
+        ("Müller", "8859/1", "latin-1"),
+        ("Müller", "ISO-8859-1", "latin-1"),
+        ("Müller~ASCII".partition("~")[0], "8859/1~ASCII", "latin-1"),
+        ("Łukasz", "8859/2", "iso8859-2"),
+        ("Ψωμί", "8859/7", "iso8859-7"),
+        ("Žá€", "8859/15", "iso8859-15"),
+        ("山田", "~ISO IR87", "iso2022_jp"),
+        ("山田", "ASCII~ISO IR87", "iso2022_jp"),
+        ("張偉", "GB 18030-2000", "gb18030"),
+        ("許功蓋", "BIG-5", "big5"),  # each ends with the byte of a backslash
+        ("홍길동", "KS X 1001", "euc_kr"),
+        ("Smith", "ASCII", "ascii"),
+    ],
+)
+def test_a_message_is_read_in_its_own_character_set(text: str, msh18: str, codec: str) -> None:
+    assert name(with_name(text, msh18).encode(codec)) == f"{text}^X"
+
+
+def test_the_configuration_outvotes_a_sender_who_says_the_wrong_set() -> None:
+    settings = SETTINGS.model_copy(update={"character_set": "8859/1"})
+    assert name(with_name("Müller", "ASCII").encode("latin-1"), settings) == "Müller^X"
+
+
+@pytest.mark.parametrize(
+    ("msh18", "condition"), [("", "102"), ("ASCII", "102"), ("KLINGON", "103"), ("UNICODE UTF-16", "103")]
+)
+def test_what_is_not_in_its_set_is_told_and_never_guessed(msh18: str, condition: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        said(with_name("Müller", msh18).encode("latin-1"))
+    assert (caught.value.code, caught.value.condition, caught.value.place) == ("AE", condition, "MSH^1^18")
+    assert "ller" not in str(caught.value)
+
+
+def test_every_set_of_the_configuration_is_known() -> None:
+    allowed = get_args(Hl7FeedSection.model_fields["character_set"].annotation)
+    assert len(allowed) > 5
+    assert None not in [codec_of(one) for one in allowed]
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "\r\r", "\n\r\n"])
+def test_segments_may_end_as_they_like(end: str) -> None:
+    assert name(message("ADT^A08", PID).replace("\r", end).encode()) == "Müller^Änne^Maria^Dr."
+
+
+def test_a_last_segment_may_have_no_end_and_blank_lines_may_stand_before_the_header() -> None:
+    assert name(("\r\n" + message("ADT^A08", PID).rstrip("\r")).encode()) == "Müller^Änne^Maria^Dr."
+
+
+def test_delimiters_are_those_of_the_sender() -> None:
+    text = message("ADT^A08", "PID|1||4711^^^H&1.2&ISO^MR~5^^^H^PI||M\\S\\^A\\F\\B")
+    for old, new in zip("|^~\\&", "$%?!@", strict=True):
+        text = text.replace(old, new)
+    found = told(text)
+    assert isinstance(found, PatientTold)
+    assert (found.key.patient_id, found.key.issuer, found.name) == ("4711", "H", "M%^A$B")
+
+
+def test_a_sender_may_name_fewer_delimiters() -> None:
+    text = "MSH|^|A|B|C|D|20260504||ADT^A08|C1|P|2.2\rPID|1||4711^^^A&B^MR||Do\\F\\e^J\r"
+    found = told(text)
+    assert isinstance(found, PatientTold)
+    assert (found.key.issuer, found.name) == ("A&B", "Do F e^J")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("a\\F\\b", "a|b"),
+        ("a\\T\\b", "a&b"),
+        ("a\\R\\b", "a~b"),
+        ("a\\H\\b\\N\\c", "abc"),
+        ("a\\.br\\b", "a b"),
+        ("a\\.sp+2\\b", "a b"),
+        ("M\\XC3BC\\ller", "Müller"),
+        ("M\\XFC\\ller", "Mller"),
+        ("M\\Xzz\\ller", "Mller"),
+        ("a\\Zlocal\\b", "ab"),
+        ("a\\b", "a b"),  # no escape: and no backslash in a DICOM name
+        ("a\\", "a"),
+        ("\\F\\", "|"),
+    ],
+)
+def test_escapes_are_what_they_stand_for(written: str, meant: str) -> None:
+    assert name(with_name(written).encode()) == f"{meant}^X"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"hello",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"MSH",
+        b"MSH|",
+        b"MSH||^~\\&|A",
+        b"MSH|^^\\&|A",
+        b"MSH|^|\\&|A"[:4] + b"|",
+        b"MSHA^~\\&AAA",
+        b"PID|1\rMSH|^~\\&|A",
+        b"\xef\xbb\xbfMSH|^~\\&|A",
+        b"FHS|^~\\&|A",
+    ],
+)
+def test_what_is_no_message_is_told_so(data: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        read_header(data)
+    assert caught.value.code is Code.AR
+
+
+@given(some.binary(max_size=300), some.integers(0, 400))
+def test_whatever_comes_is_read_or_rejected(noise: bytes, place: int) -> None:
+    whole = message("ADT^A40", PID, "MRG|815^^^HOSP^MR").encode()
+    with suppress(Rejected):
+        said(whole[:place] + noise + whole[place:], now=NOW)
+
+
+def ack(text: str, words: str = "", fault: Rejected | None = None) -> list[str]:
+    return acknowledgement(read_header(text.encode()), AT, words, fault).decode().split("\r")
+
+
+def test_a_yes_goes_back_where_it_came_from() -> None:
+    msh, msa, end = ack(message("ADT^A01^ADT_A01", PID, msh="||||||UNICODE UTF-8"))
+    fields = msh.split("|")
+    assert fields[:9] == ["MSH", "^~\\&", "CARDIOSCAN", "ECG", "KIS", "HOSP", "20260504120000+0000", "", "ACK^A01^ACK"]
+    assert len(fields[9]) == 20
+    assert fields[10:] == ["P", "2.5.1", "", "", "", "", "", "UNICODE UTF-8"]
+    assert (msa, end) == ("MSA|AA|C1", "")
+
+
+def test_an_old_version_has_an_old_ack() -> None:
+    msh, msa, end = ack(message("ADT^A08", version="2.3"), fault=Rejected(Code.AE, "101", "PID^1^3", "no number"))
+    assert msh.split("|")[8] == "ACK^A08"
+    assert (msa, end) == ("MSA|AE|C1|no number", "")
+
+
+def test_a_no_says_where_and_why_in_the_senders_delimiters() -> None:
+    text = message("ADT^A08").replace("^", "*").replace("|", "$")
+    msh, msa, err, _ = ack(text, fault=Rejected(Code.AE, "101", "PID^1^3", "no number"))
+    assert msh.startswith("MSH$*~\\&$CARDIOSCAN$")
+    assert msa == "MSA$AE$C1$no number"
+    assert err == "ERR$$PID*1*3$101**HL70357$E$$$$no number"
+
+
+@pytest.mark.parametrize(("asked", "code"), [("AL", "CA"), ("SU", "CA"), ("ER", "CA"), ("NE", "AA"), ("", "AA")])
+def test_enhanced_mode_gets_the_commit_answer(asked: str, code: str) -> None:
+    assert ack(message("ADT^A08", msh=f"|||{asked}|NE"), "words")[1] == f"MSA|{code}|C1|words"
