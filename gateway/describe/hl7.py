@@ -86,6 +86,7 @@ _FEED_FIELDS: tuple[Row, ...] = (
     ("ORC-2 or OBR-2, ORC-3 or OBR-3", "placer and filler number, the OBR's before the ORC's"),
     ("OBR-4", "what is requested, in words"),
     ("IPC-1, else OBR-18", "accession number. OBR-20 is none: IHE has the number of a procedure step there"),
+    ("IPC-3, else ZDS-1", "Study Instance UID; ZDS is IHE's"),
     ("OBR-36, TQ1-7, OBR-27.4, ORC-7.4, OBR-7, ORC-15", "for when it is planned: the first that holds a time"),
 )
 

@@ -361,6 +361,7 @@ known_orders = Table(
     Column("placer_number", Text, nullable=False, server_default=EMPTY),
     Column("filler_number", Text, nullable=False, server_default=EMPTY),
     Column("accession_number", Text, nullable=False, server_default=EMPTY),
+    Column("study_uid", Text, nullable=False, server_default=EMPTY),
     Column("visit_number", Text, nullable=False, server_default=EMPTY),
     Column("referring_physician", Text, nullable=False, server_default=EMPTY),
     Column("what", Text, nullable=False, server_default=EMPTY),

@@ -241,6 +241,19 @@ def rule(condition: str) -> str:
             'dicom_scp.addresses: "10.1.2.3/8" is no address or CIDR network: 10.1.2.3/8 has host bits set',
         ),
         (
+            '[hl7_feed]\naddresses = ["engine"]',
+            'hl7_feed.addresses: "engine" is no address or CIDR network: '
+            "'engine' does not appear to be an IPv4 or IPv6 network",
+        ),
+        (
+            "[hl7_feed]\nenabled = true\nport = 11112",
+            "hl7_feed: its port 11112 is also that of dicom_scp; give each its own",
+        ),
+        (
+            '[hl7_feed]\nenabled = true\nhost = "0.0.0.0"\nport = 8080',
+            "web: its port 8080 is also that of hl7_feed; give each its own",
+        ),
+        (
             inbox("f", "in", "(?P<patient_id>"),
             'fax_inbox "f": file_name_pattern is no regular expression: '
             "missing ), unterminated subpattern at position 0",
@@ -467,6 +480,12 @@ def test_advice_tells_of_doors_open_to_anybody_and_destinations_without_use() ->
     ]
     open_door = Config.model_validate({"dicom_scp": {"host": "0.0.0.0"}, "destination": (pacs,)})
     assert advice(open_door) == ["dicom_scp: anybody who reaches 0.0.0.0 may send; set calling_ae_titles and addresses"]
+    feeds = {"enabled": True}, {"enabled": True, "host": "0.0.0.0"}
+    told = [advice(Config.model_validate({"hl7_feed": feed, "destination": (pacs,)}))[1:] for feed in feeds]
+    assert told == [
+        ["hl7_feed: listens on 127.0.0.1, so only this machine can send; set host to its address in the network"],
+        ["hl7_feed: anybody who reaches 0.0.0.0 may invent patients; set addresses"],
+    ]
     shut = Config.model_validate(
         {"dicom_scp": {"enabled": False}, "destination": (pacs,), "rule": (Rule(name="r", hold="x"),)}
     )
@@ -474,6 +493,13 @@ def test_advice_tells_of_doors_open_to_anybody_and_destinations_without_use() ->
         "no door is open: dicom_scp is disabled and there is no fax_inbox",
         'destination "pacs": no rule sends to it',
     ]
+
+
+def test_doors_may_share_a_port_at_different_addresses_or_when_one_is_shut() -> None:
+    apart = {"hl7_feed": {"enabled": True, "host": "10.0.0.1", "port": 8080}}
+    shut = {"hl7_feed": {"enabled": False, "port": 8080}}
+    free = {"hl7_feed": {"enabled": True, "port": 0}, "dicom_scp": {"port": 0}}
+    assert [contradictions(Config.model_validate(sections)) for sections in (apart, shut, free)] == [[], [], []]
 
 
 def test_the_configuration_is_frozen() -> None:

@@ -1,4 +1,4 @@
-"""ORC, OBR, TQ1 and IPC -> what was requested for a patient, and what was cancelled."""
+"""ORC, OBR, TQ1, IPC and IHE's ZDS -> what was requested for a patient, and what was cancelled."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from gateway.identity_text import lawful
 from gateway.intake.hl7_feed.answer import Code, Rejected
 from gateway.intake.hl7_feed.moments import moment
 from gateway.intake.hl7_feed.people import lawful_text, referring_physician, shown, visit_number
@@ -35,14 +36,14 @@ def _groups(segments: Sequence[Segment]) -> Iterator[dict[str, Segment]]:
             if group:
                 yield group
             group = {"ORC": group["ORC"]} if segment.name == "OBR" and "ORC" in group else {}
-        if segment.name in ("ORC", "OBR") or (segment.name in ("TQ1", "IPC") and group):
+        if segment.name in ("ORC", "OBR") or (segment.name in ("TQ1", "IPC", "ZDS") and group):
             group.setdefault(segment.name, segment)
     if group:
         yield group
 
 
 def _request(group: dict[str, Segment], patient: PatientTold, pv1: Segment | None, now: datetime) -> OrderTold:
-    orc, obr, ipc = (group.get(name) for name in ("ORC", "OBR", "IPC"))
+    orc, obr, ipc, zds = (group.get(name) for name in ("ORC", "OBR", "IPC", "ZDS"))
     # with several OBRs under one ORC only the OBR's own number tells them apart
     placer = _number((obr, 2), (orc, 2))
     filler = _number((obr, 3), (orc, 3))
@@ -51,6 +52,7 @@ def _request(group: dict[str, Segment], patient: PatientTold, pv1: Segment | Non
     # IPC-1 is the accession number by definition, OBR-18 by IHE's Scheduled Workflow. OBR-20 is there the number of a
     # procedure step, and a filler number is no accession number: a wrong one files an ECG under another request.
     accession = _first((ipc, 1), (obr, 18))
+    study = _first((ipc, 3), (zds, 1))
     control, status = _first((orc, 1)) or "", _first((orc, 5)) or ""
     return OrderTold(
         patient=patient,
@@ -59,6 +61,7 @@ def _request(group: dict[str, Segment], patient: PatientTold, pv1: Segment | Non
         placer_number=lawful_text(placer[1], "ORC^1^2"),
         filler_number=lawful_text(filler[1], "ORC^1^3"),
         accession_number=lawful_text(accession, "IPC^1^1" if ipc and ipc.text(1) else "OBR^1^18"),
+        study_uid=study and lawful("study_uid", study),  # what is no UID could not be a study's
         visit_number=visit_number(pv1),
         referring_physician=referring_physician(pv1),
         what=_what(obr),

@@ -28,7 +28,8 @@ DOTTED_DATE = re.compile(r"\b(\d\d?)\.(\d\d?)\.((?:18|19|20)\d\d)\b")
 def find(database: Database, words: str, most: int) -> list[KnownOrder]:
     """Known orders, and each patient for themselves, that every word fits; at most so many, whole words first.
 
-    A word fits where a word of the name, or of any number, or the birth date begins with it.
+    A word fits where a word of the name, or of any number, or the birth date begins with it. Where more than SCAN_MAX
+    patients have every one of the words, only as many of them are looked at: whoever searches types more.
     """
     asked = _words(words)
     if not asked or most < 1:
@@ -121,6 +122,7 @@ def _of_patient(row: AnyRow, earlier: Sequence[str]) -> KnownOrder:
 def _of_order(patient: AnyRow, row: AnyRow) -> KnownOrder:
     order = Order(
         patient=_person(patient),
+        study_uid=row.study_uid,
         accession_number=row.accession_number,
         referring_physician=row.referring_physician or patient.referring_physician,
         placer_order_number=row.placer_number,

@@ -21,6 +21,7 @@ ORDER_TEXTS = (
     "placer_number",
     "filler_number",
     "accession_number",
+    "study_uid",
     "visit_number",
     "referring_physician",
     "what",

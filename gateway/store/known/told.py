@@ -63,6 +63,7 @@ class OrderTold:
     placer_number: str | None = None
     filler_number: str | None = None
     accession_number: str | None = None
+    study_uid: str | None = None
     visit_number: str | None = None
     referring_physician: str | None = None
     what: str | None = None

@@ -259,6 +259,14 @@ def test_the_accession_number_is_where_the_standards_have_it(segments: tuple[str
 
 
 @pytest.mark.parametrize(
+    ("segment", "uid"),
+    [("IPC|A|RP|1.2.3^X|SPS", "1.2.3"), ("ZDS|1.2.4^100^Application^DICOM", "1.2.4"), ("ZDS|study 7", None)],
+)
+def test_the_study_is_the_one_that_imaging_orders_name(segment: str, uid: str | None) -> None:
+    assert order(ORC, OBR, segment).study_uid == uid
+
+
+@pytest.mark.parametrize(
     ("segments", "time"),
     [
         (("ORC|NW|P1", "OBR|1|||x" + "|" * 32 + "202605061000", "TQ1|1||||||202605070000"), "202605061000"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,9 +15,10 @@ import hl7
 import pytest
 from hl7.client import MLLPClient
 
+from gateway.app import Gateway
 from gateway.check import check_all
 from gateway.config import Config, DataSection, Hl7FeedSection
-from gateway.errors import TryAgain
+from gateway.errors import ConfigError, TryAgain
 from gateway.intake.hl7_feed import Hl7Feed, is_feed
 from gateway.store import Store
 from tests.gateway.hl7_feed.messages import PID, PV1, message
@@ -144,7 +146,7 @@ def test_a_message_that_is_too_big_is_told_so_and_the_next_is_taken(store: Store
 
 def test_a_message_without_end_is_cut_off(store: Store) -> None:
     with feed(store, message_max_bytes=5000) as door, connect(door) as sender:
-        with pytest.raises(OSError, match="reset|pipe"):  # as the system likes
+        with pytest.raises(OSError, match=r"reset|pipe"):  # as the system likes
             sender.sendall(VT + b"x" * 100_000_000)
         with connect(door) as other:
             assert b"|AA|" in ask(other, A08)
@@ -175,7 +177,7 @@ def test_where_all_are_busy_one_more_is_refused(store: Store, caplog: pytest.Log
     with feed(store, connections_max=1) as door, connect(door) as busy:
         busy.sendall(VT + A08[:30])
         until = time.monotonic() + 5
-        while any(one.idle_since is not None for one in door._server._open) and time.monotonic() < until:
+        while not any(one.idle_since is None for one in list(door._server._open)) and time.monotonic() < until:
             time.sleep(0.01)
         with connect(door) as other:
             assert answer(other) == b""
@@ -271,7 +273,7 @@ def config(tmp_path: Path, **settings: Any) -> Config:
 
 @pytest.fixture
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.networks.load", lambda _name: None)
+    monkeypatch.setattr("gateway.check._weights", tuple)
     monkeypatch.setattr("gateway.check.ASK_OURSELVES_S", 1.0)
 
 
@@ -289,6 +291,42 @@ def test_check_tells_a_running_feed_from_another_program_and_what_is_known(store
     assert lines(0)[0] == (True, "can be listened on")
     with socket.create_server(("127.0.0.1", 0)) as other:
         assert not lines(other.getsockname()[1])[0][0]
+
+
+def test_the_gateway_opens_the_feed_and_forgets_what_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.app.FORGET_S", 0.05)
+    sections = config(tmp_path, port=0).model_dump()
+    sections["web"]["enabled"] = sections["dicom_scp"]["enabled"] = False
+    gateway = Gateway(Config.model_validate(sections))
+    monkeypatch.setattr(gateway._workers, "look", lambda: None)  # no worker: it would load the networks
+    gateway.start()
+    try:
+        assert gateway.feed is not None
+        with connect(gateway.feed) as sender:
+            assert b"|AA|" in ask(sender, A08)
+        assert gateway.store.known_counts().patients == 1
+        monkeypatch.setattr(gateway, "config", Config.model_validate({"hl7_feed": {"keep_days": 1}}))
+        with sqlite3.connect(tmp_path / "data" / "cardioscan.sqlite3") as database:
+            database.execute("UPDATE known_patients SET fresh_at = '2026-01-01T00:00:00.000000Z'")
+        until = time.monotonic() + 10
+        while gateway.store.known_counts().patients and time.monotonic() < until:
+            time.sleep(0.05)
+        assert gateway.store.known_counts().patients == 0
+    finally:
+        gateway.stop()
+
+
+@pytest.mark.usefixtures("_light")
+def test_a_gateway_whose_feed_has_no_port_says_so_and_does_not_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        sections = config(tmp_path, port=other.getsockname()[1]).model_dump()
+        sections["web"]["enabled"] = sections["dicom_scp"]["enabled"] = False
+        gateway = Gateway(Config.model_validate(sections))
+        try:
+            with pytest.raises(ConfigError, match="hl7_feed: 127"):
+                gateway.start()
+        finally:
+            gateway.stop()
 
 
 def test_a_port_that_is_silent_or_refuses_is_no_feed() -> None:

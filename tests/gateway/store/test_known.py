@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -123,6 +124,7 @@ def test_an_order_comes_before_its_patient_with_all_its_numbers(store: Store) ->
     at = NOW + timedelta(hours=3)
     tell(store, ann(visit_number="V9", referring_physician="House^G"))
     told = order(filler_key="F1^LAB", filler_number="F1", accession_number="ACC-7", what="ECG", scheduled_at=at)
+    told = replace(told, study_uid="1.2.3")
     tell(store, told)
     first, second = store.known_orders("müller", 10)
     assert (first.order.accession_number, first.order.placer_order_number, first.order.filler_order_number) == (
@@ -130,6 +132,7 @@ def test_an_order_comes_before_its_patient_with_all_its_numbers(store: Store) ->
         "P1",
         "F1",
     )
+    assert first.order.study_uid == "1.2.3"
     assert (first.order.visit_number, first.order.referring_physician) == ("V9", "House^G")
     assert (first.at, first.what, first.order.patient.name) == (at, "ECG", "Müller^Änne")
     assert (second.order.accession_number, second.order.patient.name) == ("", "Müller^Änne")
