@@ -24,7 +24,7 @@ port = @PORT@
 [web]
 enabled = false
 [worker]
-lease_s = 4.0
+lease_s = 20.0
 poll_s = 0.1
 [[destination]]
 kind = "dicom"

@@ -216,10 +216,10 @@ def test_the_thread_delivers_what_comes_later_and_stops_promptly(
     wait_until(lambda: store.job(job).state is State.DELIVERED)
     start = time.monotonic()
     loop.stop()
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10
     assert sender.closed >= 1
+    assert not loop._thread.is_alive()
     late = settled(store, digitized(document(name="2.25.9")), b"late")
-    time.sleep(0.05)
     assert store.job(late).state is State.DIGITIZED
 
 
@@ -231,14 +231,14 @@ def test_stop_does_not_wait_for_ever(
 
     def dawdle() -> None:
         started.set()
-        hang.wait(20)
+        hang.wait(60)
 
     loop = loop_for(Scripted(dawdle))
     loop.start()
     assert started.wait(10)
     start = time.monotonic()
     loop.stop(0.1)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
     assert "stopped with a document in flight" in caplog.text
     hang.set()
 

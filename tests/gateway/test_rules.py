@@ -236,13 +236,13 @@ def test_a_value_too_long_for_a_regex_neither_matches_nor_slips_through_a_negati
 def test_the_worst_lawful_regex_is_tried_in_under_two_seconds(pattern: str) -> None:
     assert problem_with(pattern) == ""
     facts = facts_of(Arrival(Door.DICOM, "a" * VALUE_MAX), None, None)
-    start = time.monotonic()
+    start = time.process_time()
     assert not holds(facts, field="sender", regex=pattern)
-    assert time.monotonic() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def test_a_glob_of_many_stars_is_tried_quickly() -> None:
     facts = facts_of(Arrival(Door.DICOM, "a" * 10_000), None, None)
-    start = time.monotonic()
+    start = time.process_time()
     assert not holds(facts, field="sender", glob="*a*a*a*a*a*a*a*a*b")
-    assert time.monotonic() - start < 2.0
+    assert time.process_time() - start < 2.0

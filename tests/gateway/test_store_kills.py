@@ -140,9 +140,14 @@ def test_nothing_acknowledged_is_lost_when_processes_die_in_the_middle_of_each_o
         doors: list[BaseProcess] = [
             FORK.Process(target=receive_without_end, args=(data, log, chance.randrange(10**9))) for _ in range(3)
         ]
+        noted_before = len(noted(log))
         for door in doors:
             door.start()
-        time.sleep(chance.uniform(0.3, 0.6))
+        deadline = time.monotonic() + 60
+        while len(noted(log)) < noted_before + 5:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.1))
         for door in doors:
             door.kill()
             door.join()

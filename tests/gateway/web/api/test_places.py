@@ -137,7 +137,7 @@ def test_a_page_that_hangs_its_decoder_stops_no_other_page_and_is_not_tried_agai
     hangs = tmp_path / "hangs"
     monkeypatch.setattr(sandbox, "COMMAND", (sys.executable, "-c", HANGS_ON, path.name, str(hangs)))
     monkeypatch.setattr(pictures, "pictures", Pictures())
-    own = Decoding(within_s=15.0)  # for the start of a child too, on a busy machine
+    own = Decoding(within_s=30.0)  # for the start of a child too, on a busy machine
     monkeypatch.setattr(pictures, "decoding", own)
     headers = {"authorization": world.who().headers["authorization"]}
 
@@ -147,6 +147,7 @@ def test_a_page_that_hangs_its_decoder_stops_no_other_page_and_is_not_tried_agai
             hanging = f"/api/v1/jobs/{bad}/pages/1/image"
             stuck = [asyncio.create_task(client.get(f"{hanging}?width=200"))]
             while not hangs.exists():  # so that this one has the job's turn
+                assert not stuck[0].done()
                 await asyncio.sleep(0.01)
             stuck += [asyncio.create_task(client.get(f"{hanging}?width={width}")) for width in (400, 800, 1600)]
             answer = await client.get(f"/api/v1/jobs/{good}/pages/1/image")

