@@ -11,13 +11,14 @@ import hashlib
 import os
 import re
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from gateway.config import Config
 from gateway.errors import Refused
 from gateway.job import Arrival, Door
 from gateway.store import Receipt, Store
-from gateway.unpack import MediaType, unpack
+from gateway.unpack import MediaType
 from gateway.unpack.media import PDF_HEADER_WITHIN, recognise_bytes
 
 FILE_NAME_MAX = 255
@@ -59,8 +60,10 @@ class Incoming:
         if not known and len(self._head) >= PDF_HEADER_WITHIN:
             recognised(self._head)
 
-    def finish(self) -> Receipt:
+    def finish(self, check: Callable[[Path, Arrival, str], None]) -> Receipt:
         """Takes the file: only after this may anybody be told so.
+
+        check: decodes, in a sandbox, the file at this path with this SHA-256; Refused where that cannot be done.
 
         Raises:
             Refused: no document of a kind taken here, something else as well, damaged, or beyond a cap.
@@ -72,10 +75,9 @@ class Incoming:
         media = recognised(self._head)
         check_not_also_something_else(self._staged, media, self._head)
         arrival = Arrival(Door.WEB, self._user, self._address, "", str(media), self._file_name)
-        unpacked = unpack(self._staged, arrival, self._config.limits, self._config.identity)
-        if unpacked.page_count == 1:  # of several pages one may be damaged: the worker holds them for a person
-            unpacked.read(1)
-        return self._store.receive(self._staged, arrival, sha256=self._digest.hexdigest())
+        sha256 = self._digest.hexdigest()
+        check(self._staged, arrival, sha256)
+        return self._store.receive(self._staged, arrival, sha256=sha256)
 
     def discard(self) -> None:
         """Removes what was not taken."""

@@ -6,6 +6,7 @@ says that everything is loaded.
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import signal
 import sys
@@ -23,8 +24,10 @@ from pipeline.recording import Page
 BYTES_PER_PIXEL = 8
 # Interpreter, libraries, and a document of the largest size a door takes.
 BASE_BYTES = 450_000_000
-# The sandbox's parent watches the clock; this is for a child whose parent was killed while it hung.
+# The sandbox's parent watches the clock; this is for a child whose parent was killed while it hung, where the system
+# cannot be asked to end it then.
 CPU_MAX_S = 300
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def restrict(request: Request) -> None:
@@ -39,6 +42,15 @@ def restrict(request: Request) -> None:
     ):
         _, hard = resource.getrlimit(what)
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def end_with_parent() -> None:
+    """Asks the system to kill this process when its parent's thread that started it ends; Linux only.
+
+    A parent that ended before that has hung up: the next read says so.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 class Child:
@@ -89,6 +101,7 @@ def main() -> None:
     # A stop of the whole gateway reaches this process too; the parent ends it when the page in work is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    end_with_parent()
     child = Child(sys.stdout.buffer)
     sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()

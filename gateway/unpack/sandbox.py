@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -45,19 +46,24 @@ PAGES_DOING = (
 KILLS_MAX = 2
 
 
+# Starts every child: one ends with the thread that started it (gateway.unpack.child), and this one stays.
+_starter = ThreadPoolExecutor(1, "decoder-starter")
+
+
 class Child:
     """A running ``gateway.unpack.child`` and the two pipes to it."""
 
     def __init__(self) -> None:
         # Its standard error is thrown away: C libraries' remarks on damaged input, and now and then a patient's name.
-        self._process = subprocess.Popen(
+        self._process = _starter.submit(
+            subprocess.Popen,
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **ONE_THREAD},
             bufsize=0,
-        )
+        ).result()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout

@@ -6,22 +6,29 @@ import logging
 from collections.abc import Iterator
 from typing import Annotated
 
+from anyio import CapacityLimiter, to_thread
+from anyio.lowlevel import RunVar
 from fastapi import APIRouter, Depends
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.store import Store
+from gateway.web.api.places import of_this_loop
 from gateway.web.deps import Principal, Role, Scope, get_config, get_store, need
 
 log = logging.getLogger(__name__)
 
 router = APIRouter(include_in_schema=False)
+
+READY_THREADS = 2  # of their own: whoever keeps the gateway running must not restart it because it is busy
+_ready: RunVar[CapacityLimiter] = RunVar("ready")
 
 TheStore = Annotated[Store, Depends(get_store)]
 
@@ -80,17 +87,22 @@ def metrics(
 
 
 @router.get("/healthz")
-def healthz() -> Response:
+async def healthz() -> Response:
     """The process answers. Tells nothing else to anybody."""
     return JSONResponse({"ok": True})
 
 
 @router.get("/readyz")
-def readyz(store: TheStore, config: Annotated[Config, Depends(get_config)]) -> Response:
+async def readyz(request: Request) -> Response:
     """The database answers, has the schema of this version, and the disk has room; why not is told to the log only.
 
     destinations_down: how many destinations do not answer. Pages are taken all the same, and what is for them waits.
     """
+    store, config = get_store(request), get_config(request)  # asked for by Depends, they would wait for a thread
+    return await to_thread.run_sync(_ready_answer, store, config, limiter=of_this_loop(_ready, READY_THREADS))
+
+
+def _ready_answer(store: Store, config: Config) -> Response:
     try:
         store.check()
         store.room()

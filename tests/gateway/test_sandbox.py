@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +197,51 @@ def test_the_decoder_ends_when_its_parent_is_killed(tmp_path: Path, page: Path) 
     while psutil.pid_exists(orphan) and psutil.Process(orphan).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+BUSY_FOR_EVER = """
+import sys
+from pathlib import Path
+from gateway.unpack import child
+def opening(*others):
+    Path(sys.argv[1]).touch()
+    while True:
+        pass
+child.open_document = opening
+child.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_busy_decoder_ends_when_its_parent_is_killed(tmp_path: Path, page: Path) -> None:
+    began = tmp_path / "began"
+    program = (
+        "import os, sys, threading, time; from pathlib import Path\n"
+        "from gateway.unpack import sandbox\n"
+        "from gateway.config import LimitsSection, IdentitySection\n"
+        f"sandbox.COMMAND = (sys.executable, '-c', {BUSY_FOR_EVER!r}, {str(began)!r})\n"
+        "d = sandbox.Decoder()\n"
+        "asked = (Path(sys.argv[1]), None, LimitsSection(), IdentitySection())\n"
+        "threading.Thread(target=d.open, args=asked, daemon=True).start()\n"
+        f"while not Path({str(began)!r}).exists(): time.sleep(0.02)\n"
+        "print(d._child._process.pid, flush=True); os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(page)], capture_output=True, text=True, check=False)
+    orphan = int(done.stdout)
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(orphan) and psutil.Process(orphan).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_decoder_outlives_the_thread_that_asked_first(decoder: Decoder, page: Path) -> None:
+    asking = threading.Thread(target=opened, args=(decoder, page))
+    asking.start()
+    asking.join()
+    first = child_of(decoder).pid
+    time.sleep(0.2)
+    assert len(list(opened(decoder, page).pages)) == 1
+    assert child_of(decoder).pid == first
 
 
 def test_memory_is_bounded(decoder: Decoder, page: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pages decoded for the window, by several decoders: a page that hangs one holds up only who asks for it."""
+"""Pages and files decoded for the window, by several decoders: one that hangs holds up only who asks for it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from gateway.config import Config
 from gateway.errors import NotFound, Refused
+from gateway.job import Arrival
 from gateway.store import Store
 from gateway.unpack import Decoder
 from pipeline.recording import Page
@@ -20,6 +22,7 @@ REFUSED_FOR_S = 180.0  # then the page is tried again: it may have been the mach
 REFUSED_MAX = 1000  # pages that are remembered as refused
 
 _Page = tuple[str, int]  # SHA-256 of the document as it came, and the page's number
+WHOLE = 0  # instead of a page's number: the document, looked at as it is handed in
 
 
 class Decoding:
@@ -48,6 +51,18 @@ class Decoding:
             raise NotFound("the received bytes are not in the data folder") from None
         except Refused as error:
             self._remember(key, error)
+            raise
+
+    def check(self, config: Config, path: Path, arrival: Arrival, sha256: str) -> None:
+        """Opens a file that is handed in, and decodes its page where it has only one. Raises Refused, TryAgain."""
+        self._check((sha256, WHOLE))
+        try:
+            with self._one() as decoder:
+                unpacked = decoder.open(path, arrival.order, config.limits, config.identity)
+                if unpacked.page_count == 1:  # of several one may be damaged: the worker holds them for a person
+                    unpacked.read(1)
+        except Refused as error:
+            self._remember((sha256, WHOLE), error)
             raise
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -10,12 +11,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from gateway.config import Config
-from gateway.errors import CodedError, Refused
+from gateway.errors import CodedError, Refused, TryAgain
 from gateway.intake.web_upload import Incoming
 from gateway.store import Store
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, TheConfig, TheStore, Uploader
+from gateway.web.api.decoding import decoding
 from gateway.web.api.multipart import Begun, Data, files
+from gateway.web.api.places import in_an_upload_place
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ async def uploads(who: Uploader, store: TheStore, config: TheConfig, request: Re
             elif taking is not None and isinstance(step, Data):
                 await to_thread.run_sync(taking.write, step.data)
             elif taking is not None:
-                results.append(await to_thread.run_sync(taking.finish))
+                results.append(await _finished(taking, who.name))
                 taking = None
     finally:
         if taking is not None:
@@ -64,14 +67,30 @@ async def uploads(who: Uploader, store: TheStore, config: TheConfig, request: Re
     return models.UploadResults(items=results)
 
 
+async def _finished(taking: _Taking, user: str) -> models.UploadResult:
+    """What became of a file that has come whole: it is decoded in a place of its own, and waits for it in no thread."""
+    if taking.refused:
+        return await to_thread.run_sync(taking.finish)
+    try:
+        return await in_an_upload_place(user, taking.finish)
+    except TryAgain as error:
+        return await to_thread.run_sync(taking.give_up, error)
+
+
 class _Taking:
     """One file: what stands in its way is its own result, and those after it are taken."""
 
     def __init__(self, config: Config, store: Store, user: str, address: str, name: str) -> None:
         self._arguments = (config, store, user, address, name)
+        self._check = partial(decoding.check, config)
         self._name = name
         self._incoming: Incoming | None = None
         self._fault: CodedError | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether it is known already that the file is not taken."""
+        return self._fault is not None
 
     def begin(self) -> None:
         try:
@@ -91,7 +110,7 @@ class _Taking:
     def finish(self) -> models.UploadResult:
         try:
             if self._fault is None and self._incoming is not None:
-                receipt = self._incoming.finish()
+                receipt = self._incoming.finish(self._check)
                 log.info("upload: job %s%s", receipt.job_id, " again" if receipt.duplicate else "")
                 return self._result(job_id=receipt.job_id, duplicate=receipt.duplicate)
         except CodedError as error:
@@ -99,8 +118,12 @@ class _Taking:
         finally:
             self.discard()
         assert self._fault is not None
-        log.warning("upload: a file was not taken, %s", self._fault.code)
-        return self._result(code=self._fault.code, why=self._fault.why)
+        return self.give_up(self._fault)
+
+    def give_up(self, fault: CodedError) -> models.UploadResult:
+        self.discard()
+        log.warning("upload: a file was not taken, %s", fault.code)
+        return self._result(code=fault.code, why=fault.why)
 
     def discard(self) -> None:
         if self._incoming is not None:
