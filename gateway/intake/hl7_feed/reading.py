@@ -56,7 +56,10 @@ def read_header(message: bytes) -> Header:
     separator = line[3:4]
     fields = line.split(separator) if separator else []
     marks = fields[1] if len(fields) > 1 else b""
-    if not line.startswith(b"MSH") or not marks or separator.isalnum() or len({separator, *marks}) != 1 + len(marks):
+    delimiters = separator + marks
+    # five different signs, and none that means something else in a character set
+    lawful = all(0x20 < sign < 0x7F and not chr(sign).isalnum() for sign in delimiters)
+    if not line.startswith(b"MSH") or not marks or not lawful or len(set(delimiters)) != len(delimiters):
         raise Rejected(Code.AR, "100", "MSH", "this is no HL7 v2 message")
     return Header((fields[0], separator, *fields[1:]))
 

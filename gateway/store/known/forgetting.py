@@ -42,7 +42,8 @@ def forget(database: Database, keep_days: int) -> Forgotten:
 
 
 def _forget_orders(tx: Transaction, old: ColumnElement[bool]) -> int:
-    rows = tx.execute(select(known_orders.c.number, known_orders.c.patient).where(old).limit(AT_ONCE)).all()
+    some = select(known_orders.c.number, known_orders.c.patient).where(old).limit(AT_ONCE)
+    rows = tx.execute(some.with_for_update()).all()  # what is told anew meanwhile is not old any more
     tx.execute(delete(known_orders).where(known_orders.c.number.in_([row.number for row in rows])))
     for patient in sorted({row.patient for row in rows}):
         rewrite_words(tx, patient)
@@ -50,7 +51,8 @@ def _forget_orders(tx: Transaction, old: ColumnElement[bool]) -> int:
 
 
 def _forget_patients(tx: Transaction, old: ColumnElement[bool]) -> tuple[int, int]:
-    numbers = list(tx.execute(select(known_patients.c.number).where(old).limit(AT_ONCE)).scalars())
+    some = select(known_patients.c.number).where(old).limit(AT_ONCE)
+    numbers = list(tx.execute(some.with_for_update()).scalars())
     orders = tx.execute(delete(known_orders).where(known_orders.c.patient.in_(numbers))).rowcount
     tx.execute(delete(known_terms).where(known_terms.c.number.in_(numbers)))
     # numbers that were merged into one of these lead nowhere now

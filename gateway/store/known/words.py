@@ -5,14 +5,16 @@ from __future__ import annotations
 from sqlalchemy import and_, delete, insert, select
 
 from gateway.store.database import Transaction
+from gateway.store.rows import AnyRow
 from gateway.store.tables import known_orders, known_patients, known_terms
 from gateway.store.words import words_of
 
 
 def rewrite_words(tx: Transaction, number: int) -> None:
-    """Makes the words of a patient those of the rows as they are now."""
+    """Makes the words of a patient those of the rows as they are now. Holds the patient's row: one writer at a time."""
+    patient = tx.execute(select(known_patients).where(known_patients.c.number == number).with_for_update()).one()
     there = set(tx.execute(select(known_terms.c.term).where(known_terms.c.number == number)).scalars())
-    wanted = _words(tx, number)
+    wanted = set() if patient.gone else _words(tx, patient)
     if there - wanted:
         gone = and_(known_terms.c.number == number, known_terms.c.term.in_(sorted(there - wanted)))
         tx.execute(delete(known_terms).where(gone))
@@ -22,10 +24,8 @@ def rewrite_words(tx: Transaction, number: int) -> None:
         )
 
 
-def _words(tx: Transaction, number: int) -> set[str]:
-    patient = tx.execute(select(known_patients).where(known_patients.c.number == number)).one()
-    if patient.gone:
-        return set()
+def _words(tx: Transaction, patient: AnyRow) -> set[str]:
+    number = patient.number
     # a page may well show a number that was merged into this one: paper knows of no merge
     texts = [patient.patient_id, patient.name, patient.birth_date, patient.visit_number]
     earlier = select(known_patients.c.patient_id).where(known_patients.c.merged_into == number)

@@ -137,6 +137,9 @@ def test_escapes_are_what_they_stand_for(written: str, meant: str) -> None:
         b"PID|1\rMSH|^~\\&|A",
         b"\xef\xbb\xbfMSH|^~\\&|A",
         b"FHS|^~\\&|A",
+        b"MSH|\x1b$B|A",
+        b"MSH|\xc3\xa4~\\&|A",
+        b"MSH|A~\\&|A",
     ],
 )
 def test_what_is_no_message_is_told_so(data: bytes) -> None:
@@ -149,7 +152,9 @@ def test_what_is_no_message_is_told_so(data: bytes) -> None:
 def test_whatever_comes_is_read_or_rejected(noise: bytes, place: int) -> None:
     whole = message("ADT^A40", PID, "MRG|815^^^HOSP^MR").encode()
     with suppress(Rejected):
-        said(whole[:place] + noise + whole[place:], now=NOW)
+        data = whole[:place] + noise + whole[place:]
+        assert acknowledgement(read_header(data), AT).startswith(b"MSH")
+        said(data, now=NOW)
 
 
 def ack(text: str, words: str = "", fault: Rejected | None = None) -> list[str]:

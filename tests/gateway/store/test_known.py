@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -242,6 +243,25 @@ def test_a_message_is_kept_whole_or_not_at_all(store: Store) -> None:
 def test_text_that_no_database_holds_is_kept_as_near_as_can_be(store: Store) -> None:
     tell(store, ann(name="Mül\0ler^Ä\ud800nne"))
     assert names(store.known_orders("4711", 10)) == ["Mül\ufffdler^Ä?nne"]
+
+
+def test_what_several_connections_tell_of_one_patient_at_once_is_kept_once(store: Store) -> None:
+    def one(n: int) -> None:
+        told = (ann(name=f"N{n}^X", anew=True), order(f"P{n % 3}", filler_key=f"F{n % 3}", accession_number=f"A{n}"))
+        tell(store, *told, minutes=n)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(40)))
+    assert (store.known_counts().patients, store.known_counts().orders) == (1, 3)
+    assert {known.order.patient.name for known in store.known_orders("4711", 10)} == {"N39^X"}
+    assert [len(store.known_orders(word, 10)) for word in ("n39", "a39", "a38", "a37", "n38", "a36")] == [
+        4,
+        4,
+        4,
+        4,
+        0,
+        0,
+    ]
 
 
 def age(data: DataSection, days: int) -> None:
