@@ -9,6 +9,8 @@ from fastapi import APIRouter, Query
 
 from gateway.errors import Refused
 from gateway.job import Door, State
+from gateway.order import Order
+from gateway.same_patient import contradictions
 from gateway.store import JobOrder, JobQuery
 from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer
@@ -93,14 +95,15 @@ def audit(who: Viewer, store: TheStore, job_id: JobId) -> models.AuditList:
 
 @router.get("/jobs/{job_id}/earlier")
 def earlier(who: Viewer, store: TheStore, job_id: JobId) -> models.EarlierList:
-    """The same patient's other recordings that went out, the newest first."""
+    """Other recordings of the same patient id that went out, the newest first, and what of them contradicts."""
     store.job(job_id)  # NotFound
+    mine = store.order(job_id) or Order()
     others = store.worklist.earlier(job_id, EARLIER_MAX)
     shown = [other.job_id for other in others]
     looks.write_down_list(store, who.name, "earlier recordings", "of this patient", shown, job_id)
     rows: list[models.EarlierRow] = []
     for other in others:
-        order = store.order(other.job_id)
+        order = store.order(other.job_id) or Order()
         for page in store.page_heads(other.job_id):
             if page.layout is not None:
                 rows.append(
@@ -108,11 +111,15 @@ def earlier(who: Viewer, store: TheStore, job_id: JobId) -> models.EarlierList:
                         job_id=other.job_id,
                         page=page.number,
                         state=other.state,
-                        acquired_at=order.acquired_at if order else "",
+                        acquired_at=order.acquired_at,
                         received_at=other.received_at,
                         accession_number=other.accession_number,
                         confidence=page.confidence,
                         layout=page.layout,
+                        name=order.patient.name,
+                        birth_date=order.patient.birth_date,
+                        sex=order.patient.sex,
+                        contradicts=list(contradictions(mine.patient, order.patient)),
                     )
                 )
     return models.EarlierList(items=rows)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from gateway import same_patient
 from gateway.job import State, Verdict
 from gateway.store import DeliveryRow, JobSummary, Remark
 from gateway.web.api.models.base import LEADS_MAX, Action, Model
@@ -137,7 +138,10 @@ class JobModel(JobSummary):
 
 
 class EarlierRow(Model):
-    """Another recording of the same patient. acquired_at: DICOM DT, "" where unknown."""
+    """Another recording of the same patient id. acquired_at: DICOM DT, "" where unknown.
+
+    contradicts: what is known of whose it is that is not so of the job asked about; then it may be another's.
+    """
 
     job_id: str
     page: int
@@ -147,9 +151,13 @@ class EarlierRow(Model):
     accession_number: str
     confidence: float | None
     layout: str
+    name: str
+    birth_date: str
+    sex: str
+    contradicts: list[same_patient.Known]
 
 
 class EarlierList(Model):
-    """The same patient's other recordings, the newest first."""
+    """The same patient id's other recordings, the newest first."""
 
     items: list[EarlierRow]

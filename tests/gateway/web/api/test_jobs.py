@@ -107,6 +107,18 @@ def test_the_same_patients_other_recordings_are_found_and_nobody_elses(world: Wo
     assert world.get(f"/jobs/{unknown}/earlier")["items"] == []
 
 
+def test_a_recording_of_one_id_and_another_person_says_what_contradicts(world: World) -> None:
+    anna = Patient("5555", "", "Alpha^Anna", "19400101", "F")
+    job_id = world.job(whose=order(patient=anna))
+    world.job(whose=order(patient=replace(anna, birth_date="")))
+    world.job(whose=order(patient=Patient("5555", "", "Zeta^Bob", "19990909", "M")))
+    found = world.get(f"/jobs/{job_id}/earlier")["items"]
+    assert [(row["name"], row["birth_date"], row["sex"], row["contradicts"]) for row in found] == [
+        ("Zeta^Bob", "19990909", "M", ["name", "birth_date", "sex"]),
+        ("Alpha^Anna", "", "F", []),
+    ]
+
+
 def test_the_layouts_that_a_person_may_choose_come_with_their_leads(world: World) -> None:
     layouts = world.get("/layouts")["layouts"]
     assert layouts["3x4+1"][:4] == ["I", "aVR", "V1", "V4"]

@@ -46,7 +46,7 @@ async function load() {
     ["leads", () => [which, page, job.stands], (wanted) => drawLeads(page, wanted)],
     ["review", () => [which, job.stands, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], (wanted) => fetched("#review", wanted, (host) => drawReview(host, job, page, picture, showPage, done))],
     ["documents", () => [which, job.state, page?.review, job.delivery_list.length], (wanted) => fetched("#documents", wanted, (host) => drawDocuments(host, id, which))],
-    ["earlier", () => [which, job.earlier, job.order.patient_id, page?.read], (wanted) => fetched("#earlier", wanted, (host) => drawEarlier(host, job, recording))],
+    ["earlier", () => [which, job.earlier, job.order, page?.read], (wanted) => fetched("#earlier", wanted, (host) => drawEarlier(host, job, recording))],
   ];
   for (const [part, from, draw] of parts) {
     await anew(part, from(), draw);
