@@ -15,7 +15,6 @@ from gateway.store.tables import Moment, jobs, terms
 from gateway.store.words import words_of
 
 SLACK = 1000  # jobs that may have been numbered in another order than their clocks said
-WORDS_MAX = 6  # of a search; more words find nothing more
 JOB_ID_LEAST = 8  # characters from which on a word is also looked for among job ids
 AFTER_ANY_CHARACTER = "\U0010ffff"
 
@@ -68,7 +67,10 @@ def conditions(connection: Connection, query: JobQuery) -> Iterator[Condition]:
         # with + 0 no index fits: a walk in the order of numbers must not become a sort of everything unsure
         yield Condition(jobs.c.confidence + 0 <= query.confidence_max, select(jobs.c.number).where(low))
     yield from _received(connection, query)
-    for word in words_of(clean(query.words))[:WORDS_MAX]:
+    words = words_of(clean(query.words))
+    if query.words.strip() and not words:  # asked for something that is no word: nobody has it, and not everybody
+        yield _NOTHING
+    for word in words:  # all of them: a word that is left out would let a bulk action reach jobs nobody asked for
         yield _word(word)
 
 

@@ -86,6 +86,15 @@ def test_every_filter_finds_what_it_names(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("_either_way")
+@pytest.mark.parametrize("words", ["---", "***", "^", "%", "(", "_", "\u201c\u201d", "doe d do j ja jan jane nobody"])
+def test_a_search_that_nothing_answers_finds_nobody_rather_than_everybody(store: Store, words: str) -> None:
+    receive(store, b"1", came("4711-0815", "Doe^Jane"))
+    assert ids(store, words=words) == []
+    assert store.worklist.matching(JobQuery(words=words), 10) == []
+    assert ids(store, words="  ") == ["4711-0815"]
+
+
+@pytest.mark.usefixtures("_either_way")
 def test_every_order_is_walked_forth_and_back_without_loss(store: Store) -> None:
     sure = (0.5, 0.9, 0.5, 0.1, 0.5, 0.7, 0.2)
     for number, confidence in enumerate(sure):
