@@ -70,6 +70,7 @@ def render(signals_mv: Float32, rate_hz: int, spec: PageSpec, seed: int) -> Rend
         spec.wear.severities(),
         spec.paper.style is not GridStyle.NONE,
         spec.paper.box_mm,
+        sheet.scales_mm,
     )
     return Rendered(Page(np.ascontiguousarray(image), _dpi(spec)), truth)
 

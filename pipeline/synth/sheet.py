@@ -16,11 +16,15 @@ from pipeline.synth.spec import PageSpec, Print, Separator, Spelling
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """image: uint8 (H, W, 3); frame: where it lies on the paper; names_mm: each printed lead name and its centre."""
+    """image: uint8 (H, W, 3); frame: where it lies on the paper; names_mm: each printed lead name and its centre.
+
+    scales_mm: where the words that tell speed and gain begin and end; () where none are printed.
+    """
 
     image: UInt8
     frame: Frame
     names_mm: tuple[tuple[Lead, float, float], ...]
+    scales_mm: tuple[tuple[float, float], ...]
 
 
 def print_sheet(plan: Plan, rate_hz: int, spec: PageSpec, frame: Frame, rng: np.random.Generator) -> Sheet:
@@ -43,8 +47,8 @@ def print_sheet(plan: Plan, rate_hz: int, spec: PageSpec, frame: Frame, rng: np.
         for pulse in plan.pulses:
             gain = f"{pulse.height_mm:g} mm/mV"
             words.put(gain, pulse.x0_mm - 2, pulse.baseline_mm + 4.5, spec.print.font, spec.print.label_mm * 0.6)
-    _texts(words, spec, rng)
-    return Sheet(lay_ink(image, words.coverage, spec.print.text), frame, names)
+    scales_mm = _texts(words, spec, rng)
+    return Sheet(lay_ink(image, words.coverage, spec.print.text), frame, names, scales_mm)
 
 
 def _mottled(coverage: UInt8, amount: float, rng: np.random.Generator) -> UInt8:
@@ -155,7 +159,8 @@ def _lead_names(
     return tuple(names)
 
 
-def _texts(words: Lettering, spec: PageSpec, rng: np.random.Generator) -> None:
+def _texts(words: Lettering, spec: PageSpec, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+    """Prints all words but the lead names; where those that tell the scales begin and end, in mm."""
     p, paper = spec.print, spec.paper
     left, top = -paper.origin_mm[0] + rng.uniform(2, 10), -paper.origin_mm[1] + rng.uniform(3, 8)
     pitch = p.header_mm * 1.6
@@ -173,7 +178,10 @@ def _texts(words: Lettering, spec: PageSpec, rng: np.random.Generator) -> None:
         text = f"{p.speed_mm_s:g} mm/s   {_gains_said(p)}"
         text += f"   {rng.choice([0.05, 0.15, 0.5]):g}-{rng.choice([40, 100, 150])} Hz" if rng.random() < 0.6 else ""
         foot = paper.height_mm - paper.origin_mm[1] - rng.uniform(2, 6)
-        words.put(text, left + rng.uniform(0, 0.4) * paper.width_mm, foot, p.font, p.header_mm)
+        begin = left + rng.uniform(0, 0.4) * paper.width_mm
+        middle, y = words.put(text, begin, foot, p.font, p.header_mm)
+        return (begin, y), (2 * middle - begin, y)
+    return ()
 
 
 def _gains_said(p: Print) -> str:

@@ -23,6 +23,7 @@ class PageTruth:
     orientation: 0..7; orientation % 4 quarter turns counter-clockwise (np.rot90) were applied to the upright page,
         after a left-right mirror if orientation >= 4.
     degradations: severity of each Degradation, 0..1, in the order of the enum.
+    scales_mm: where the words that tell speed and gain begin and end, on the paper; () where none are printed.
     ruled: a grid was printed. ruled_mm: the part of the paper it covers, (x0, y0, x1, y1); None is the whole sheet.
     """
 
@@ -36,6 +37,7 @@ class PageTruth:
     degradations: tuple[float, ...]
     ruled: bool = True
     ruled_mm: tuple[float, float, float, float] | None = None
+    scales_mm: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ SUITE_SEED = 90_000_000  # far from every training seed
 SECONDS = 10.0
 KINDS: tuple[Source, ...] = tuple(s for s in Source if s is not Source.NOT_AN_ECG)
 SHOWN = 0.1  # of a rhythm row: with less in the picture nobody can tell that there was one
+SAME_GAIN = 0.1  # gains are a factor 2 apart
 PLAIN_SHARE = 0.5  # of each kind: the commonest page (3x4+1, 25 mm/s, 10 mm/mV), so that its figure stands by itself
 
 
@@ -61,7 +62,25 @@ def draw(case: Case, bank: SignalBank | None) -> Drawn:
     usual = {"layout": "3x4+1", "speed_mm_s": 25.0, "gain_mm_mv": 10.0} if case.plain else {}
     spec = random_spec(rng, source=case.source, **usual)  # type: ignore[arg-type]  # three of its keywords
     rendered = render(signals, RATE_HZ, spec, case.seed)
+    if spec.print.chest_gain_mm_mv is not None and not tells_chest_gain(rendered):
+        spec = replace(spec, print=replace(spec.print, chest_gain_mm_mv=None))
+        rendered = render(signals, RATE_HZ, spec, case.seed)
     return Drawn(rendered, _label(rendered, spec.print.negative_avr), shown_layout(rendered))
+
+
+def tells_chest_gain(rendered: Rendered) -> bool:
+    """Whether the picture holds what tells the chest leads' own gain: the words at the foot, or a pulse of theirs."""
+    truth, (height, width) = rendered.truth, rendered.page.image.shape[:2]
+    chest = truth.recording.chest_gain_mm_mv
+    told = [truth.scales_mm] if truth.scales_mm else []
+    for x0, x1, foot, tall in truth.pulses_mm:
+        if chest is not None and abs(tall / chest.value - 1) < SAME_GAIN:
+            told.append(((x0, foot), (x1, foot - tall)))
+    for ends in told:
+        px = truth.paper.to_px(np.array(ends))
+        if ((px > 0) & (px < [width, height])).all():
+            return True
+    return False
 
 
 def shown_layout(rendered: Rendered) -> str:
