@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from gateway.errors import UnlawfulMove
 from gateway.order import Order
+from pipeline.recording import Given
 
 
 class State(StrEnum):
@@ -104,7 +105,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class PageResult:
-    """One page of the job's document, counted from 1. recording_npz: the fixed npz form; summary: its JSON."""
+    """One page of the job's document, counted from 1. recording_npz: the fixed npz form; summary: its JSON.
+
+    given: what a person had said of the page when it was read; a correction may have come since.
+    """
 
     number: int
     verdict: Verdict
@@ -112,6 +116,7 @@ class PageResult:
     why: str = ""
     summary: str = "{}"
     recording_npz: bytes | None = None
+    given: Given = field(default_factory=Given)
 
 
 class DocumentKind(StrEnum):

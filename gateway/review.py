@@ -79,6 +79,11 @@ def reviewed(recording: Recording, review: PageReview) -> Recording:
     return replace(recording, strips=strips, findings=(*recording.findings, *_findings(recording, review)))
 
 
+def as_read(review: PageReview, given: Given) -> PageReview:
+    """The review that belongs to a reading made with this given: a correction that came later changed nothing of it."""
+    return review if review.given == given else replace(review, given=given, given_by="")
+
+
 def given_text(given: Given) -> str:
     """What a person said, as JSON of what is not left to the digitizer."""
     told = {key: value for key, value in vars(given).items() if value not in (None, ())}

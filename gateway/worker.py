@@ -187,11 +187,12 @@ class Worker:
             recording = self.digitize(page, review.given)
         except Unreadable as error:
             verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
-            return ReadPage(PageResult(number, verdict, error.code, error.why), None)
+            return ReadPage(PageResult(number, verdict, error.code, error.why, given=review.given), None)
         except Refused as error:
-            return ReadPage(PageResult(number, Verdict.UNREADABLE, error.code, error.why), None)
+            return ReadPage(PageResult(number, Verdict.UNREADABLE, error.code, error.why, given=review.given), None)
         verdict, code, why = self._judge(recording, review)
-        result = PageResult(number, verdict, code, why, npz.summary_json(recording), npz.to_npz(recording))
+        summary, data = npz.summary_json(recording), npz.to_npz(recording)
+        result = PageResult(number, verdict, code, why, summary, data, review.given)
         going = reviewed(recording, replace(review, approved_sha256=""))  # what was approved was another reading
         return ReadPage(result, going, thumbnail_png(page) if self.with_thumbnails else b"")
 

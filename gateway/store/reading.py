@@ -12,10 +12,12 @@ from sqlalchemy import Connection, func, select
 from gateway.errors import NotFound
 from gateway.job import Job, PageResult, State, Verdict
 from gateway.order import Order
+from gateway.review import NOTHING_GIVEN, given_from
 from gateway.store.database import Database
 from gateway.store.objects import Objects
 from gateway.store.rows import AnyRow, DeliveryRow, delivery_row_from, job_from, order_from
 from gateway.store.tables import DeliveryState, jobs, outbox, pages
+from pipeline.recording import Given
 
 
 def job(database: Database, job_id: str) -> Job:
@@ -54,6 +56,7 @@ def page_results(database: Database, objects: Objects, job_id: str) -> tuple[Pag
             why=row.why,
             summary=row.summary,
             recording_npz=objects.read(row.recording_sha256) if row.recording_sha256 else None,
+            given=given_from(row.given),
         )
         for row in rows
     )
@@ -61,12 +64,13 @@ def page_results(database: Database, objects: Objects, job_id: str) -> tuple[Pag
 
 @dataclass(frozen=True)
 class PageHead:
-    """What a page's summary says, without its samples. layout: None where nothing was read."""
+    """What a page's summary says, without its samples. layout: None where nothing was read. given: as of PageResult."""
 
     number: int
     verdict: Verdict
     layout: str | None
     confidence: float | None
+    given: Given = NOTHING_GIVEN
 
 
 def page_heads(database: Database, job_id: str) -> tuple[PageHead, ...]:
@@ -78,7 +82,8 @@ def page_heads(database: Database, job_id: str) -> tuple[PageHead, ...]:
 
 def _head(row: AnyRow) -> PageHead:
     told = json.loads(row.summary) if row.recording_sha256 else {}
-    return PageHead(row.number, Verdict(row.verdict), told.get("layout"), told.get("confidence"))
+    verdict, given = Verdict(row.verdict), given_from(row.given)
+    return PageHead(row.number, verdict, told.get("layout"), told.get("confidence"), given)
 
 
 def deliveries(database: Database, job_id: str) -> tuple[DeliveryRow, ...]:

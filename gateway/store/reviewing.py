@@ -216,12 +216,15 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
 
     A page held for its confidence or a finding, and a page that was changed by a person, wait for one. So does what a
     rule held: approved, it meets the rules again with the finding approved_by_person. And, with four eyes, what a
-    person said of whose it is.
+    person said of whose it is. Nothing where a page was last read before it was corrected, as where every try to read
+    it again has killed its worker: what is there is not what was asked for.
     """
     if (job.state, job.settled) != (State.HELD, State.HELD):
         return Approvable()
     rows = connection.execute(select(pages).where(pages.c.job_id == job.job_id).order_by(pages.c.number)).all()
     said = _reviews(connection, job.job_id)
+    if any(given_from(row.given) != said.get(row.number, NO_REVIEW).given for row in rows):
+        return Approvable()
     read = [row for row in rows if row.recording_sha256]
     stopping = [row for row in rows if row.verdict == Verdict.UNREADABLE]
     waits = job.code in (HELD_BY_RULE, AWAITS_APPROVAL) or any(

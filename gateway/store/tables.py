@@ -143,6 +143,7 @@ pages = Table(
     Column("why", Text, nullable=False),
     Column("summary", Text, nullable=False),  # JSON
     Column("recording_sha256", String(SHA256_CHARACTERS)),
+    Column("given", Text),  # JSON of what a person had said of the page when it was read
 )
 
 outbox = Table(

@@ -140,6 +140,7 @@ def test_a_correction_reaches_the_digitizer_and_waits_for_an_approval_however_su
     job = work(config, store, eye, job_id)
     assert (job.state, job.code) == (State.HELD, "awaits_approval")
     assert eye.told == [NOTHING_GIVEN, given]
+    assert [page.given for page in store.pages(job_id)] == [given]
     store.reviews.approve(job_id, "rita")
     assert work(config, store, eye, job_id).state == State.DIGITIZED
     for kind in KINDS:

@@ -10,16 +10,17 @@ from starlette.responses import Response
 
 from gateway.config import Config
 from gateway.emit.forms import FORMS
+from gateway.errors import Conflict
 from gateway.job import DocumentKind, State
 from gateway.order import Order
-from gateway.review import reviewed
+from gateway.review import NO_REVIEW, reviewed
 from gateway.store import DeliveryRow, DeliveryState, Store
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer, gives
 from gateway.web.api.looks import looks
 from gateway.web.api.pictures import unpacked_page
 from gateway.web.api.places import in_a_place
-from gateway.web.api.reading import read_page
+from gateway.web.api.reading import is_outdated, read_page
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/documents", tags=["documents"])
 
@@ -29,8 +30,11 @@ A_FILE = gives(*(form.media_type for form in FORMS.values()))
 
 @router.get("", responses=PROBLEMS)
 def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentList:
-    """What can be had of each page that was read."""
+    """What can be had of each page that was read: nothing while the job is being digitized again."""
     sent = _standing(store, job_id)
+    if store.job(job_id).state is State.RECEIVED:
+        return models.DocumentList(items=[])
+    said = store.reviews.of(job_id)
     return models.DocumentList(
         items=[
             models.DocumentModel(
@@ -41,7 +45,7 @@ def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentLis
                 sent_to=[row.destination for row in _of(sent, kind, page.number)],
             )
             for page in store.page_heads(job_id)
-            if page.layout is not None
+            if page.layout is not None and not is_outdated(page.given, said.get(page.number, NO_REVIEW))
             for kind, form in FORMS.items()
         ]
     )
@@ -56,7 +60,10 @@ async def document(
     kind: DocumentKind,
     page: Annotated[int, Query(ge=1, le=10_000)] = 1,
 ) -> Response:
-    """One document as a file. 422 says what it would have to know and does not, or why it cannot hold the page."""
+    """One document as a file. 422 says what it would have to know and does not, or why it cannot hold the page.
+
+    409 while the job is being digitized again: what was read before is not what a person said since.
+    """
 
     def sent() -> bytes | None:
         looks.write_down(store, who.name, job_id, f"page {page} {kind}")
@@ -78,7 +85,9 @@ def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: i
     from gateway.emit.thumbnail import thumbnail_png
 
     read = read_page(store, job_id, page)
-    job = store.job(job_id)
+    job = store.job(job_id)  # after the page: a correction between the two is seen
+    if job.state is State.RECEIVED or read.outdated:
+        raise Conflict("This page is being digitized again; its documents can be had when that is done.")
     thumbnail = thumbnail_png(unpacked_page(config, store, job_id, page)) if kind in WITH_THUMBNAIL else b""
     material = catalogue.Material(
         recording=reviewed(read.recording, read.review),

@@ -10,10 +10,10 @@ from gateway.emit import npz
 from gateway.errors import NotFound
 from gateway.job import PageResult
 from gateway.mapping import mappings
-from gateway.review import NO_REVIEW, PageReview, reviewed
+from gateway.review import NO_REVIEW, PageReview, as_read, reviewed
 from gateway.store import Store
 from gateway.web.api.models import Measured
-from pipeline.recording import Lead, Recording
+from pipeline.recording import Given, Lead, Recording
 
 KEPT = 64  # recordings of some hundred kilobytes
 
@@ -23,6 +23,7 @@ class Read:
     """A page that was read: as it was read, what is measured on what goes out of it, and what people said of it.
 
     identity: SHA-256 over the whole recording: its samples, and the scales and findings that are stored beside them.
+    review: only what was said of this very reading. outdated: the page was corrected since, and is to be read again.
     """
 
     page: PageResult
@@ -30,6 +31,7 @@ class Read:
     recording: Recording
     measurements: tuple[Measured, ...]
     review: PageReview
+    outdated: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +69,14 @@ def read_of(page: PageResult, review: PageReview) -> Read | None:
     identity = hashlib.sha256(f"{sha256}{page.summary}".encode()).hexdigest()
     if review.approved_sha256 != sha256:  # what was approved was another reading
         review = replace(review, approved_sha256="", approved_by="", approved_at=None)
+    said, review = review, as_read(review, page.given)
     recording, measurements = _recording(_Key(identity, page.recording_npz, page.summary, review.invalid_leads))
-    return Read(page, identity, recording, measurements, review)
+    return Read(page, identity, recording, measurements, review, outdated=is_outdated(page.given, said))
+
+
+def is_outdated(given: Given, review: PageReview) -> bool:
+    """Whether a page that was read with this given was corrected since."""
+    return given != review.given
 
 
 @lru_cache(KEPT)

@@ -15,7 +15,7 @@ from gateway.order import Order
 from gateway.review import NO_REVIEW, NOTHING_GIVEN, PageReview, reviewed
 from gateway.store import Approvable, AuditEntry, DeliveryRow, DeliveryState, JobSummary, Remark
 from gateway.web.api import models
-from gateway.web.api.reading import Read, read_of
+from gateway.web.api.reading import Read, is_outdated, read_of
 from gateway.web.deps import Principal, Role
 from pipeline.recording import Finding, Recording, Scale, Severity
 
@@ -72,6 +72,7 @@ def page_of(page: PageResult, review: PageReview) -> models.PageModel:
         "code": page.code,
         "why": page.why,
         "review": review_of(review),
+        "outdated": is_outdated(page.given, review),
     }
     if read is None:
         return models.PageModel(
@@ -90,7 +91,7 @@ def page_of(page: PageResult, review: PageReview) -> models.PageModel:
             measurements=[],
             made_by={},
         )
-    recording = reviewed(read.recording, review)
+    recording = reviewed(read.recording, read.review)
     return models.PageModel(
         **common,
         read=True,

@@ -29,6 +29,7 @@ def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) ->
     told = models.WaveformModel.model_construct(  # sixty thousand numbers of our own need no second look
         job_id=job_id,
         page=number,
+        outdated=read.outdated,
         rate_hz=recording.rate_hz,
         duration_s=recording.duration_s,
         layout=recording.layout,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from dataclasses import replace
 from datetime import datetime
 
@@ -14,7 +15,7 @@ from gateway.job import Outcome, PageResult, State, Verdict
 from gateway.review import Approval, PageReview
 from gateway.store import Event, Store
 from pipeline.recording import Given, Lead
-from tests.gateway.storing import claimed, digitized, document, on_its_way, receive, refused, settled
+from tests.gateway.storing import SHORT_S, claimed, digitized, document, on_its_way, receive, refused, settled
 
 UNSURE = PageResult(1, Verdict.HELD, "low_confidence", "unsure", "{}", b"npz of one page")
 UNREAD = PageResult(2, Verdict.UNREADABLE, "no_layout", "no layout")
@@ -97,13 +98,35 @@ def test_pages_that_were_not_read_must_be_left_out_by_name(store: Store) -> None
 def test_with_four_eyes_who_changed_a_page_may_not_approve_it(store: Store) -> None:
     job_id = settled(store, unsure())
     store.reviews.correct(job_id, 1, GIVEN, "carl")
-    store.settle(claimed(store), unsure())
+    store.settle(claimed(store), unsure(replace(UNSURE, given=GIVEN)))
     store.reviews.mark_invalid(job_id, 1, [Lead.I], "mary")
     for name in ("carl", "mary"):
         with pytest.raises(UnlawfulMove, match="four eyes"):
             store.reviews.approve(job_id, name, four_eyes=True)
     store.reviews.approve(job_id, "rita", four_eyes=True)
     assert store.job(job_id).state == State.RECEIVED
+
+
+def test_a_page_that_could_not_be_read_again_as_corrected_cannot_be_approved(store: Store) -> None:
+    """Its workers die over it, and what is there is the reading from before the correction."""
+    job_id = settled(store, unsure())
+    store.reviews.correct(job_id, 1, GIVEN, "carl")
+    while (claim := store.claim("worker-1", SHORT_S, 2)) is not None:
+        time.sleep(2 * SHORT_S)
+        assert claim.job.job_id == job_id
+    assert (store.job(job_id).state, store.pages(job_id)[0].given) == (State.HELD, Given())
+    assert not store.reviews.approvable(job_id)
+    with pytest.raises(UnlawfulMove):
+        store.reviews.approve(job_id, "rita")
+    store.reviews.correct(job_id, 1, Given(), "carl")
+    store.settle(claimed(store), unsure())
+    assert store.reviews.approvable(job_id).pages == (1,)
+
+
+def test_a_page_says_what_it_was_read_with(store: Store) -> None:
+    job_id = settled(store, unsure(replace(UNSURE, given=GIVEN), UNREAD))
+    assert [page.given for page in store.pages(job_id)] == [GIVEN, Given()]
+    assert [page.given for page in store.page_heads(job_id)] == [GIVEN, Given()]
 
 
 def test_a_change_takes_an_approval_back(store: Store) -> None:

@@ -80,7 +80,10 @@ class PageReview(Model):
 
 
 class PageModel(Model):
-    """One page of the job's document, counted from 1. What was read is None, "" or [] where nothing was."""
+    """One page of the job's document, counted from 1. What was read is None, "" or [] where nothing was.
+
+    outdated: what is told here was read before the correction that ``review`` holds, and the page is to be read again.
+    """
 
     number: int
     verdict: Verdict
@@ -100,6 +103,7 @@ class PageModel(Model):
     measurements: list[Measured]
     made_by: dict[str, Any]  # version, and weights by name
     review: PageReview
+    outdated: bool
 
 
 class Reason(Model):

@@ -37,10 +37,11 @@ class PlacedModel(Model):
 
 
 class WaveformModel(Model):
-    """What was read of a page."""
+    """What was read of a page. outdated: as of PageModel."""
 
     job_id: str
     page: int
+    outdated: bool
     rate_hz: int
     duration_s: float
     layout: str

@@ -140,6 +140,39 @@ def test_what_was_sent_as_another_patient_is_not_handed_out_under_what_the_job_s
     assert all(item["sent_to"] == [] for item in world.get(f"/jobs/{job_id}/documents")["items"])
 
 
+def test_after_a_correction_the_old_reading_is_shown_as_such_and_no_document_is_made_of_it(world: World) -> None:
+    job_id = world.job(0.5)
+    said = {"speed_mm_s": 50, "gain_mm_mv": 20}
+
+    def shown() -> tuple[bool, bool, set[str]]:
+        (page,) = world.get(f"/jobs/{job_id}")["page_list"]
+        waveform = world.get(f"/jobs/{job_id}/pages/1/waveform")
+        codes = {finding["code"] for finding in page["findings"] + waveform["findings"]}
+        return page["outdated"], waveform["outdated"], codes & {"corrected_by_person"}
+
+    assert shown() == (False, False, set())
+    world.post(f"/jobs/{job_id}/correct", {"page": 1, **said})
+    assert shown() == (True, True, set())
+    assert world.get(f"/jobs/{job_id}")["page_list"][0]["review"]["given"]["speed_mm_s"] == 50
+    assert world.get(f"/jobs/{job_id}/documents")["items"] == []
+    for kind in DocumentKind:
+        answer = world.get(f"/jobs/{job_id}/documents/{kind}", expect=409)
+        assert "being digitized again" in answer["why"]
+    world.work(0.5)
+    assert shown() == (False, False, {"corrected_by_person"})
+    assert b"speed 50 mm/s" in world.who(Role.VIEWER).get(f"/api/v1/jobs/{job_id}/documents/aecg").content
+    assert world.get(f"/jobs/{job_id}/documents")["items"]
+    world.post(f"/jobs/{job_id}/correct", {"page": 1})  # taken back: what is there was read as it was said before
+    assert shown() == (True, True, {"corrected_by_person"})
+
+
+def test_while_a_job_is_done_again_no_document_of_it_is_made(world: World) -> None:
+    job_id = world.job(0.5)
+    world.post(f"/jobs/{job_id}/retry")
+    assert world.get(f"/jobs/{job_id}")["page_list"][0]["outdated"] is False
+    assert "being digitized again" in world.get(f"/jobs/{job_id}/documents/pdf", expect=409)["why"]
+
+
 def test_a_document_that_cannot_be_made_says_why(world: World) -> None:
     job_id = world.job(0.5, whose=order(acquired_at=""))
     answer = world.get(f"/jobs/{job_id}/documents/aecg", expect=422)
