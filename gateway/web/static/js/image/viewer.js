@@ -6,6 +6,7 @@ const ZOOM_MIN = 0.2;
 const ZOOM_MAX = 16;
 const ZOOM_STEP = 1.25;
 const PAN_PX = 60;
+const AGAIN_AFTER_MS = [5_000, 15_000, 45_000]; // a gateway that is busy has said so; then it is for a person to ask again
 
 /** Shows the picture at url in host. wide: the address of the same picture with more pixels, fetched once it is zoomed in. */
 export class ImageViewer {
@@ -16,6 +17,8 @@ export class ImageViewer {
     this.frame = h("div", { class: "picture", tabindex: 0, role: "region", "aria-label": `${label}: arrow keys move, + and − zoom, R turns, 0 fits` }, this.image);
     const button = (words, title, act) => h("button", { type: "button", class: "small", title, "aria-label": title, onclick: act }, words);
     this.told = h("output", { class: "hint" });
+    this.again = button("Try again", "Fetch this picture again", () => this.fetch());
+    this.again.hidden = true;
     put(host,
       h("div", { class: "picture-tools", role: "toolbar", "aria-label": `View of ${label}` },
         button("+", "Zoom in", () => this.zoomBy(ZOOM_STEP)),
@@ -23,7 +26,7 @@ export class ImageViewer {
         button("Fit", "Fit the whole page", () => this.fit()),
         button("⟲", "Turn left", () => this.turn(-90)),
         button("⟳", "Turn right", () => this.turn(90)),
-        this.told),
+        this.told, this.again),
       this.frame);
     this.listen();
     this.fit();
@@ -32,9 +35,23 @@ export class ImageViewer {
   /** Shows another picture; the view stays where it is unless fit is asked for. */
   show(url, wide = null) {
     this.wide = wide;
-    this.frame.classList.remove("failed");
-    this.image.hidden = false;
+    this.tries = 0;
+    this.fetch(url);
+  }
+
+  /** Asks for a picture, without an address for the same one again. */
+  fetch(url = this.url) {
+    clearTimeout(this.waiting);
+    this.url = url;
+    this.failed(false);
     this.image.src = url;
+  }
+
+  failed(on) {
+    this.broken = on;
+    this.frame.classList.toggle("failed", on);
+    this.image.hidden = on;
+    this.again.hidden = !on;
   }
 
   /** Dims a picture that something newer is being made of, and says so; false for one that stands. */
@@ -47,11 +64,15 @@ export class ImageViewer {
   listen() {
     const { frame } = this;
     this.image.addEventListener("error", () => {
-      this.image.hidden = true;
-      this.frame.classList.add("failed");
-      put(this.told, "This picture could not be fetched.");
+      this.failed(true);
+      this.apply();
+      if (this.tries < AGAIN_AFTER_MS.length) this.waiting = setTimeout(() => this.fetch(), AGAIN_AFTER_MS[this.tries]);
+      this.tries += 1;
     });
-    this.image.addEventListener("load", () => this.apply());
+    this.image.addEventListener("load", () => {
+      this.tries = 0;
+      this.apply();
+    });
     frame.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.zoomBy(Math.exp(-event.deltaY * 0.0015), event);
@@ -124,7 +145,7 @@ export class ImageViewer {
     this.zoom = zoom;
     this.apply();
     if (this.zoom > 1.4 && this.wide) {
-      this.image.src = this.wide;
+      this.fetch(this.wide);
       this.wide = null;
     }
   }
@@ -137,6 +158,7 @@ export class ImageViewer {
     const fits = turned && w && box.width ? Math.min(box.width / w, box.height / t) : 1;
     const shrink = turned && w && box.width ? Math.min(box.width / t, box.height / w) / fits : 1;
     this.image.style.transform = `translate(${this.x}px, ${this.y}px) rotate(${this.degrees ?? 0}deg) scale(${this.zoom * shrink})`;
-    put(this.told, `${Math.round(this.zoom * 100)} %`, this.degrees ? `, turned ${this.degrees}°` : "", this.about ? `, ${this.about}` : "");
+    if (this.broken) return put(this.told, "This picture could not be fetched.");
+    return put(this.told, `${Math.round(this.zoom * 100)} %`, this.degrees ? `, turned ${this.degrees}°` : "", this.about ? `, ${this.about}` : "");
   }
 }
