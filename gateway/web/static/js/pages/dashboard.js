@@ -10,8 +10,11 @@ import { broken, bytes, chip, count, KINDS, moment, plain, span, STATES } from "
 const EVERY_S = 15;
 const AT_ONCE = 1000; // as many as one action of the API may be about
 const chosen = new Set();
+const PARKED_ROWS = 100; // as many more as are shown at a time
 let parked = [];
+let rows = PARKED_ROWS; // as many as a person has asked to see
 let cursor = null;
+let askedParked = 0;
 
 async function load() {
   const board = await get("/dashboard");
@@ -111,10 +114,20 @@ function gpuWords({ name, used_mb, total_mb, busy }) {
 
 // Parked messages
 
+/** All rows that are shown, or as many more: a row that is gone is not chosen any more, any other stays chosen. */
 async function loadParked(more = false) {
-  const answer = await get("/parked", { after: more ? cursor : "" });
-  parked = more ? [...parked, ...answer.items] : answer.items;
-  cursor = answer.next_cursor;
+  if (more) rows += PARKED_ROWS;
+  const mine = ++askedParked;
+  const items = [];
+  let after = "";
+  do {
+    const answer = await get("/parked", { after, limit: Math.min(AT_ONCE, rows - items.length) });
+    if (mine !== askedParked) return;
+    items.push(...answer.items);
+    after = answer.next_cursor;
+  } while (after !== null && items.length < rows);
+  parked = items;
+  cursor = after;
   const known = new Set(parked.map((each) => each.delivery_id));
   for (const id of [...chosen]) if (!known.has(id)) chosen.delete(id);
   keepingFocus(one("#parked"), drawParked);
