@@ -121,6 +121,10 @@ for (const name of ["dragleave", "drop"]) {
   });
 }
 addEventListener("drop", (event) => add(event.dataTransfer.files));
+// leaving drops what has not gone yet, be it by a link to a job; not asked once the session has ended and the page is gone
+addEventListener("beforeunload", (event) => {
+  if ((running || waiting.length) && !document.documentElement.classList.contains("gone")) event.preventDefault();
+});
 follow({
   names: ["job", "delivery"],
   refresh: () => [...watched.keys()].forEach(look),
