@@ -67,6 +67,7 @@ function show(quietly) {
     return row;
   });
   keepingFocus(body, () => put(body, rows.length ? rows : h("tr", {}, h("td", { class: "nothing", colspan: 8 }, nothingWords()))));
+  dropGone();
   one("#next").disabled = !page.next_cursor;
   one("#previous").disabled = !page.prev_cursor;
   put(one("#list-words"), rows.length ? `${count(rows.length, "job")} on this page` : "");
@@ -115,6 +116,14 @@ function choose(id) {
   const box = row?.querySelector("input");
   if (box) box.checked = chosen.has(id);
   showChosen();
+}
+
+/** Nothing is done to a job that is not to be seen: what has left the list is not chosen any more, and that is told. */
+function dropGone() {
+  const gone = [...chosen].filter((id) => !page.items.some((job) => job.job_id === id));
+  for (const id of gone) chosen.delete(id);
+  if (!chosen.size) everything = false;
+  if (gone.length) tell(`${count(gone.length, "chosen job")} left this list and ${gone.length === 1 ? "is" : "are"} not chosen any more.`);
 }
 
 function chooseNone() {
