@@ -94,14 +94,23 @@ export function personName(pn) {
   return [family, first].filter(Boolean).join(", ");
 }
 
-/** A DICOM date or time of any length, "20240131143000" as "2024-01-31 14:30". */
+/** A DICOM date or time of any length, "20240131143000+0100" as "2024-01-31 14:30 UTC+01:00". */
 export function dicomTime(text) {
-  const found = /^(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?/.exec(text ?? "");
+  const found = DICOM_TIME.exec(text ?? "");
   if (!found) return text ?? "";
-  const [, year, month, day, hour, minute] = found;
+  const [, year, month, day, hour, minute, sign, hours, minutes] = found;
   const date = [year, month, day].filter(Boolean).join("-");
-  return hour ? `${date} ${hour}:${minute ?? "00"}` : date;
+  if (!hour) return date;
+  return `${date} ${hour}:${minute ?? "00"}${sign ? ` UTC${sign === "-" ? "−" : "+"}${hours}:${minutes}` : ""}`;
 }
+
+/** When an ECG was recorded. A time without a zone is that of the device's clock, which may be any. */
+export function recordedWords(text) {
+  const [, , , , hour, , sign] = DICOM_TIME.exec(text ?? "") ?? [];
+  return `${dicomTime(text)}${hour && !sign ? " by the device's clock" : ""}`;
+}
+
+const DICOM_TIME = /^(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(?:\d{2}(?:\.\d+)?)?(?:([+-])(\d{2})(\d{2}))?/;
 
 export const SEXES = { M: "male", F: "female", O: "other" };
 

@@ -323,6 +323,12 @@ def test_measures_with_calipers_by_keyboard(blank: Page) -> None:
     after = blank.evaluate("window.viewer.calipers.read")
     assert after["ms"] == pytest.approx(822.0)
     assert after["mv"] == pytest.approx(0.9)
+    level = blank.get_by_role("slider", name="First level")
+    low = float(level.get_attribute("aria-valuenow") or "nan")
+    level.focus()
+    blank.keyboard.press("ArrowUp")
+    assert float(level.get_attribute("aria-valuenow") or "nan") == pytest.approx(low + 0.1)  # up is more
+    blank.keyboard.press("ArrowDown")
     assert blank.locator(".caliper-read").inner_text() == "822 ms · 73 bpm · 0.90 mV"
     valuetext = blank.get_by_role("slider", name="First time").get_attribute("aria-valuetext")
     assert valuetext == "822 ms · 73 bpm · 0.90 mV"
@@ -343,6 +349,23 @@ def test_measures_with_calipers_by_mouse_on_whatever_scale(blank: Page) -> None:
     read = blank.evaluate("window.viewer.calipers.read")
     assert read["ms"] == pytest.approx(1000, abs=8)
     assert read["mv"] == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "words"),
+    [
+        ("20240131143000+0100", "2024-01-31 14:30 UTC+01:00"),
+        ("20240131143000.250000-0330", "2024-01-31 14:30 UTC−03:30"),
+        ("20240131143000", "2024-01-31 14:30 by the device's clock"),
+        ("2024013114", "2024-01-31 14:00 by the device's clock"),
+        ("20240131", "2024-01-31"),
+        ("2024", "2024"),
+        ("", ""),
+    ],
+)
+def test_says_of_which_zone_the_time_of_a_recording_is(blank: Page, recorded: str, words: str) -> None:
+    script = "const { recordedWords } = await import('/static/js/words.js'); return recordedWords(given);"
+    assert ask(blank, script, recorded) == words
 
 
 def test_draws_true_size_when_asked(blank: Page) -> None:

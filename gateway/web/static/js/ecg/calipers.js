@@ -162,7 +162,7 @@ export class Calipers {
       const ends = axis === "x" ? { x1: at, x2: at, y1: top - 6, y2: bottom + 6 } : { y1: at, y2: at, x1: left - 3, x2: right + 3 };
       set(line, ends);
       set(grip, ends);
-      const [now, most] = axis === "x" ? [at / sheet.speed_mm_s, sheet.width_mm / sheet.speed_mm_s] : [at, sheet.height_mm];
+      const [now, most] = axis === "x" ? [at / sheet.speed_mm_s, sheet.width_mm / sheet.speed_mm_s] : [sheet.height_mm - at, sheet.height_mm];
       set(element, { "aria-valuenow": now.toFixed(3), "aria-valuemin": 0, "aria-valuemax": most.toFixed(3), "aria-valuetext": words });
     }
     set(this.words, { x: Math.min(left, sheet.width_mm - 52), y: Math.max(7, top - 7.5) });

@@ -2,7 +2,7 @@
 
 import { h, put } from "../dom.js";
 import {
-  bytes, confidenceMeter, DOORS, dicomTime, moment, personName, plain, SEXES, stateChip, VERDICTS,
+  bytes, confidenceMeter, DOORS, dicomTime, moment, personName, plain, recordedWords, SEXES, stateChip, VERDICTS,
 } from "../words.js";
 
 /** Draws the head of the page. buttons: what can be done with the whole job. */
@@ -21,7 +21,7 @@ export function drawHeader(host, job, buttons) {
         h("p", { class: "sub" }, about.join(" · ") || (order.patient_id ? "Neither name nor birth date is known." : "Nobody has said whose ECG this is.")),
         h("div", { class: "buttons" }, buttons)),
       facts([
-        ["Recorded", dicomTime(order.acquired_at) || "not known"],
+        ["Recorded", recordedWords(order.acquired_at) || "not known"],
         ["Accession", order.accession_number],
         ["Received", moment(job.received_at)],
         ["Came from", [DOORS[job.door], job.sender, job.sender_address].filter(Boolean).join(" · ")],
