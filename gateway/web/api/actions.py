@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC
 
 from anyio import to_thread
 from fastapi import APIRouter
@@ -185,10 +184,6 @@ def _check_layout(given: Given) -> None:
 
 
 def _query(asked: models.JobFilter) -> JobQuery:
-    moments = {
-        name: moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-        for name, moment in (("received_from", asked.received_from), ("received_to", asked.received_to))
-    }
     return JobQuery(
         state=asked.state,
         door=asked.door,
@@ -196,7 +191,8 @@ def _query(asked: models.JobFilter) -> JobQuery:
         patient=asked.patient,
         words=asked.q,
         confidence_max=asked.confidence_max,
-        **moments,
+        received_from=asked.received_from,
+        received_to=asked.received_to,
     )
 
 

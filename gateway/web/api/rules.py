@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from fastapi import APIRouter
 
 from gateway import rules as routing
@@ -77,7 +75,7 @@ def replay(who: Administrator, store: TheStore, config: TheConfig, body: models.
         other = _other(config, body.config_text)
     except Refused as error:
         return models.ReplayResult(problems=error.why.splitlines(), pages=0, changed=[], more=False)
-    query = JobQuery(received_from=_aware(body.received_from), received_to=_aware(body.received_to))
+    query = JobQuery(received_from=body.received_from, received_to=body.received_to)
     ids = store.worklist.newest(query, REPLAY_JOBS_MAX + 1)
     store.looked_at_many(who.name, "rules replay", in_words(query), len(ids[:REPLAY_JOBS_MAX]))
     pages, changed = 0, []
@@ -114,7 +112,3 @@ def _trace(trace: RuleTrace) -> models.RuleTraceModel:
         counted=trace.counted,
         conditions=[models.ConditionTraceModel(**vars(condition)) for condition in trace.conditions],
     )
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import Field
 
 from gateway.job import Door, State
-from gateway.web.api.models.base import BULK_MAX, COMMENT_MAX, Comment, JobId, Model
+from gateway.web.api.models.base import BULK_MAX, COMMENT_MAX, Comment, JobId, Model, Moment
 from gateway.web.api.models.jobs import GivenModel
 from pipeline.recording import Lead
 
@@ -74,8 +73,8 @@ class JobFilter(Model):
     sender: str = Field("", max_length=200)
     patient: str = Field("", max_length=64)
     q: str = Field("", max_length=200)
-    received_from: datetime | None = None
-    received_to: datetime | None = None
+    received_from: Moment | None = None
+    received_to: Moment | None = None
     confidence_max: float | None = Field(None, ge=0, le=1)
 
 

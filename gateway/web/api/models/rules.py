@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.web.api.models.base import Model
+from gateway.web.api.models.base import Model, Moment
 
 
 class ConditionModel(Model):
@@ -94,8 +94,8 @@ class ReplayBody(Model):
     """A whole configuration and the time of the traffic to try it on. At most 500 jobs, the newest first."""
 
     config_text: str = Field(max_length=200_000)
-    received_from: datetime | None = None
-    received_to: datetime | None = None
+    received_from: Moment | None = None
+    received_to: Moment | None = None
 
 
 class ReplayRow(Model):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.job import State
 from gateway.store import DeliveryRow
-from gateway.web.api.models.base import BULK_MAX, Model
+from gateway.web.api.models.base import BULK_MAX, Model, RowNumber
 
 
 class Bin(Model):
@@ -117,9 +117,9 @@ class ParkedList(Model):
 class ParkedBody(Model):
     """Which parked messages to send again: those of ids, or those from first to last, of a destination or of all."""
 
-    ids: list[int] = Field(default_factory=list, max_length=BULK_MAX)
-    first: int | None = Field(None, ge=1)
-    last: int | None = Field(None, ge=1)
+    ids: list[RowNumber] = Field(default_factory=list, max_length=BULK_MAX)
+    first: RowNumber | None = None
+    last: RowNumber | None = None
     destination: str | None = Field(None, max_length=200)
 
 

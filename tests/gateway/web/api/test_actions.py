@@ -333,3 +333,28 @@ def test_of_two_reviewers_at_the_same_moment_one_is_told_that_the_other_was_firs
     deeds = ("approved", "identified", "corrected", "leads_marked", "given_up")
     made = [entry.actor for entry in world.store.looking.job_audit(job_id) if entry.kind in deeds]
     assert made == [winner]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/parked/resend", {"ids": [2**63]}),
+        ("/parked/resend", {"first": 10**30}),
+        ("/parked/resend", {"last": 10**30}),
+        ("/jobs/bulk/matching", {"received_from": "0001-01-01T00:00:00+14:00"}),
+        ("/jobs/bulk/matching", {"received_to": "9999-12-31T23:59:59-14:00"}),
+        ("/jobs/bulk", {"action": "retry", "filter": {"received_from": "0001-01-01T00:00:00+14:00"}}),
+        ("/rules/replay", {"config_text": "", "received_to": "9999-12-31T23:59:59-14:00"}),
+    ],
+)
+def test_numbers_and_moments_that_no_database_holds_are_not_valid(
+    world: World, path: str, body: dict[str, object]
+) -> None:
+    assert world.post(path, body, Role.ADMINISTRATOR, expect=422)["code"] == "not_valid"
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "0001-01-01T00:00:00Z", "0001-01-01T14:00:00+14:00"])
+def test_the_first_moment_of_all_is_before_every_job(world: World, moment: str) -> None:
+    job_id = world.job()
+    assert world.post("/jobs/bulk/matching", {"received_from": moment})["ids"] == [job_id]
+    assert world.post("/jobs/bulk/matching", {"received_to": moment})["ids"] == []
