@@ -182,7 +182,9 @@ class Digitizer:
             evidence = quality.PageEvidence(
                 grid=_grid_trust(fit),
                 scale_measured=min(
-                    TRUST[Known.ASSUMED if contradicted else scale.speed_mm_s.known], TRUST[scale.gain_mm_mv.known]
+                    TRUST[Known.ASSUMED if contradicted else scale.speed_mm_s.known],
+                    TRUST[scale.gain_mm_mv.known],
+                    TRUST[(scale.chest_gain_mm_mv or scale.gain_mm_mv).known],
                 ),
                 names_read=printed.names_read,
                 border_evidence=printed.border_evidence,

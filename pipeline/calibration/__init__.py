@@ -107,7 +107,7 @@ def calibrate(
     # a pulse of 0.1 s, as some machines print it, looks like half the speed
     half = printed.speed_mm_s is not None and printed.speed_mm_s.value == 2 * speed.value
     gain, of_gain = agreed(gain, clear, printed.gain_mm_mv, "mm/mV")
-    chest, of_chest = agreed_chest(gain, chest, printed.chest_gain_mm_mv)
+    chest, of_chest = agreed_chest(gain, chest, printed)
     speed, of_speed = agreed(speed, clear and not half, printed.speed_mm_s, "mm/s")
     findings += (*of_gain, *of_chest, *of_speed)
     if gain.known is Known.ASSUMED:

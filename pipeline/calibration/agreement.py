@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.calibration.text import Printed
+from pipeline.calibration.text import Printed, PrintedScales
 from pipeline.findings import FindingCode
 from pipeline.recording import Finding, Known, Scale, Severity
 
@@ -22,15 +22,19 @@ def agreed(measured: Scale, clear: bool, printed: Printed | None, unit: str) -> 
     return taken, (Finding(FindingCode.SCALE_DISAGREEMENT, Severity.WARNING, detail=detail),)
 
 
-def agreed_chest(
-    gain: Scale, measured: Scale | None, printed: Printed | None
-) -> tuple[Scale | None, tuple[Finding, ...]]:
+def agreed_chest(gain: Scale, measured: Scale | None, text: PrintedScales) -> tuple[Scale | None, tuple[Finding, ...]]:
     """The chest leads' own gain, None where they have none. gain: of the limb leads, as taken.
 
-    Pulses of a second height are always clear. A text that says the chest's gain says it only beside the limb's.
+    Pulses of a second height are always clear. A text that says the chest's gain says it only beside the limb's; one
+    that says the limb's alone is a text whose rest was not read, and half is what machines print the chest at.
     """
+    printed = text.chest_gain_mm_mv
     if measured is not None:
         return agreed(measured, True, printed, "mm/mV")
+    if printed is None and text.limb_only:
+        detail = f"chest gain taken for {gain.value / 2:g} mm/mV; the text says the limb leads' only"
+        finding = Finding(FindingCode.SCALE_ASSUMED, Severity.WARNING, detail=detail)
+        return Scale(gain.value / 2, Known.ASSUMED), (finding,)
     if printed is None or printed.value == gain.value:
         return None, ()
     half = printed.value == gain.value / 2

@@ -48,7 +48,7 @@ UNIT_NEAR = 0.12  # to the best unit: those whose numbers are read as well
 UNIT_CLEAR, NUMBER_CLEAR = 0.02, 0.04  # by which the best unit with its number, and the number, must beat another
 LONGER = 0.03  # for every character more: the 5 of 12.5 fits as well as all of it
 SURE = 1.7  # the sum at which we stop doubting
-CHEST_FOUND = 0.55  # correlation of the word before a gain
+CHEST_FOUND, LIMB_FOUND = 0.55, 0.65  # correlation of the word before a gain; without one Limb fits up to 0.52
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,13 @@ class PrintedScales:
     """What the page's text says; None where it says nothing that was read, or contradicts itself.
 
     chest_gain_mm_mv: only where the chest leads' own gain is printed and is another than gain_mm_mv.
+    limb_only: the gain is said of the limb leads; what is said of the chest leads was not read.
     """
 
     speed_mm_s: Printed | None = None
     gain_mm_mv: Printed | None = None
     chest_gain_mm_mv: Printed | None = None
+    limb_only: bool = False
 
 
 NOTHING_PRINTED = PrintedScales()
@@ -76,7 +78,7 @@ NOTHING_PRINTED = PrintedScales()
 
 @dataclass(frozen=True)
 class Phrase:
-    """One printed scale: mm/s or mm/mV, where its unit begins on the sheet (pixels), and whether "Chest" precedes."""
+    """One printed scale: mm/s or mm/mV, where its unit begins on the sheet (pixels), and what leads it is said of."""
 
     unit: str
     value: float
@@ -84,6 +86,7 @@ class Phrase:
     x: float
     y: float
     chest: bool
+    limb: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ def scales_of(phrases: Sequence[Phrase]) -> PrintedScales:
     chest = _agreed([p for p in gains if p.chest])
     if chest is not None and (limb is None or limb.value == chest.value):
         chest = None
-    return PrintedScales(_agreed([p for p in phrases if p.unit == "mm/s"]), limb, chest)
+    limb_only = limb is not None and chest is None and any(p.limb for p in gains)
+    return PrintedScales(_agreed([p for p in phrases if p.unit == "mm/s"]), limb, chest, limb_only)
 
 
 def _agreed(phrases: Sequence[Phrase]) -> Printed | None:
@@ -183,8 +187,8 @@ def _phrase(ink: Float32, place: _Place) -> Phrase | None:
     value = float(first.number) * (10.0 if first.unit == "cm/mV" else 1.0)
     score = 0.5 + 0.5 * min((first.both - BOTH_FOUND) / (SURE - BOTH_FOUND), 1.0)
     x = place.x + (fits[first.unit][0].x - LEFT * CAPITAL_PX) / zoom
-    chest = first.unit != "mm/s" and _says_chest(laid, fits[first.unit], first.number)
-    return Phrase(first.unit, value, score, x, place.foot, chest)
+    chest, limb = (False, False) if first.unit == "mm/s" else _leads_said(laid, fits[first.unit], first.number)
+    return Phrase(first.unit, value, score, x, place.foot, chest, limb)
 
 
 @dataclass(frozen=True)
@@ -262,12 +266,13 @@ def _number_word(text: str, font: str, capital: float, stretch: float, gap: floa
     return np.pad(word, ((0, 0), (round(BLANK * capital), round(gap * capital))))
 
 
-def _says_chest(laid: Float32, fits: Sequence[_Fit], number: str) -> bool:
-    """Whether the word before the number is Chest: or V: and not Limb:."""
+def _leads_said(laid: Float32, fits: Sequence[_Fit], number: str) -> tuple[bool, bool]:
+    """Whether the word before the number is Chest, and whether it is Limb."""
     words = {"Chest": 0.0, "Limb": 0.0}
     for fit, text in product(fits, words):
         word = letters(text, fit.font, fit.capital, fit.stretch)
         before = fit.x - letters(number, fit.font, fit.capital, fit.stretch).shape[1]
         part = laid[max(0, fit.y - 1) : fit.y + word.shape[0] + 1, : max(0, before)]
         words[text] = max(words[text], float(correlation(part, word).max()))
-    return words["Chest"] > max(CHEST_FOUND, words["Limb"])
+    chest = words["Chest"] > max(CHEST_FOUND, words["Limb"])
+    return chest, not chest and words["Limb"] > max(LIMB_FOUND, words["Chest"])

@@ -10,7 +10,7 @@ import pytest
 from pipeline.calibration import Calibration, PrintedScales, calibrate, read_scales
 from pipeline.calibration.text import Phrase, Printed, scales_of
 from pipeline.findings import FindingCode
-from pipeline.recording import Float32, Known, Severity, UInt8
+from pipeline.recording import Float32, Known, Scale, Severity, UInt8
 from pipeline.sheet import Sheet
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.lettering import word
@@ -63,6 +63,14 @@ def test_reads_in_fonts_and_sizes_of_other_machines(font: str, capital_px: float
 
 def test_reads_the_gain_of_the_chest_leads() -> None:
     assert values(read_scales(sheet_of("Limb: 10 mm/mV  Chest: 5 mm/mV"))) == (None, 10.0, 5.0)
+
+
+def test_a_gain_said_of_the_limb_leads_alone_says_that_the_chest_has_another() -> None:
+    found = read_scales(sheet_of("Limb: 10 mm/mV"))
+    assert values(found) == (None, 10.0, None)
+    assert found.limb_only
+    assert not read_scales(sheet_of("25 mm/s  10 mm/mV")).limb_only
+    assert not read_scales(sheet_of("Limb: 10 mm/mV  Chest: 5 mm/mV")).limb_only
 
 
 @pytest.mark.parametrize(
@@ -127,6 +135,13 @@ def test_takes_the_text_where_no_pulse_is_printed(signals: Float32) -> None:
     assert (found.gain_mm_mv.value, found.gain_mm_mv.known) == (5.0, Known.TEXT)
     assert FindingCode.SCALE_ASSUMED not in codes(found)
     assert FindingCode.SCALE_DISAGREEMENT not in codes(found)
+
+
+def test_assumes_aloud_half_the_limb_leads_gain_where_the_text_says_theirs_alone(signals: Float32) -> None:
+    printed = PrintedScales(gain_mm_mv=Printed(10.0, 1.0), limb_only=True)
+    found = calibrated(page_of(signals, pulse=Place.NONE), printed)
+    assert found.chest_gain_mm_mv == Scale(5.0, Known.ASSUMED)
+    assert "chest gain taken for 5 mm/mV" in " ".join(f.detail for f in found.findings)
 
 
 def test_assumes_aloud_where_neither_pulse_nor_text_is_read(signals: Float32) -> None:
