@@ -79,6 +79,15 @@ def reviewed(recording: Recording, review: PageReview) -> Recording:
     return replace(recording, strips=strips, findings=(*recording.findings, *_findings(recording, review)))
 
 
+def not_released(recording: Recording, code: str) -> Recording:
+    """The recording of a job that is held, for a person who wants it all the same: what is made of it says so first.
+
+    code: why the job is held.
+    """
+    finding = Finding(FindingCode.NOT_RELEASED, Severity.ERROR, detail=f"held: {code}")
+    return replace(recording, findings=(finding, *recording.findings))
+
+
 def as_read(review: PageReview, given: Given) -> PageReview:
     """The review that belongs to a reading made with this given: a correction that came later changed nothing of it."""
     return review if review.given == given else replace(review, given=given, given_by="")

@@ -80,6 +80,7 @@ class FindingCode(_Worded):
         "page_left_out",
         "A page of this document was not read, and a person let the others go out without it.",
     )
+    NOT_RELEASED = "not_released", "This reading was not released: a person must look at it first."
 
 
 class UnreadableCode(_Worded):

@@ -65,6 +65,11 @@ class Decoding:
             self._remember((sha256, WHOLE), error)
             raise
 
+    def report(self, config: Config, path: Path) -> Page:
+        """The first page of a PDF of our own making, as pixels. Raises Refused, TryAgain."""
+        with self._one() as decoder:
+            return decoder.open(path, None, config.limits, config.identity).read(1)
+
     def close(self) -> None:
         """Ends the decoders."""
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated
 
 from anyio import to_thread
@@ -11,28 +13,32 @@ from starlette.responses import Response
 from gateway.config import Config
 from gateway.emit.forms import FORMS
 from gateway.errors import Conflict
-from gateway.job import DocumentKind, State
+from gateway.job import DocumentKind, Job, State
 from gateway.order import Order
-from gateway.review import NO_REVIEW, reviewed
+from gateway.review import NO_REVIEW, not_released, reviewed
 from gateway.store import DeliveryRow, DeliveryState, Store
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer, gives
+from gateway.web.api.decoding import decoding
 from gateway.web.api.looks import looks
-from gateway.web.api.pictures import unpacked_page
+from gateway.web.api.pictures import png, shrunk, unpacked_page
 from gateway.web.api.places import in_a_place
 from gateway.web.api.reading import is_outdated, read_page
+from gateway.web.deps import Principal
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/documents", tags=["documents"])
 
 WITH_THUMBNAIL = (DocumentKind.PDF, DocumentKind.DICOM_PDF)
+REPORT_WIDTH_PX = 2400  # of a sheet of A4 drawn at 300 dpi: its small print can be read
 A_FILE = gives(*(form.media_type for form in FORMS.values()))
 
 
 @router.get("", responses=PROBLEMS)
 def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentList:
-    """What can be had of each page that was read: nothing while the job is being digitized again."""
+    """What can be had of each page that was read: nothing of a job that is refused or being digitized again."""
     sent = _standing(store, job_id)
-    if store.job(job_id).state is State.RECEIVED:
+    job = store.job(job_id)
+    if job.state in (State.RECEIVED, State.REFUSED):
         return models.DocumentList(items=[])
     said = store.reviews.of(job_id)
     return models.DocumentList(
@@ -41,7 +47,7 @@ def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentLis
                 kind=kind.value,
                 page=page.number,
                 media_type=form.media_type,
-                file_name=_file_name(job_id, page.number, kind),
+                file_name=_file_name(job, page.number, kind),
                 sent_to=[row.destination for row in _of(sent, kind, page.number)],
             )
             for page in store.page_heads(job_id)
@@ -62,8 +68,39 @@ async def document(
 ) -> Response:
     """One document as a file. 422 says what it would have to know and does not, or why it cannot hold the page.
 
-    409 while the job is being digitized again: what was read before is not what a person said since.
+    409 while the job is being digitized again, for what was read before is not what a person said since; and where it
+    was refused. Of a job that is held, what is given says that it was not released, and so does its name.
     """
+
+    data = await _bytes(who, store, config, job_id, kind, page)
+    job = await to_thread.run_sync(store.job, job_id)
+    # Every document is handed out as a file: a tab that shows one would outlive the session, with the patient in it.
+    named = f'attachment; filename="{_file_name(job, page, kind)}"'
+    return Response(data, media_type=FORMS[kind].media_type, headers={"Content-Disposition": named})
+
+
+@router.get("/pdf/picture", response_class=Response, responses=gives("image/png"))
+async def report_picture(
+    who: Viewer,
+    store: TheStore,
+    config: TheConfig,
+    job_id: JobId,
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+) -> Response:
+    """The first sheet of the PDF report as a picture, to be looked at in the window. 409 and 422 as of the report."""
+    data = await _bytes(who, store, config, job_id, DocumentKind.PDF, page)
+
+    def drawn() -> bytes:
+        with NamedTemporaryFile(dir=store.staging, suffix=".pdf") as file:
+            file.write(data)
+            file.flush()
+            return png(shrunk(decoding.report(config, Path(file.name)).image, REPORT_WIDTH_PX))
+
+    return Response(await in_a_place(job_id, drawn), media_type="image/png")
+
+
+async def _bytes(who: Principal, store: Store, config: Config, job_id: str, kind: DocumentKind, page: int) -> bytes:
+    """A document as it was sent, else as it would be. Puts the look into the audit."""
 
     def sent() -> bytes | None:
         looks.write_down(store, who.name, job_id, f"page {page} {kind}")
@@ -71,12 +108,7 @@ async def document(
         return store.object_path(rows[-1].sha256).read_bytes() if rows else None
 
     data = await to_thread.run_sync(sent)
-    if data is None:
-        data = await in_a_place(job_id, lambda: _made(config, store, job_id, kind, page))
-    # A PDF is looked at in the window; everything else is handed out as a file, and none is ever taken for a page.
-    how = "inline" if kind is DocumentKind.PDF else "attachment"
-    named = f'{how}; filename="{_file_name(job_id, page, kind)}"'
-    return Response(data, media_type=FORMS[kind].media_type, headers={"Content-Disposition": named})
+    return data if data is not None else await in_a_place(job_id, lambda: _made(config, store, job_id, kind, page))
 
 
 def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: int) -> bytes:
@@ -88,9 +120,14 @@ def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: i
     job = store.job(job_id)  # after the page: a correction between the two is seen
     if job.state is State.RECEIVED or read.outdated:
         raise Conflict("This page is being digitized again; its documents can be had when that is done.")
+    if job.state is State.REFUSED:
+        raise Conflict(
+            "This job was refused, and nothing is handed out of it; have it digitized again if it was right."
+        )
+    recording = reviewed(read.recording, read.review)
     thumbnail = thumbnail_png(unpacked_page(config, store, job_id, page)) if kind in WITH_THUMBNAIL else b""
     material = catalogue.Material(
-        recording=reviewed(read.recording, read.review),
+        recording=recording if _is_released(job) else not_released(recording, job.code),
         order=store.order(job_id) or Order(),
         job_id=job_id,
         source_sha256=job.sha256,
@@ -118,6 +155,12 @@ def _of(rows: tuple[DeliveryRow, ...], kind: DocumentKind, page: int) -> list[De
     return sorted(found, key=lambda row: row.queued_at)
 
 
-def _file_name(job_id: str, page: int, kind: DocumentKind) -> str:
-    """Without the patient: files are mailed and left in folders."""
-    return f"ecg-{job_id[:12]}-{page}{FORMS[kind].suffix}"
+def _is_released(job: Job) -> bool:
+    """Whether a job's documents are, or were, on their way: one that waits for its destination is."""
+    return job.settled is State.DIGITIZED
+
+
+def _file_name(job: Job, page: int, kind: DocumentKind) -> str:
+    """Without the patient: files are mailed and left in folders. Not every form has a place for a finding."""
+    mark = "" if _is_released(job) else "-not-released"
+    return f"ecg-{job.job_id[:12]}-{page}{mark}{FORMS[kind].suffix}"

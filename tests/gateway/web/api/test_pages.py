@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pydicom
 from PIL import Image
+from pypdfium2 import PdfDocument
 
 from gateway.job import DocumentKind
 from gateway.role import Role
@@ -171,6 +173,45 @@ def test_while_a_job_is_done_again_no_document_of_it_is_made(world: World) -> No
     world.post(f"/jobs/{job_id}/retry")
     assert world.get(f"/jobs/{job_id}")["page_list"][0]["outdated"] is False
     assert "being digitized again" in world.get(f"/jobs/{job_id}/documents/pdf", expect=409)["why"]
+
+
+def test_what_is_handed_out_of_a_held_job_says_that_it_was_not_released(world: World) -> None:
+    job_id = world.job(0.5)
+    words = b"not released"
+    for item in world.get(f"/jobs/{job_id}/documents")["items"]:
+        assert "-not-released" in item["file_name"]
+        answer = world.who(Role.VIEWER).get(f"/api/v1/jobs/{job_id}/documents/{item['kind']}")
+        assert answer.status_code == 200
+        assert item["file_name"] in answer.headers["content-disposition"]
+        if item["kind"] in ("aecg", "dicom_waveform", "hl7v2", "edf"):
+            assert words in answer.content, item["kind"]
+        if item["kind"] == "wfdb":
+            with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+                assert any(words in archive.read(name) for name in archive.namelist())
+        if item["kind"] == "pdf":
+            text = PdfDocument(answer.content)[0].get_textpage().get_text_bounded()
+            assert words.decode() in " ".join(text.split())
+            assert "held: low_confidence" in " ".join(text.split())
+    released = world.job()
+    assert all("released" not in item["file_name"] for item in world.get(f"/jobs/{released}/documents")["items"])
+    assert words not in world.who(Role.VIEWER).get(f"/api/v1/jobs/{released}/documents/hl7v2").content
+
+
+def test_what_waits_for_its_destination_only_was_released(world: World) -> None:
+    job_id = world.job()
+    delivery = world.store.claim_delivery("ehr", 60)
+    assert delivery is not None
+    world.store.park(delivery, "rejected", "unknown patient")
+    assert world.get(f"/jobs/{job_id}")["state"] == "held"
+    assert b"not released" not in world.who(Role.VIEWER).get(f"/api/v1/jobs/{job_id}/documents/edf").content
+
+
+def test_nothing_is_handed_out_of_a_refused_job(world: World) -> None:
+    job_id = world.job(0.5)
+    world.post(f"/jobs/{job_id}/give-up", {"comment": "another hospital's"})
+    assert world.get(f"/jobs/{job_id}/documents")["items"] == []
+    for kind in DocumentKind:
+        assert "refused" in world.get(f"/jobs/{job_id}/documents/{kind}", expect=409)["why"]
 
 
 def test_a_document_that_cannot_be_made_says_why(world: World) -> None:
