@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from fastapi import APIRouter
 
 from gateway import rules as routing
@@ -89,7 +91,10 @@ def replay(who: Administrator, store: TheStore, config: TheConfig, body: models.
                 at = case.job.received_at
                 row = models.ReplayRow(job_id=job_id, page=number, received_at=at, now=before, then=after)
                 changed.append(row)
-    return models.ReplayResult(problems=[], pages=pages, changed=changed, more=len(ids) > REPLAY_JOBS_MAX)
+    rest = ids[REPLAY_JOBS_MAX:]
+    # to the newest of the rest, and with it: a time is before its end
+    next_to = store.job(rest[0]).received_at + timedelta(microseconds=1) if rest else None
+    return models.ReplayResult(problems=[], pages=pages, changed=changed, more=bool(rest), next_to=next_to)
 
 
 def _other(config: Config, text: str) -> Config:

@@ -109,9 +109,13 @@ class ReplayRow(Model):
 
 
 class ReplayResult(Model):
-    """problems: what is wrong with the text; nothing was tried then. more: the time holds further pages."""
+    """problems: what is wrong with the text; nothing was tried then. more: the time holds further pages.
+
+    next_to: ask again with this as received_to, and the next ones are tried.
+    """
 
     problems: list[str]
     pages: int
     changed: list[ReplayRow]
     more: bool
+    next_to: datetime | None = None

@@ -150,6 +150,18 @@ def test_yesterdays_traffic_is_replayed_against_other_rules_and_nothing_changes(
     assert world.post("/rules/replay", body, Role.ADMINISTRATOR)["pages"] == 0
 
 
+def test_what_is_too_much_for_one_replay_is_replayed_in_turn(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "REPLAY_JOBS_MAX", 2)
+    jobs = [world.job(0.95) for _ in range(5)]
+    tried, body = [], {"config_text": CHANGED}
+    for more in (True, True, False):
+        result = world.post("/rules/replay", body, Role.ADMINISTRATOR)
+        tried.append([row["job_id"] for row in result["changed"]])
+        assert (result["more"], result["next_to"] is not None) == (more, more)
+        body["received_to"] = result["next_to"]
+    assert tried == [[jobs[4], jobs[3]], [jobs[2], jobs[1]], [jobs[0]]]
+
+
 def test_a_text_that_is_no_configuration_is_told_in_words(world: World) -> None:
     wrong = '[[rule]]\nname = "all"\nsned = ["out"]\n'
     result = world.post("/rules/replay", {"config_text": wrong}, Role.ADMINISTRATOR)

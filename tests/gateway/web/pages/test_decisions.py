@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from gateway.job import State
 from gateway.order import Order
+from gateway.web.api import rules
 from gateway.web.deps import Role
 from pipeline.recording import Given, Lead
 from tests.browser import CHROMIUM, DESK, pictures_folder
@@ -130,3 +131,24 @@ def test_a_day_of_the_replay_is_the_day_of_who_asks(site: Site, open_page: Calla
         tried[day] = answer.value.json()["pages"]
     assert tried[today] > 0
     assert tried[today + timedelta(days=1)] == 0
+
+
+def test_pages_that_one_replay_does_not_reach_are_replayed_in_turn(
+    site: Site, open_page: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "REPLAY_JOBS_MAX", 1)
+    page = open_page("/rules")
+    page.get_by_label("From").fill("2020-01-01")
+    page.locator("#replay-text").fill("# no destination and no rule\n")
+    page.get_by_role("button", name="Replay").click()
+    told = page.locator("#replayed .message")
+    expect(told).to_contain_text("The time holds further pages.")
+    first = told.inner_text()
+    for _ in range(60):
+        if not page.get_by_role("button", name="Replay the pages before these").count():
+            break
+        with page.expect_response("**/rules/replay"):
+            page.get_by_role("button", name="Replay the pages before these").click()
+        expect(told).to_be_visible()
+    expect(told).not_to_contain_text("further pages")
+    assert int(told.inner_text().split()[0]) > int(first.split()[0])

@@ -64,21 +64,27 @@ one("#replay-file").addEventListener("change", async (event) => {
 one("#replay").addEventListener("submit", (event) => {
   event.preventDefault();
   const { text, from, to } = event.target.elements;
-  tried(async () => {
-    put(one("#replayed"), h("p", { class: "hint" }, "Replaying…"));
-    const result = await post("/rules/replay", {
-      config_text: text.value, received_from: midnight(from.value), received_to: midnight(to.value, 1),
-    }).catch((error) => {
-      put(one("#replayed"));
-      throw error;
-    });
-    put(one("#replayed"), replayed(result));
-    if (!result.problems.length) tell(`${count(result.pages, "page")} replayed.`);
-  });
+  const asked = { config_text: text.value, received_from: midnight(from.value), received_to: midnight(to.value, 1) };
+  replay(asked, { pages: 0, changed: [] });
 });
 
+/** Tries a stretch of time, as much at once as the gateway gives; before: what newer pages gave. */
+function replay(asked, before) {
+  tried(async () => {
+    put(one("#replayed"), h("p", { class: "hint" }, "Replaying…"));
+    const result = await post("/rules/replay", asked).catch((error) => {
+      put(one("#replayed"), before.pages > 0 && replayed(before));
+      throw error;
+    });
+    const all = { ...result, pages: before.pages + result.pages, changed: [...before.changed, ...result.changed] };
+    put(one("#replayed"), replayed(all), result.more && h("div", { class: "buttons" },
+      h("button", { type: "button", onclick: () => replay({ ...asked, received_to: result.next_to }, all) }, "Replay the pages before these")));
+    if (!result.problems.length) tell(`${count(all.pages, "page")} replayed.`);
+  });
+}
+
 function replayed(result) {
-  if (result.problems.length) {
+  if (result.problems?.length) {
     return h("div", { class: "message bad" }, h("p", {}, "This configuration cannot be used:"), h("ul", {}, result.problems.map((each) => h("li", {}, each))));
   }
   const summary = `${count(result.pages, "page")} tried, ${count(result.changed.length, "would", "would")} be treated otherwise.${result.more ? " The time holds further pages." : ""}`;
