@@ -244,8 +244,12 @@ def test_documents_are_viewed_and_had(site: Site, open_page: Callable[..., Page]
     aecg = page.locator("#documents tr", has_text="aECG")
     aecg.get_by_role("button", name="View").click()
     expect(page.locator("pre.document")).to_contain_text("<AnnotatedECG")
-    report = page.locator("#documents tr", has_text="PDF report")
-    expect(report.get_by_role("button", name="View")).to_have_count(0)  # a tab of its own would outlive the session
+    report = page.locator("#documents tr", has=page.get_by_text("PDF report", exact=True))
+    report.get_by_role("button", name="View").click()
+    sheet = page.locator("img.document")  # in this page: a tab of its own would outlive the session
+    expect(sheet).to_be_visible()
+    assert sheet.evaluate("each => each.naturalWidth") > 2000
+    sheet.screenshot(path=pictures_folder() / "report.png")
     wanted = {"DICOM 12-lead ECG waveform": b"\0" * 128 + b"DICM", "PDF report": b"%PDF-", "EDF+ file": b"0  "}
     for words, start in wanted.items():
         row = page.locator("#documents tr", has=page.get_by_text(words, exact=True))

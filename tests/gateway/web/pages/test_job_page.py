@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM, pictures_folder
-from tests.gateway.web.pages.ready import take_in
+from tests.browser import CHROMIUM, DESK, pictures_folder
+from tests.gateway.web.pages.people import SESSION_COOKIE
+from tests.gateway.web.pages.ready import take_in, take_in_unsure
 from tests.gateway.web.pages.site import Site
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
@@ -38,3 +39,69 @@ def test_another_patient_of_the_same_id_stands_apart_and_is_compared_with_nothin
     hers.get_by_role("button", name="Compare").click()
     expect(earlier.locator(".ecg-key")).to_contain_text("the other, Alpha, Anna, born 1940-01-01, female, recorded")
     earlier.screenshot(path=pictures_folder() / "same-id.png")
+
+
+def test_a_reading_before_a_correction_says_so_and_hands_out_no_document(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    job_id = take_in_unsure(site.store, site.config, "corrected", Order(Patient("31", "", "Old^Ida")))
+    outdated = True
+
+    def told(route: Route) -> None:
+        job = route.fetch().json()
+        for each in job["page_list"]:
+            each["outdated"] = outdated
+        route.fulfill(json=job)
+
+    page = open_page("/upload", Role.REVIEWER)
+    page.route(f"**/api/v1/jobs/{job_id}", told)
+    page.goto(f"{site.base}/jobs/{job_id}")
+    words = "Reading before the correction; being digitized again."
+    for part in ("#leads", "#findings", "#measured", "#documents"):
+        expect(page.locator(f"{part} .warn").first).to_have_text(words)
+    expect(page.locator("#leads path.trace").first).to_be_visible()
+    expect(page.locator("#documents a, #documents button")).to_have_count(0)
+    outdated = False
+    page.reload()
+    expect(page.locator("#documents a").first).to_be_visible()
+    expect(page.get_by_text(words)).to_have_count(0)
+
+
+def test_the_turn_of_the_page_laid_flat_is_not_taken_for_that_of_the_page_received(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"/jobs/{site.ready.unsure}", Role.REVIEWER)
+    page.locator("summary", has_text="Correct how the page is read").click()
+    page.locator("#show-rectified").click()
+    page.get_by_role("button", name="Take the turn of the picture").click()
+    assert page.locator("#correct-orientation").input_value() == ""
+    expect(page.locator("#review form").get_by_text("This is the page laid flat.")).to_be_visible()
+    page.locator("#show-source").click()
+    page.get_by_role("button", name="Turn right").click()
+    page.get_by_role("button", name="Take the turn of the picture").click()
+    assert page.locator("#correct-orientation").input_value() == "1"
+
+
+def test_a_picture_that_failed_is_fetched_again_when_asked_and_by_itself(site: Site, browser: Browser) -> None:
+    context = browser.new_context(viewport=DESK)  # type: ignore[arg-type]
+    context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[Role.VIEWER], "url": site.base}])
+    page = context.new_page()  # not watched: the browser complains of the failure that this is about
+    asked: list[str] = []
+
+    def fails_twice(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) <= 2:
+            route.fulfill(status=503, json={"code": "busy", "why": "busy"})
+        else:
+            route.continue_()
+
+    page.route("**/pages/1/image*", fails_twice)
+    page.goto(f"{site.base}/jobs/{site.ready.delivered}")
+    told = page.locator("#picture output")
+    expect(told).to_have_text("This picture could not be fetched.")
+    page.get_by_role("button", name="Fetch this picture again").click()
+    page.wait_for_function("() => document.querySelector('#picture img').naturalWidth > 0", timeout=60_000)
+    expect(told).to_have_text("100 %")
+    expect(page.get_by_role("button", name="Fetch this picture again")).to_be_hidden()
+    assert len(asked) == 3
+    context.close()

@@ -25,20 +25,24 @@ export function correctForm(job, page, layouts, picture, done) {
     h("select", { id: `correct-${name}`, name }, options.map(([code, text]) => h("option", { value: code, selected: String(code) === String(value ?? "") }, text))));
   const scales = (values, unit) => [["", "as measured"], ...values.map((value) => [value, `${value} ${unit}`])];
   const names = h("div", { class: "lead-rows" });
+  const turned = h("small", { role: "status" });
   const form = h("form", {},
     h("div", { class: "fields" },
       select("orientation", "The picture as received is", TURNS, given.orientation),
       h("div", { class: "field" }, h("span", { "aria-hidden": "true" }, "\u00a0"),
-        h("button", { type: "button", onclick: takeTurn }, "Take the turn of the picture")),
+        h("button", { type: "button", onclick: takeTurn }, "Take the turn of the picture"), turned),
       select("layout", "Layout", [["", "as the gateway finds it"], ...Object.keys(layouts).map((name) => [name, name])], given.layout),
       select("speed_mm_s", "Speed", scales(SPEEDS, "mm/s"), given.speed_mm_s),
       select("gain_mm_mv", "Gain", scales(GAINS, "mm/mV"), given.gain_mm_mv),
-      select("chest_gain_mm_mv", "Gain of the chest leads", [["", "as the others"], ...GAINS.map((value) => [value, `${value} mm/mV`])], given.chest_gain_mm_mv)),
+      select("chest_gain_mm_mv", "Gain of the chest leads", scales(GAINS, "mm/mV"), given.chest_gain_mm_mv)),
     h("fieldset", {}, h("legend", {}, "Lead names, in reading order"), names),
     h("div", { class: "field" }, h("label", { for: "correct-comment" }, "Comment"), h("textarea", { id: "correct-comment", name: "comment", maxlength: 1000 })),
     h("button", { class: "main" }, "Digitize again with this"));
 
   function takeTurn() {
+    // laid flat, the page stands upright whichever way it came
+    put(turned, picture.flat && "This is the page laid flat. Choose “As received”, turn that until it is upright, and take its turn.");
+    if (picture.flat) return;
     // turned to the right until it stands upright: so it came turned as much to the left
     form.elements.orientation.value = String(((picture.degrees ?? 0) / 90) % 4);
   }

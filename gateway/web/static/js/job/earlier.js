@@ -8,7 +8,7 @@ import { get } from "../api.js";
 import { h, put } from "../dom.js";
 import { Comparison } from "../ecg/compare.js";
 import { recordingFrom } from "../ecg/recording.js";
-import { confidenceMeter, dicomTime, moment, personName, SEXES, stateChip } from "../words.js";
+import { confidenceMeter, dicomTime, moment, personName, recordedWords, SEXES, stateChip } from "../words.js";
 
 /** Draws the list and, once one is chosen, the comparison. recording: of the page in view, null where nothing was read. */
 export async function drawEarlier(host, job, recording) {
@@ -22,8 +22,8 @@ export async function drawEarlier(host, job, recording) {
     try {
       const waveform = await get(`/jobs/${item.job_id}/pages/${item.page}/waveform`);
       new Comparison(paper, recording, recordingFrom(waveform), {
-        nowWords: `this one, ${whoWords(job.order)}, recorded ${dicomTime(job.order.acquired_at) || "at a time not known"}`,
-        earlierWords: `the other, ${whoWords(item)}, recorded ${dicomTime(item.acquired_at) || "at a time not known"}`,
+        nowWords: `this one${recording.outdated ? " as read before the correction" : ""}, ${whoWords(job.order)}, recorded ${recordedWords(job.order.acquired_at) || "at a time not known"}`,
+        earlierWords: `the other, ${whoWords(item)}, recorded ${recordedWords(item.acquired_at) || "at a time not known"}`,
       });
     } catch (error) {
       put(paper, h("p", { class: "message bad" }, error.message));
@@ -34,7 +34,7 @@ export async function drawEarlier(host, job, recording) {
     const told = (known, words) => h("td", {}, item.contradicts.includes(known) ? h("strong", {}, words) : words);
     return h("tr", {},
       told("name", personName(item.name) || "not known"), told("birth_date", dicomTime(item.birth_date) || "not known"), told("sex", SEXES[item.sex] ?? "not known"),
-      h("td", {}, dicomTime(item.acquired_at) || "not known"), h("td", {}, moment(item.received_at)), h("td", {}, stateChip(item.state)),
+      h("td", {}, recordedWords(item.acquired_at) || "not known"), h("td", {}, moment(item.received_at)), h("td", {}, stateChip(item.state)),
       h("td", {}, item.layout), h("td", {}, confidenceMeter(item.confidence)), h("td", {}, item.accession_number),
       h("td", {}, h("div", { class: "buttons" }, button, h("a", { class: "button small", href: `/jobs/${item.job_id}` }, "Open"))));
   };

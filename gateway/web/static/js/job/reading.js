@@ -3,9 +3,14 @@
 import { h, put } from "../dom.js";
 import { chip, confidenceMeter, KNOWN, moment, plain, SEVERITIES } from "../words.js";
 
-/** The list of findings; numbers are those on the paper. lit(number) is called while one is pointed at, lit(null) after. */
-export function drawFindings(host, findings, lit) {
-  if (!findings.length) return put(host, h("p", { class: "hint" }, "Nothing was found that a reader should know."));
+/** What stands over all that is shown of a reading which a person has corrected since; null where none has. */
+export const outdatedWords = (page) =>
+  (page?.outdated ? h("p", { class: "message warn" }, "Reading before the correction; being digitized again.") : null);
+
+/** The list of a page's findings; numbers are those on the paper. lit(number) is called while one is pointed at, lit(null) after. */
+export function drawFindings(host, page, lit) {
+  const findings = page?.findings ?? [];
+  if (!findings.length) return put(host, outdatedWords(page), h("p", { class: "hint" }, "Nothing was found that a reader should know."));
   const item = (finding, at) => {
     const where = [finding.lead, seconds(finding)].filter(Boolean).join(", ");
     const show = () => lit(at + 1);
@@ -18,7 +23,7 @@ export function drawFindings(host, findings, lit) {
       h("span", {}, where && h("strong", {}, `${where}: `), finding.text || plain(finding.code),
         finding.detail && h("small", { class: "hint" }, ` ${finding.detail}`)));
   };
-  return put(host, h("ol", { class: "findings" }, findings.map(item)));
+  return put(host, outdatedWords(page), h("ol", { class: "findings" }, findings.map(item)));
 }
 
 function seconds({ start_s, end_s }) {
@@ -47,7 +52,7 @@ export function drawMeasured(host, page) {
     ["Left out by", page.review.left_out_by],
   ];
   const unmeasured = !page.measurements.length && h("p", { class: "hint" }, "No measurement was sure enough to be told.");
-  return put(host, unmeasured, h("dl", { class: "facts" },
+  return put(host, outdatedWords(page), unmeasured, h("dl", { class: "facts" },
     rows.filter(([, value]) => value).map(([words, value]) => [h("dt", {}, words), h("dd", {}, value)])));
 }
 

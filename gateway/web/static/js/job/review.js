@@ -6,31 +6,43 @@ import { h, put, tried } from "../dom.js";
 import { correctForm } from "./correct.js";
 import { identifyForm } from "./identify.js";
 import { invalidForm } from "./invalid.js";
-import { aboutPerson, stepsOf } from "./steps.js";
+import { aboutPerson, aboutReading, stepsOf } from "./steps.js";
 
 const ABOUT_PERSON = /patient|acquired|identity|date|all_pages/;
 
 /**
- * Draws the forms that the API allows this person now. page: of the job, in view. picture: its viewer.
- * choose(number) shows another page; done(words) is called after an action went through.
+ * Draws the forms that the API allows this person now, with what was typed into them. page: of the job, in view.
+ * picture: its viewer. drafts: the forms so far. choose(number) shows another page; done(words) is called after an
+ * action went through; wanted() says whether this still is what is to be drawn.
  */
-export async function drawReview(host, job, page, picture, choose, done) {
+export async function drawReview(host, job, page, { picture, drafts, choose, done, wanted }) {
   const allows = (action) => job.allowed_actions.includes(action);
+  const { layouts } = allows("correct") && page ? await get("/layouts") : { layouts: null };
+  if (!wanted()) return null;
   const forms = [];
-  if (allows("identify")) forms.push(["Whose ECG is this?", identifyForm(job, done), !job.order.patient_id || ABOUT_PERSON.test(job.code)]);
-  if (allows("correct") && page) {
-    const { layouts } = await get("/layouts");
-    forms.push(["Correct how the page is read, and digitize it again", correctForm(job, page, layouts, picture, done), false]);
+  const add = (name, words, from, make, open = false) => forms.push(drafts.folded(name, { words, open, from, job, make, done }));
+  const held = host.contains(document.activeElement) ? document.activeElement : null; // what is put in anew loses the focus
+  if (allows("identify")) {
+    add("identify", "Whose ECG is this?", [job.order, job.page_list.length, aboutReading(job)], identifyForm, !job.order.patient_id || ABOUT_PERSON.test(job.code));
   }
-  if (allows("invalid-leads") && page?.read) forms.push(["Leads that must not be believed", invalidForm(job, page, done), false]);
+  if (layouts) {
+    add(`correct ${page.number}`, "Correct how the page is read, and digitize it again", page.review.given,
+      (mine, sent) => correctForm(mine, page, layouts, picture, sent));
+  }
+  if (allows("invalid-leads") && page?.read) {
+    add(`invalid ${page.number}`, "Leads that must not be believed", page.review.invalid_leads, (mine, sent) => invalidForm(mine, page, sent));
+  }
   const decides = allows("approve") || allows("give-up");
   if (!forms.length && !decides) return put(host);
-  return put(host,
+  put(host,
     h("section", { class: "card review", "aria-labelledby": "review-title" },
       h("h2", { id: "review-title" }, "Review"),
       stepsOf(job, allows),
-      forms.map(([words, form, open]) => h("details", { open }, h("summary", {}, words), form)),
+      forms,
       decides && decide(job, allows, choose, done)));
+  const again = host.contains(held) ? held : held?.id && document.getElementById(held.id); // the form may be a new one
+  if (again) again.focus({ preventScroll: true });
+  return host;
 }
 
 function decide(job, allows, choose, done) {

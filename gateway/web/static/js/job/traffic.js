@@ -4,6 +4,7 @@ import { get, may, post, ROOT } from "../api.js";
 import { ask } from "../dialog.js";
 import { h, put, tell } from "../dom.js";
 import { broken, chip, count, DELIVERY_STATES, KINDS, moment, plain, whoWords } from "../words.js";
+import { outdatedWords } from "./reading.js";
 
 /** The outbox rows of a job. done() is called after one was sent again. */
 export function drawDeliveries(host, job, history, done) {
@@ -33,7 +34,7 @@ export function drawDeliveries(host, job, history, done) {
     h("tbody", {}, rows)));
 }
 
-/** Every try of a delivery as the audit tells it. */
+/** Every try of a delivery as the audit tells it, each with all that it tells of the receiver's answer. */
 function attemptsOf(row, history) {
   const tries = history.filter(({ kind, detail }) =>
     ["delivered", "postponed", "parked"].includes(kind) && (detail.delivery === row.delivery_id || detail.delivery_id === row.delivery_id || detail.name === row.name) &&
@@ -41,13 +42,24 @@ function attemptsOf(row, history) {
   if (!tries.length) return String(row.attempts);
   return h("details", {},
     h("summary", {}, count(Math.max(row.attempts, tries.length), "attempt")),
-    h("ol", {}, tries.map(({ at, kind, detail }) => h("li", {}, moment(at, { seconds: true }), ` ${plain(kind)} `, detail.code ? plain(detail.code) : ""))));
+    h("ol", {}, tries.map(({ at, kind, detail }) => h("li", {}, moment(at, { seconds: true }), ` ${plain(kind)}`, tryWords(detail)))));
 }
 
-/** Documents of a page, to view and to have. */
-export async function drawDocuments(host, job_id, number) {
+/** What is of one try alone: ": code ack ae, answer AE 207". The row says which document it was, and hashes say nothing. */
+function tryWords({ code, ...detail }) {
+  const rest = Object.entries(detail).filter(([name]) => !OF_THE_ROW.has(name) && !name.endsWith("_sha256"));
+  const words = [code && plain(code), detailWords(Object.fromEntries(rest))].filter(Boolean).join(", ");
+  return words && `: ${words}`;
+}
+
+const OF_THE_ROW = new Set(["delivery", "delivery_id", "destination", "kind", "name", "sha256", "attempts", "page"]);
+
+/** Documents of a page, to view and to have; none while it is digitized again, for they would be of what was read before. */
+export async function drawDocuments(host, { job_id, state }, page) {
+  if (page?.outdated) return put(host, outdatedWords(page));
+  if (page?.read && state === "received") return put(host, h("p", { class: "hint" }, "This page is being digitized again; its documents come with what is read then."));
   const { items } = await get(`/jobs/${job_id}/documents`);
-  const mine = items.filter((item) => item.page === number);
+  const mine = items.filter((item) => item.page === page?.number);
   if (!mine.length) return put(host, h("p", { class: "hint" }, "No document can be made of this page."));
   const view = h("div", {});
   const rows = mine.map((item) => {
@@ -68,17 +80,28 @@ export async function drawDocuments(host, job_id, number) {
 }
 
 /** Only what this page can show itself: a tab of its own would outlive the session, with the patient in it. */
-const viewable = ({ media_type }) => /xml|text|json|hl7/.test(media_type);
+const viewable = ({ kind, media_type }) => kind === "pdf" || /xml|text|json|hl7/.test(media_type);
 
 async function show(host, item, url) {
-  const answer = await fetch(url);
-  const text = await answer.text();
-  if (!answer.ok) return tell("This document could not be fetched.", "bad");
+  const shown = await (item.kind === "pdf" ? picture(item, url) : text(item, url));
+  if (!shown) return tell("This document could not be fetched.", "bad");
   put(host,
     h("div", { class: "head" }, h("h3", {}, KINDS[item.kind] ?? item.kind),
       h("button", { type: "button", class: "small", onclick: () => put(host) }, "Close")),
-    h("pre", { class: "document mono", tabindex: 0, "aria-label": `Text of ${item.file_name}` }, laidOut(text, item.media_type)));
-  host.scrollIntoView({ block: "nearest" });
+    shown);
+  return host.scrollIntoView({ block: "nearest" });
+}
+
+async function text(item, url) {
+  const answer = await fetch(url);
+  const words = await answer.text();
+  return answer.ok && h("pre", { class: "document mono", tabindex: 0, "aria-label": `Text of ${item.file_name}` }, laidOut(words, item.media_type));
+}
+
+/** The report as a picture that the gateway draws: a browser's own viewer of PDF would be a page of its own. */
+async function picture(item, url) {
+  const image = h("img", { class: "document", alt: `The PDF report ${item.file_name}`, src: url.replace("/pdf?", "/pdf/picture?") });
+  return image.decode().then(() => image, () => null);
 }
 
 const SHOWN_MAX = 200_000;

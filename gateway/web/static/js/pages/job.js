@@ -6,9 +6,10 @@ import { h, keepingFocus, one, put, tell, tried } from "../dom.js";
 import { recordingFrom } from "../ecg/recording.js";
 import { EcgViewer } from "../ecg/viewer.js";
 import { ImageViewer } from "../image/viewer.js";
+import { Drafts } from "../job/drafts.js";
 import { drawEarlier } from "../job/earlier.js";
 import { drawHeader, drawPicker } from "../job/header.js";
-import { drawFindings, drawMeasured } from "../job/reading.js";
+import { drawFindings, drawMeasured, outdatedWords } from "../job/reading.js";
 import { drawReview } from "../job/review.js";
 import { drawDeliveries, drawDocuments, drawHistory } from "../job/traffic.js";
 import { follow } from "../live.js";
@@ -16,6 +17,7 @@ import { follow } from "../live.js";
 const id = one("#job").dataset.job;
 const NOT_FETCHED = "The leads of this page could not be fetched.";
 const picture = new ImageViewer(one("#picture"), { label: "the page" });
+const drafts = new Drafts();
 const drawn = {}; // what each part was last drawn from, so that a form in use is not taken away, and when that is done
 let asked = 0; // how many times the job was asked for, and which of these answers is on the page
 let shown = 0;
@@ -44,9 +46,9 @@ async function load() {
     ["deliveries", () => [job.delivery_list, job.allowed_actions], () => drawDeliveries(one("#deliveries"), job, entries, load)],
     ["picture", () => pictureFrom(page, which), () => drawPicture(page, which)],
     ["leads", () => [which, page, job.stands], (wanted) => drawLeads(page, wanted)],
-    ["review", () => [which, job.stands, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], (wanted) => fetched("#review", wanted, (host) => drawReview(host, job, page, picture, showPage, done))],
-    ["documents", () => [which, job.state, page?.review, job.delivery_list.length], (wanted) => fetched("#documents", wanted, (host) => drawDocuments(host, id, which))],
-    ["earlier", () => [which, job.earlier, job.order, page?.read], (wanted) => fetched("#earlier", wanted, (host) => drawEarlier(host, job, recording))],
+    ["review", () => [which, job.stands, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], (wanted) => drawReview(one("#review"), job, page, { picture, drafts, choose: showPage, done, wanted })],
+    ["documents", () => [which, job.state, page?.review, page?.outdated, job.delivery_list.length], (wanted) => fetched("#documents", wanted, (host) => drawDocuments(host, job, page))],
+    ["earlier", () => [which, job.earlier, job.order, page?.read, page?.outdated], (wanted) => fetched("#earlier", wanted, (host) => drawEarlier(host, job, recording))],
   ];
   for (const [part, from, draw] of parts) {
     await anew(part, from(), draw);
@@ -145,6 +147,7 @@ function drawPicture(page, which) {
   one("#show-rectified").disabled = !rectified;
   one("#show-source").setAttribute("aria-pressed", String(!flat));
   one("#show-rectified").setAttribute("aria-pressed", String(flat));
+  picture.flat = flat;
   picture.outdated(flat && job?.state === "received" && "being digitized again");
   if (flat) picture.show(`${base}/rectified?reading=${encodeURIComponent(job.stands)}`);
   else picture.show(`${base}/image?width=1200`, `${base}/image?width=4000`);
@@ -156,7 +159,7 @@ async function drawLeads(page, wanted) {
   recording = null;
   put(one("#leads-words"));
   drawMeasured(one("#measured"), page);
-  drawFindings(one("#findings"), page?.findings ?? [], (which) => viewer?.light(which));
+  drawFindings(one("#findings"), page, (which) => viewer?.light(which));
   if (!page?.read) {
     return put(host, h("p", { class: "hint" }, job.state === "received" ? "The page waits to be digitized." : page?.why || "No leads were read on this page."));
   }
@@ -169,9 +172,11 @@ async function drawLeads(page, wanted) {
     throw error;
   }
   if (!wanted()) return null;
-  recording = waveform;
+  recording = { ...waveform, outdated: page.outdated };
   job.unopened = job.unopened.filter((each) => each !== page.number); // it was not yet open when the job was asked for
-  viewer = new EcgViewer(host, recording);
+  const paper = h("div");
+  put(host, outdatedWords(page), paper);
+  viewer = new EcgViewer(paper, recording);
   return put(one("#leads-words"), `printed as ${recording.layout}, ${recording.rate_hz} samples per second`);
 }
 
