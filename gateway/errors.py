@@ -21,12 +21,16 @@ class GatewayError(Exception):
 
 
 class CodedError(GatewayError):
-    """An error with a short stable code and a sentence for a person, free of patient data."""
+    """An error with a short stable code and a sentence for a person, free of patient data.
 
-    def __init__(self, code: str, why: str) -> None:
+    answer: what another system answered, as codes and so free of patient data; "" where none did.
+    """
+
+    def __init__(self, code: str, why: str, answer: str = "") -> None:
         super().__init__(f"{code}: {why}")
         self.code = code
         self.why = why
+        self.answer = answer
 
 
 class Refused(CodedError):
@@ -36,8 +40,8 @@ class Refused(CodedError):
 class TryAgain(CodedError):
     """The world is at fault. attempts_max: a bound tighter than the destination's own, None to keep that one."""
 
-    def __init__(self, code: str, why: str, attempts_max: int | None = None) -> None:
-        super().__init__(code, why)
+    def __init__(self, code: str, why: str, attempts_max: int | None = None, answer: str = "") -> None:
+        super().__init__(code, why, answer)
         self.attempts_max = attempts_max
 
 

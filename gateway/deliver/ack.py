@@ -54,6 +54,11 @@ class Ack:
         """The code and the errors in one line."""
         return f"{self.code}: {'; '.join(self.errors)}" if self.errors else self.code
 
+    def as_answer(self, sent_id: bytes) -> str:
+        """MSA-1 and MSA-2 as they came, and the errors. sent_id: our MSH-10; a text of the peer's is not told on."""
+        told = self.control_id.decode("ascii", "replace") if self.control_id == sent_id else ""
+        return "; ".join((f"MSA|{self.code}|{told}".rstrip("|"), *self.errors))
+
 
 def control_id(message: bytes) -> bytes:
     """MSH-10 of a message. Raises AckError where there is none."""

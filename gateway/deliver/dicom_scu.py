@@ -106,9 +106,9 @@ class DicomScu:
         if meaning.fate is Fate.DELIVERED:
             return Delivered(words)
         if meaning.fate is Fate.REFUSED:
-            raise Refused(meaning.code, f"{self._peer} answered {words}")
+            raise Refused(meaning.code, f"{self._peer} answered {words}", words)
         bound = UNKNOWN_STATUS_ATTEMPTS_MAX if meaning.code == "unknown_status" else None
-        raise TryAgain(meaning.code, f"{self._peer} answered {words}", bound)
+        raise TryAgain(meaning.code, f"{self._peer} answered {words}", bound, words)
 
     def _open(self, dataset: Dataset) -> Association:
         """The association, opened anew where there is none or where it was not negotiated for such an object."""

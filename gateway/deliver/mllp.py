@@ -55,8 +55,8 @@ class MllpClient:
             raise
         if ack.control_id != sent_id:
             self.close()
-            raise self._not_ours(ack)
-        return self._judge(ack)
+            raise self._not_ours(ack, sent_id)
+        return self._judge(ack, ack.as_answer(sent_id))
 
     def knock(self) -> None:
         """Opens a connection and closes it. Raises TryAgain where none can be had."""
@@ -139,20 +139,23 @@ class MllpClient:
             if len(received) > ACK_MAX_BYTES:
                 raise AckError(f"the answer has more than {ACK_MAX_BYTES} bytes and no end")
 
-    def _not_ours(self, ack: Ack) -> TryAgain:
+    def _not_ours(self, ack: Ack, sent_id: bytes) -> TryAgain:
+        answer = ack.as_answer(sent_id)
         if not ack.control_id and ack.code not in (AckCode.AA, AckCode.CA):  # it could not even read our header
             why = f"the peer answered {ack.in_words()} without naming the message (MSA-2 is empty)"
-            return TryAgain("peer_error", why, self.config.error_attempts_max)
-        return TryAgain("wrong_ack", "the acknowledgement names another message (MSA-2 is not our MSH-10)")
+            return TryAgain("peer_error", why, self.config.error_attempts_max, answer)
+        why = "the acknowledgement names another message (MSA-2 is not our MSH-10)"
+        return TryAgain("wrong_ack", why, answer=answer)
 
-    def _judge(self, ack: Ack) -> Delivered:
+    def _judge(self, ack: Ack, answer: str) -> Delivered:
         match ack.code:
             case AckCode.AA | AckCode.CA:
-                return Delivered(ack.code)
+                return Delivered(answer)
             case AckCode.AE | AckCode.CE:
-                raise TryAgain("peer_error", f"the peer answered {ack.in_words()}", self.config.error_attempts_max)
+                why, bound = f"the peer answered {ack.in_words()}", self.config.error_attempts_max
+                raise TryAgain("peer_error", why, bound, answer)
             case AckCode.AR | AckCode.CR:
-                raise Refused("peer_rejected", f"the peer answered {ack.in_words()}")
+                raise Refused("peer_rejected", f"the peer answered {ack.in_words()}", answer)
 
 
 def _translated(error: OSError, config: MllpDestination) -> TryAgain:

@@ -38,13 +38,13 @@ class Outbox(Protocol):
     def claim_delivery(self, destination: str, lease_s: float) -> Delivery | None:
         """The oldest document that is due, None where none is or where one is in flight."""
 
-    def delivered(self, delivery: Delivery, response: str) -> None:
-        """The destination took it."""
+    def delivered(self, delivery: Delivery, response: str, answer: str = "") -> None:
+        """The destination took it. answer: what it said, as codes, for the audit."""
 
-    def postpone(self, delivery: Delivery, why: str, wait_s: float) -> None:
+    def postpone(self, delivery: Delivery, why: str, wait_s: float, code: str = "", answer: str = "") -> None:
         """Not now; again after wait_s, before anything younger."""
 
-    def park(self, delivery: Delivery, code: str, why: str) -> None:
+    def park(self, delivery: Delivery, code: str, why: str, answer: str = "") -> None:
         """Not without a person."""
 
     def object_path(self, sha256: str) -> Path:
@@ -165,17 +165,17 @@ class DeliveryLoop:
     def _record(self, delivery: Delivery, answer: Delivered | TryAgain | Refused) -> None:
         name, number = self.destination.name, delivery.delivery_id
         if isinstance(answer, Delivered):
-            self._store.delivered(delivery, answer.response)
+            self._store.delivered(delivery, answer.response, answer.response)
             log.info("destination %s: delivery %d of job %s: delivered", name, number, delivery.job_id)
             return
         tries = delivery.attempts + 1
         if isinstance(answer, TryAgain) and not self._exhausted(delivery, answer):
             wait_s = wait_before(tries, self.destination.backoff, self._draw())
-            self._store.postpone(delivery, f"{answer.code}: {answer.why}", wait_s)
+            self._store.postpone(delivery, f"{answer.code}: {answer.why}", wait_s, answer.code, answer.answer)
             log.warning("destination %s: delivery %d: %s, again in %.0f s", name, number, answer.code, wait_s)
             return
         why = f"{answer.why} (tried {tries} times)" if isinstance(answer, TryAgain) else answer.why
-        self._store.park(delivery, answer.code, why)
+        self._store.park(delivery, answer.code, why, answer.answer)
         log.error("destination %s: delivery %d of job %s: parked, %s", name, number, delivery.job_id, answer.code)
 
     def _exhausted(self, delivery: Delivery, error: TryAgain) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 from sqlalchemy import func, select, update
 
@@ -16,6 +18,7 @@ from gateway.store.rows import AnyRow, clean, delivery_from, lock_deliveries, lo
 from gateway.store.tables import DeliveryState, outbox
 
 RESPONSE_CHARACTERS_MAX = 4000  # an answer is kept for a person to read; a peer may send any length
+ANSWER_CHARACTERS_MAX = 400  # of its codes in the audit, where each try is told and nothing is ever removed
 
 
 def claim_delivery(database: Database, destination: str, lease_s: float) -> Delivery | None:
@@ -42,33 +45,45 @@ def claim_delivery(database: Database, destination: str, lease_s: float) -> Deli
         return delivery_from(head, token)
 
 
-def delivered(database: Database, delivery: Delivery, response: str) -> None:
-    """The destination accepted it. The job is DELIVERED with its last one. LostLease where another has it now."""
+def delivered(database: Database, delivery: Delivery, response: str, answer: str = "") -> None:
+    """The destination accepted it. The job is DELIVERED with its last one. LostLease where another has it now.
+
+    answer, here and below: what the destination said, as codes without patient data, for the audit; "" for nothing.
+    """
     response = clean(response)
     with database.write() as tx:
         job, row = _lock_leased(tx, delivery)
-        _close(tx, row, DeliveryState.DELIVERED, response=response[:RESPONSE_CHARACTERS_MAX], delivered_at=tx.now)
-        answered(tx, row.destination, response[:RESPONSE_CHARACTERS_MAX])
-        _record(tx, Event.DELIVERED, job, row, response_sha256=text_hash(response))
+        said = response[:RESPONSE_CHARACTERS_MAX]
+        # why it did not go before would stand beside the answer with which it went
+        _close(tx, row, DeliveryState.DELIVERED, code="", why="", response=said, delivered_at=tx.now)
+        answered(tx, row.destination, said)
+        _record(tx, Event.DELIVERED, job, row, response_sha256=text_hash(response), told=_told(answer=answer))
 
 
-def postpone(database: Database, delivery: Delivery, why: str, wait_s: float) -> None:
+def postpone(database: Database, delivery: Delivery, why: str, wait_s: float, code: str = "", answer: str = "") -> None:
     """The destination could not take it now: it stays at the head and is due again after wait_s."""
     why = clean(why)
     with database.write() as tx:
         job, row = _lock_leased(tx, delivery)
         due_at = tx.now + timedelta(seconds=wait_s)
         _close(tx, row, DeliveryState.QUEUED, why=why[:RESPONSE_CHARACTERS_MAX], due_at=due_at)
-        _record(tx, Event.POSTPONED, job, row, why_sha256=text_hash(why), wait_s=round(wait_s, 3))
+        told = _told(code=code, answer=answer)
+        _record(tx, Event.POSTPONED, job, row, why_sha256=text_hash(why), told=told, wait_s=round(wait_s, 3))
 
 
-def park(database: Database, delivery: Delivery, code: str, why: str) -> None:
+def park(database: Database, delivery: Delivery, code: str, why: str, answer: str = "") -> None:
     """It will not be tried again by itself; its job is HELD, its other deliveries go on."""
     code, why = clean(code), clean(why)[:RESPONSE_CHARACTERS_MAX]
     with database.write() as tx:
         job, row = _lock_leased(tx, delivery)
         _close(tx, row, DeliveryState.PARKED, code=code, why=why)
-        _record(tx, Event.PARKED, job, row, code=code, why_sha256=text_hash(why), reason=(code, why))
+        told = _told(code=code, answer=answer)
+        _record(tx, Event.PARKED, job, row, why_sha256=text_hash(why), reason=(code, why), told=told)
+
+
+def _told(**codes: str) -> dict[str, str]:
+    """Those of these codes that say anything, cut to a bounded length."""
+    return {name: clean(text)[:ANSWER_CHARACTERS_MAX] for name, text in codes.items() if text}
 
 
 def state_after(job: AnyRow, rows: list[str]) -> State:
@@ -133,6 +148,7 @@ def _record(
     row: AnyRow,
     *,
     reason: tuple[str, str] | None = None,
+    told: Mapping[str, str] = MappingProxyType({}),
     **detail: str | float,
 ) -> None:
     """Moves the job to where its deliveries put it, and audits the delivery with the state the job has then."""
@@ -153,6 +169,7 @@ def _record(
         sha256=row.sha256,
         attempts=row.attempts,
         state=state.value,
+        **told,
         **detail,
     )
 

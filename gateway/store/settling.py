@@ -167,7 +167,7 @@ def _queue(tx: Transaction, job: AnyRow, document: Document, kept: _Kept, known:
         return
     fresh = _values(document, kept)
     position = _audit_queued(tx, job.job_id, job.lease_worker, fresh)
-    tx.execute(insert(outbox).values(job_id=job.job_id, response="", **fresh, **_untried(tx, position)))
+    tx.execute(insert(outbox).values(job_id=job.job_id, **fresh, **_untried(tx, position)))
 
 
 def _values(document: Document, kept: _Kept) -> dict[str, Any]:
@@ -188,6 +188,8 @@ def _untried(tx: Transaction, position: int) -> dict[str, Any]:
         "attempts": 0,
         "code": "",
         "why": "",
+        "response": "",
+        "delivered_at": None,
         "queued_at": tx.now,
         "due_at": tx.now,
         "lease_token": None,

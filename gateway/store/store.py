@@ -242,17 +242,17 @@ class Store:
         """The head of a destination's queue, if it is due and nothing is on its way there."""
         return outbox.claim_delivery(self._database, destination, lease_s)
 
-    def delivered(self, delivery: Delivery, response: str) -> None:
-        """The destination accepted it. LostLease where another process has it now."""
-        outbox.delivered(self._database, delivery, response)
+    def delivered(self, delivery: Delivery, response: str, answer: str = "") -> None:
+        """The destination accepted it. answer, here and below: what it said, as codes. Raises LostLease."""
+        outbox.delivered(self._database, delivery, response, answer)
 
-    def postpone(self, delivery: Delivery, why: str, wait_s: float) -> None:
+    def postpone(self, delivery: Delivery, why: str, wait_s: float, code: str = "", answer: str = "") -> None:
         """Not now: it stays at the head of its queue and is due again in wait_s. Raises LostLease."""
-        outbox.postpone(self._database, delivery, why, wait_s)
+        outbox.postpone(self._database, delivery, why, wait_s, code, answer)
 
-    def park(self, delivery: Delivery, code: str, why: str) -> None:
+    def park(self, delivery: Delivery, code: str, why: str, answer: str = "") -> None:
         """Not again by itself: the job is HELD for this reason, its other deliveries go on. Raises LostLease."""
-        outbox.park(self._database, delivery, code, why)
+        outbox.park(self._database, delivery, code, why, answer)
 
     # Proving
 

@@ -125,7 +125,7 @@ def test_python_hl7s_server_takes_the_message_with_aecg_and_report_and_acknowled
         destination = MllpDestination(kind="mllp", name="ehr", host="127.0.0.1", port=receiver.port, report=True)
         (document,) = documents(destination)
         client = MllpClient(destination)
-        assert client.send(document).response == "AA"
+        assert client.send(document).response == f"MSA|AA|{document.name}"
         client.close()
         (message,) = receiver.messages
         assert str(message.segment("MSH")[10]) == document.name

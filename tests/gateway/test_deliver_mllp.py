@@ -113,7 +113,23 @@ def outcome(serve: Serve, **settings: Any) -> str:
 
 @pytest.mark.parametrize("code", ["AA", "CA"])
 def test_an_acceptance_that_names_the_message_is_delivered(code: str) -> None:
-    assert outcome(answers(ack(code))) == code
+    assert outcome(answers(ack(code))) == f"MSA|{code}|MSG1"
+
+
+@pytest.mark.parametrize("code", ["AE", "AR"])
+def test_an_answer_is_told_in_codes_and_without_the_peers_words(code: str) -> None:
+    tail = "|Jane Doe is unknown\rERR||PID^1^3|204^Jane Doe^HL70357|E||||Jane Doe"
+    told = pytest.raises((TryAgain, Refused))
+    with peer(answers(ack(code, tail=tail))) as port, client(port) as mllp, told as error:
+        mllp.send(document())
+    assert error.value.answer == f"MSA|{code}|MSG1; 204 unknown key identifier at PID^1^3"
+
+
+def test_the_number_of_another_message_is_not_told_on() -> None:
+    told = pytest.raises(TryAgain, match="wrong_ack")
+    with peer(answers(ack("AA", "Doe^Jane"))) as port, client(port) as mllp, told as error:
+        mllp.send(document())
+    assert error.value.answer == "MSA|AA"
 
 
 @pytest.mark.parametrize("code", ["AE", "CE"])
@@ -174,20 +190,20 @@ def test_an_endless_answer_is_cut_off() -> None:
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
 def test_an_acknowledgement_with_foreign_line_ends_is_read(newline: bytes) -> None:
-    assert outcome(answers(ack().replace(b"\r", newline))) == "AA"
+    assert outcome(answers(ack().replace(b"\r", newline))) == "MSA|AA|MSG1"
 
 
 def test_an_acknowledgement_with_a_foreign_separator_is_read() -> None:
-    assert outcome(answers(ack().replace(b"|", b"#"))) == "AA"
+    assert outcome(answers(ack().replace(b"|", b"#"))) == "MSA|AA|MSG1"
 
 
 def test_an_acknowledgement_in_single_bytes_is_read() -> None:
     whole = ack()
-    assert outcome(answers(*(whole[i : i + 1] for i in range(len(whole))), pause_s=0.001)) == "AA"
+    assert outcome(answers(*(whole[i : i + 1] for i in range(len(whole))), pause_s=0.001)) == "MSA|AA|MSG1"
 
 
 def test_an_acknowledgement_without_the_last_carriage_return_is_read() -> None:
-    assert outcome(answers(ack()[:-1])) == "AA"
+    assert outcome(answers(ack()[:-1])) == "MSA|AA|MSG1"
 
 
 def test_a_late_carriage_return_does_not_spoil_the_next_message() -> None:
@@ -202,9 +218,9 @@ def test_a_late_carriage_return_does_not_spoil_the_next_message() -> None:
 
     with peer(serve) as port, client(port) as mllp:
         for number in ("A", "B"):
-            assert mllp.send(document(number)).response == "AA"
+            assert mllp.send(document(number)).response.startswith("MSA|AA|")
             time.sleep(0.1)
-        assert mllp.send(document("C")).response == "AA"
+        assert mllp.send(document("C")).response.startswith("MSA|AA|")
     assert numbers == [b"A", b"B", b"C"]
 
 
@@ -285,8 +301,8 @@ def test_a_second_answer_is_not_taken_for_the_next_messages() -> None:
             connection.sendall(ack("CA", number) + ack("AR", "MSG2"))  # as in enhanced mode, all at once
 
     with peer(serve) as port, client(port) as mllp:
-        assert mllp.send(document("MSG1")).response == "CA"
-        assert mllp.send(document("MSG2")).response == "CA"
+        assert mllp.send(document("MSG1")).response == "MSA|CA|MSG1"
+        assert mllp.send(document("MSG2")).response == "MSA|CA|MSG2"
     assert len(connections) == 2
 
 
@@ -303,10 +319,10 @@ def test_an_unasked_answer_between_messages_drops_the_connection() -> None:
             unasked.set()
 
     with peer(serve) as port, client(port) as mllp:
-        assert mllp.send(document("MSG1")).response == "AA"
+        assert mllp.send(document("MSG1")).response.startswith("MSA|AA|")
         taken.set()
         assert unasked.wait(PATIENCE_S)
-        assert mllp.send(document("MSG2")).response == "AA"
+        assert mllp.send(document("MSG2")).response.startswith("MSA|AA|")
     assert len(connections) == 2
 
 
@@ -324,7 +340,7 @@ def test_one_connection_carries_many_messages_and_is_reopened_after_the_peer_clo
 
     with peer(serve) as port, client(port) as mllp:
         for number in range(6):
-            assert mllp.send(document(f"N{number}")).response == "AA"
+            assert mllp.send(document(f"N{number}")).response.startswith("MSA|AA|")
             if number == 2:
                 assert closed.wait(PATIENCE_S)
     assert len(connections) == 2
@@ -337,7 +353,7 @@ def test_the_bytes_on_the_wire_are_the_message_in_its_frame() -> None:
         got.append(read_message(connection))
         connection.sendall(ack())
 
-    assert outcome(serve) == "AA"
+    assert outcome(serve) == "MSA|AA|MSG1"
     assert got == [b"\x0b" + message() + b"\x1c\r"]
 
 
@@ -352,7 +368,7 @@ def test_a_retry_sends_the_same_bytes() -> None:
     with peer(serve) as port, client(port) as mllp:
         with pytest.raises(TryAgain):
             mllp.send(document())
-        assert mllp.send(document()).response == "AA"
+        assert mllp.send(document()).response.startswith("MSA|AA|")
     assert got[0] == got[1]
 
 
@@ -479,7 +495,7 @@ def test_an_independent_receiver_takes_small_and_large_messages(python_hl7: Pyth
     large = message("LARGE", "QUJD" * 500_000)  # 2 MB
     with client(python_hl7.port, timeout_s=20) as mllp:
         for number in range(20):
-            assert mllp.send(document(f"S{number}")).response == "AA"
-        assert mllp.send(document("LARGE", large)).response == "AA"
+            assert mllp.send(document(f"S{number}")).response.startswith("MSA|AA|")
+        assert mllp.send(document("LARGE", large)).response.startswith("MSA|AA|")
     assert [str(m.segment("MSH")[10]) for m in python_hl7.received] == [*(f"S{n}" for n in range(20)), "LARGE"]
     assert str(python_hl7.received[-1]).rstrip("\r") == large.decode().rstrip("\r")

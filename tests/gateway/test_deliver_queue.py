@@ -108,6 +108,25 @@ def test_a_passing_no_is_tried_again_before_anything_younger(
     assert [d.name for d in sender.sent] == ["2.25.0", "2.25.0", "2.25.0", "2.25.1"]
 
 
+def test_the_audit_tells_of_every_try_what_was_answered_in_codes(
+    store: Store, loop_for: Callable[..., DeliveryLoop]
+) -> None:
+    job_id = settled(store, digitized(document(name="2.25.0")), b"a")
+    error = TryAgain("peer_error", "the peer answered AE: 207", answer="MSA|AE|MSG1; 207 application internal error")
+    sender = Scripted(TryAgain("timeout", "no answer"), error, "MSA|AA|MSG1")
+    assert run_dry(loop_for(sender)) == 3
+    store.resend(job_id, "rita")
+    assert run_dry(loop_for(Scripted(Refused("peer_rejected", "no", "MSA|AR|MSG1")))) == 1
+    tries = [e for e in store.looking.job_audit(job_id) if e.kind in ("postponed", "delivered", "parked")]
+    assert [(e.kind, e.detail.get("code"), e.detail.get("answer")) for e in tries] == [
+        ("postponed", "timeout", None),
+        ("postponed", "peer_error", "MSA|AE|MSG1; 207 application internal error"),
+        ("delivered", None, "MSA|AA|MSG1"),
+        ("parked", "peer_rejected", "MSA|AR|MSG1"),
+    ]
+    assert store.verify_audit().ok
+
+
 def test_a_waiting_head_holds_back_what_is_younger(store: Store, loop_for: Callable[..., DeliveryLoop]) -> None:
     for n in range(2):
         settled(store, digitized(document(name=f"2.25.{n}")), b"page %d" % n)
@@ -283,14 +302,14 @@ class BrokenStore:
         self._call("claim", self.claims)
         return a_delivery(self.path) if "delivered" not in self.calls else None
 
-    def delivered(self, delivery: Delivery, response: str) -> None:
+    def delivered(self, delivery: Delivery, response: str, answer: str = "") -> None:
         self._call("", self.closings)
         self.calls.append("delivered")
 
-    def postpone(self, delivery: Delivery, why: str, wait_s: float) -> None:
+    def postpone(self, delivery: Delivery, why: str, wait_s: float, code: str = "", answer: str = "") -> None:
         self.calls.append("postpone")
 
-    def park(self, delivery: Delivery, code: str, why: str) -> None:
+    def park(self, delivery: Delivery, code: str, why: str, answer: str = "") -> None:
         self.calls.append("park")
 
     def object_path(self, sha256: str) -> Path:

@@ -109,6 +109,21 @@ def test_a_parked_document_goes_out_again_when_a_person_says_so(store: Store) ->
     assert store.job(job_id).state is State.DELIVERED
 
 
+def test_sent_again_a_document_has_no_answer_of_the_last_time(store: Store) -> None:
+    job_id = settled(store, digitized(document("pacs")))
+    store.postpone(on_its_way(store), "busy", 0.0, "timeout")
+    store.delivered(on_its_way(store), "AA")
+    (row,) = store.deliveries(job_id)
+    assert (row.code, row.why, row.response) == ("", "", "AA")  # nor, delivered, why it was not before
+    store.resend(job_id, "a person")
+    (row,) = store.deliveries(job_id)
+    assert (row.response, row.delivered_at) == ("", None)
+    store.park(on_its_way(store), "rejected", "no")
+    (row,) = store.deliveries(job_id)
+    assert (row.code, row.response, row.delivered_at) == ("rejected", "", None)
+    assert store.verify_audit().ok
+
+
 def test_a_job_stays_held_until_its_last_parked_document_is_sent_again(store: Store) -> None:
     job_id = settled(store, digitized(document("pacs"), document("ehr")))
     store.park(on_its_way(store, "pacs"), "rejected", "no")
