@@ -105,3 +105,31 @@ def test_a_picture_that_failed_is_fetched_again_when_asked_and_by_itself(site: S
     expect(page.get_by_role("button", name="Fetch this picture again")).to_be_hidden()
     assert len(asked) == 3
     context.close()
+
+
+def test_every_attempt_is_told_with_what_the_receiver_answered(site: Site, open_page: Callable[..., Page]) -> None:
+    job_id = site.ready.delivered
+    row = next(each for each in site.store.deliveries(job_id) if each.destination == "ehr")
+
+    def with_a_try(route: Route) -> None:
+        told = route.fetch().json()
+        of = {"delivery_id": row.delivery_id, "destination": "ehr", "kind": row.kind, "name": row.name}
+        said = {"code": "peer_error", "answer": "MSA|AE|4711; 207: busy", "why_sha256": "a" * 64, "wait_s": 30.0}
+        told["items"].append({**told["items"][-1], "kind": "postponed", "detail": {**of, "attempts": 1, **said}})
+        route.fulfill(json=told)
+
+    page = open_page("/upload", Role.REVIEWER)
+    page.route(f"**/api/v1/jobs/{job_id}/audit", with_a_try)
+    page.goto(f"{site.base}/jobs/{job_id}")
+    deliveries = page.locator("#deliveries tr", has_text="ehr")
+    deliveries.locator("summary").click()
+    tries = deliveries.locator("li")
+    expect(tries.last).to_contain_text("postponed: peer error, answer MSA|AE|4711; 207: busy, wait s 30")
+    expect(deliveries.locator("ol")).not_to_contain_text("aaaa")
+
+
+def test_nothing_of_a_refused_job_is_offered(site: Site, open_page: Callable[..., Page]) -> None:
+    job_id = take_in_unsure(site.store, site.config, "refused", Order(Patient("32", "", "Old^Otto")))
+    site.store.give_up(job_id, "carl", "not an ECG")
+    page = open_page(f"/jobs/{job_id}", Role.REVIEWER)
+    expect(page.locator("#documents")).to_have_text("This job was refused: nothing of it is handed out.")

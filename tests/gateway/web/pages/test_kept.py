@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Dialog, Page, Route, expect
+from playwright.sync_api import Dialog, FilePayload, Page, Route, expect
 
 from gateway.job import State
 from gateway.order import Order, Patient
@@ -152,7 +152,7 @@ def test_who_leaves_while_files_wait_is_asked(site: Site, open_page: Callable[..
     page.on("dialog", stay)
     held: list[Route] = []
     page.route("**/api/v1/uploads", lambda route: held.append(route))
-    page.set_input_files("#files", [{"name": "a.png", "mimeType": "image/png", "buffer": png()}])
+    page.set_input_files("#files", [FilePayload(name="a.png", mimeType="image/png", buffer=png())])
     expect(page.locator("#list li")).to_have_count(1)
     page.get_by_role("link", name="Worklist").first.click()
     expect(page).to_have_url(f"{site.base}/upload")

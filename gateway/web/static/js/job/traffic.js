@@ -58,6 +58,7 @@ const OF_THE_ROW = new Set(["delivery", "delivery_id", "destination", "kind", "n
 export async function drawDocuments(host, { job_id, state }, page) {
   if (page?.outdated) return put(host, outdatedWords(page));
   if (page?.read && state === "received") return put(host, h("p", { class: "hint" }, "This page is being digitized again; its documents come with what is read then."));
+  if (state === "refused") return put(host, h("p", { class: "hint" }, "This job was refused: nothing of it is handed out."));
   const { items } = await get(`/jobs/${job_id}/documents`);
   const mine = items.filter((item) => item.page === page?.number);
   if (!mine.length) return put(host, h("p", { class: "hint" }, "No document can be made of this page."));
