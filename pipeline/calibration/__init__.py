@@ -34,10 +34,11 @@ ENOUGH = 0.9  # summed scores of pulses that agree: one clear pulse, or two doub
 SQUARE_ENOUGH = 0.5  # of a single pulse, where the column of the others says that it is one
 UNUSUAL = 1.5  # the same for a gain that one page in ten has or fewer
 # The widths of pulses of 0.2 s, of 0.1 s as some machines print them, and of one maker's 0.128 s, and the speeds at
-# which a pulse may be as wide, the likeliest first; edges that slant add up to half a millimetre.
+# which a pulse may be as wide, the likeliest first; edges that slant add up to half a millimetre. Pulses of 1.6 mm
+# stand on real pages of 25 mm/s, and such of 0.1 s are as narrow at 12.5 mm/s: they tell a gain and no speed.
 SPEEDS_OF_WIDTH_MM = {
-    1.25: (12.5,),
-    1.6: (12.5,),
+    1.25: (),
+    1.6: (),
     2.5: (12.5, 25.0),
     3.2: (25.0, 12.5),
     5.0: (25.0, 50.0),
@@ -203,10 +204,10 @@ def _speed(pulses: Sequence[Pulse], row_mm: float) -> tuple[Scale, tuple[float, 
     if pulses:
         width = _width(pulses)
         nominal = _nearest(width, tuple(SPEEDS_OF_WIDTH_MM))
-        likeliest, *others = SPEEDS_OF_WIDTH_MM[nominal]
-        rare = nominal in (1.25, 1.6, 6.4) and sum(p.score for p in pulses) < UNUSUAL  # two letters are as narrow
-        if likeliest in possible and abs(width / nominal - 1) < NEAR_SPEED and not rare:
-            return Scale(likeliest, Known.PULSE), tuple(speed for speed in others if speed in possible)
+        speeds = SPEEDS_OF_WIDTH_MM[nominal]
+        rare = nominal == 6.4 and sum(p.score for p in pulses) < UNUSUAL
+        if speeds and speeds[0] in possible and abs(width / nominal - 1) < NEAR_SPEED and not rare:
+            return Scale(speeds[0], Known.PULSE), tuple(speed for speed in speeds[1:] if speed in possible)
     return Scale(USUAL_SPEED, Known.ASSUMED), tuple(speed for speed in possible if speed != USUAL_SPEED)
 
 

@@ -25,16 +25,16 @@ def agreed(measured: Scale, clear: bool, printed: Printed | None, unit: str) -> 
 def agreed_chest(gain: Scale, measured: Scale | None, text: PrintedScales) -> tuple[Scale | None, tuple[Finding, ...]]:
     """The chest leads' own gain, None where they have none. gain: of the limb leads, as taken.
 
-    Pulses of a second height are always clear. A text that says the chest's gain says it only beside the limb's; one
-    that says the limb's alone is a text whose rest was not read, and half is what machines print the chest at.
+    Pulses of a second height are always clear. A text that says the chest's gain says it only beside the limb's. One
+    of which only the limb's was read leaves the chest's open: machines that print both print them equal as a rule.
     """
     printed = text.chest_gain_mm_mv
     if measured is not None:
         return agreed(measured, True, printed, "mm/mV")
     if printed is None and text.limb_only:
-        detail = f"chest gain taken for {gain.value / 2:g} mm/mV; the text says the limb leads' only"
+        detail = f"chest gain taken for {gain.value:g} mm/mV; of the text only the limb leads' was read"
         finding = Finding(FindingCode.SCALE_ASSUMED, Severity.WARNING, detail=detail)
-        return Scale(gain.value / 2, Known.ASSUMED), (finding,)
+        return Scale(gain.value, Known.ASSUMED), (finding,)
     if printed is None or printed.value == gain.value:
         return None, ()
     half = printed.value == gain.value / 2

@@ -65,7 +65,7 @@ def test_reads_the_gain_of_the_chest_leads() -> None:
     assert values(read_scales(sheet_of("Limb: 10 mm/mV  Chest: 5 mm/mV"))) == (None, 10.0, 5.0)
 
 
-def test_a_gain_said_of_the_limb_leads_alone_says_that_the_chest_has_another() -> None:
+def test_tells_a_gain_that_is_said_of_the_limb_leads_alone() -> None:
     found = read_scales(sheet_of("Limb: 10 mm/mV"))
     assert values(found) == (None, 10.0, None)
     assert found.limb_only
@@ -137,11 +137,11 @@ def test_takes_the_text_where_no_pulse_is_printed(signals: Float32) -> None:
     assert FindingCode.SCALE_DISAGREEMENT not in codes(found)
 
 
-def test_assumes_aloud_half_the_limb_leads_gain_where_the_text_says_theirs_alone(signals: Float32) -> None:
+def test_doubts_the_chest_leads_gain_where_only_the_limb_leads_was_read(signals: Float32) -> None:
     printed = PrintedScales(gain_mm_mv=Printed(10.0, 1.0), limb_only=True)
     found = calibrated(page_of(signals, pulse=Place.NONE), printed)
-    assert found.chest_gain_mm_mv == Scale(5.0, Known.ASSUMED)
-    assert "chest gain taken for 5 mm/mV" in " ".join(f.detail for f in found.findings)
+    assert found.chest_gain_mm_mv == Scale(10.0, Known.ASSUMED)
+    assert "chest gain taken for 10 mm/mV" in " ".join(f.detail for f in found.findings)
 
 
 def test_assumes_aloud_where_neither_pulse_nor_text_is_read(signals: Float32) -> None:
