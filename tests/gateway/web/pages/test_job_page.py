@@ -82,6 +82,20 @@ def test_the_turn_of_the_page_laid_flat_is_not_taken_for_that_of_the_page_receiv
     assert page.locator("#correct-orientation").input_value() == "1"
 
 
+def test_a_lead_that_no_field_is_named_after_is_told_before_it_is_sent(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"/jobs/{site.ready.unsure}", Role.REVIEWER)
+    page.locator("summary", has_text="Correct how the page is read").click()
+    page.get_by_label("Layout", exact=True).last.select_option("3x4+1")
+    wrong = page.locator("#review fieldset .wrong")
+    expect(wrong).to_be_empty()
+    page.get_by_label("Row 1, segment 3").select_option("V2")
+    expect(wrong).to_contain_text("No field is named V1")
+    page.get_by_label("Row 2, segment 3").select_option("V1")
+    expect(wrong).to_be_empty()
+
+
 def test_a_picture_that_failed_is_fetched_again_when_asked_and_by_itself(site: Site, browser: Browser) -> None:
     context = browser.new_context(viewport=DESK)  # type: ignore[arg-type]
     context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[Role.VIEWER], "url": site.base}])

@@ -25,6 +25,7 @@ export function correctForm(job, page, layouts, picture, done) {
     h("select", { id: `correct-${name}`, name }, options.map(([code, text]) => h("option", { value: code, selected: String(code) === String(value ?? "") }, text))));
   const scales = (values, unit) => [["", "as measured"], ...values.map((value) => [value, `${value} ${unit}`])];
   const names = h("div", { class: "lead-rows" });
+  const missing = h("p", { class: "wrong" });
   const turned = h("small", { role: "status" });
   const form = h("form", {},
     h("div", { class: "fields" },
@@ -35,7 +36,7 @@ export function correctForm(job, page, layouts, picture, done) {
       select("speed_mm_s", "Speed", scales(SPEEDS, "mm/s"), given.speed_mm_s),
       select("gain_mm_mv", "Gain", scales(GAINS, "mm/mV"), given.gain_mm_mv),
       select("chest_gain_mm_mv", "Gain of the chest leads", scales(GAINS, "mm/mV"), given.chest_gain_mm_mv)),
-    h("fieldset", {}, h("legend", {}, "Lead names, in reading order"), names),
+    h("fieldset", {}, h("legend", {}, "Lead names, in reading order"), names, h("div", { role: "status" }, missing)),
     h("div", { class: "field" }, h("label", { for: "correct-comment" }, "Comment"), h("textarea", { id: "correct-comment", name: "comment", maxlength: 1000 })),
     h("button", { class: "main" }, "Digitize again with this"));
 
@@ -47,8 +48,16 @@ export function correctForm(job, page, layouts, picture, done) {
     form.elements.orientation.value = String(((picture.degrees ?? 0) / 90) % 4);
   }
 
+  /** A name given twice leaves another lead without one: that is seen before it is sent. */
+  function tellMissing() {
+    const chosen = new Set([...names.querySelectorAll("select")].map((select) => select.value));
+    const without = chosen.size ? [...new Set(layouts[form.elements.layout.value])].filter((lead) => !chosen.has(lead)) : [];
+    put(missing, without.length > 0 && `No field is named ${without.join(", ")}: each lead of the layout must be named once, only long strips repeat one.`);
+  }
+
   function showNames() {
     const layout = form.elements.layout.value;
+    put(missing);
     const usual = layouts[layout];
     if (!usual) return put(names, h("p", { class: "hint" }, "Choose a layout to change the names of its leads."));
     const before = given.layout === layout && given.leads?.length === usual.length ? given.leads : usual;
@@ -58,6 +67,7 @@ export function correctForm(job, page, layouts, picture, done) {
   }
 
   form.elements.layout.addEventListener("change", showNames);
+  names.addEventListener("change", tellMissing);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     tried(async () => {
