@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from anyio import to_thread
@@ -12,7 +13,7 @@ from gateway.store import JobQuery, Store
 from gateway.store.audit import Event
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
-from gateway.web.api.jobs import layout_leads
+from gateway.web.api.jobs import layout_leads, segments_in_columns
 from gateway.web.api.looks import in_words, looks
 from gateway.web.api.places import in_a_place
 from gateway.web.deps import Principal
@@ -181,6 +182,11 @@ def _check_layout(given: Given) -> None:
     if given.layout is not None and given.leads and len(given.leads) != len(known[given.layout]):
         why = f"Layout {given.layout} has {len(known[given.layout])} segments; {len(given.leads)} names were given."
         raise Refused("lead_count", why)
+    if given.layout is not None:
+        in_columns = Counter(given.leads[: segments_in_columns(given.layout)])
+        if twice := [lead for lead, count in in_columns.items() if count > 1]:
+            why = f"{' and '.join(twice)} stands in more than one column; only a long strip repeats a lead."
+            raise Refused("lead_twice", why)
 
 
 def _query(asked: models.JobFilter) -> JobQuery:

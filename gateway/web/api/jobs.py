@@ -138,6 +138,13 @@ def layout_leads() -> dict[str, list[Lead]]:
     return {t.name: [lead for row in t.rows for lead in row] + list(t.rhythm) for t in templates()}
 
 
+def segments_in_columns(layout: str) -> int:
+    """How many of a layout's segments stand in its columns; the others, after them, are long strips."""
+    from pipeline.layout.templates import templates
+
+    return next(sum(map(len, t.rows)) for t in templates() if t.name == layout)
+
+
 def moment_of(text: str, end: bool = False) -> datetime | None:
     """A moment as a person or a program writes it; a day alone begins, or with end=True ends, at midnight UTC.
 

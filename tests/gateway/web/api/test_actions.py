@@ -11,6 +11,7 @@ from httpx import Response
 from gateway.job import State
 from gateway.order import Order, Patient
 from gateway.role import Role
+from pipeline.recording import TWELVE
 from tests.gateway.web.api.world import World
 from tests.recordings import six_by_two
 
@@ -206,6 +207,9 @@ def test_one_identity_for_several_pages_is_asked_for_twice(world: World) -> None
         ({"layout": "5x5"}, "no_such_layout"),
         ({"leads": ["I"]}, "no_layout"),
         ({"layout": "3x4", "leads": ["I", "II"]}, "lead_count"),
+        ({"layout": "12x1", "leads": ["V1", "V1", *TWELVE[2:]]}, "lead_twice"),
+        ({"layout": "3x4+1", "leads": ["II", *TWELVE[1:], "I"]}, "lead_twice"),
+        ({"layout": "6x1-chest", "leads": ["V1", "V2", "V3", "V4", "V5", "V5"]}, "lead_twice"),
         ({"orientation": 8}, "not_valid"),
         ({"speed_mm_s": 0}, "not_valid"),
         ({"gain_mm_mv": "a lot"}, "not_valid"),
@@ -262,6 +266,13 @@ def test_many_jobs_are_done_at_once_and_each_failure_is_told(world: World) -> No
     assert (result["done"], result["more"]) == ([held[2]], False)
     assert world.post("/jobs/bulk", {"action": "give-up", "ids": held}, expect=422)["code"] == "no_comment"
     assert world.post("/jobs/bulk", {"action": "retry"}, expect=422)["code"] == "not_valid"
+
+
+def test_a_long_strip_may_repeat_a_lead_and_columns_may_stand_in_any_order(world: World) -> None:
+    job_id = world.job(0.5)
+    for strip in ("II", "V1"):
+        world.post(f"/jobs/{job_id}/correct", {"layout": "3x4+1", "leads": [*reversed(TWELVE), strip]})
+        world.work(0.5)
 
 
 def test_documents_go_again_to_one_destination(world: World) -> None:
