@@ -27,7 +27,7 @@ class Approval:
 
 @dataclass(frozen=True)
 class PageReview:
-    """What people have said of one page; "" where nobody did.
+    """What people have said of one page; "" where nobody did. given_by, invalid_by: also who took back what was said.
 
     approved_sha256: the stored recording that was approved, "" for none; another one is not approved by it.
     left_out_by: who let the document go without this page. without: the pages that this page's document goes without.
@@ -55,9 +55,8 @@ class PageReview:
 
     @property
     def changed_by(self) -> frozenset[str]:
-        """Who did."""
-        said = ((self.given != NOTHING_GIVEN, self.given_by), (bool(self.invalid_leads), self.invalid_by))
-        return frozenset(name for on, name in said if on)
+        """Who did last, also by taking back what another had said: that changes what goes out no less."""
+        return frozenset(filter(None, (self.given_by, self.invalid_by)))
 
 
 class Digitize(Protocol):

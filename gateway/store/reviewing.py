@@ -90,7 +90,7 @@ class Reviews:
             _require_page(tx, job_id, page)
             start_over(tx, job)
             told = None if given == NOTHING_GIVEN else given_text(given)
-            _say(tx, job_id, page, given=told, given_by=clean(actor) if told else "", **NOT_APPROVED)
+            _say(tx, job_id, page, given=told, given_by=clean(actor), **NOT_APPROVED)
             _remark(tx, job_id, actor, Event.CORRECTED, comment)
             withdraw(tx, rows, actor)
             append(
@@ -120,8 +120,7 @@ class Reviews:
             if job.state != State.HELD:
                 raise UnlawfulMove(f"leads can be marked only on a held page; this one is {job.state}")
             _require_page(tx, job_id, page)
-            by = clean(actor) if names else ""
-            _say(tx, job_id, page, invalid_leads=names, invalid_by=by, **NOT_APPROVED)
+            _say(tx, job_id, page, invalid_leads=names, invalid_by=clean(actor), **NOT_APPROVED)
             _remark(tx, job_id, actor, Event.LEADS_MARKED, comment)
             over = job.settled != State.HELD
             if over:

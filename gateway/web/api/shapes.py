@@ -54,9 +54,9 @@ def review_of(review: PageReview) -> models.PageReview:
         given = models.GivenModel(**{**vars(review.given), "leads": list(review.given.leads)})
     return models.PageReview(
         given=given,
-        corrected_by=review.given_by,
+        corrected_by=review.given_by if given else "",
         invalid_leads=list(review.invalid_leads),
-        invalid_by=review.invalid_by,
+        invalid_by=review.invalid_by if review.invalid_leads else "",
         approved_by=review.approved_by,
         approved_at=review.approved_at,
         left_out_by=review.left_out_by,

@@ -35,7 +35,7 @@ def test_a_correction_is_kept_and_has_the_page_done_again(store: Store) -> None:
     assert (remark.actor, remark.action, remark.text) == ("carl", "corrected", "it is a 3x4 upside down")
     store.settle(claimed(store), unsure())
     store.reviews.correct(job_id, 1, Given(), "carl")
-    assert store.reviews.of(job_id)[1] == PageReview()
+    assert store.reviews.of(job_id)[1] == PageReview(given_by="carl")
 
 
 def test_leads_are_marked_where_they_stand_and_nothing_moves(store: Store) -> None:
@@ -105,6 +105,21 @@ def test_with_four_eyes_who_changed_a_page_may_not_approve_it(store: Store) -> N
             store.reviews.approve(job_id, name, four_eyes=True)
     store.reviews.approve(job_id, "rita", four_eyes=True)
     assert store.job(job_id).state == State.RECEIVED
+
+
+@pytest.mark.parametrize("what", ["leads", "correction"])
+def test_with_four_eyes_who_took_back_what_another_said_may_not_approve_it(store: Store, what: str) -> None:
+    job_id = settled(store, unsure())
+    if what == "leads":
+        store.reviews.mark_invalid(job_id, 1, [Lead.V1], "mary")
+        store.reviews.mark_invalid(job_id, 1, [], "carl")
+    else:
+        for given in (GIVEN, Given()):
+            store.reviews.correct(job_id, 1, given, "mary" if given == GIVEN else "carl")
+            store.settle(claimed(store), unsure(replace(UNSURE, given=given)))
+    with pytest.raises(UnlawfulMove, match="four eyes"):
+        store.reviews.approve(job_id, "carl", four_eyes=True)
+    store.reviews.approve(job_id, "rita", four_eyes=True)
 
 
 def test_a_page_that_could_not_be_read_again_as_corrected_cannot_be_approved(store: Store) -> None:
