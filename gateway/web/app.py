@@ -64,6 +64,7 @@ def make_app(config: Config, store: Store) -> FastAPI:
         openapi_url=None,  # given below, to those who have a role
         docs_url=None,  # FastAPI's own pages fetch their scripts from another host
         redoc_url=None,
+        redirect_slashes=False,  # it would send people to whatever host the request names
         max_body_size=body_max_mb(config.web) * MEGABYTE,
     )
     app.state.store, app.state.config = store, config

@@ -76,6 +76,13 @@ def test_every_answer_has_the_security_headers(house: House, visitor: Visitor) -
     assert stored["/static/css/base.css"] == "no-cache"
 
 
+def test_no_address_sends_a_browser_to_the_host_that_the_request_names(visitor: Visitor) -> None:
+    for path in ("/users/", "/jobs/", "/api/v1/jobs/"):
+        answer = visitor.client.get(path, headers={"host": "evil.example"}, follow_redirects=False)
+        assert answer.status_code == 404, path
+        assert "evil" not in answer.headers.get("location", "")
+
+
 @pytest.mark.parametrize("path", ["/api/v1/test/bug", "/api/v1/test/sql"])
 def test_our_own_fault_is_told_without_its_trace(visitor: Visitor, path: str) -> None:
     answer = visitor.client.get(path)
