@@ -8,14 +8,13 @@ never given back as it came.
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from gateway.config import Config
 from gateway.errors import Refused
+from gateway.intake.polyglot import MARKUP, check_not_also_something_else
 from gateway.job import Arrival, Door
 from gateway.store import Receipt, Store
 from gateway.unpack import MediaType
@@ -23,11 +22,6 @@ from gateway.unpack.media import PDF_HEADER_WITHIN, recognise_bytes
 
 FILE_NAME_MAX = 255
 MEGABYTE = 1_000_000
-ZIP_END = b"PK\x05\x06"  # APPNOTE.TXT 4.3.16: the end of a ZIP archive is found from the end of a file
-ZIP_END_BYTES, ZIP_COMMENT_MAX = 22, 65_535
-# What another program would take the same bytes for, if it stood before or beside what we take them for.
-OTHER_STARTS = (b"MZ", b"PK\x03\x04", b"\x7fELF", b"<", b"#!", b"%PDF-", b"GIF8", b"\x89PNG", b"\xff\xd8\xff")
-MARKUP = re.compile(rb"<\s*(?:!doctype|html|head|body|script|svg|iframe|object|embed|\?php)", re.IGNORECASE)
 
 
 class Incoming:
@@ -93,46 +87,3 @@ def recognised(head: bytes) -> MediaType:
     if MARKUP.search(head):
         raise Refused("unknown_format", "The file is a web page or a drawing in markup (HTML, SVG, XML), no document.")
     raise Refused("unknown_format", "The file is no PNG, JPEG, TIFF, PDF or DICOM object; its name does not matter.")
-
-
-def check_not_also_something_else(path: Path, media: MediaType, head: bytes) -> None:
-    """Refuses a file made to be two things at once: nobody has an honest reason to hand one in.
-
-    Raises Refused.
-    """
-    before = head.partition(b"%PDF-")[0] if media is MediaType.PDF else b""
-    if media is MediaType.DICOM and not head.startswith((b"II*\x00", b"MM\x00*")):  # lawful: a DICOM file and a TIFF
-        before = head[:128]
-    if before.lstrip().startswith(OTHER_STARTS) or MARKUP.search(before):
-        raise Refused("polyglot", f"The file is {media} and something else at the same time.")
-    if media in (MediaType.PNG, MediaType.JPEG, MediaType.TIFF) and MARKUP.search(head):
-        raise Refused("polyglot", f"The file is {media} and a web page at the same time.")
-    tail = _tail(path)
-    if media in (MediaType.PNG, MediaType.JPEG) and MARKUP.search(_after_the_image(tail, media)):
-        raise Refused("polyglot", f"The file is {media} with a web page behind it.")
-    if _ends_as_zip(tail):
-        raise Refused("polyglot", f"The file is {media} and a ZIP archive at the same time.")
-
-
-def _tail(path: Path) -> bytes:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - ZIP_END_BYTES - ZIP_COMMENT_MAX))
-        return file.read()
-
-
-def _after_the_image(tail: bytes, media: MediaType) -> bytes:
-    """What of a file's tail follows the image's own end; b"" where that end is not in it."""
-    _, end, rest = tail.rpartition(b"IEND" if media is MediaType.PNG else b"\xff\xd9")
-    return rest if end else b""
-
-
-def _ends_as_zip(tail: bytes) -> bool:
-    """Whether an archive's end record stands where an unpacker looks for it, its comment reaching to the file's end."""
-    at = tail.rfind(ZIP_END)
-    while at >= 0:
-        comment = int.from_bytes(tail[at + 20 : at + 22], "little")
-        if len(tail) - at == ZIP_END_BYTES + comment:
-            return True
-        at = tail.rfind(ZIP_END, 0, at)
-    return False
