@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -157,8 +158,8 @@ def test_a_slow_message_and_a_silent_connection_are_ended(store: Store) -> None:
         slow.sendall(VT + A08[:20])
         began = time.monotonic()
         assert answer(slow) == b""
-        assert time.monotonic() - began < 5
-    with feed(store, idle_timeout_s=QUICK_S) as door, connect(door) as silent:
+        assert time.monotonic() - began < 30
+    with feed(store, idle_timeout_s=2.0) as door, connect(door) as silent:
         assert b"|AA|" in ask(silent, A08)
         assert answer(silent) == b""
 
@@ -176,7 +177,7 @@ def test_one_more_than_allowed_takes_the_place_of_the_longest_silent(store: Stor
 def test_where_all_are_busy_one_more_is_refused(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with feed(store, connections_max=1) as door, connect(door) as busy:
         busy.sendall(VT + A08[:30])
-        until = time.monotonic() + 5
+        until = time.monotonic() + 30
         while not any(one.idle_since is None for one in list(door._server._open)) and time.monotonic() < until:
             time.sleep(0.01)
         with connect(door) as other:
@@ -209,7 +210,10 @@ def test_a_store_that_fails_is_an_application_error(store: Store, monkeypatch: p
 def test_a_stop_answers_what_is_being_kept_and_lets_nobody_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     keep: Callable[..., None] = store.tell_known
 
+    keeping = threading.Event()
+
     def slowly(*arguments: Any) -> None:
+        keeping.set()
         time.sleep(QUICK_S)
         keep(*arguments)
 
@@ -218,7 +222,7 @@ def test_a_stop_answers_what_is_being_kept_and_lets_nobody_in(store: Store, monk
         sender = connect(door)
         idle = connect(door)
         sender.sendall(VT + A08 + FS_CR)
-        time.sleep(QUICK_S / 3)
+        assert keeping.wait(30)
         port = door.port
     with closing(sender), closing(idle):
         assert b"|AA|C1" in answer(sender)
@@ -308,7 +312,7 @@ def test_the_gateway_opens_the_feed_and_forgets_what_is_old(tmp_path: Path, monk
         monkeypatch.setattr(gateway, "config", Config.model_validate({"hl7_feed": {"keep_days": 1}}))
         with sqlite3.connect(tmp_path / "data" / "cardioscan.sqlite3") as database:
             database.execute("UPDATE known_patients SET fresh_at = '2026-01-01T00:00:00.000000Z'")
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while gateway.store.known_counts().patients and time.monotonic() < until:
             time.sleep(0.05)
         assert gateway.store.known_counts().patients == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -98,17 +99,19 @@ def test_two_silent_worklists_take_as_long_as_one(store: Store) -> None:
             each.listen()
         ports = [each.getsockname()[1] for each in (one, other)]
         began = time.monotonic()
-        found = search([section(port, timeout_s=1.5, name=str(port)) for port in ports], Memory(store), "able", NOW)
-        assert time.monotonic() - began < 2.9
+        found = search([section(port, timeout_s=6, name=str(port)) for port in ports], Memory(store), "able", NOW)
+        assert time.monotonic() - began < 11
     assert [each.code for each in found.unanswered] == ["timeout", "timeout"]
     assert len(found.matches) == 1
 
 
 def test_a_worklist_that_nothing_ends_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.orders.search.find", lambda *_: time.sleep(4))
+    ended = threading.Event()
+    monkeypatch.setattr("gateway.orders.search.find", lambda *_: ended.wait(60))
     began = time.monotonic()
     found = search([section(1, timeout_s=0.2)], Memory(store), "able", NOW)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
+    ended.set()
     assert [(each.code, each.why) for each in found.unanswered] == [
         ("timeout", "RIS at 127.0.0.1:1 did not answer in 0.2 s")
     ]
