@@ -15,7 +15,9 @@ from pipeline.recording import Float32, Lead, Recording, Seen, Strip
 
 QRS_HZ = (6.0, 22.0)  # where the energy of a QRS complex lies, and little of P, T or mains
 WINDOW_S = 0.10  # about one QRS complex
-REFRACTORY_S = 0.25  # no two beats are closer: 240 per minute
+REFRACTORY_S = 0.25  # beats this close are looked for in a second look only: T waves are as near
+CLOSEST_S = 0.15  # no two beats are closer: 400 per minute
+MORE_BEATS = 1.5  # times as many in the second look: every other beat of a very fast heart was passed over
 STRIP_MIN_S = 1.0
 PEAK = 0.35  # of a typical beat's energy
 BEATS_MIN = 4  # three intervals, so that one wrong one can be noticed
@@ -38,8 +40,13 @@ def measure(recording: Recording) -> Measurements:
 
 
 def heart_rate(strips: Sequence[Strip], rate_hz: int) -> float | None:
-    """Beats per minute from the QRS energy of all strips along page time; None where beats are few or uneven."""
+    """Beats per minute from the QRS energy of all strips along page time; None where not sure.
+
+    That is where beats are few or uneven, or follow one another so fast that every other one may have been missed.
+    """
     beats = beats_s(strips, rate_hz)
+    if len(beats_s(strips, rate_hz, CLOSEST_S)) >= MORE_BEATS * len(beats):
+        return None
     return _rate(beats) if likeness(strips, beats, rate_hz) >= ALIKE else None
 
 
@@ -101,8 +108,8 @@ def _rate(beats: Float64) -> float | None:
     return 60.0 / median
 
 
-def beats_s(strips: Sequence[Strip], rate_hz: int) -> Float64:
-    """float64 (n,): page seconds of the QRS complexes, ascending."""
+def beats_s(strips: Sequence[Strip], rate_hz: int, apart_s: float = REFRACTORY_S) -> Float64:
+    """float64 (n,): page seconds of the QRS complexes, ascending, none closer than apart_s."""
     energy = _energy(strips, rate_hz)
     if not np.isfinite(energy).any():
         return np.empty(0)
@@ -113,7 +120,7 @@ def beats_s(strips: Sequence[Strip], rate_hz: int) -> Float64:
     typical = float(np.median(tops))
     if typical <= 0:
         return np.empty(0)
-    peaks, _ = find_peaks(known, height=PEAK * typical, distance=round(REFRACTORY_S * rate_hz))
+    peaks, _ = find_peaks(known, height=PEAK * typical, distance=round(apart_s * rate_hz))
     return np.asarray(peaks, np.float64) / rate_hz
 
 

@@ -19,7 +19,7 @@ RARE, RARE_MARGIN = 0.98, 0.05
 BELONGS_MARGIN = 0.02
 ALONE, ALONE_MARGIN, ALONE_RARE_MARGIN = 0.85, 0.12, 0.3  # or by this one, where no other lead comes near
 BELIES = 0.97  # likeness to another lead by which a name that was read is given up, where its own lead disagrees
-OVERLAP_MIN_S = 1.0
+OVERLAP_MIN_S, OVERLAP_MIN = 1.0, 0.7  # or that share of a short strip: at 50 mm/s one lasts 1.25 s
 SIZE = 0.5  # power of the ratio of sizes: two readings of one lead differ by a tenth, where ink is thick
 
 
@@ -119,7 +119,7 @@ def _agreement(
     for start_s in {short.start_s, long.start_s, without_gaps_s}:
         first = round((start_s - long.start_s) * rate_hz)
         for lag in range(-reach, reach + 1, 2):
-            least = round(OVERLAP_MIN_S * rate_hz)
+            least = round(min(OVERLAP_MIN_S, OVERLAP_MIN * lasts_s) * rate_hz)
             correlation = _compared(long.millivolts, short.millivolts, first + lag, least, of or _correlation)
             if correlation is not None and (best is None or correlation > best):
                 best = correlation

@@ -27,6 +27,13 @@ def test_counts_beats(per_minute: float) -> None:
     assert heart_rate_bpm(lead, RATE_HZ) == pytest.approx(per_minute, abs=1.5)
 
 
+@pytest.mark.parametrize("per_minute", [245, 280, 320])
+def test_never_tells_half_the_rate_of_a_very_fast_heart(per_minute: float) -> None:
+    lead, _ = beating(per_minute)
+    found = heart_rate_bpm(lead, RATE_HZ)
+    assert found is None or found == pytest.approx(per_minute, abs=3)
+
+
 def test_finds_the_r_peaks_to_a_few_milliseconds() -> None:
     lead, beats = beating(75)
     found = r_peaks_s(lead, RATE_HZ)

@@ -50,6 +50,14 @@ def test_a_long_strip_under_a_wrong_name_is_told_by_what_it_shows() -> None:
     assert belies(renamed(strips[-1], Lead.II), strips[:-1], RATE_HZ) is Lead.V1
 
 
+def test_a_wrong_name_is_told_by_columns_of_a_second_and_a_quarter_too() -> None:
+    shorts = [strip(lead, 1.25 * (k // 3), 1.25) for k, lead in enumerate(TWELVE)]
+    read = [replace(s, millivolts=np.where(np.arange(s.samples) < 130, np.nan, s.millivolts)) for s in shorts]
+    long = renamed(strip(Lead.II, 0.0, 5.0), Lead.I)
+    assert belies(long, read, RATE_HZ) is Lead.II
+    assert len(check_twice([*read, long], RATE_HZ)) == 1
+
+
 def test_gaps_between_columns_that_take_no_time_of_the_long_strip_do_not_belie_its_name() -> None:
     for lead in (Lead.V4, Lead.V6):
         strips = page(lead)
