@@ -26,7 +26,6 @@ from pipeline.recording import (
     Page,
     Placed,
     Recording,
-    Scale,
     Severity,
     Source,
     Strip,
@@ -155,7 +154,7 @@ class Digitizer:
             baselines = [row.baseline_mm for row in rows]
             extent_mm = layout.extent_mm(rows)
             text = calibration.read_scales(sheet)
-            scale = _as_given(calibration.calibrate(image, paper, baselines, extent_mm, dpi, marks, text), given)
+            scale = calibration.calibrate(image, paper, baselines, extent_mm, dpi, marks, text).as_told(given)
         with watch.stage("layout"):
             if scale.stretch != (1.0, 1.0):  # the pulse taught us the millimetre: everything so far was off by a factor
                 paper = scale.paper
@@ -165,17 +164,15 @@ class Digitizer:
             names = layout.names_of(lying.names, paper)
         leads = Leads(original, sheet, rows, names, marks, paper, kind.source, given, self.reader)
         at, traced = _read(leads, scale, watch)
-        contradicted = False
-        if given.speed_mm_s is None:
-            with watch.stage("calibration"):
-                likelihood = pace.speeds_by_beats(traced.strips, RATE_HZ, scale.speed_mm_s.value)
-                other = scale.of_beats(likelihood)
-                contradicted = scale.is_unlike(likelihood)
-            if other is not None:
-                scale = other
-                at, traced = _read(leads, scale, watch)
-            elif contradicted:
-                findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.WARNING))
+        with watch.stage("calibration"):
+            likelihood = pace.speeds_by_beats(traced.strips, RATE_HZ, scale.speed_mm_s.value)
+            other = scale.of_beats(likelihood)
+            contradicted = scale.is_unlike(likelihood)
+        if other is not None:
+            scale = other
+            at, traced = _read(leads, scale, watch)
+        elif contradicted:
+            findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.WARNING))
         printed, paper, strips = at.layout, at.paper, traced.strips
         with watch.stage("quality"):
             beats = measure.beats_s(strips, RATE_HZ)
@@ -268,20 +265,6 @@ def _read(leads: Leads, scale: calibration.Calibration, watch: Stopwatch) -> tup
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:
     return dpi if dpi is None or orientation % 2 == 0 else (dpi[1], dpi[0])
-
-
-def _as_given(found: calibration.Calibration, given: Given) -> calibration.Calibration:
-    """The scales with those a person gave in place of those found."""
-
-    speed, gain = found.speed_mm_s, found.gain_mm_mv
-    chest = found.chest_gain_mm_mv
-    if given.speed_mm_s is not None:
-        speed = Scale(given.speed_mm_s, Known.PERSON)
-    if given.gain_mm_mv is not None:
-        gain, chest = Scale(given.gain_mm_mv, Known.PERSON), None  # one gain said is said of the whole page
-    if given.chest_gain_mm_mv is not None:
-        chest = Scale(given.chest_gain_mm_mv, Known.PERSON)
-    return replace(found, speed_mm_s=speed, gain_mm_mv=gain, chest_gain_mm_mv=chest)
 
 
 def _speaks_of_an_ecg(page: Lying) -> bool:

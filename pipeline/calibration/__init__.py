@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.calibration.agreement import agreed, agreed_chest
-from pipeline.calibration.found import SPEED, Calibration
+from pipeline.calibration.found import GAIN, SPEED, Calibration
 from pipeline.calibration.pulse import Pulse, find_pulses, joined, marked_pulses
 from pipeline.calibration.shrunk import printed_size
 from pipeline.calibration.text import NOTHING_PRINTED, PrintedScales, read_scales
@@ -112,7 +112,7 @@ def calibrate(
     speed, of_speed = agreed(speed, clear and not half, printed.speed_mm_s, "mm/s")
     findings += (*of_gain, *of_chest, *of_speed)
     if gain.known is Known.ASSUMED:
-        findings += (_assumed("gain", f"{USUAL_GAIN:g} mm/mV", found),)
+        findings += (_assumed(GAIN, f"{USUAL_GAIN:g} mm/mV", found),)
     if speed.known is Known.ASSUMED:
         findings += (_assumed(SPEED, f"{USUAL_SPEED:g} mm/s", pulses),)
     others = others if printed.speed_mm_s is None else ()

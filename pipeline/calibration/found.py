@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pipeline.calibration.pulse import Pulse
 from pipeline.findings import FindingCode
 from pipeline.geometry import PaperMap
-from pipeline.recording import Finding, Known, Scale, Severity
+from pipeline.recording import Finding, Given, Known, Scale, Severity
 
-SPEED = "speed"  # how the detail of an assumed speed begins
+SPEED, GAIN, CHEST_GAIN = "speed", "gain", "chest gain"  # how the details of assumed scales begin
 USUAL = {12.5: 0.05, 25.0: 0.8, 50.0: 0.15}  # of pages that tell their speed by nothing that was read
 AS_WIDE = 0.1  # of pulses, that they last 0.1 s and not 0.2 s, or look wider because their edges slant
 ENOUGH = 0.8  # of the beats' word for another speed than the usual one: the page is held either way
@@ -41,6 +41,24 @@ class Calibration:
     findings: tuple[Finding, ...]
     other_speeds_mm_s: tuple[float, ...] = ()
 
+    def as_told(self, given: Given) -> Calibration:
+        """With the scales a person gave in place of those found, and without the assumptions these end."""
+        told = self
+        if given.speed_mm_s is not None:
+            told = replace(told, speed_mm_s=Scale(given.speed_mm_s, Known.PERSON), other_speeds_mm_s=())
+            told = told._without_assumed(SPEED)
+        if given.gain_mm_mv is not None:  # one gain said is said of the whole page
+            told = replace(told, gain_mm_mv=Scale(given.gain_mm_mv, Known.PERSON), chest_gain_mm_mv=None)
+            told = told._without_assumed(GAIN)._without_assumed(CHEST_GAIN)
+        if given.chest_gain_mm_mv is not None:
+            told = replace(told, chest_gain_mm_mv=Scale(given.chest_gain_mm_mv, Known.PERSON))
+            told = told._without_assumed(CHEST_GAIN)
+        return told
+
+    def _without_assumed(self, what: str) -> Calibration:
+        kept = [f for f in self.findings if not (f.code == FindingCode.SCALE_ASSUMED and f.detail.startswith(what))]
+        return replace(self, findings=tuple(kept))
+
     def of_beats(self, likelihood: Mapping[float, float]) -> Calibration | None:
         """At another possible speed where the beats clearly look like it, else None. likelihood: of each speed."""
         own = self.speed_mm_s.value
@@ -54,15 +72,12 @@ class Calibration:
         if best == own or sure < ENOUGH:
             return None
         detail = f"{best:g} mm/s, {sure:.0%} likely, instead of {own:g} mm/s"
-        others = [f for f in self.findings if not (f.code == FindingCode.SCALE_ASSUMED and f.detail.startswith(SPEED))]
-        return replace(
-            self,
-            speed_mm_s=Scale(best, Known.ASSUMED),
-            findings=(*others, Finding(FindingCode.SPEED_BY_BEATS, Severity.WARNING, detail=detail)),
-            other_speeds_mm_s=(),
-        )
+        found = Finding(FindingCode.SPEED_BY_BEATS, Severity.WARNING, detail=detail)
+        doubted = self._without_assumed(SPEED)
+        findings = (*doubted.findings, found)
+        return replace(doubted, speed_mm_s=Scale(best, Known.ASSUMED), findings=findings, other_speeds_mm_s=())
 
     def is_unlike(self, likelihood: Mapping[float, float]) -> bool:
-        """Whether the beats contradict a speed that pulses or text tell."""
-        told = self.speed_mm_s.known in (Known.PULSE, Known.TEXT)
+        """Whether the beats contradict a speed that pulses, text or a person tell."""
+        told = self.speed_mm_s.known in (Known.PULSE, Known.TEXT, Known.PERSON)
         return told and max(likelihood.values()) - likelihood[self.speed_mm_s.value] >= UNLIKE
