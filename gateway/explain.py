@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.app import open_eye
@@ -57,7 +58,7 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Ite
                 stopping[number] = error.code
             continue
         read += 1
-        held = list(held_before_rules(config, unpacked.order, recording))
+        held = list(held_before_rules(config, unpacked.order, recording, datetime.now(UTC)))
         yield from (f"  held before any rule: {why}" for why in held)
         decision = route(facts_of(arrival, unpacked.order, recording), config.rule, config.routing, names)
         yield from (f"  {line}" for line in explain(decision))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 
+from gateway.ahead import keys_ahead
 from gateway.config import Config
 from gateway.order import Order
 from pipeline.recording import Recording, Severity
 
+AHEAD = {"acquired_at": "recording time", "birth_date": "birth date"}
 
-def held_before_rules(config: Config, order: Order, recording: Recording) -> Iterator[str]:
+
+def held_before_rules(config: Config, order: Order, recording: Recording, received_at: datetime) -> Iterator[str]:
     """Why a person would have to look at a page whatever the rules say; as the worker decides it."""
     yield from doubts(config, recording)
-    yield from unidentified(config, order)
+    yield from unidentified(config, order, received_at)
 
 
 def doubts(config: Config, recording: Recording) -> Iterator[str]:
@@ -26,10 +30,12 @@ def doubts(config: Config, recording: Recording) -> Iterator[str]:
             yield f"{finding.code}: {finding.detail}" if finding.detail else finding.code
 
 
-def unidentified(config: Config, order: Order) -> Iterator[str]:
+def unidentified(config: Config, order: Order, received_at: datetime) -> Iterator[str]:
     """The part of it that is of whose page it is; no approval answers it."""
     for key in identity_missing(config, order):
         yield f"no {key.replace('_', ' ')}, which identity.require asks for"
+    for key in keys_ahead(order, received_at):
+        yield f"the {AHEAD[key]} lies ahead of the day on which the page was received"
 
 
 def identity_missing(config: Config, order: Order) -> tuple[str, ...]:
@@ -41,6 +47,11 @@ def identity_missing(config: Config, order: Order) -> tuple[str, ...]:
 def missing_in_words(key: str) -> str:
     """A key of identity_missing as the reason for which its page waits."""
     return f"The page came without {key.replace('_', ' ')}; identify it to go on."
+
+
+def ahead_in_words(key: str) -> str:
+    """A key of keys_ahead as the reason for which its page waits."""
+    return f"The {AHEAD[key]} lies ahead of the day on which the page was received; identify it with the right one."
 
 
 def confidence_min_in_words(config: Config) -> str:

@@ -6,13 +6,21 @@ What can be read in two ways is not guessed but asked for again.
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
+from gateway.ahead import is_ahead
 from gateway.identity_text import DATE_KEYS, FORMS, TEXT_MAX, is_text, lawful
 
 NAME_KEYS = ("name", "referring_physician")
 A_NAME = "write it as Family, Given, or as Family^Given^Middle^Prefix^Suffix"
 A_DATE = "write it as 1960-02-01 or 01.02.1960"
 A_MOMENT = "write it as 2025-03-11 04:29 or 11.03.2025 04:29, or as much of 2025-03-11 as is known"
+NOT_READ = {
+    "birth_date": f"not a valid date; {A_DATE}",
+    "study_date": f"not a valid date; {A_DATE}",
+    "acquired_at": f"not a valid date and time; {A_MOMENT}",
+}
+NOT_AHEAD = {"birth_date": "this date is in the future", "acquired_at": "this time is in the future"}
 GROUPS_MAX, COMPONENTS_MAX = 3, 5  # of a DICOM PN
 
 _YEAR_FIRST = re.compile(r"(\d{4})([-./])(\d{1,2})\2(\d{1,2})", re.ASCII)
@@ -22,11 +30,12 @@ _SHORT_YEAR = re.compile(r"\d{1,2}([-./])\s?\d{1,2}\1\s?\d{2}", re.ASCII)
 _TIME = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 
 
-def from_person(key: str, text: str) -> str:
-    """The text in the form an Order holds it. Keys are those of Patient and Order.
+def from_person(key: str, text: str, now: datetime | None = None) -> str:
+    """The text in the form an Order holds it. Keys are those of Patient and Order. now: in UTC, of the clock if None.
 
     Raises:
-        ValueError: it is none, or may be two things; begins with the key, says what to write, and never what was.
+        ValueError: it is none, may be two things, or is a day to come; begins with the key, says what to write, and
+            never what was.
     """
     if not is_text(text):
         raise ValueError(f"{key}: write at most {TEXT_MAX} printable characters, and no backslash")
@@ -41,8 +50,9 @@ def from_person(key: str, text: str) -> str:
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from None
     if value is None:
-        form = A_MOMENT if key == "acquired_at" else A_DATE if key in DATE_KEYS else f"it must be {FORMS[key]}"
-        raise ValueError(f"{key}: this is not lawful, or no day of the calendar; {form}")
+        raise ValueError(f"{key}: {NOT_READ.get(key) or f'it must be {FORMS[key]}'}")
+    if key in NOT_AHEAD and is_ahead(value, now or datetime.now(UTC)):
+        raise ValueError(f"{key}: {NOT_AHEAD[key]}")
     return value
 
 

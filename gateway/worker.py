@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gateway.ahead import keys_ahead
 from gateway.config import Config
 from gateway.dispatch import documents_for, wants_thumbnails
 from gateway.emit import npz
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
-from gateway.judging import confidence_min_in_words, identity_missing, missing_in_words
+from gateway.judging import ahead_in_words, confidence_min_in_words, identity_missing, missing_in_words
 from gateway.order import Order
 from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Approval, Digitize, PageReview, reviewed
 from gateway.rules import Action, Decision, facts_of, route
@@ -144,10 +145,12 @@ class Worker:
         stopped = self._first_to_hold(results, said)
         if stopped is not None:
             missing = [missing_in_words(key) for key in identity_missing(self.config, order)]
+            ahead = map(ahead_in_words, keys_ahead(order, job.received_at))
             why = f"Page {stopped.number}: {stopped.why.removesuffix('.')}."
-            return self._held(stopped.code, " ".join([why, *missing]), results, order)
+            return self._held(stopped.code, " ".join([why, *missing, *ahead]), results, order)
         try:
             self._require_identity(order)
+            self._require_past(order, job)
             self._require_four_eyes(job)
             return self._sent(job, order, read, results)
         except (Held, Refused) as error:  # Refused by an emitter: what was read cannot be written as asked
@@ -231,6 +234,11 @@ class Worker:
         missing = identity_missing(self.config, order)
         if missing:
             raise Held(f"no_{missing[0]}", " ".join(map(missing_in_words, missing)))
+
+    def _require_past(self, order: Order, job: Job) -> None:
+        ahead = keys_ahead(order, job.received_at)
+        if ahead:
+            raise Held(f"{ahead[0]}_ahead", " ".join(map(ahead_in_words, ahead)))
 
     def _require_four_eyes(self, job: Job) -> None:
         """Raises Held where one person alone said whose page it is, and two must."""

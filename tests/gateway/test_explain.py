@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from pipeline.errors import Unreadable
 from pipeline.recording import Page, Recording
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page
+
+NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +74,28 @@ def test_says_that_a_page_without_identity_is_held_before_any_rule(page: Path) -
 
 def test_says_that_a_doubtful_page_is_held_before_any_rule(recording: Recording) -> None:
     known = Order(patient=Patient("1"))
-    assert not list(held_before_rules(Config(), known, replace(recording, confidence=0.9)))
-    (why,) = held_before_rules(Config(), known, replace(recording, confidence=0.1))
+    assert not list(held_before_rules(Config(), known, replace(recording, confidence=0.9), NOW))
+    (why,) = held_before_rules(Config(), known, replace(recording, confidence=0.1), NOW)
     assert why == "confidence 10 % is below pipeline.confidence_min 90 %"
+
+
+@pytest.mark.parametrize(
+    ("acquired_at", "held"),
+    [
+        ("20240601", False),
+        ("202406020000", False),  # already that day in the east
+        ("20240602130000", True),
+        ("202407", True),
+        ("2024", False),
+        ("2025", True),
+    ],
+)
+def test_a_recording_from_after_its_page_was_received_is_held(
+    recording: Recording, acquired_at: str, held: bool
+) -> None:
+    order = Order(patient=Patient("1"), acquired_at=acquired_at)
+    told = list(held_before_rules(Config(), order, replace(recording, confidence=0.9), NOW))
+    assert told == (["the recording time lies ahead of the day on which the page was received"] if held else [])
 
 
 @pytest.mark.parametrize(("confidence", "told"), [(0.8969, "89 %"), (0.89999, "89 %"), (0.57, "57 %"), (1.0, "100 %")])
@@ -83,7 +105,7 @@ def test_a_confidence_is_never_told_as_higher_than_it_is(recording: Recording, c
 
 def test_a_threshold_is_told_as_exactly_as_it_was_written(recording: Recording) -> None:
     config = Config(pipeline=PipelineSection(confidence_min=0.8995))
-    (why,) = held_before_rules(config, Order(patient=Patient("1")), replace(recording, confidence=0.8991))
+    (why,) = held_before_rules(config, Order(patient=Patient("1")), replace(recording, confidence=0.8991), NOW)
     assert why == "confidence 89 % is below pipeline.confidence_min 89.95 %"
 
 

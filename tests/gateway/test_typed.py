@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from io import BytesIO
 
 import pytest
@@ -57,7 +58,7 @@ def test_reads_what_is_printed_on_paper(key: str, text: str, means: str) -> None
         ("referring_physician", "A\nB", "printable"),
         ("birth_date", "03/04/1960", "two different days"),
         ("birth_date", "01.02.60", "four digits"),
-        ("birth_date", "31.02.1960", "calendar"),
+        ("birth_date", "31.02.1960", "not a valid date; write"),
         ("birth_date", "11.03.2025 04:29", "1960-02-01"),
         ("birth_date", "٠١.٠٢.١٩٦٠", "1960-02-01"),
         ("acquired_at", "04/03/2025 04:29", "two different days"),
@@ -71,6 +72,23 @@ def test_asks_again_for_what_may_be_two_things_and_never_repeats_it(key: str, te
         from_person(key, text)
     assert says in str(caught.value)
     assert text not in str(caught.value)
+
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [("acquired_at", "2026-11-25"), ("acquired_at", "24.11.2026 12:01"), ("birth_date", "01.02.2062")],
+)
+def test_refuses_a_day_to_come(key: str, text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{key}: this (date|time) is in the future$"):
+        from_person(key, text, NOW)
+
+
+@pytest.mark.parametrize("text", ["2026-11-23 12:00", "2026-11-24 11:59", "2026-11", "2026"])
+def test_takes_what_may_be_now_in_another_zone(text: str) -> None:
+    assert from_person("acquired_at", text, NOW).startswith("2026")
 
 
 def test_a_name_typed_with_a_comma_goes_out_in_its_parts() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,19 @@ def test_a_doubtful_page_without_a_patient_is_told_both_at_once(work: Callable[.
 def test_no_patient_is_held_never_guessed(work: Callable[..., Job]) -> None:
     job = work(_read, order=Order(acquired_at="20240131"))
     assert (job.state, job.code) == (State.HELD, "no_patient_id")
+
+
+@pytest.mark.parametrize(
+    ("order", "code"),
+    [
+        (replace(WHOSE, acquired_at=f"{datetime.now(UTC) + timedelta(days=2):%Y%m%d%H%M}"), "acquired_at_ahead"),
+        (replace(WHOSE, patient=replace(WHOSE.patient, birth_date="29990101")), "birth_date_ahead"),
+    ],
+)
+def test_a_door_that_tells_a_day_to_come_is_not_believed(work: Callable[..., Job], order: Order, code: str) -> None:
+    job = work(_read, order=order)
+    assert (job.state, job.code) == (State.HELD, code)
+    assert "lies ahead of the day on which the page was received" in job.why
 
 
 def test_no_acquisition_date_is_held(work: Callable[..., Job]) -> None:

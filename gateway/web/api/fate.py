@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway import rules as routing
 from gateway.config import Config
@@ -58,13 +59,34 @@ def fates(config: Config, case: Case) -> dict[int, Fate]:
     read = case.read()
     decided = {number: _decide(config, case, each) for number, each in read.items()}
     doubtful = {page.number: tuple(_doubts(config, case, page, read.get(page.number))) for page in case.pages}
-    whole = (*unidentified(config, case.order), *_four_eyes(config, case))
+    whole = (*unidentified(config, case.order, case.job.received_at), *_four_eyes(config, case))
     told: dict[int, Fate] = {}
     for number, own in decided.items():
         others = (f"page {other}: {why}" for other, whys in doubtful.items() if other != number for why in whys)
         held = (*doubtful[number], *others, *whole)
         told[number] = _fate(own, number, held, decided)
     return told
+
+
+def approved(case: Case) -> Case:
+    """The same once a person who may has approved all that was read: no doubt of a reading holds it any more."""
+    said = {page.number: case.said.get(page.number, NO_REVIEW) for page in case.pages}
+    for page in case.pages:
+        if page.recording_npz is None:
+            said[page.number] = replace(said[page.number], left_out_by=said[page.number].left_out_by or "approved")
+        else:
+            sha256 = hashlib.sha256(page.recording_npz).hexdigest()
+            said[page.number] = replace(said[page.number], approved_sha256=sha256)
+    return replace(case, said=said, identified_by=frozenset())
+
+
+def whole(config: Config, case: Case) -> Fate | None:
+    """The fate of the document, all that its pages go to in one; None where nothing was read."""
+    told = [fate for _, fate in sorted(fates(config, case).items())]
+    if not told:
+        return None
+    names = dict.fromkeys(name for fate in told for name in fate.destinations)
+    return replace(told[0], destinations=tuple(names))
 
 
 def _fate(own: Decision, number: int, held: tuple[str, ...], decided: Mapping[int, Decision]) -> Fate:
