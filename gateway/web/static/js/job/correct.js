@@ -3,6 +3,7 @@
 import { post } from "../api.js";
 import { h, put, tried } from "../dom.js";
 import { TWELVE } from "../ecg/recording.js";
+import { LAYOUTS } from "../ecg/sheet.js";
 
 const TURNS = [
   ["", "as the gateway finds it"],
@@ -32,7 +33,7 @@ export function correctForm(job, page, layouts, picture, done) {
       select("orientation", "The picture as received is", TURNS, given.orientation),
       h("div", { class: "field" }, h("span", { "aria-hidden": "true" }, "\u00a0"),
         h("button", { type: "button", onclick: takeTurn }, "Take the turn of the picture"), turned),
-      select("layout", "Layout", [["", "as the gateway finds it"], ...Object.keys(layouts).map((name) => [name, name])], given.layout),
+      select("layout", "Layout", [["", `as the gateway finds it${page.layout && ` (${layoutWords(page.layout)})`}`], ...Object.keys(layouts).map((name) => [name, layoutWords(name)])], given.layout),
       select("speed_mm_s", "Speed", scales(SPEEDS, "mm/s"), given.speed_mm_s),
       select("gain_mm_mv", "Gain", scales(GAINS, "mm/mV"), given.gain_mm_mv),
       select("chest_gain_mm_mv", "Gain of the chest leads", scales(GAINS, "mm/mV"), given.chest_gain_mm_mv)),
@@ -56,22 +57,31 @@ export function correctForm(job, page, layouts, picture, done) {
   }
 
   function showNames() {
-    const layout = form.elements.layout.value;
+    const layout = form.elements.layout.value || page.layout;
+    const found = !form.elements.layout.value; // nobody has chosen one: the names are those that were read
     put(missing);
     const usual = layouts[layout];
     if (!usual) return put(names, h("p", { class: "hint" }, "Choose a layout to change the names of its leads."));
-    const before = given.layout === layout && given.leads?.length === usual.length ? given.leads : usual;
-    return put(names, rowsOf(layout, usual.length).map(({ words, from, to }) =>
+    const told = found ? page.leads : given.layout === layout ? given.leads : [];
+    const before = told?.length === usual.length ? told : usual;
+    const hint = h("p", { class: "hint" }, found
+      ? `As the gateway read them. Changing one also says that the layout is ${layoutWords(layout)}, and all are sent as shown.`
+      : "Sent as shown, whatever is printed on the page.");
+    return put(names, hint, rowsOf(layout, usual.length).map(({ words, from, to }) =>
       h("div", { class: "row" }, h("span", {}, words), before.slice(from, to).map((lead, at) =>
         h("select", { name: "lead", "aria-label": `${words}, segment ${at + 1}` }, TWELVE.map((name) => h("option", { value: name, selected: name === lead }, name)))))));
   }
 
   form.elements.layout.addEventListener("change", showNames);
-  names.addEventListener("change", tellMissing);
+  names.addEventListener("change", () => {
+    // a name is one of a layout's: who says the one says the other
+    if (!form.elements.layout.value) form.elements.layout.value = page.layout;
+    tellMissing();
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     tried(async () => {
-      await post(`/jobs/${job.job_id}/correct`, { page: page.number, comment: form.elements.comment.value.trim(), seen: job.stands, ...givenOf(form, layouts) });
+      await post(`/jobs/${job.job_id}/correct`, { page: page.number, comment: form.elements.comment.value.trim(), seen: job.stands, ...givenOf(form) });
       done("Corrected. The page is digitized again.");
     });
   });
@@ -79,17 +89,23 @@ export function correctForm(job, page, layouts, picture, done) {
   return form;
 }
 
-/** What the form says; null and [] leave it to the digitizer. */
-function givenOf(form, layouts) {
+/**
+ * What the form says; null and [] leave it to the digitizer.
+ *
+ * Names beside a layout that a person chose are sent even where they are its usual ones: that is what was said.
+ */
+function givenOf(form) {
   const number = (name) => (form.elements[name].value === "" ? null : Number(form.elements[name].value));
   const layout = form.elements.layout.value || null;
   const leads = [...form.querySelectorAll('select[name="lead"]')].map((select) => select.value);
-  const changed = layout !== null && leads.some((lead, at) => lead !== layouts[layout][at]);
   return {
-    orientation: number("orientation"), layout, leads: changed ? leads : [],
+    orientation: number("orientation"), layout, leads: layout === null ? [] : leads,
     speed_mm_s: number("speed_mm_s"), gain_mm_mv: number("gain_mm_mv"), chest_gain_mm_mv: number("chest_gain_mm_mv"),
   };
 }
+
+/** A layout as the viewer calls it and by its own name: "3×4 + rhythm, 3x4+1". */
+const layoutWords = (name) => [LAYOUTS[name]?.words, name].filter(Boolean).join(", ");
 
 /** The printed rows of a layout's segments: "3x4+1" has three rows of four and one long strip. */
 function rowsOf(layout, segments) {
