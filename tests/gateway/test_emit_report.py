@@ -26,7 +26,7 @@ from gateway.mapping import Measured
 from gateway.order import Order, Patient
 from gateway.review import Approval
 from pipeline.findings import FindingCode
-from pipeline.recording import TWELVE, Finding, Lead, Page, Recording, Seen, Severity, Strip
+from pipeline.recording import TWELVE, Finding, Known, Lead, Page, Recording, Scale, Seen, Severity, Strip
 from tests import recordings as make
 
 PX_MM = 12.0
@@ -201,7 +201,8 @@ def test_it_says_where_it_comes_from_and_how_far_to_trust_it() -> None:
     text = said(make.three_by_four())
     for words in (
         report.STAMP,
-        "25 mm/s 10 mm/mV",
+        "Drawn at 25 mm/s, 10 mm/mV",
+        "leads placed as on the page (3x4+1)",
         "Confidence 93 %",
         "CardioScan Gateway 0.1.0",
         "Weights grid SHA-256",
@@ -381,6 +382,33 @@ def test_twelve_rows_become_three_by_four_of_the_same_seconds_and_say_so() -> No
         assert np.array_equal(piece.millivolts, strip.millivolts[first : first + 1250])
     assert [piece.start_s for piece in found.rows[0]] == [0.0, 2.5, 5.0, 7.5]
     assert "arranged anew as 3x4+1" in said(recording)
+
+
+def test_says_what_the_page_was_printed_at_where_that_is_something_else() -> None:
+    assert "The page itself" not in said(make.three_by_four())
+    slow = replace(make.three_by_four(), speed_mm_s=Scale(50.0, Known.GRID), gain_mm_mv=Scale(5.0, Known.PULSE))
+    assert "The page itself is printed at 50 mm/s, 5 mm/mV." in said(slow)
+    small = replace(make.three_by_four(), chest_gain_mm_mv=Scale(5.0, Known.PULSE))
+    assert "The page itself is printed at 25 mm/s, 10 mm/mV (chest leads 5)." in said(small)
+
+
+@pytest.mark.parametrize("millivolt", [0.62, 0.8])
+def test_a_mark_of_doubt_is_seen_whole_where_the_trace_lies_on_its_usual_place(millivolt: float) -> None:
+    doubtful = replace(sine(1.0, 0.0), findings=(Finding("sigma_large", Severity.WARNING, Lead.I),))
+    free = _unsure(raster(emitted(doubtful).data))
+    strip = doubtful.strips[0]
+    flat = replace(strip, millivolts=np.full(1250, millivolt, np.float32))
+    under = _unsure(raster(emitted(replace(doubtful, strips=(flat, *doubtful.strips[1:]))).data))
+    assert free > 100
+    assert under == pytest.approx(free, rel=0.03)
+
+
+def _unsure(picture: np.ndarray) -> int:
+    """How many pixels of the first row's beginning have the colour of doubt."""
+    rows = slice(round(traces.TOP * PX_MM), round((traces.TOP + 30) * PX_MM))
+    part = picture[rows, round(traces.BEGIN * PX_MM) : round((traces.BEGIN + 7) * PX_MM)]
+    wanted = np.array([0xB3, 0x54, 0x1E]) / 255
+    return int(np.count_nonzero(np.abs(part - wanted).max(axis=2) < 0.1))
 
 
 def test_what_the_paper_cannot_hold_is_told() -> None:

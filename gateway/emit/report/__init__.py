@@ -9,7 +9,7 @@ The file's own title and properties name no patient.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from gateway import MODEL
@@ -71,7 +71,7 @@ def emit(
         sheet.text(_RIGHT - wide, _TOP + _THUMBNAIL_MM[1] + 2.2, f"The source, page {page}", 5.5, QUIET)
     rows = arranged(recording)
     drawn = traces.draw(sheet, rows)
-    _legend(sheet, rows, drawn)
+    _legend(sheet, recording, rows, drawn)
     received = f"Received {made_at:%Y-%m-%d %H:%M:%S}{' UTC' if received_at.tzinfo else ''}."
     checked = [f"{_checked(approval)}."] if approval else []
     _foot(sheet, recording, [*words.provenance(recording, order), *checked, of, received])
@@ -119,16 +119,18 @@ def _judgement(recording: Recording, measurements: Sequence[Measurement]) -> lis
     ]
 
 
-def _legend(sheet: Sheet, rows: Rows, drawn: traces.Drawn) -> None:
+def _legend(sheet: Sheet, recording: Recording, rows: Rows, drawn: traces.Drawn) -> None:
     """One line below the paper: the scale, the form, and what the lines mean."""
     y = _BELOW + 3.6
-    sheet.text(_LEFT, y, f"{traces.SPEED_MM_S:g} mm/s   {traces.GAIN_MM_MV:g} mm/mV", 8, INK, BOLD)
+    scales = f"Drawn at {traces.SPEED_MM_S:g} mm/s, {traces.GAIN_MM_MV:g} mm/mV"
+    sheet.text(_LEFT, y, scales, 8, INK, BOLD)
     form = (
-        f"as printed, {rows.form}"
+        f"leads placed as on the page ({rows.form})"
         if rows.as_printed
         else f"arranged anew as {rows.form}; every strip is in the waveform"
     )
-    sheet.text(_LEFT + 42, y, f"{form}; print without scaling", 6.5, QUIET)
+    after = _LEFT + width_mm(scales, 8, BOLD) + 3
+    sheet.text(after, y, f"{form}; print without scaling", 6.5, QUIET)
     x = _LEFT + 143.0
     sheet.lines([[(x, y - 0.8), (x + 7, y - 0.8)]], INK, 0.3)
     sheet.text(x + 8.5, y, "read", 6.5)
@@ -141,8 +143,17 @@ def _legend(sheet: Sheet, rows: Rows, drawn: traces.Drawn) -> None:
     cuts = [f"The page goes on after {drawn.cut_after_s:.1f} s; the waveform has it all."] if drawn.cut_after_s else []
     if drawn.over_the_edge:
         cuts.append(f"Cut at the edge of the paper here, whole in the waveform: {', '.join(drawn.over_the_edge)}.")
-    if cuts:
-        sheet.text(_LEFT, y + 3.1, " ".join(cuts), 6.5, BRIDGED, BOLD)
+    if told := " ".join([*_page_scales(recording), *cuts]):
+        sheet.paragraphs(_LEFT, y + 0.9, _RIGHT - _LEFT, 3.2, [told], _SMALL_PT, BRIDGED, BOLD)
+
+
+def _page_scales(recording: Recording) -> Iterator[str]:
+    """What the page itself was printed at, where a ruler on it would tell something else than on this sheet."""
+    speed, gain, chest = recording.speed_mm_s.value, recording.gain_mm_mv.value, recording.chest_gain_mm_mv
+    gains = {round(gain, 1), round(chest.value if chest else gain, 1)}
+    if round(speed, 1) != traces.SPEED_MM_S or gains != {traces.GAIN_MM_MV}:
+        of_chest = f" (chest leads {chest.value:.3g})" if chest else ""
+        yield f"The page itself is printed at {speed:.3g} mm/s, {gain:.3g} mm/mV{of_chest}."
 
 
 def _foot(sheet: Sheet, recording: Recording, provenance: Sequence[str]) -> None:

@@ -119,7 +119,7 @@ class Sheet:
         return y
 
     def label(self, x: float, y: float, words: str, size_pt: float, colour: str) -> None:
-        """Bold words on a patch of paper, so that the grid does not cross them."""
+        """Bold words on a patch of paper, so that neither the grid nor a trace crosses them."""
         tall = size_pt / MM
         self.areas(
             [

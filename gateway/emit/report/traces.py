@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.emit.channels import Doubt
+from gateway.emit.report.lettering import BOLD, MM, width_mm
 from gateway.emit.report.rows import Piece, Rows
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, MAJOR, MINOR, PAPER, QUIET, UNSURE, Point, Sheet
 from pipeline.recording import Float64, Seen
@@ -27,6 +28,24 @@ DASHES_MM = (0.7, 0.5)
 STRIDE = 5  # samples: at least every fifth is drawn, and all between where the line bends
 BEND_MM = 0.003  # from the chord of a sample's neighbours; with that stride the line is right to 0.01 mm
 BAND_SAMPLES = 4  # samples of the ribbon in one step: 0.2 mm at 500 Hz, its widest of them
+NAME_PT = 7.5
+NAME_CLEAR_MM = 0.5  # between a name and a trace
+NAMES_ABOVE_MM = (
+    6.5,
+    7.5,
+    5.5,
+    8.5,
+    4.5,
+    9.5,
+    3.5,
+    10.5,
+    11.5,
+    12.5,
+    13.5,
+    14.5,
+    15.5,
+)  # of its row's level, the usual first
+NAMES_AFTER_MM = (0.0, 1.5, 3.0, 4.5, 6.0, 7.5, 9.0, 10.5, 12.0)  # to the right of where names usually begin
 SIGMAS = 2.0  # 95 of 100 samples lie within, if the errors are normal
 
 
@@ -47,13 +66,18 @@ def draw(sheet: Sheet, rows: Rows) -> Drawn:
         for level, row in zip(levels, rows.rows, strict=True):
             _pulse(sheet, level)
             for piece in row:
-                _name(sheet, piece, level)  # below the trace: no letter hides a beat
+                _border(sheet, piece, level)
                 _ribbon(sheet, piece, level)
         for level, row in zip(levels, rows.rows, strict=True):
             for piece in row:
                 y = _trace(sheet, piece, level)
                 if (y < TOP).any() or (y > TOP + HEIGHT).any():
                     over.append(piece.label)
+        drawn = np.hstack([_steps(piece, level) for level, row in zip(levels, rows.rows, strict=True) for piece in row])
+        for number, (level, row) in enumerate(zip(levels, rows.rows, strict=True)):
+            room = (level - levels[number - 1]) / 2 if number else level - TOP
+            for piece in row:  # above the traces: a mark of doubt is never hidden, and a name is where no beat is
+                _name(sheet, piece, level, room, drawn)
     last_s = max((piece.end_s for row in rows.rows for piece in row), default=0.0)
     return Drawn(SECONDS_MAX if last_s > SECONDS_MAX else None, tuple(over))
 
@@ -124,12 +148,39 @@ def _trace(sheet: Sheet, piece: Piece, level: float) -> Float64:
     return y[known & (x <= LEFT + WIDTH)]
 
 
-def _name(sheet: Sheet, piece: Piece, level: float) -> None:
+def _border(sheet: Sheet, piece: Piece, level: float) -> None:
     x = BEGIN + piece.start_s * SPEED_MM_S
     if piece.start_s > 0:
         sheet.lines([[(x, level - 3.0), (x, level - 1.0)], [(x, level + 1.0), (x, level + 3.0)]], INK, 0.15)
+
+
+def _name(sheet: Sheet, piece: Piece, level: float, room: float, drawn: Float64) -> None:
+    """Where the least of any trace lies under it, as near as can be to where names usually stand.
+
+    room: millimetres above the level that are this row's. drawn: of the whole sheet, as from ``_steps``.
+    """
     doubt = f" {piece.doubt}" if piece.doubt else ""
-    sheet.label(x + 1.0, max(level - 6.5, TOP + 3.0), piece.label + doubt, 7.5, UNSURE if doubt else INK)
+    words, x = piece.label + doubt, BEGIN + piece.start_s * SPEED_MM_S + 1.0
+    wide, tall = width_mm(words, NAME_PT, BOLD), NAME_PT / MM
+    near = drawn[:, (drawn[0] > x - NAME_CLEAR_MM) & (drawn[0] < x + NAMES_AFTER_MM[-1] + wide + NAME_CLEAR_MM)]
+
+    def hidden(place: Point) -> float:
+        left, base = place[0] - NAME_CLEAR_MM, place[1] + NAME_CLEAR_MM
+        across = (near[0] > left) & (near[0] < place[0] + wide + NAME_CLEAR_MM)
+        return float(near[2, across & (near[1] > place[1] - tall - NAME_CLEAR_MM) & (near[1] < base)].sum())
+
+    heights = [max(level - above, TOP + 3.0) for above in NAMES_ABOVE_MM if above <= max(room, NAMES_ABOVE_MM[0])]
+    end = BEGIN + piece.end_s * SPEED_MM_S
+    lefts = [x + after for after in NAMES_AFTER_MM if not after or x + after + wide < end]
+    left, y = min(((left, y) for left in lefts for y in heights), key=hidden)
+    sheet.label(left, y, words, NAME_PT, UNSURE if doubt else INK)
+
+
+def _steps(piece: Piece, level: float) -> Float64:
+    """float64 (3, n): x and y of each known sample, and how far the line goes from it to the next, millimetres."""
+    x, y = _places(piece, level)
+    steps = np.hypot(np.diff(x, append=x[-1:]), np.nan_to_num(np.diff(y, append=y[-1:])))
+    return np.stack((x, y, steps))[:, np.isfinite(y)]
 
 
 def _places(piece: Piece, level: float) -> tuple[Float64, Float64]:
