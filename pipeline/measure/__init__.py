@@ -94,8 +94,15 @@ def likeness(strips: Sequence[Strip], beats: Float64, rate_hz: int) -> float:
         for one, other in pairwise(inside):
             shape = filtered[one - reach : one + reach + 1]
             others = [filtered[other - reach + lag : other + reach + 1 + lag] for lag in range(-slack, slack + 1)]
-            found.append(max(float(np.corrcoef(shape, o)[0, 1]) for o in others) if shape.any() else 0.0)
+            found.append(max(_correlation(shape, o) for o in others))
     return float(np.median(found)) if found else 0.0
+
+
+def _correlation(one: Float64, other: Float64) -> float:
+    """Pearson's, 0 where one of them is level."""
+    x, y = one - one.mean(), other - other.mean()
+    norm = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / norm if norm > 0 else 0.0
 
 
 def _rate(beats: Float64) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.measure import heart_rate, heart_rate_bpm, r_peaks_s
+from pipeline.measure import heart_rate, heart_rate_bpm, likeness, r_peaks_s
 from pipeline.recording import TWELVE, Float32, Lead, Seen, Strip
 
 RATE_HZ = 500
@@ -32,6 +32,15 @@ def test_never_tells_half_the_rate_of_a_very_fast_heart(per_minute: float) -> No
     lead, _ = beating(per_minute)
     found = heart_rate_bpm(lead, RATE_HZ)
     assert found is None or found == pytest.approx(per_minute, abs=3)
+
+
+def test_beats_beside_a_level_stretch_are_as_good_as_unlike_it() -> None:
+    lead, _ = beating(75)
+    lead[2500:] = 0.0
+    read = np.full(len(lead), Seen.READ, np.uint8)
+    strip = Strip(Lead.II, 0.0, lead, np.zeros(len(lead), np.float32), read)
+    with np.errstate(all="raise"):
+        assert 0.0 <= likeness([strip], np.array([2.0, 3.0, 7.0, 8.0, 9.0]), RATE_HZ) <= 1.0
 
 
 def test_finds_the_r_peaks_to_a_few_milliseconds() -> None:
