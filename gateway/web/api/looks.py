@@ -73,11 +73,13 @@ class Looks:
         job_ids: Iterable[str],
         job_id: str = "",
         question: Iterable[object] = (),
+        rows: int | None = None,
     ) -> None:
         """The same for an answer that names many jobs: one entry with their ids, none for rows told already.
 
         asked: the question in the audit's words, which name no patient. question: all that makes it another question;
-        it stays in memory. job_id: the job whose page the list belongs to.
+        it stays in memory. job_id: the job whose page the list belongs to. rows: how many were shown, where some are no
+        jobs.
         """
         shown = tuple(job_ids)
         key: Question = (actor, job_id, what, asked, *map(str, question))
@@ -89,7 +91,7 @@ class Looks:
             fresh = [each for each in shown if each not in told]
             if again and not fresh:
                 return
-        store.looked_at_many(actor, what, asked, len(shown), fresh, job_id)
+        store.looked_at_many(actor, what, asked, len(shown) if rows is None else rows, fresh, job_id)
         with self._lock:
             if known is None or not again:
                 lists[key] = known = _Listed(self._clock())

@@ -46,7 +46,15 @@ async def orders(
         from gateway.orders.search import search  # pynetdicom: a second, for who says whose a page is
 
         found = search(config.worklist, store, q, datetime.now().astimezone())
-        looks.write_down_list(store, who.name, "orders and patients", _in_words(found), found.job_ids, question=(q,))
+        looks.write_down_list(
+            store,
+            who.name,
+            "orders and patients",
+            _in_words(found),
+            found.job_ids,
+            question=(q,),
+            rows=len(found.matches),
+        )
         return found
 
     found = await _in_a_place(asked)

@@ -100,10 +100,11 @@ def test_the_look_tells_how_many_orders_of_whom_were_seen_and_names_nobody(
     ris.answering = telling(today(1, "Able^Ada", "4242"), today(2, "Able^Ben", "4243"))
     world = make_world(worklist=[worklist(ris.start())])
     job = world.job(whose=order(patient=Patient("4243", "SOUTH", "Able^Ben")))
-    world.get("/orders", Role.REVIEWER, q="able")
+    shown = world.get("/orders", Role.REVIEWER, q="able")["items"]
     (look,) = world.store.looking.audit(AuditQuery(kind="looked"), None, 10).entries
     assert look.detail["asked"] == "words given, 1 of feed adt, 2 of worklist ris"
-    assert (look.actor, look.detail["jobs"]) == ("a reviewer", job)
+    assert (look.actor, look.detail["jobs"], look.detail["rows"]) == ("a reviewer", job, len(shown))
+    assert len(shown) > len(look.detail["jobs"].split())
     assert "able" not in json.dumps(look.detail).casefold()
 
 
