@@ -15,6 +15,7 @@ from gateway.store import JobOrder, JobQuery
 from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer
 from gateway.web.api.looks import in_words, looks
+from gateway.web.api.models.review import JobState
 from pipeline.recording import Lead
 
 router = APIRouter(prefix="/api/v1", tags=["jobs"], responses=PROBLEMS)
@@ -83,6 +84,13 @@ def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> model
         who,
         config,
     )
+
+
+@router.get("/jobs/{job_id}/state")
+def state_of(who: Viewer, store: TheStore, job_id: JobId) -> JobState:
+    """Where a job stands, for who waits for it. It names no patient, so that nobody has looked who only waited."""
+    job = store.job(job_id)
+    return JobState(job_id=job.job_id, state=job.state, code=job.code, why=job.why)
 
 
 @router.get("/jobs/{job_id}/audit")

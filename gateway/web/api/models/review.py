@@ -65,6 +65,13 @@ class Done(Model):
     state: State
 
 
+class JobState(Done):
+    """Where a job stands, and why; names no patient, so asking for it is no look."""
+
+    code: str
+    why: str
+
+
 class JobFilter(Model):
     """The worklist's filters, for actions on all that match. Dates: RFC 3339, or YYYY-MM-DD in UTC."""
 

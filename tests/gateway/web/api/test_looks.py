@@ -77,6 +77,7 @@ NO_PATIENT = {
     ("GET", "/readyz"): "yes or no",
     ("GET", "/api/v1/openapi.json"): "the API's description",
     ("GET", "/api/v1/jobs/{job_id}/audit"): "the audit holds no patient data",
+    ("GET", "/api/v1/jobs/{job_id}/state"): "a state and why, in words of ours",
     ("GET", "/api/v1/jobs/{job_id}/documents"): "kinds and our own file names",
     ("GET", "/api/v1/layouts"): "lead names",
     ("POST", "/api/v1/jobs/bulk"): DONE,
