@@ -182,6 +182,7 @@ def test_a_reviewer_says_whose_it_is(page: Page) -> None:
     form.get_by_label("Born").fill("19540131")
     form.get_by_label("Recorded at").fill("20240131143000")
     form.get_by_role("button", name="This is whose it is").click()
+    page.get_by_role("dialog").get_by_role("button", name="File under this patient").click()
     wait_for_words(page, "Straße, Jörg")
     wait_for_words(page, "Confidence")
     expect(page.get_by_role("button", name="Approve…")).to_be_visible(timeout=PATIENCE_MS)

@@ -181,7 +181,9 @@ def test_a_reviewer_says_whose_it_is(site: Site, page: FirefoxPage, pictures: Pa
     for name, text in told.items():
         page.fill(f"#identify-{name}", text)
     keep(page, pictures, "review")
-    page.click("button", "This is whose it is: digitize and send")
+    page.click("button", "This is whose it is: digitize and send…")
+    page.wait_for_text("dialog", "goes to pacs, ehr without a further look")
+    page.click("dialog button", "File under this patient")
     page.wait_for_text("#header", "Straße, Jörg")
     order = site.store.order(site.ready.nobody)
     assert order is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -139,6 +139,21 @@ class JobModel(JobSummary):
     stands: str
     remarks: list[Remark]
     earlier: int  # other recordings of the same patient
+
+
+class OnwardModel(Model):
+    """What becomes of a job, whole: where it goes, or why a person must look, or why the rules refuse it."""
+
+    action: Literal["send", "hold", "refuse"]
+    destinations: list[str]
+    why: str
+
+
+class IdentifyPreview(Model):
+    """Whose ECG it would be, as it would be filed, and what would become of it. onward: None where nothing was read."""
+
+    order: OrderModel
+    onward: OnwardModel | None
 
 
 class EarlierRow(Model):

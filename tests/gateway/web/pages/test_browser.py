@@ -18,6 +18,7 @@ from tests.browser import CHROMIUM, DESK, TABLET, pictures_folder
 from tests.flow.processes import wait_for
 from tests.gateway.web.pages.ready import Ready, take_in_unsure
 from tests.gateway.web.pages.site import Site
+from tests.gateway.web.pages.test_identify import agree
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
 
@@ -269,6 +270,8 @@ def test_text_from_outside_stays_text(site: Site, open_page: Callable[..., Page]
     form.get_by_label("Name", exact=True).fill(name)
     form.get_by_label("Recorded at").fill("20240404101010")
     form.get_by_role("button", name="This is whose it is").click()
+    expect(page.get_by_role("dialog")).to_contain_text("<img src>, <script>alert(2)</script>")
+    agree(page)
     expect(page.locator("h1")).to_contain_text("<img src>")
     page.goto(f"{site.base}/?q=X-1")
     expect(page.locator("#jobs tbody tr[data-job]")).to_contain_text("<script>alert(2)</script>")
@@ -461,6 +464,8 @@ def test_a_page_that_is_unsure_and_nobody_s_says_in_which_order_it_is_dealt_with
     form.get_by_label("Patient id").fill("X-2")
     form.get_by_label("Recorded at").fill("20240404101010")
     form.get_by_role("button", name="This is whose it is: digitize again").click()
+    expect(dialog).to_contain_text("it waits for a person after this: confidence 74 % is below")
+    agree(page)
     expect(page.locator("#told")).to_contain_text("then it waits for an approval")
     assert site.store.job(job_id).state == State.RECEIVED
     take_in_unsure(site.store, site.config, "one more", Order())

@@ -16,7 +16,7 @@ from tests.gateway.web.pages.site import Site
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
 
-USUAL = ("I aVR V1 V4 II aVL V2 V5 III aVF V3 V6 II").split()
+USUAL = ["I", "aVR", "V1", "V4", "II", "aVL", "V2", "V5", "III", "aVF", "V3", "V6", "II"]
 
 
 def correct_form(site: Site, page: Page, name: str) -> tuple[str, Locator]:

@@ -18,6 +18,7 @@ from pipeline.recording import Lead
 from tests.browser import CHROMIUM
 from tests.gateway.web.pages.ready import take_in_document, take_in_unsure
 from tests.gateway.web.pages.site import Site
+from tests.gateway.web.pages.test_identify import agree
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
 
@@ -97,6 +98,7 @@ def test_a_form_that_was_sent_begins_anew_and_the_others_keep_what_was_typed(
     page.locator("#identify-name").fill("Told, Anew")
     page.locator("#identify-acquired_at").fill("2024-05-01")
     page.get_by_role("button", name="This is whose it is").click()
+    agree(page)
     expect(page.locator("h1")).to_contain_text("Told, Anew")  # the form sends what stands now, so it is not refused
 
 

@@ -6,22 +6,24 @@
  */
 
 import { get, post } from "../api.js";
+import { ask } from "../dialog.js";
 import { h, put, settled, tried } from "../dom.js";
 import { chip, count, dicomTime, moment, personName, SEXES } from "../words.js";
 import { aboutReading } from "./steps.js";
+import { onwardWords, whoseFacts } from "./sure.js";
 
 const FIELDS = [
   ["patient_id", "Patient id", ""],
   ["issuer", "Issuer of the id", ""],
-  ["name", "Name", "Family, Given"],
-  ["birth_date", "Born", "1960-02-01 or 01.02.1960"],
+  ["name", "Name", "Family, Given, or Family^Given^Middle"],
+  ["birth_date", "Born", "1960-02-01, 01.02.1960 or 19600201"],
   ["sex", "Sex", ""],
   ["acquired_at", "Recorded at", "2025-03-11 04:29 or 11.03.2025 04:29, as much as is known"],
   ["accession_number", "Accession", ""],
   ["placer_order_number", "Placer order", ""],
   ["filler_order_number", "Filler order", ""],
   ["visit_number", "Visit", ""],
-  ["referring_physician", "Referring", "Family, Given"],
+  ["referring_physician", "Referring", "Family, Given, or Family^Given^Middle"],
   ["study_id", "Study ID", ""],
   ["study_uid", "Study UID", "the study that what is sent belongs to"],
 ];
@@ -44,8 +46,13 @@ export function identifyForm(job, done) {
     const input = name === "sex"
       ? h("select", { id, name }, SEX_CHOICES.map(([code, text]) => h("option", { value: code, selected: code === value }, text)))
       : h("input", { id, name, maxlength: 64, autocomplete: "off", value });
-    if (hint) input.setAttribute("aria-describedby", `${id}-hint`);
-    return h("div", { class: "field" }, h("label", { for: id }, words), input, hint && h("small", { id: `${id}-hint` }, hint));
+    const needed = job.reasons.some(({ code, page }) => code === `no_${name}` && page === null);
+    const undated = name === OF_THE_PAGE && !value && !needed;
+    const why = needed ? "Needed: nothing else tells it." : undated && "Nothing else tells it: most documents cannot be made without.";
+    const below = [why && h("strong", {}, why), why && hint && " ", hint].filter(Boolean);
+    if (needed) input.setAttribute("aria-required", "true");
+    if (below.length) input.setAttribute("aria-describedby", `${id}-hint`);
+    return h("div", { class: "field" }, h("label", { for: id }, words), input, below.length > 0 && h("small", { id: `${id}-hint` }, below));
   };
   const several = job.page_list.length > 1;
   const reading = aboutReading(job);
@@ -100,25 +107,44 @@ export function identifyForm(job, done) {
     several && h("p", {}, h("label", { class: "check" }, h("input", { type: "checkbox", name: "all_pages" }),
       `All ${count(job.page_list.length, "page")} of this document are of this one patient.`)),
     reading.length > 0 && h("p", { class: "hint" }, "The page still waits for an approval after this: ", reading.map(({ text }) => text).join(" ")),
-    h("button", { class: "main" }, reading.length ? "This is whose it is: digitize again" : "This is whose it is: digitize and send"));
+    h("button", { class: "main" }, reading.length ? "This is whose it is: digitize again…" : "This is whose it is: digitize and send…"));
+  let asking = false; // a second press of a key asks nothing a second time
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    if (asking) return;
     const other = another();
     const said = FIELDS.map(([name]) => [name, value(name)]).filter(([name, text]) => text && (text !== known[name] || (other && name !== OF_THE_PAGE)));
     const afresh = other && names.some((name) => known[name] && value(name) !== known[name]);
     for (const [name] of FIELDS) unmark(form.elements[name]);
     settled("action");
+    asking = true;
     tried(async () => {
+      const body = { ...Object.fromEntries(said), afresh, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands };
       try {
-        await post(`/jobs/${job.job_id}/identify`, { ...Object.fromEntries(said), afresh, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands });
+        if (!(await isSure(job.job_id, body))) return;
+        await post(`/jobs/${job.job_id}/identify`, body);
       } catch (error) {
         if (!marked(form, error)) throw error;
         return;
+      } finally {
+        asking = false;
       }
       done(`Identified. The page is done again with this patient${reading.length ? "; then it waits for an approval" : ""}.`);
     });
   });
   return form;
+}
+
+/** Shows whose it would be, as it would be filed, and where it would go; whether the person then agrees. */
+async function isSure(job_id, body) {
+  const { order, onward } = await post(`/jobs/${job_id}/identify/preview`, body);
+  const request = requestWords({ ...order, accession_number: "" });
+  const answer = await ask({
+    title: "File this ECG under this patient?", yes: "File under this patient", careful: true,
+    words: body.all_pages ? "All pages of this document." : "",
+    about: [whoseFacts(order), request.length > 0 && h("p", {}, `With ${request.join(", ")}.`), onwardWords(onward, true)],
+  });
+  return answer !== null;
 }
 
 /** Whether an error is of one field: then it is told under that field, which gets the focus. */

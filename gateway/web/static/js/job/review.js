@@ -7,6 +7,7 @@ import { correctForm } from "./correct.js";
 import { identifyForm } from "./identify.js";
 import { invalidForm } from "./invalid.js";
 import { aboutPerson, aboutReading, stepsOf } from "./steps.js";
+import { onwardWords, readingFacts, whoseFacts } from "./sure.js";
 
 const ABOUT_PERSON = /patient|acquired|identity|date|all_pages/;
 
@@ -23,7 +24,7 @@ export async function drawReview(host, job, page, { picture, drafts, choose, don
   const add = (name, words, from, make, open = false) => forms.push(drafts.folded(name, { words, open, from, job, make, done }));
   const held = host.contains(document.activeElement) ? document.activeElement : null; // what is put in anew loses the focus
   if (allows("identify")) {
-    add("identify", "Whose ECG is this?", [job.order, job.page_list.length, aboutReading(job)], identifyForm, !job.order.patient_id || ABOUT_PERSON.test(job.code));
+    add("identify", "Whose ECG is this?", [job.order, job.page_list.length, aboutReading(job), aboutPerson(job)], identifyForm, !job.order.patient_id || ABOUT_PERSON.test(job.code));
   }
   if (layouts) {
     add(`correct ${page.number}`, "Correct how the page is read, and digitize it again", [page.review.given, page.layout, page.leads],
@@ -33,7 +34,11 @@ export async function drawReview(host, job, page, { picture, drafts, choose, don
     add(`invalid ${page.number}`, "Leads that must not be believed", page.review.invalid_leads, (mine, sent) => invalidForm(mine, page, sent));
   }
   const decides = allows("approve") || allows("give-up");
-  if (!forms.length && !decides) return put(host);
+  if (!forms.length && !decides) {
+    put(host, job.state === "received" && job.page_list.some((each) => each.read) && doneAgain());
+    if (held) host.querySelector("h2")?.focus({ preventScroll: true });
+    return host;
+  }
   put(host,
     h("section", { class: "card review", "aria-labelledby": "review-title" },
       h("h2", { id: "review-title" }, "Review"),
@@ -45,16 +50,29 @@ export async function drawReview(host, job, page, { picture, drafts, choose, don
   return host;
 }
 
+/** In place of the forms while a page that was read is read once more, so that who sent one sees what came of it. */
+const doneAgain = () => h("section", { class: "card", "aria-labelledby": "review-title" },
+  h("h2", { id: "review-title", tabindex: -1 }, "Review"),
+  h("p", { class: "message info" }, "It is being read again. If it still waits for a person after that, its forms come back here; else it goes on."));
+
 function decide(job, allows, choose, done) {
+  let asking = false;
   const approve = async () => {
+    if (asking) return;
+    asking = true;
+    await approved().finally(() => { asking = false; });
+  };
+  const approved = async () => {
     const left = aboutPerson(job).map(({ text }) => text);
+    const { job_id, stands, unread, order, page_list } = job; // all that is shown and said here is of one moment
+    const onward = await get(`/jobs/${job_id}/onward`);
     const comment = await ask({
-      title: "Approve this reading?", yes: "Approve", comment: "Comment (may be empty)",
-      boxes: job.unread.map((number) => `It may go without page ${number}, which could not be read.`),
+      title: "Approve this reading?", about: [whoseFacts(order), readingFacts(page_list), onwardWords(onward)], yes: "Approve", comment: "Comment (may be empty)",
+      boxes: unread.map((number) => `It may go without page ${number}, which could not be read.`),
       words: `${left.length ? `It stays held after this: ${left.join(" ")}` : "What was read goes on to its destinations."} What you changed, and that you approved it, is in the audit and in what is sent.`,
     });
     if (comment === null) return;
-    await post(`/jobs/${job.job_id}/approve`, { comment, leave_out: job.unread, seen: job.stands });
+    await post(`/jobs/${job_id}/approve`, { comment, leave_out: unread, seen: stands });
     done(left.length ? `Approved. It still waits: ${left.join(" ")}` : "Approved. The gateway goes on with it.");
   };
   const reject = async () => {

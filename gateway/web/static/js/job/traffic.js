@@ -61,6 +61,7 @@ export async function drawDocuments(host, { job_id, state }, page) {
   if (state === "refused") return put(host, h("p", { class: "hint" }, "This job was refused: nothing of it is handed out."));
   const { items } = await get(`/jobs/${job_id}/documents`);
   const mine = items.filter((item) => item.page === page?.number);
+  if (!mine.length && state === "received") return put(host, h("p", { class: "hint" }, "The page waits to be digitized; its documents come with what is read."));
   if (!mine.length) return put(host, h("p", { class: "hint" }, "No document can be made of this page."));
   const view = h("div", {});
   const rows = mine.map((item) => {
