@@ -35,7 +35,7 @@ const OF_A_REQUEST = FIELDS.filter(([name]) => !PATIENT.includes(name) && name !
 const SEX_CHOICES = [["", "not known"], ["F", "female"], ["M", "male"], ["O", "other"]];
 const SOURCES = { // who told, what its moment is of
   worklist: ["worklist", "scheduled"],
-  feed: ["feed", "told of"],
+  feed: ["feed", "due or told of"],
   earlier: ["an earlier ECG", "which came"],
 };
 
@@ -191,7 +191,7 @@ function searchOf(use) {
       if (asking !== mine) return;
       put(told, items.length ? `${count(items.length, "match", "matches")}.` : "Nothing known matches.");
       put(silent, unanswered.map(silentWords));
-      put(found, items.map((match) => lineOf(match, use)));
+      put(found, items.map((match, at) => lineOf(match, use, likenessOf(match, items.slice(0, at)))));
     } catch (error) {
       if (asking !== mine) return; // nobody waits for it any more
       put(told);
@@ -212,13 +212,22 @@ function searchOf(use) {
   ];
 }
 
-function lineOf(match, use) {
+/** What is to be said of a match that is much like one above it: two lines may be one patient, or two of one name. */
+function likenessOf({ order }, above) {
+  const alike = above.find((other) => ["name", "birth_date"].every((name) => order[name] && order[name] === other.order[name]))?.order;
+  if (!alike) return "";
+  const sameId = alike.patient_id === order.patient_id && (!alike.issuer || !order.issuer || alike.issuer === order.issuer);
+  return sameId ? "Perhaps the same patient as above, told by another." : "Same name and birth date as above, another number: make sure which of them it is.";
+}
+
+function lineOf(match, use, likeness) {
   const { order, told_by, at, what } = match;
   const name = personName(order.name) || order.patient_id || "no name";
   return h("li", {},
     h("div", {},
       h("strong", {}, name), ` ${[...aboutWords(order), ...requestWords({ ...order, study_uid: "" })].join(" · ")}`,
-      h("small", {}, `${tellers(told_by)}${what ? `: ${what}` : ""}`, at && [`, ${SOURCES[told_by[0].source][1]} `, moment(at)])),
+      h("small", {}, `${tellers(told_by)}${what ? `: ${what}` : ""}`, at && [`, ${SOURCES[told_by[0].source][1]} `, moment(at)]),
+      likeness && h("p", { class: "likeness" }, likeness)),
     h("button", { type: "button", class: "small", "aria-label": `Use ${name}`, onclick: () => use(match) }, "Use"));
 }
 
