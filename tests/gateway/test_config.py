@@ -472,6 +472,14 @@ def test_check_tells_contradictions_of_a_configuration_made_in_code() -> None:
     assert check_config(config)[:2] == contradictions(config)
 
 
+def test_a_rule_of_the_example_about_confidence_can_decide() -> None:
+    """What is below pipeline.confidence_min is held before any rule is asked."""
+    example = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    tests = [test for rule in example["rule"] for test in rule.get("when", ()) if test["field"] == "quality.confidence"]
+    assert tests
+    assert all(test["less_than"] > example["pipeline"]["confidence_min"] for test in tests)
+
+
 def test_advice_tells_of_doors_open_to_anybody_and_destinations_without_use() -> None:
     pacs = DicomDestination(kind="dicom", name="pacs", host="h", port=1, called_ae_title="X")
     assert advice(Config()) == [
