@@ -24,6 +24,9 @@ HEALTHY = b'{"ok":true}'  # what a window says at /healthz
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, and where that is reached from here
 
 
+ADVICE = "advice"  # a line that is about this: nothing is wrong, but somebody should read it
+
+
 @dataclass(frozen=True)
 class Line:
     """One thing that was looked at."""
@@ -35,10 +38,11 @@ class Line:
 
 def check_all(config: Config, *, peers: bool) -> list[Line]:
     """Every check, in the order an administrator would mend things. Makes data folder and schema, nothing else."""
-    lines = [Line("configuration", False, problem) for problem in check_config(config)]
+    problems = check_config(config)
+    lines = [Line("configuration", False, problem) for problem in problems]
     if not lines:
         lines.append(Line("configuration", True, "no contradictions"))
-    lines += [Line("advice", True, sentence) for sentence in advice(config)]
+    lines += [Line(ADVICE, True, sentence) for sentence in advice(config)]
     lines += _weights()
     lines += _database(config)
     if config.dicom_scp.enabled:
@@ -48,7 +52,11 @@ def check_all(config: Config, *, peers: bool) -> list[Line]:
     if config.web.enabled:
         lines.append(_window(config.web))
     if peers:
-        lines += [Line(f"destination {report.name}", report.ok, report.words) for report in check_peers(config)]
+        lines += [
+            Line(f"destination {report.name}", report.ok, report.words)
+            for report in check_peers(config)
+            if report.ok or not any(each.startswith(f'destination "{report.name}": the folder') for each in problems)
+        ]
         lines += map(_worklist, config.worklist)
     return lines
 

@@ -122,13 +122,16 @@ def check(
     peers: Annotated[bool, typer.Option(help="Also try to reach every destination.")] = True,
 ) -> None:
     """Say what is wrong with the configuration, the database and the peers, in words to act on."""
-    from gateway.check import check_all
+    from gateway.check import ADVICE, check_all
 
     settings = load(config)
     report = check_all(settings, peers=peers)
     for line in report:
         mark, colour = ("ok", "green") if line.ok else ("problem", "red")
-        _marked(mark, colour, f"  {line.what}: {line.words}", out)
+        if line.what == ADVICE:
+            _marked(ADVICE, "yellow", f"  {line.words}", out)
+        else:
+            _marked(mark, colour, f"  {line.what}: {line.words}", out)
     raise typer.Exit(0 if all(line.ok for line in report) else FAILED)
 
 

@@ -63,6 +63,12 @@ def test_gives_advice_without_calling_it_a_problem(tmp_path: Path) -> None:
     assert all(line.ok for line in lines)
 
 
+def test_a_folder_that_is_not_there_is_told_once(tmp_path: Path) -> None:
+    archive = {"kind": "folder", "name": "archive", "folder": tmp_path / "nowhere"}
+    lines = check_all(_config(tmp_path, destination=[archive]), peers=True)
+    assert [line.what for line in lines if "does not exist" in line.words] == ["configuration"]
+
+
 @pytest.fixture
 def taken() -> Iterator[int]:
     """A port on which something listens that speaks no DICOM: it hangs up."""
