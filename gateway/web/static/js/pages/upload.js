@@ -95,7 +95,7 @@ function tellTally() {
 async function look(id) {
   const place = watched.get(id);
   if (!place) return;
-  const job = await get(`/jobs/${id}`);
+  const job = await get(`/jobs/${id}/state`);
   put(place.state, stateChip(job.state));
   const words = { delivered: "Delivered.", held: `Held: ${job.why || plain(job.code)}`, refused: `Refused: ${job.why || plain(job.code)}` };
   if (words[job.state]) put(place.result, h("a", { href: `/jobs/${id}` }, job.state === "held" ? "Review it" : "Open the job"), ` ${words[job.state]}`);
