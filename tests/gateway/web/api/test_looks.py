@@ -23,6 +23,8 @@ LOOKS = {
     ("GET", "/api/v1/jobs"): "worklist",
     ("GET", "/api/v1/jobs/{job_id}"): "job",
     ("GET", "/api/v1/jobs/{job_id}/earlier"): "earlier recordings",
+    ("GET", "/api/v1/jobs/{job_id}/onward"): "job",
+    ("POST", "/api/v1/jobs/{job_id}/identify/preview"): "job",
     ("GET", "/api/v1/jobs/{job_id}/pages/{number}/image"): "page 1 image",
     ("GET", "/api/v1/jobs/{job_id}/pages/{number}/rectified"): "page 1 rectified",
     ("GET", "/api/v1/jobs/{job_id}/pages/{number}/waveform"): "page 1 waveform",
@@ -118,6 +120,7 @@ BODIES = {
     "/api/v1/jobs/bulk": {"action": "retry", "ids": ["0" * 32]},
     "/api/v1/jobs/bulk/matching": {},
     "/api/v1/parked/resend": {"ids": [1]},
+    "/api/v1/jobs/{job_id}/identify/preview": {"accession_number": "A-18"},
 }
 
 
