@@ -33,16 +33,15 @@ NEAR_GAIN = 0.16  # of a nominal height: gains are a factor 2 apart, a foot is l
 ENOUGH = 0.9  # summed scores of pulses that agree: one clear pulse, or two doubtful ones
 SQUARE_ENOUGH = 0.5  # of a single pulse, where the column of the others says that it is one
 UNUSUAL = 1.5  # the same for a gain that one page in ten has or fewer
-# The widths of pulses of 0.2 s, of 0.1 s as some machines print them, and of one maker's 0.128 s, and the speeds at
-# which a pulse may be as wide, the likeliest first; edges that slant add up to half a millimetre. Pulses of 1.6 mm
-# stand on real pages of 25 mm/s, and such of 0.1 s are as narrow at 12.5 mm/s: they tell a gain and no speed.
+# The widths of pulses of 0.2 s and of 0.1 s, as some machines print them, and the speeds at which one may be so wide,
+# the likeliest first. Edges that slant add up to half a millimetre, and pulses of 1.6 and of 3.2 mm stand on real pages
+# of 25 mm/s: so narrow ones tell a gain and no speed.
 SPEEDS_OF_WIDTH_MM = {
     1.25: (),
     1.6: (),
     2.5: (12.5, 25.0),
-    3.2: (25.0, 12.5),
+    3.2: (),
     5.0: (25.0, 50.0),
-    6.4: (50.0, 25.0),
     10.0: (50.0,),
 }
 IN_LINE_MM = 0.6  # of the edges of pulses of one column of rows; what a camera bends between neighbouring rows
@@ -205,8 +204,7 @@ def _speed(pulses: Sequence[Pulse], row_mm: float) -> tuple[Scale, tuple[float, 
         width = _width(pulses)
         nominal = _nearest(width, tuple(SPEEDS_OF_WIDTH_MM))
         speeds = SPEEDS_OF_WIDTH_MM[nominal]
-        rare = nominal == 6.4 and sum(p.score for p in pulses) < UNUSUAL
-        if speeds and speeds[0] in possible and abs(width / nominal - 1) < NEAR_SPEED and not rare:
+        if speeds and speeds[0] in possible and abs(width / nominal - 1) < NEAR_SPEED:
             return Scale(speeds[0], Known.PULSE), tuple(speed for speed in speeds[1:] if speed in possible)
     return Scale(USUAL_SPEED, Known.ASSUMED), tuple(speed for speed in possible if speed != USUAL_SPEED)
 

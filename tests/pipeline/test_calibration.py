@@ -70,6 +70,12 @@ def test_does_not_take_a_narrow_pulse_before_a_ten_second_row_for_half_speed(sig
     assert FindingCode.SCALE_ASSUMED in [f.code for f in found.findings]
 
 
+def test_pulses_of_a_width_that_no_speed_explains_tell_the_gain_alone(signals: Float32) -> None:
+    found = calibrated(drawn(signals, Print(pulse_s=0.128)))
+    assert (found.speed_mm_s.value, found.speed_mm_s.known) == (25.0, Known.ASSUMED)
+    assert (found.gain_mm_mv.value, found.gain_mm_mv.known) == (10.0, Known.PULSE)
+
+
 def test_says_that_it_assumed_speed_and_gain_without_a_pulse(signals: Float32) -> None:
     page = drawn(signals, Print(pulse=Place.NONE))
     found = calibrated(page)
