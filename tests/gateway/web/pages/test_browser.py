@@ -72,8 +72,16 @@ def path_of(path: str, ready: Ready) -> str:
     return f"{kind}/{getattr(ready, name)}" if kind == "/jobs" else path
 
 
+SETTLED = """async () => {
+  for (let drawn = 0; drawn < 2; drawn++) await new Promise((go) => requestAnimationFrame(go));
+  const fading = document.getAnimations().filter((each) => each.effect.getComputedTiming().endTime !== Infinity);
+  await Promise.allSettled(fading.map((each) => each.finished));
+}"""
+
+
 def serious(page: Page) -> list[tuple[str, str, list[str]]]:
-    """What axe-core finds that keeps people from using a page."""
+    """What axe-core finds that keeps people from using a page, once no colour fades into another any more."""
+    page.evaluate(SETTLED)
     result = Axe().run(page).response
     assert result["passes"], "axe looked at nothing"
     return [
