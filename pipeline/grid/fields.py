@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pipeline.networks.phase import CELL, PERIODS_MM, PX_MM
+from pipeline.networks.precision import prefers_bfloat16
 from pipeline.recording import UInt8
 
 Float32 = npt.NDArray[np.float32]
@@ -107,7 +108,7 @@ def see(network: nn.Module, image: UInt8, px_mm: tuple[float, float]) -> Fields:
     picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     right, below = -size[0] % STRIDE_PX, -size[1] % STRIDE_PX
     picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=prefers_bfloat16("cpu")):
         pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
         output = network(pixels.contiguous(memory_format=torch.channels_last))[0].float()
     output = output[:, : -(-size[1] // CELL), : -(-size[0] // CELL)]
@@ -117,11 +118,6 @@ def see(network: nn.Module, image: UInt8, px_mm: tuple[float, float]) -> Fields:
     printed = torch.sigmoid(output[-1]).numpy()
     step = (CELL * width / size[0], CELL * height / size[1])
     return Fields(vectors[0].astype(np.complex64), vectors[1].astype(np.complex64), printed, step)
-
-
-def _has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself: emulated, it is slower than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def sureness(fields: Fields) -> float:

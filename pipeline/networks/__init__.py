@@ -2,6 +2,7 @@
 
 from pipeline.networks.build import Loaded, build_grid, build_register, build_row, build_source, load
 from pipeline.networks.manifest import WEIGHTS, Weights, load_state, manifest
+from pipeline.networks.precision import prefers_bfloat16
 from pipeline.networks.row import RowNetwork, RowOptions
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "load",
     "load_state",
     "manifest",
+    "prefers_bfloat16",
 ]

@@ -10,6 +10,7 @@ import torch
 
 from pipeline.geometry import Float64, Keypoint, Marks, PaperMap
 from pipeline.networks.peaks import CELL, NAMES_AND_PLACE, Peaks, Point, find_peaks, find_points
+from pipeline.networks.precision import prefers_bfloat16
 from pipeline.recording import TWELVE, Float32, Lead, UInt8
 from pipeline.sheet import extent_mm, pixels_of, shrunk
 
@@ -81,15 +82,10 @@ class PageReader:
         height, width = flat.shape[:2]
         padded = np.pad(flat, ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)), mode="edge")
         pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].to(self.device).float() / 127.5 - 1
-        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=_bfloat16(self.device)):
+        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=prefers_bfloat16(self.device)):
             heat, turn = self.network(pixels.contiguous(memory_format=torch.channels_last))
         asked: torch.Tensor = heat[:, :, : -(-height // CELL), : -(-width // CELL)].float().cpu()
         return asked, np.asarray(turn[0].float().softmax(dim=0).cpu().numpy(), np.float32)
-
-
-def _bfloat16(device: str) -> bool:
-    """Where it is faster than float32: on a GPU, and on CPUs that multiply it by themselves."""
-    return device != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def _flat(image: UInt8, paper: PaperMap, extent: tuple[float, float, float, float], px_per_mm: float) -> UInt8:

@@ -22,7 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
-from pipeline.networks.build import BUILDERS, Arguments
+from pipeline.errors import WeightsError
+from pipeline.networks.build import BUILDERS, Arguments, load
+from pipeline.networks.precision import prefers_bfloat16
 from pipeline.training.curve import draw_curve
 from pipeline.training.options import Options
 from pipeline.training.pages import Pool, PooledPage
@@ -30,6 +32,7 @@ from pipeline.training.pages import Pool, PooledPage
 CHECKPOINT_EVERY_S = 150.0
 JUDGING_SHARE = 0.1  # of the time at most
 EMA = 0.998
+EMA_SETTLED = 10_000  # steps after which the average forgets as slowly as it ever does
 EMA_START = 20  # steps: the average forgets the fresh weights this fast at first
 WARM_UP_STEPS = 100
 FALL_SHARE = 0.4  # of the time budget: the rate stays, then falls to zero along a half cosine
@@ -134,15 +137,24 @@ class Run:
         self.steps, self.samples, self.minutes = state["steps"], state["samples"], state["minutes"]
         torch.manual_seed(torch.initial_seed() + self.samples)  # other noise and other drop-out than before
 
+    def begin_with_shipped(self) -> None:
+        """The shipped weights as network and average, with a fresh optimizer. Raises WeightsError where none fit."""
+        shipped = load(self.task.name)
+        if shipped is None:
+            raise WeightsError(f"no weights of {self.task.name} ship: begin without --from-shipped")
+        for mine in (self.network, self.average):
+            mine.load_state_dict(shipped.network.state_dict())
+        self.steps = EMA_SETTLED
+
     def step(self, batch: Sequence[Tensor], rate: float) -> Tensor:
-        """One optimizer step in bfloat16, the loss in float32; returns the loss, on the device."""
+        """One optimizer step, in bfloat16 where that is fast, the loss in float32; returns the loss, on the device."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.network.train()
         pixels, targets = self._given(batch)
         with torch.no_grad():
             pixels = _centred(self.task.disturb(pixels))
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=prefers_bfloat16(self.device)):
             output = self.network(pixels)
         loss = self.task.loss(output, targets)
         self.optimizer.zero_grad(set_to_none=True)
@@ -161,7 +173,7 @@ class Run:
         rows: list[dict[str, float]] = []
         for batch in batches:
             pixels, targets = self._given(batch)
-            with torch.autocast(self.device.type, torch.bfloat16):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=prefers_bfloat16(self.device)):
                 output = self.average(_centred(pixels))
             rows.append({"valid_loss": float(self.task.loss(output, targets)), **self.task.judge(output, targets)})
         return {key: _mean([row[key] for row in rows]) for key in rows[0]}
@@ -206,6 +218,8 @@ def train(task: Task, options: Options) -> None:
     run = Run(task, options.seed, options.run, device)
     if options.resume and run.checkpoint.exists():
         run.load()
+    elif options.from_shipped:
+        run.begin_with_shipped()
     held_out_batches = held_out(task, options.valid, options.judged, options.batch)
     first, before, losses = run.steps, run.minutes, list[Tensor]()
     saved, seen, pause_s = time.monotonic(), run.samples, CHECKPOINT_EVERY_S

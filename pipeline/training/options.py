@@ -25,6 +25,7 @@ class Options:
     seed: int = 1
     judged: int = 64
     resume: bool = False
+    from_shipped: bool = False
 
 
 def parser_of(description: str | None, batch: int) -> argparse.ArgumentParser:
@@ -42,6 +43,7 @@ def parser_of(description: str | None, batch: int) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=Options.seed)
     parser.add_argument("--judged", type=int, default=Options.judged, help="held-out samples")
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--from-shipped", action="store_true", help="begin with the weights that ship")
     return parser
 
 

@@ -13,6 +13,8 @@ from pipeline.training.patches import Patch
 
 NULL_WEIGHT = 0.3
 EXPECTATION_WEIGHT = 0.15
+RATIO_WEIGHT = 0.15
+BEST_RATIO = 384.0  # the rule's cap, 25.84 dB: what is better than that is not asked for
 STEEP_WEIGHT = 0.5  # per bin a column: QRS slopes are few columns and most of the signal's power
 STEEPEST = 6.0
 
@@ -37,8 +39,9 @@ def stack(patches: list[Patch], device: torch.device) -> Batch:
 
 
 def loss_of(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross-entropy to a Gaussian of one bin around the truth, or to "no ink", and the Huber error of the expectation.
+    """Cross-entropy to a Gaussian of one bin around the truth, or to "no ink", and how far off the expectation is.
 
+    That once by its Huber error and once by the patch's ratio of noise to signal, which is what pages are judged by.
     logits: float32 (N, bins + 1, columns).
     """
     bins = logits.shape[1] - 1
@@ -57,7 +60,20 @@ def loss_of(logits: Tensor, batch: Batch) -> Tensor:
     inked = (weight * (ce + EXPECTATION_WEIGHT * huber)).sum() / weight.sum().clamp_min(1)
     share = empty.sum() / batch.counted.sum().clamp_min(1)
     null = -(log_p[:, -1] * empty).sum() / empty.sum().clamp_min(1)
-    return inked + NULL_WEIGHT * null * (share > 0)
+    ratio = _ratio_loss((expected - target) * ink, target, ink)
+    return inked + NULL_WEIGHT * null * (share > 0) + RATIO_WEIGHT * ratio
+
+
+def _ratio_loss(error: Tensor, target: Tensor, ink: Tensor) -> Tensor:
+    """Mean over patches of log(1 + 384 noise / signal): about linear near the cap, a logarithm where much is wrong.
+
+    error: float32 (N, columns) bins, zero without ink. A flat line has the power of one bin, so that no patch divides
+    by nothing.
+    """
+    columns = ink.sum(dim=1).clamp_min(1)
+    middle = (target * ink).sum(dim=1) / columns
+    power = ((target - middle[:, None]) ** 2 * ink).sum(dim=1) + columns
+    return torch.log1p(BEST_RATIO * (error**2).sum(dim=1) / power).mean()
 
 
 def sigmoid_loss_of(logits: Tensor, batch: Batch) -> Tensor:

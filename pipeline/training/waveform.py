@@ -23,7 +23,8 @@ import torch.distributed
 from torch import nn
 from torch.multiprocessing.spawn import spawn
 
-from pipeline.networks import RowNetwork, RowOptions
+from pipeline.errors import WeightsError
+from pipeline.networks import RowNetwork, RowOptions, load, prefers_bfloat16
 from pipeline.training.pages import Pool
 from pipeline.training.patches import ORDINARY, TALL, Patch, draw_patch
 from pipeline.training.wanted import Batch, loss_of, sigmoid_loss_of, stack
@@ -32,8 +33,8 @@ from pipeline.waveform.decode import BIN_MM
 CHECKPOINT_EVERY_S = 180.0
 AVERAGE_EVERY = 8  # steps: two single-thread processes use two busy cores better than two threads of one
 EMA = 0.998
-DECAY_SHARE = 0.25  # of the time budget: the rate stays, then falls to DECAY_TO
-DECAY_TO = 0.03
+EMA_SETTLED = 10_000  # steps after which the average forgets as slowly as it ever does
+DECAY_TO = 0.03  # of the rate, at the end
 PATCHES_PER_VISIT = 2  # of one page in a row: its truth is in the cache
 TALL_SHARE = 0.12  # of the batches
 
@@ -57,6 +58,9 @@ class Options:
     network: RowOptions = field(default_factory=RowOptions)
     patches: int | None = None  # an end by patches instead of minutes: runs to be compared see equally many
     sigmoid: bool = False  # the ablation in which every height is asked for by itself
+    from_shipped: bool = False  # begin with the weights that ship, where no checkpoint is gone on from
+    already: int = 0  # patches those weights have seen
+    decay_share: float = 0.25  # of the time budget, at its end: the rate stays, then falls
 
 
 @torch.inference_mode()
@@ -143,11 +147,24 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.patches, self.steps = state["patches"], state["steps"]
 
+    def begin_with_shipped(self, already: int) -> None:
+        """The shipped weights as network and average, with a fresh optimizer; already: patches they have seen.
+
+        Raises WeightsError where none ship, and RuntimeError where they are of another build.
+        """
+        shipped = load("waveform")
+        if shipped is None:
+            raise WeightsError("no weights of stage 2 ship: begin without --from-shipped")
+        for mine in (self.network, self.average):
+            mine.load_state_dict(shipped.network.state_dict())
+        self.patches, self.steps = already, EMA_SETTLED
+
     def step(self, batch: Batch, sigmoid: bool = False) -> float:
-        """One optimizer step in bfloat16 (twice as fast as float32 on a CPU with AVX-512 bf16, and on a GPU)."""
+        """One optimizer step, in bfloat16 where that is fast: half the time on a CPU that has it, and on a GPU."""
         self.network.train()
         pixels = batch.pixels.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(batch.pixels.device.type, torch.bfloat16):
+        device = batch.pixels.device
+        with torch.autocast(device.type, torch.bfloat16, enabled=prefers_bfloat16(device)):
             logits = self.network(pixels, batch.hints)
         loss = (sigmoid_loss_of if sigmoid else loss_of)(logits.float(), batch)
         self.optimizer.zero_grad(set_to_none=True)
@@ -181,9 +198,9 @@ class Trainer:
 
 
 def rate_now(options: Options, steps_here: int, spent: float) -> float:
-    """Warm-up, a long plateau, then a linear fall over the last DECAY_SHARE of the time budget (spent: 0..1)."""
+    """Warm-up, a long plateau, then a linear fall over the last decay_share of the time budget (spent: 0..1)."""
     warm = min(1.0, (steps_here + 1) / options.warmup)
-    fall = max(0.0, (spent - (1 - DECAY_SHARE)) / DECAY_SHARE)
+    fall = max(0.0, (spent - (1 - options.decay_share)) / options.decay_share)
     return options.rate * warm * (1 - (1 - DECAY_TO) * min(fall, 1.0))
 
 
@@ -199,6 +216,8 @@ def work(rank: int, options: Options) -> None:
     checkpoint = options.run / "checkpoint.pt"
     if options.resume and checkpoint.exists():
         trainer.load(checkpoint)
+    elif options.from_shipped:
+        trainer.begin_with_shipped(options.already)
     rng = np.random.default_rng([options.seed, rank, trainer.patches])
     valid = held_out(options, device) if rank == 0 else []
     began, saved, losses, first_step = time.monotonic(), time.monotonic(), [], trainer.steps
@@ -275,6 +294,9 @@ def main() -> None:
     parser.add_argument("--no-coordinates", action="store_true", help="the ablation without CoordConv")
     parser.add_argument("--sigmoid", action="store_true", help="the ablation without a softmax over the heights")
     parser.add_argument("--patches", type=int, help="stop after so many instead of after the minutes")
+    parser.add_argument("--from-shipped", action="store_true", help="begin with the weights that ship")
+    parser.add_argument("--already", type=int, default=0, help="patches that those have seen, for the record")
+    parser.add_argument("--decay-share", type=float, default=Options.decay_share, help="of the time, at its end")
     given = parser.parse_args()
     network = RowOptions(coordinates=not given.no_coordinates)
     options = Options(
@@ -290,6 +312,9 @@ def main() -> None:
         network=network,
         patches=given.patches,
         sigmoid=given.sigmoid,
+        from_shipped=given.from_shipped,
+        already=given.already,
+        decay_share=given.decay_share,
     )
     options.run.mkdir(parents=True, exist_ok=True)
     (options.run / "meeting").unlink(missing_ok=True)

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from pipeline.errors import WeightsError
+from pipeline.networks import Loaded
 from pipeline.training import loop
 from pipeline.training.loop import Run, Samples, Task, held_out, rate_now, train
 from pipeline.training.options import Options, options_of, parser_of
@@ -70,7 +72,8 @@ def test_learns(tmp_path):
     assert np.mean(losses[-20:]) < np.mean(losses[:20]) / 4
 
 
-def test_weights_stay_in_float32_and_the_network_computes_in_bfloat16(tmp_path):
+def test_weights_stay_in_float32_and_the_network_computes_in_bfloat16_where_that_is_fast(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "prefers_bfloat16", lambda device: True)
     run, seen = Run(TASK, 1, tmp_path, CPU), []
     run.network.register_forward_hook(lambda module, given, output: seen.append(output.dtype))
     run.step(next(batches(1)), 0.01)
@@ -249,3 +252,23 @@ def test_the_command_line_fills_every_option(tmp_path):
 def test_trains_on_a_gpu(drawn_pages, tmp_path):
     train(TASK, options(drawn_pages, tmp_path, workers=2))
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True, map_location="cpu")["samples"] > 0
+
+
+def test_a_run_may_begin_with_the_weights_that_ship(tmp_path, monkeypatch):
+    shipped = Run(TASK, 5, tmp_path, CPU)
+    monkeypatch.setattr(loop, "load", lambda name: Loaded(shipped.network, None))
+    run = Run(TASK, 1, tmp_path, CPU)
+    run.begin_with_shipped()
+    same(run.network.state_dict(), shipped.network.state_dict())
+    same(run.average.state_dict(), shipped.network.state_dict())
+    run.step(next(batches(1)), 0.0)
+    torch.testing.assert_close(
+        run.average.state_dict()["1.running_mean"],
+        0.998 * shipped.network[1].running_mean + 0.002 * run.network[1].running_mean,
+    )
+
+
+def test_says_so_where_no_weights_ship(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "load", lambda name: None)
+    with pytest.raises(WeightsError, match="no weights of brightness ship"):
+        Run(TASK, 1, tmp_path, CPU).begin_with_shipped()

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.networks import RowOptions
+from pipeline.errors import WeightsError
+from pipeline.networks import RowOptions, load
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.signals import synthetic_ecg
+from pipeline.training import waveform
 from pipeline.training.pages import store_page
-from pipeline.training.wanted import Batch, loss_of, sigmoid_loss_of
+from pipeline.training.wanted import Batch, _ratio_loss, loss_of, sigmoid_loss_of
 from pipeline.training.waveform import Options, Trainer, rate_now, validate, work
 
 BINS, COLUMNS = 40, 16
@@ -111,3 +113,34 @@ def test_a_run_ends_by_patches_where_they_are_told(pages, tmp_path):
     options = Options(pages, pages, tmp_path, 60.0, batch=2, patches=4, sigmoid=True, network=small)
     work(0, options)
     assert (tmp_path / "log.csv").read_text().splitlines()[-1].split(",")[1] == "6"
+
+
+def test_the_ratio_of_noise_to_signal_is_asked_for_until_the_rule_no_longer_counts_it():
+    target = torch.zeros(1, COLUMNS)
+    target[0, ::2] = 9.0  # mean 4.5: a power of 20.25 a column, and one bin
+    everywhere = torch.ones(1, COLUMNS, dtype=torch.bool)
+    losses = [
+        float(_ratio_loss(torch.full((1, COLUMNS), off), target, everywhere)) for off in (0.0, 0.1, 1.0, 10.0, 100.0)
+    ]
+    assert losses == pytest.approx([math.log1p(384 * off**2 / 21.25) for off in (0.0, 0.1, 1.0, 10.0, 100.0)], rel=1e-5)
+
+
+def test_a_patch_without_ink_has_no_ratio():
+    nowhere = torch.zeros(2, COLUMNS, dtype=torch.bool)
+    assert float(_ratio_loss(torch.zeros(2, COLUMNS), torch.zeros(2, COLUMNS), nowhere)) == 0.0
+
+
+def test_a_run_may_begin_with_the_weights_that_ship(pages, tmp_path):
+    work(0, Options(pages, pages, tmp_path, 60.0, batch=1, patches=1, from_shipped=True, already=700, rate=0.0))
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["patches"] == 702
+    shipped = load("waveform").network.state_dict()
+    kernel = "heights.weight"
+    assert torch.equal(state["average"][kernel], shipped[kernel])  # at a rate of nothing it stays as it came
+
+
+def test_says_so_where_no_weights_ship(monkeypatch):
+    monkeypatch.setattr(waveform, "load", lambda name: None)
+    trainer = Trainer.fresh(Options(None, None, None, 1.0, network=RowOptions((8, 8, 8, 8), 8)), torch.device("cpu"))
+    with pytest.raises(WeightsError, match="no weights of stage 2 ship"):
+        trainer.begin_with_shipped(0)
