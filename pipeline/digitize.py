@@ -15,10 +15,11 @@ from pipeline import calibration, enhance, grid, layout, measure, quality, regis
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
-from pipeline.leads import CHEST, RATE_HZ, Arranged, Leads
+from pipeline.leads import RATE_HZ, Arranged, Leads
 from pipeline.measure import pace
 from pipeline.networks import load
 from pipeline.recording import (
+    CHEST,
     Finding,
     Given,
     Known,
@@ -191,6 +192,7 @@ class Digitizer:
                 beats_alike=measure.likeness(strips, beats, RATE_HZ),
                 rate_found=measure.heart_rate(strips, RATE_HZ) is not None,
                 told=bool(given.leads),
+                limb_to_chest=scale.gain_mm_mv.value / (scale.chest_gain_mm_mv or scale.gain_mm_mv).value,
             )
             judged = quality.assess(strips, RATE_HZ, evidence)
         return Recording(

@@ -11,12 +11,11 @@ from pipeline import calibration, layout, waveform
 from pipeline.errors import Unreadable
 from pipeline.findings import UnreadableCode
 from pipeline.geometry import Marks, PaperMap, Segment
-from pipeline.recording import TWELVE, Given, Known, Lead, Scale, Source, UInt8
+from pipeline.recording import CHEST, Given, Known, Lead, Scale, Source, UInt8
 from pipeline.sheet import Sheet
 from pipeline.waveform.network import NetworkReader
 
 RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
-CHEST = frozenset(TWELVE[6:])
 FAXES = (Source.FAX_FINE, Source.FAX_STANDARD)
 SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
 

@@ -33,6 +33,7 @@ class Lead(StrEnum):
 
 
 TWELVE: tuple[Lead, ...] = tuple(Lead)
+CHEST: frozenset[Lead] = frozenset(TWELVE[6:])
 
 
 class Source(StrEnum):

@@ -36,6 +36,7 @@ class PageEvidence:
     found, those that are both; None without a network. margin: of the layout over the next best, in names. unnamed:
     leads of long strips without a name. beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below
     0.7 in noise. rate_found: a heart rate was measured. told: a person named the leads; no likeness knows better.
+    limb_to_chest: gain of the limb leads over that of the chest leads.
     """
 
     grid: float
@@ -48,6 +49,7 @@ class PageEvidence:
     beats_alike: float
     rate_found: bool
     told: bool = False
+    limb_to_chest: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
     if evidence.beats_alike < NOISE_ALIKE and evidence.names_read < NAMES_MIN:
         raise Unreadable(UnreadableCode.NOT_AN_ECG, "no lead names, and no two stretches of the traces look like beats")
     if not evidence.told:
-        strips = _named(strips, rate_hz, evidence.unnamed, findings)
+        strips = _named(strips, rate_hz, evidence, findings)
     limbs = check_limbs(strips, rate_hz)
     if any(check.inverted for check in limbs):
         strips = tuple(turn_over(s) if s.lead is Lead.AVR else s for s in strips)
@@ -98,7 +100,7 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
 
 
 def _named(
-    strips: tuple[Strip, ...], rate_hz: int, unnamed: frozenset[Lead], findings: list[Finding]
+    strips: tuple[Strip, ...], rate_hz: int, evidence: PageEvidence, findings: list[Finding]
 ) -> tuple[Strip, ...]:
     """Long strips under the name of the short strip that shows the same, where their own was not read or is belied."""
     out = list(strips)
@@ -106,17 +108,17 @@ def _named(
         if not _long(strip, strips):
             continue
         others = [s for s in strips if s is not strip]
-        if strip.lead in unnamed:
-            lead = recognise(strip, others, rate_hz)
+        if strip.lead in evidence.unnamed:
+            lead = recognise(strip, others, rate_hz, evidence.limb_to_chest)
             if lead is None:
                 findings.append(Finding(FindingCode.RHYTHM_LEAD_ASSUMED, Severity.WARNING, strip.lead))
         else:
-            lead = belies(strip, others, rate_hz)
+            lead = belies(strip, others, rate_hz, evidence.limb_to_chest)
             if lead is not None:
                 detail = f"read as {strip.lead.value}, shows {lead.value}"
                 findings.append(Finding(FindingCode.RHYTHM_LEAD_ASSUMED, Severity.WARNING, lead, detail=detail))
         if lead is not None and lead is not strip.lead:
-            out[k] = renamed(strip, lead)
+            out[k] = renamed(strip, lead, evidence.limb_to_chest)
     return tuple(out)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.geometry import Float64
-from pipeline.recording import Float32, Lead, Strip
+from pipeline.recording import CHEST, Float32, Lead, Strip
 
 LAG_MAX_S = 0.2
 LONG = 1.8  # times the other strip's length: a rhythm strip
@@ -19,6 +19,9 @@ RARE, RARE_MARGIN = 0.98, 0.05
 BELONGS_MARGIN = 0.02
 ALONE, ALONE_MARGIN, ALONE_RARE_MARGIN = 0.85, 0.12, 0.3  # or by this one, where no other lead comes near
 BELIES = 0.97  # likeness to another lead by which a name that was read is given up, where its own lead disagrees
+STROKES = frozenset({Lead.I, Lead.II, Lead.III})  # a trace over the name adds a stroke, a fold takes one
+MISCOUNTED = ((0.93, 0.06), (0.85, 0.25))  # so such a name is given up at less: likeness to another, and how much more
+SETTLED_S, LASTS_MIN_S = 0.8, 2.0  # machines that switch leads draw the beginning of a long enough one askew
 OVERLAP_MIN_S, OVERLAP_MIN = 1.0, 0.7  # or that share of a short strip: at 50 mm/s one lasts 1.25 s
 SIZE = 0.5  # power of the ratio of sizes: two readings of one lead differ by a tenth, where ink is thick
 
@@ -43,39 +46,58 @@ def check_twice(strips: Sequence[Strip], rate_hz: int) -> tuple[TwiceCheck, ...]
     for long in strips:
         for short in strips:
             if short.lead == long.lead and long.samples > LONG * short.samples:
-                correlation = _agreement(long, short, rate_hz)
+                found = (_agreement(long, part, rate_hz) for part in _parts(short, rate_hz))
+                correlation = max((c for c in found if c is not None), default=None)
                 if correlation is not None:
                     end = short.start_s + short.samples / rate_hz
                     checks.append(TwiceCheck(short.lead, correlation, short.start_s, end))
     return tuple(checks)
 
 
-def recognise(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
-    """Which lead a long strip shows, by the short strips printed above it; None where that is not clear."""
-    found = _alike(long, strips, rate_hz)
+def recognise(long: Strip, strips: Sequence[Strip], rate_hz: int, limb_to_chest: float = 1.0) -> Lead | None:
+    """Which lead a long strip shows, by the short strips printed above it; None where that is not clear.
+
+    limb_to_chest: gain of the limb leads over that of the chest leads. Its millivolts are those of the name it has.
+    """
+    found = _alike(long, strips, rate_hz, limb_to_chest)
     return _clearest(found, BELONGS) or _alone(found)
 
 
-def belies(long: Strip, strips: Sequence[Strip], rate_hz: int) -> Lead | None:
+def belies(long: Strip, strips: Sequence[Strip], rate_hz: int, limb_to_chest: float = 1.0) -> Lead | None:
     """The lead a long strip shows, where it clearly is another one than it is called; None where its name may be true.
 
     A lead whose own short strip was not read cannot be belied: its neighbours on the chest look too much like it.
     """
-    found = _alike(long, strips, rate_hz)
+    found = _alike(long, strips, rate_hz, limb_to_chest)
+    if long.lead in STROKES and long.lead in found:
+        best = max(found, key=lambda lead: found[lead])
+        more = found[best] - found[long.lead]
+        if best in STROKES and any(found[best] >= least and more >= margin for least, margin in MISCOUNTED):
+            return best
     if found.get(long.lead, 1.0) >= AGREES:
         return None
     return _clearest(found, BELIES)
 
 
-def _alike(long: Strip, strips: Sequence[Strip], rate_hz: int) -> dict[Lead, float]:
+def _alike(long: Strip, strips: Sequence[Strip], rate_hz: int, limb_to_chest: float) -> dict[Lead, float]:
     """How alike it is, in shape and in size, to every lead that is printed short."""
     found: dict[Lead, float] = {}
     for short in strips:
         if long.samples > LONG * short.samples:
-            alike = _agreement(long, short, rate_hz, _likeness)
-            if alike is not None:
-                found[short.lead] = max(alike, found.get(short.lead, -1.0))
+            as_short = renamed(long, short.lead, limb_to_chest)
+            for part in _parts(short, rate_hz):
+                alike = _agreement(as_short, part, rate_hz, _likeness)
+                if alike is not None:
+                    found[short.lead] = max(alike, found.get(short.lead, -1.0))
     return found
+
+
+def _parts(short: Strip, rate_hz: int) -> Iterator[Strip]:
+    """The strip, and it without its beginning where enough is left."""
+    yield short
+    if short.samples >= LASTS_MIN_S * rate_hz:
+        late = np.arange(short.samples) >= SETTLED_S * rate_hz
+        yield replace(short, millivolts=np.where(late, short.millivolts, np.float32(np.nan)))
 
 
 def _clearest(found: Mapping[Lead, float], least: float) -> Lead | None:
@@ -98,9 +120,10 @@ def _alone(found: Mapping[Lead, float]) -> Lead | None:
     return best if found[best] >= ALONE and found[best] - found[next_best] >= margin else None
 
 
-def renamed(strip: Strip, lead: Lead) -> Strip:
-    """The same strip under another name."""
-    return replace(strip, lead=lead)
+def renamed(strip: Strip, lead: Lead, limb_to_chest: float = 1.0) -> Strip:
+    """The same ink under another name: at the gain that leads of that name are printed at."""
+    times = np.float32(limb_to_chest ** ((lead in CHEST) - (strip.lead in CHEST)))
+    return replace(strip, lead=lead, millivolts=strip.millivolts * times, sigma_mv=strip.sigma_mv * times)
 
 
 def _agreement(

@@ -21,9 +21,8 @@ import torch
 
 from pipeline.digitize import Digitizer
 from pipeline.errors import Unreadable
-from pipeline.leads import CHEST
 from pipeline.measure import beats_s, heart_rate
-from pipeline.recording import TWELVE, Float32, Page, Strip
+from pipeline.recording import CHEST, TWELVE, Float32, Page, Strip
 from pipeline.score import Score, score
 from pipeline.synth.signals import SignalBank
 from pipeline.training.dev import dev_pages

@@ -92,3 +92,53 @@ def test_two_leads_that_are_both_alike_are_not_told_apart() -> None:
     others = [s for s in strips[:-1] if s.lead is not Lead.V4]
     assert recognise(renamed(strips[-1], Lead.AVF), others, RATE_HZ) is Lead.V3
     assert recognise(renamed(strips[-1], Lead.AVF), [*others, twin], RATE_HZ) is None
+
+
+def test_a_miscounted_stroke_is_told_where_the_other_lead_is_clearly_more_alike() -> None:
+    strips = page(Lead.II)
+    noise = np.random.default_rng(3).normal(0, 0.05, strips[-1].samples).astype(np.float32)
+    worn = replace(strips[-1], millivolts=strips[-1].millivolts + noise)
+    assert belies(renamed(worn, Lead.I), strips[:-1], RATE_HZ) is Lead.II
+    assert belies(worn, strips[:-1], RATE_HZ) is None
+
+
+def test_a_lead_of_strokes_is_not_renamed_for_one_that_is_hardly_more_alike() -> None:
+    strips = page(Lead.II)
+    twin = replace(next(s for s in strips[:-1] if s.lead is Lead.II), lead=Lead.III)
+    nearly = replace(twin, millivolts=twin.millivolts * np.float32(0.95))
+    others = [s for s in strips[:-1] if s.lead is not Lead.III]
+    assert belies(renamed(strips[-1], Lead.III), [*others, nearly], RATE_HZ) is None
+
+
+def test_a_chest_lead_taken_for_a_limb_lead_is_recognised_at_the_chest_leads_own_gain() -> None:
+    strips = page(Lead.V1)
+    halved = replace(strips[-1], lead=Lead.II, millivolts=strips[-1].millivolts / 2, sigma_mv=strips[-1].sigma_mv / 2)
+    assert recognise(halved, strips[:-1], RATE_HZ) is None
+    assert recognise(halved, strips[:-1], RATE_HZ, limb_to_chest=2.0) is Lead.V1
+
+
+def test_ink_under_another_name_is_measured_at_that_names_gain() -> None:
+    v1 = strip(Lead.V1)
+    as_limb = renamed(v1, Lead.II, limb_to_chest=2.0)
+    np.testing.assert_allclose(as_limb.millivolts, v1.millivolts / 2)
+    np.testing.assert_allclose(as_limb.sigma_mv, v1.sigma_mv / 2)
+    back = renamed(as_limb, Lead.V5, limb_to_chest=2.0)
+    np.testing.assert_allclose(back.millivolts, v1.millivolts)
+    assert back.lead is Lead.V5
+
+
+def test_a_lead_whose_short_strip_begins_askew_is_recognised_by_the_rest_of_it() -> None:
+    strips = page(Lead.II)
+    seconds = np.arange(strips[1].samples) / RATE_HZ
+    askew = (2.5 * np.exp(-seconds / 0.15)).astype(np.float32)  # gone within SETTLED_S
+    others = [replace(s, millivolts=s.millivolts + askew) if s.lead is Lead.II else s for s in strips[:-1]]
+    assert recognise(renamed(strips[-1], Lead.AVF), others, RATE_HZ) is Lead.II
+
+
+def test_a_lead_whose_short_strip_begins_askew_agrees_with_its_long_one() -> None:
+    strips = page(Lead.II)
+    seconds = np.arange(strips[1].samples) / RATE_HZ
+    askew = (2.5 * np.exp(-seconds / 0.15)).astype(np.float32)
+    others = [replace(s, millivolts=s.millivolts + askew) if s.lead is Lead.II else s for s in strips[:-1]]
+    (check,) = check_twice([*others, strips[-1]], RATE_HZ)
+    assert not check.bad
