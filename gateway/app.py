@@ -43,8 +43,11 @@ class Eye:
     made_by: str
 
 
-def open_eye(threads: int = 0) -> Eye:
-    """Loads torch and the networks: seconds and hundreds of megabytes, so no door ever calls it."""
+def open_eye(threads: int = 0, device: str = "auto") -> Eye:
+    """Loads torch and the networks: seconds and hundreds of megabytes, so no door ever calls it.
+
+    Raises DeviceError where the device is not there, and WeightsError where weights are not the manifest's.
+    """
     import torch
 
     from gateway.emit.npz import made_by_json
@@ -52,7 +55,7 @@ def open_eye(threads: int = 0) -> Eye:
 
     if threads:
         torch.set_num_threads(threads)
-    digitizer = Digitizer()
+    digitizer = Digitizer(device)
     return Eye(digitizer.digitize, made_by_json(digitizer.made_by))
 
 
@@ -78,7 +81,7 @@ def run_worker(config: Config, gateway_pid: int, number: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
     store = Store.open(config.data)  # before the networks: an unreachable database is told at once
     try:
-        eye = open_eye(config.pipeline.threads)
+        eye = open_eye(config.pipeline.threads, config.pipeline.device)
         worker = Worker(f"{gateway_pid}.{number}", config, store, eye.digitize, eye.made_by)
         worker.run(lambda: stopping.is_set() or os.getppid() != gateway_pid, stopping.wait)
     except Stopped:

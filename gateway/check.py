@@ -17,7 +17,7 @@ from gateway.intake.hl7_feed import is_feed, open_port
 from gateway.orders.worklist import echo
 from gateway.store import Store
 from gateway.web.listener import open_listener
-from pipeline.errors import WeightsError
+from pipeline.errors import DeviceError, WeightsError
 
 ASK_OURSELVES_S = 5.0  # a listener on this machine answers at once or is none
 HEALTHY = b'{"ok":true}'  # what a window says at /healthz
@@ -44,6 +44,7 @@ def check_all(config: Config, *, peers: bool) -> list[Line]:
         lines.append(Line("configuration", True, "no contradictions"))
     lines += [Line(ADVICE, True, sentence) for sentence in advice(config)]
     lines += _weights()
+    lines.append(_device(config.pipeline.device))
     lines += _database(config)
     if config.dicom_scp.enabled:
         lines.append(_port(config.dicom_scp))
@@ -79,6 +80,16 @@ def _weights() -> Iterator[Line]:
             yield Line(f"weights of {name}", False, str(error))
         else:
             yield Line(f"weights of {name}", True, f"{row.file} loads, SHA-256 {row.sha256}")
+
+
+def _device(wanted: str) -> Line:
+    """Where the networks would run."""
+    from pipeline.networks import choose_device
+
+    try:
+        return Line("networks", True, f"run on {choose_device(wanted)} (pipeline.device is {wanted!r})")
+    except DeviceError as error:
+        return Line("networks", False, f"{error}; see pipeline.device")
 
 
 def _database(config: Config) -> Iterator[Line]:

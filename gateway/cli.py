@@ -18,7 +18,7 @@ from gateway import jobs_table
 from gateway.cli_users import app as users_app
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, NotFound
-from pipeline.errors import WeightsError
+from pipeline.errors import DeviceError, WeightsError
 
 if TYPE_CHECKING:
     from gateway.store import Store
@@ -55,7 +55,7 @@ def main() -> None:
     except ConfigError as error:
         _marked("configuration:", "red", f" {error}", err)
         sys.exit(BAD_USAGE)
-    except (GatewayError, WeightsError, OSError) as error:
+    except (GatewayError, WeightsError, DeviceError, OSError) as error:
         _marked("error:", "red", f" {error}", err)
         sys.exit(FAILED)
 

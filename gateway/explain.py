@@ -44,7 +44,7 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Ite
         yield told
     arrival = Arrival(door, sender, called=called, media_type=str(media or ""), file_name=path.name, order=order)
     unpacked = unpack(path, arrival, config.limits, config.identity)
-    eye = open_eye(config.pipeline.threads)
+    eye = open_eye(config.pipeline.threads, config.pipeline.device)
     names = tuple(destination.name for destination in config.destination)
     stopping: dict[int, str] = {}
     read = 0

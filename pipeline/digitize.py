@@ -17,7 +17,7 @@ from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
 from pipeline.leads import RATE_HZ, Arranged, Leads
 from pipeline.measure import pace
-from pipeline.networks import load
+from pipeline.networks import choose_device, load
 from pipeline.recording import (
     CHEST,
     Finding,
@@ -83,16 +83,21 @@ class Lying:
 
 
 class Digitizer:
-    """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights."""
+    """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights.
 
-    def __init__(self) -> None:
+    device: "auto", "cpu" or "cuda", where the networks are computed. Raises DeviceError where that is not there, and
+    WeightsError where the weights are not those of the manifest.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        device = choose_device(device)
         loaded = {name: found for name in NETWORKS if (found := load(name)) is not None}
         rows, page, ruled = loaded.get("waveform"), loaded.get("register"), loaded.get("grid")
-        self.reader = None if rows is None else NetworkReader(rows.network, rows.weights.sigma_scale)
-        self.page_reader = None if page is None else register.PageReader(page.network)
-        self.ruling = None if ruled is None else grid.prepared(ruled.network)
+        self.reader = None if rows is None else NetworkReader.of(rows, device)
+        self.page_reader = None if page is None else register.PageReader.of(page, device)
+        self.ruling = None if ruled is None else grid.prepared(ruled.network, device)
         kinds = loaded.get("source")
-        self.source_reader = None if kinds is None else source.SourceReader.of(kinds)
+        self.source_reader = None if kinds is None else source.SourceReader.of(kinds, device)
         weights = tuple((name, found.weights.sha256) for name, found in sorted(loaded.items()))
         self.made_by = MadeBy(version("cardioscan-gateway"), weights)
 

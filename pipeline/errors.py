@@ -2,7 +2,8 @@
 
 PipelineError
 ├── Unreadable      the page is at fault: a code from mappings/findings.toml and a reason a person can act on
-└── WeightsError    our installation is at fault: weights missing, or not the ones the manifest names
+├── WeightsError    our installation is at fault: weights missing, or not the ones the manifest names
+└── DeviceError     our installation is at fault: a GPU is asked for that cannot be used
 """
 
 
@@ -21,6 +22,10 @@ class Unreadable(PipelineError):
         super().__init__(f"{code}: {why}")
         self.code = code
         self.why = why
+
+
+class DeviceError(PipelineError):
+    """The device that the networks are to run on is not there."""
 
 
 class WeightsError(PipelineError):

@@ -108,10 +108,11 @@ class LimitsSection(Section):
 
 
 class PipelineSection(Section):
-    """When a digitized page is good enough to leave without a person."""
+    """What digitizes, and when a digitized page is good enough to leave without a person."""
 
     confidence_min: float = Field(0.9, ge=0, le=1)
     threads: int = Field(0, ge=0)  # torch threads, 0 = all cores
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # as pipeline.networks.DEVICES, which takes seconds to load
 
 
 class IdentitySection(Section):

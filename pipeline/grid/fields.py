@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from pipeline.networks.device import prefers_bfloat16
 from pipeline.networks.phase import CELL, PERIODS_MM, PX_MM
-from pipeline.networks.precision import prefers_bfloat16
 from pipeline.recording import UInt8
 
 Float32 = npt.NDArray[np.float32]
@@ -54,9 +54,9 @@ class Fields:
         return width * self.step_px[0], height * self.step_px[1]
 
 
-def prepared(network: nn.Module) -> nn.Module:
-    """The grid network laid out in memory as convolutions are fastest on it."""
-    return network.to(memory_format=torch.channels_last)
+def prepared(network: nn.Module, device: str = "cpu") -> nn.Module:
+    """The grid network on its device, laid out in memory as convolutions are fastest on it."""
+    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def look(network: nn.Module, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> Fields:
@@ -108,9 +108,10 @@ def see(network: nn.Module, image: UInt8, px_mm: tuple[float, float]) -> Fields:
     picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     right, below = -size[0] % STRIDE_PX, -size[1] % STRIDE_PX
     picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=prefers_bfloat16("cpu")):
-        pixels = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None].float() / 127.5 - 1
-        output = network(pixels.contiguous(memory_format=torch.channels_last))[0].float()
+    device = next(network.parameters()).device
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=prefers_bfloat16(device)):
+        pixels = torch.from_numpy(np.ascontiguousarray(picture)).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        output = network(pixels.contiguous(memory_format=torch.channels_last))[0].float().cpu()
     output = output[:, : -(-size[1] // CELL), : -(-size[0] // CELL)]
     pairs = output[:-1].reshape(len(PERIODS_MM), 2, 2, *output.shape[1:])
     vectors = torch.complex(pairs[:, :, 0], pairs[:, :, 1]).numpy()

@@ -1,11 +1,12 @@
 """Builds the networks and loads exactly the weights named in weights/manifest.toml (SHA-256 checked)."""
 
 from pipeline.networks.build import Loaded, build_grid, build_register, build_row, build_source, load
+from pipeline.networks.device import DEVICES, choose_device, prefers_bfloat16
 from pipeline.networks.manifest import WEIGHTS, Weights, load_state, manifest
-from pipeline.networks.precision import prefers_bfloat16
 from pipeline.networks.row import RowNetwork, RowOptions
 
 __all__ = [
+    "DEVICES",
     "WEIGHTS",
     "Loaded",
     "RowNetwork",
@@ -15,6 +16,7 @@ __all__ = [
     "build_register",
     "build_row",
     "build_source",
+    "choose_device",
     "load",
     "load_state",
     "manifest",

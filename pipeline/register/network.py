@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from pipeline.geometry import Float64, Keypoint, Marks, PaperMap
+from pipeline.networks.build import Loaded
+from pipeline.networks.device import prefers_bfloat16
 from pipeline.networks.peaks import CELL, NAMES_AND_PLACE, Peaks, Point, find_peaks, find_points
-from pipeline.networks.precision import prefers_bfloat16
 from pipeline.recording import TWELVE, Float32, Lead, UInt8
 from pipeline.sheet import extent_mm, pixels_of, shrunk
 
@@ -56,6 +57,11 @@ class PageReader:
 
     network: torch.nn.Module
     device: str = "cpu"
+
+    @classmethod
+    def of(cls, loaded: Loaded, device: str = "cpu") -> PageReader:
+        """With the weights that ship, on a device."""
+        return cls(loaded.network.to(device), device)
 
     def read(self, image: UInt8, paper: PaperMap) -> Reading:
         """Names and points of a page, and which way it lies; they are worth something where it lies right.

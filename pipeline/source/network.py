@@ -45,8 +45,9 @@ class SourceReader:
     device: str = "cpu"
 
     @classmethod
-    def of(cls, loaded: Loaded) -> SourceReader:
-        return cls(loaded.network.to(memory_format=torch.channels_last), _side(loaded.weights))
+    def of(cls, loaded: Loaded, device: str = "cpu") -> SourceReader:
+        network = loaded.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(network, _side(loaded.weights), device)
 
     def read(self, image: UInt8) -> SourceReading:
         pictures = np.stack([compose(image, busy, self.side) for busy in VIEWS])

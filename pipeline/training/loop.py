@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from pipeline.errors import WeightsError
 from pipeline.networks.build import BUILDERS, Arguments, load
-from pipeline.networks.precision import prefers_bfloat16
+from pipeline.networks.device import prefers_bfloat16
 from pipeline.training.curve import draw_curve
 from pipeline.training.options import Options
 from pipeline.training.pages import Pool, PooledPage

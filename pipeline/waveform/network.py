@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 import torch
 
+from pipeline.networks.build import Loaded
 from pipeline.networks.row import CELL, HINTS
 from pipeline.recording import Float32
 from pipeline.waveform.decode import decode
@@ -66,6 +67,11 @@ class NetworkReader:
     network: torch.nn.Module
     sigma_scale: float = 1.0
     device: str = "cpu"
+
+    @classmethod
+    def of(cls, loaded: Loaded, device: str = "cpu") -> NetworkReader:
+        """With the weights that ship, on a device."""
+        return cls(loaded.network.to(device), loaded.weights.sigma_scale, device)
 
     def read(self, rows: Sequence[Row]) -> list[Reading]:
         readings: dict[int, Reading] = {}

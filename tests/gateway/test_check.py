@@ -170,3 +170,16 @@ def test_a_window_that_is_open_is_none(tmp_path: Path) -> None:
         line = _about(check_all(_config(tmp_path, web={"port": server.server_port}), peers=False), "window")
         server.shutdown()
     assert (line.ok, "the gateway is running" in line.words) == (True, True)
+
+
+def test_says_where_the_networks_would_run(tmp_path: Path) -> None:
+    line = _about(check_all(_config(tmp_path, pipeline={"device": "cpu"}), peers=False), "networks")
+    assert (line.ok, line.words) == (True, "run on cpu (pipeline.device is 'cpu')")
+
+
+def test_says_that_a_gpu_asked_for_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    line = _about(check_all(_config(tmp_path, pipeline={"device": "cuda"}), peers=False), "networks")
+    assert not line.ok
+    assert "no GPU can be used here" in line.words
+    assert "pipeline.device" in line.words

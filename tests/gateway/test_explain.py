@@ -31,7 +31,7 @@ def recording() -> Recording:
 
 @pytest.fixture(autouse=True)
 def _eye(monkeypatch: pytest.MonkeyPatch, recording: Recording) -> None:
-    monkeypatch.setattr(explain, "open_eye", lambda _threads: Eye(lambda _page: recording, "{}"))
+    monkeypatch.setattr(explain, "open_eye", lambda *_: Eye(lambda _page: recording, "{}"))
 
 
 def _explained(path: Path, **identity: str) -> str:
@@ -123,7 +123,7 @@ def test_says_that_one_page_keeps_a_whole_document_waiting(
             raise result
         return result
 
-    monkeypatch.setattr(explain, "open_eye", lambda _threads: Eye(digitize, "{}"))
+    monkeypatch.setattr(explain, "open_eye", lambda *_: Eye(digitize, "{}"))
     sure, cover = replace(recording, confidence=0.99, findings=()), Unreadable("not_an_ecg", "A letter.")
     reads += [cover, sure, replace(sure, confidence=0.1)]
     told = _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
