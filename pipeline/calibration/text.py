@@ -7,7 +7,7 @@ counts only whole, with its unit, and only if a number that machines print fits 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 
@@ -32,7 +32,7 @@ FITS = 2  # letterings of a unit in which its number is read
 BLANK = 0.3  # capitals before a number and after mm/s: less than the blank between two words
 GAPS = (0.05, 0.25, 0.45, 0.65, 0.85)  # capitals between number and unit, +- 2 pixels: none to a typewriter's blank
 SPEEDS_MM_S = ("12.5", "25", "25.0", "50", "50.0")
-GAINS_MM_MV = ("2.5", "5", "5.0", "10", "10.0", "20", "20.0")
+GAINS_MM_MV = ("1.25", "2.5", "5", "5.0", "10", "10.0", "20", "20.0")
 GAINS_CM_MV = ("0.25", "0.5", "1", "1.0", "2", "2.0")
 # what other machines print, and what is left of a number whose beginning is hidden: read, but never believed
 STRANGE = {
@@ -118,13 +118,27 @@ def read_scales(sheet: Sheet) -> PrintedScales:
 
 def scales_of(phrases: Sequence[Phrase]) -> PrintedScales:
     """What all phrases of a page say together."""
-    gains = [p for p in phrases if p.unit != "mm/s"]
+    gains = _halved([p for p in phrases if p.unit != "mm/s"])
     limb = _agreed([p for p in gains if not p.chest])
     chest = _agreed([p for p in gains if p.chest])
     if chest is not None and (limb is None or limb.value == chest.value):
         chest = None
     limb_only = limb is not None and chest is None and any(p.limb for p in gains)
     return PrintedScales(_agreed([p for p in phrases if p.unit == "mm/s"]), limb, chest, limb_only)
+
+
+def _halved(gains: Sequence[Phrase]) -> Sequence[Phrase]:
+    """Two gains on one line, the right half of the left, are those of the limb and the chest leads, whatever is said.
+
+    Nothing else has a machine print a second gain; the words before them are lost more easily than the numbers.
+    """
+    if len({p.value for p in gains}) != 2 or any(p.chest or p.limb for p in gains):
+        return gains
+    left, right = (p.value for p in (min(gains, key=lambda p: p.x), max(gains, key=lambda p: p.x)))
+    one_line = max(p.y for p in gains) - min(p.y for p in gains) < 2 * PX_PER_MM
+    if right != left / 2 or not one_line:
+        return gains
+    return [replace(p, chest=p.value == right, limb=p.value == left) for p in gains]
 
 
 def _agreed(phrases: Sequence[Phrase]) -> Printed | None:

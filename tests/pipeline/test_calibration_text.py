@@ -174,3 +174,25 @@ def test_takes_the_chest_gain_from_the_text(signals: Float32) -> None:
     assert found.chest_gain_mm_mv is not None
     assert (found.chest_gain_mm_mv.value, found.chest_gain_mm_mv.known) == (5.0, Known.TEXT)
     assert FindingCode.HALF_GAIN_CHEST in codes(found)
+
+
+def test_half_the_gain_to_the_right_of_a_gain_is_the_chest_leads_though_no_word_says_so() -> None:
+    limb, chest = Phrase("mm/mV", 10.0, 0.8, 400.0, 900.0, False), Phrase("mm/mV", 5.0, 0.8, 700.0, 902.0, False)
+    said = scales_of([chest, limb])
+    assert said.gain_mm_mv is not None
+    assert said.chest_gain_mm_mv is not None
+    assert (said.gain_mm_mv.value, said.chest_gain_mm_mv.value) == (10.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Phrase("mm/mV", 5.0, 0.8, 100.0, 900.0, False),  # half of it, but to the left
+        Phrase("mm/mV", 5.0, 0.8, 700.0, 300.0, False),  # elsewhere on the page
+        Phrase("mm/mV", 2.5, 0.8, 700.0, 900.0, False),  # a quarter
+    ],
+)
+def test_two_gains_that_are_not_so_printed_contradict_each_other(other: Phrase) -> None:
+    said = scales_of([Phrase("mm/mV", 10.0, 0.8, 400.0, 900.0, False), other])
+    assert said.gain_mm_mv is None
+    assert said.chest_gain_mm_mv is None
