@@ -125,6 +125,7 @@ jobs = Table(
     Column("confidence", Float),  # of the least sure page that was read
     CheckConstraint(one_of("state", State), name="state"),
     Index(None, "state", "number"),
+    Index(None, "state", "confidence", "number"),
     Index(None, "door", "number"),
     Index(None, "door", "sender", "number"),
     Index(None, "sender", "number"),

@@ -185,7 +185,7 @@ def questions(store: Store, count: int) -> Iterator[tuple[str, Callable[[], obje
 
 
 def routes(store: Store, data: DataSection) -> Iterator[tuple[str, Callable[[], object]]]:
-    """The worklist as a browser asks for it, each time with a look to write down, and with one that is known."""
+    """As a browser asks: the worklist with a look to write down, or with one that is known, and the dashboard."""
     store.accounts.add_user("bench", Role.VIEWER, "", "bench")
     issued = issue_token(store, "bench", "bench", frozenset({Scope.READ}), 1, "bench")
     client = TestClient(make_app(Config(data=data), store), headers={"authorization": f"Bearer {issued.secret}"})
@@ -203,6 +203,7 @@ def routes(store: Store, data: DataSection) -> Iterator[tuple[str, Callable[[], 
     yield "route: first screen, the same look", ask(False)
     yield "route: a family name, a look to write down", ask(True, q="garcia")
     yield "route: held, a look to write down", ask(True, state="held")
+    yield "route: dashboard", lambda: client.get("/api/v1/dashboard").raise_for_status()
 
 
 def medians_ms(ask: Callable[[], object], rounds: int) -> tuple[float, float]:

@@ -29,7 +29,7 @@ from gateway.errors import Held
 from gateway.order import Order
 from pipeline.recording import Recording
 
-__all__ = ["Addressing", "Measurement", "emit"]
+__all__ = ["Addressing", "Measurement", "decoded", "emit"]
 
 _CODECS = {"UNICODE UTF-8": "utf-8", "8859/1": "latin-1", "ASCII": "ascii"}  # HL7 table 0211
 
@@ -150,3 +150,9 @@ def _encoded(message: Any, to: Addressing) -> bytes:
                 f"destination {to.name} needs another character_set",
             ) from error
     return "".join(f"{segment}\r" for segment in segments if segment).encode(codec)
+
+
+def decoded(message: bytes) -> str:
+    """A message of our own making as text, by the character set that its MSH-18 names."""
+    header = message.split(b"\r", 1)[0].split(b"|")
+    return message.decode(_CODECS[header[17].decode("ascii")])

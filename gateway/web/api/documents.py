@@ -99,6 +99,29 @@ async def report_picture(
     return Response(await in_a_place(job_id, drawn), media_type="image/png")
 
 
+@router.get("/{kind}/words", response_class=Response, responses=gives("text/plain", text=True))
+async def words(
+    who: Viewer,
+    store: TheStore,
+    config: TheConfig,
+    job_id: JobId,
+    kind: DocumentKind,
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+) -> Response:
+    """One document as text, to be looked at in the window: what is no text is told field by field. 404 for a report.
+
+    409 and 422 as of the document.
+    """
+    data = await _bytes(who, store, config, job_id, kind, page)
+
+    def told() -> str:
+        from gateway.emit.readable import in_words  # pydicom and edfio, for who looks at a document
+
+        return in_words(kind, data)
+
+    return Response(await to_thread.run_sync(told), media_type="text/plain")  # of bytes of ours: it needs no place
+
+
 async def _bytes(who: Principal, store: Store, config: Config, job_id: str, kind: DocumentKind, page: int) -> bytes:
     """A document as it was sent, else as it would be. Puts the look into the audit."""
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from gateway.store import Store
+from gateway.web.api.asking import PROBLEMS
 from gateway.web.deps import Principal, Role, get_store, need
 from gateway.web.failures import WebError
 from gateway.web.security import administration
@@ -26,7 +27,7 @@ from gateway.web.security.models import (
 )
 from gateway.web.security.names import PATTERN
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = APIRouter(prefix="/api/v1", tags=["accounts"], responses=PROBLEMS)
 
 Viewer = Annotated[Principal, Depends(need(Role.VIEWER))]
 Administrator = Annotated[Principal, Depends(need(Role.ADMINISTRATOR))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -196,6 +197,33 @@ def test_a_door_and_a_sender_are_one_condition_with_an_index_of_its_own(store: S
         told = pair.compile(connection, compile_kwargs={"literal_binds": True})
         plan = " ".join(str(row) for row in connection.execute(text(f"{word} {told}")))
     assert "ix_jobs_door_sender_number" in plan
+
+
+def test_the_least_sure_of_a_state_come_in_the_order_of_an_index_of_their_own(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few jobs wait for a person, and by confidence alone they lie scattered among all that were ever read."""
+    monkeypatch.setattr(walking, "RARE_MAX", 0)
+    for number, confidence in enumerate((0.9, 0.2, 0.4)):
+        receive(store, bytes([number]))
+        store.settle(claimed(store), read(confidence))
+    asked: list[tuple[str, Any]] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    page = store.worklist.page(JobQuery(state=State.HELD), JobOrder.CONFIDENCE, "", 10)
+    event.remove(Engine, "before_cursor_execute", hear)
+    assert [row.confidence for row in page.rows] == [0.2, 0.4, 0.9]
+    (walk,) = (each for each in asked if "ORDER BY jobs.confidence" in each[0])
+    with store._database.read() as connection:
+        word = "EXPLAIN QUERY PLAN" if store._database.is_sqlite else "EXPLAIN"
+        if not store._database.is_sqlite:
+            connection.execute(text("SET LOCAL enable_seqscan = off"))  # of three rows it would read all
+            connection.execute(text("SET LOCAL enable_sort = off"))
+        plan = " ".join(str(row) for row in connection.exec_driver_sql(f"{word} {walk[0]}", walk[1]))
+    assert "ix_jobs_state_confidence_number" in plan
 
 
 def test_the_states_are_counted_as_jobs_move(store: Store) -> None:

@@ -30,6 +30,11 @@ export function get(path, query = {}, signal = undefined) {
   return ask("GET", path + search(query), undefined, signal);
 }
 
+/** GET as text; a failure is told as of any other answer. */
+export function fetchText(path, query = {}) {
+  return ask("GET", path + search(query), undefined, undefined, (answer) => answer.text());
+}
+
 /** POST as JSON, answered as JSON. */
 export function post(path, body = {}) {
   return ask("POST", path, body);
@@ -41,7 +46,7 @@ export function search(query) {
   return pairs.length ? "?" + new URLSearchParams(pairs) : "";
 }
 
-async function ask(method, path, body, signal) {
+async function ask(method, path, body, signal, read = jsonOf) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") Object.assign(headers, { "Content-Type": "application/json", "X-CSRF-Token": csrf() });
   let answer;
@@ -52,15 +57,17 @@ async function ask(method, path, body, signal) {
     throw new ApiError(0, "no_answer", "The gateway does not answer. Is it running?");
   }
   if (answer.status === 401) leave();
-  const told = await bodyOf(answer);
+  const told = await bodyOf(answer, answer.ok ? read : jsonOf);
   if (!answer.ok) throw refusal(answer.status, told);
   return told;
 }
 
-/** The JSON of an answer; of a refusal that has none, null. A good answer that breaks off is none. */
-async function bodyOf(answer) {
+const jsonOf = (answer) => answer.json();
+
+/** What an answer holds; of a refusal that has no JSON, null. A good answer that breaks off is none. */
+async function bodyOf(answer, read) {
   try {
-    return await answer.json();
+    return await read(answer);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     if (answer.ok) throw new ApiError(0, "no_answer", "The answer of the gateway broke off.");

@@ -113,6 +113,21 @@ def test_every_kind_of_document_can_be_had_of_a_page(world: World) -> None:
     assert "page 1 pdf" in [entry.detail.get("what") for entry in world.store.looking.job_audit(job_id)]
 
 
+def test_every_document_but_the_report_is_told_as_text(world: World) -> None:
+    job_id = world.job()
+    viewer = world.who(Role.VIEWER)
+    for kind in DocumentKind:
+        answer = viewer.get(f"/api/v1/jobs/{job_id}/documents/{kind}/words", params={"page": 1})
+        if kind is DocumentKind.PDF:
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        else:
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8"), kind
+            assert len(answer.text) > 100, kind
+    assert "Patient's Name" in viewer.get(f"/api/v1/jobs/{job_id}/documents/dicom_waveform/words").text
+    held = world.job(0.5, whose=order(acquired_at=""))
+    assert world.get(f"/jobs/{held}/documents/dicom_waveform/words", expect=422)["code"] == "no_acquisition_date"
+
+
 def test_a_document_that_was_sent_is_the_very_one(world: World) -> None:
     job_id = world.job()
     sent = {row.kind: world.store.object_path(row.sha256).read_bytes() for row in world.store.deliveries(job_id)}

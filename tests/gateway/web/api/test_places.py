@@ -114,6 +114,25 @@ def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> No
     asyncio.run(asking())
 
 
+def test_the_text_of_a_document_on_its_way_needs_no_place(world: World, stuck: Stuck) -> None:
+    jobs = [world.job() for _ in range(places.PLACES)]
+    headers = {"authorization": world.who().headers["authorization"]}
+
+    async def asking() -> None:
+        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            asked = [asyncio.create_task(client.get(f"/api/v1/jobs/{each}/pages/1/image?width=300")) for each in jobs]
+            while stuck.inside < places.PLACES:
+                await asyncio.sleep(0.01)
+            words = client.get(f"/api/v1/jobs/{jobs[0]}/documents/dicom_waveform/words")
+            answer = await asyncio.wait_for(words, 4 * ANSWERED_WITHIN_S)  # what reads it is loaded first
+            assert (answer.status_code, "Patient ID" in answer.text) == (200, True)
+            stuck.let_go()
+            await asyncio.gather(*asked)
+
+    asyncio.run(asking())
+
+
 HANGS_ON = """
 import sys, time
 from pathlib import Path

@@ -12,10 +12,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.job import State
-from gateway.order import Order
+from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from tests.browser import CHROMIUM, DESK, TABLET, pictures_folder
 from tests.flow.processes import wait_for
+from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import Ready, take_in_unsure
 from tests.gateway.web.pages.site import Site
 from tests.gateway.web.pages.test_identify import agree
@@ -259,6 +260,12 @@ def test_documents_are_viewed_and_had(site: Site, open_page: Callable[..., Page]
     expect(sheet).to_be_visible()
     assert sheet.evaluate("each => each.naturalWidth") > 2000
     sheet.screenshot(path=pictures_folder() / "report.png")
+    seen = {"DICOM 12-lead ECG waveform": "Patient's Name", "WFDB record": ".dat 16 ", "EDF+ file": "ECG V6: "}
+    for words, text in seen.items():
+        row = page.locator("#documents tr", has=page.get_by_text(words, exact=True))
+        row.get_by_role("button", name="View").click()
+        expect(page.locator("pre.document")).to_contain_text(text)
+    assert page.get_by_role("button", name="View").count() == page.locator("#documents tbody tr").count()
     wanted = {"DICOM 12-lead ECG waveform": b"\0" * 128 + b"DICM", "PDF report": b"%PDF-", "EDF+ file": b"0  "}
     for words, start in wanted.items():
         row = page.locator("#documents tr", has=page.get_by_text(words, exact=True))
@@ -266,6 +273,17 @@ def test_documents_are_viewed_and_had(site: Site, open_page: Callable[..., Page]
             row.get_by_role("link", name="Download").click()
         download.value.save_as(tmp_path / "had")
         assert (tmp_path / "had").read_bytes().startswith(start), words
+
+
+def test_a_document_that_cannot_be_made_says_why(site: Site, browser: Browser) -> None:
+    job_id = take_in_unsure(site.store, site.config, "without a day", Order(Patient("4711")))
+    context = browser.new_context(viewport=DESK)  # type: ignore[arg-type]
+    context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[Role.VIEWER], "url": site.base}])
+    page = context.new_page()  # nobody watches it: an answer of 422 is an error to the console
+    page.goto(f"{site.base}/jobs/{job_id}")
+    page.locator("#documents tr", has_text="aECG").get_by_role("button", name="View").click()
+    expect(page.locator("#told")).to_contain_text("nothing says when this ECG was recorded")
+    context.close()
 
 
 def test_text_from_outside_stays_text(site: Site, open_page: Callable[..., Page]) -> None:

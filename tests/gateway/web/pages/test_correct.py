@@ -63,3 +63,20 @@ def test_names_that_nobody_touched_are_left_to_the_gateway(site: Site, open_page
     form.locator("#correct-gain_mm_mv").select_option("20")
     send(form)
     assert site.store.reviews.of(job_id)[1].given == Given(gain_mm_mv=20.0)
+
+
+FITS = """each => {
+  const pen = document.createElement('canvas').getContext('2d');
+  pen.font = getComputedStyle(each).font;
+  const arrow = 24; // px, at most, of the mark at the end of a box
+  const wide = (text) => pen.measureText(text).width > each.clientWidth - arrow;
+  return [...each.options].map((one) => one.text).filter(wide);
+}"""
+
+
+def test_a_layout_is_read_whole_in_its_box(site: Site, open_page: Callable[..., Page]) -> None:
+    _, form = correct_form(site, open_page("/upload", Role.REVIEWER), "a long name")
+    layout = form.locator("#correct-layout")
+    expect(layout.locator("option").first).to_have_text("as the gateway finds it (3×4 + rhythm, 3x4+1)")
+    layout.evaluate("each => each.options[0].text = 'as the gateway finds it (Cabrera 3×4 + rhythm, 3x4+1-cabrera)'")
+    assert layout.evaluate(FITS) == []

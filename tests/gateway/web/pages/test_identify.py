@@ -12,7 +12,7 @@ from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from tests.browser import CHROMIUM
 from tests.gateway.web.pages.people import SESSION_COOKIE
-from tests.gateway.web.pages.ready import take_in_unsure
+from tests.gateway.web.pages.ready import take_in_document, take_in_unsure
 from tests.gateway.web.pages.site import Site
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
@@ -188,3 +188,10 @@ def test_a_field_that_cannot_be_read_is_marked_where_it_is_and_dates_are_taken_a
     assert order.patient == Patient("5150", "", "Meier^Hans", "19600403")
     assert order.acquired_at == "202503110429"
     context.close()
+
+
+def test_a_reason_of_several_pages_is_told_once(site: Site, open_page: Callable[..., Page]) -> None:
+    job_id = take_in_document(site.store, site.config, "one reason", 2)
+    form = whose(open_page("/upload", Role.REVIEWER), f"{site.base}/jobs/{job_id}")
+    hint = form.locator(".hint", has_text="still waits for an approval")
+    assert hint.inner_text().count("Confidence 74") == 1

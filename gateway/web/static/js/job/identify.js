@@ -106,7 +106,7 @@ export function identifyForm(job, done) {
     h("div", { class: "fields", oninput: typed }, FIELDS.map(field)), stays,
     several && h("p", {}, h("label", { class: "check" }, h("input", { type: "checkbox", name: "all_pages" }),
       `All ${count(job.page_list.length, "page")} of this document are of this one patient.`)),
-    reading.length > 0 && h("p", { class: "hint" }, "The page still waits for an approval after this: ", reading.map(({ text }) => text).join(" ")),
+    reading.length > 0 && h("p", { class: "hint" }, "The page still waits for an approval after this: ", [...new Set(reading.map(({ text }) => text))].join(" ")),
     h("button", { class: "main" }, reading.length ? "This is whose it is: digitize again…" : "This is whose it is: digitize and send…"));
   let asking = false; // a second press of a key asks nothing a second time
   form.addEventListener("submit", (event) => {

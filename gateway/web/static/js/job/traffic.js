@@ -1,8 +1,8 @@
 /** What was sent where with every answer, the documents to have, and the audit trail of a job. */
 
-import { get, may, post, ROOT } from "../api.js";
+import { fetchText, get, may, post, ROOT } from "../api.js";
 import { ask } from "../dialog.js";
-import { h, put, tell } from "../dom.js";
+import { h, put, tell, tried } from "../dom.js";
 import { broken, chip, count, DELIVERY_STATES, KINDS, moment, plain, whoWords } from "../words.js";
 import { outdatedWords } from "./reading.js";
 
@@ -65,14 +65,14 @@ export async function drawDocuments(host, { job_id, state }, page) {
   if (!mine.length) return put(host, h("p", { class: "hint" }, "No document can be made of this page."));
   const view = h("div", {});
   const rows = mine.map((item) => {
-    const url = `${ROOT}/jobs/${job_id}/documents/${item.kind}?page=${item.page}`;
+    const path = `/jobs/${job_id}/documents/${item.kind}`;
     return h("tr", {},
       h("td", {}, h("strong", {}, KINDS[item.kind] ?? plain(item.kind))),
       h("td", {}, item.file_name),
       h("td", {}, [...new Set(item.sent_to)].join(", ")),
       h("td", {}, h("div", { class: "buttons" },
-        viewable(item) && h("button", { type: "button", class: "small", onclick: () => show(view, item, url) }, "View"),
-        h("a", { class: "button small", href: url, download: item.file_name }, "Download"))));
+        h("button", { type: "button", class: "small", onclick: () => tried(() => show(view, item, path)) }, "View"),
+        h("a", { class: "button small", href: `${ROOT}${path}?page=${item.page}`, download: item.file_name }, "Download"))));
   });
   return put(host,
     h("div", { class: "scroll" }, h("table", {}, h("caption", { class: "unseen" }, "Documents of this page"),
@@ -81,12 +81,9 @@ export async function drawDocuments(host, { job_id, state }, page) {
     view);
 }
 
-/** Only what this page can show itself: a tab of its own would outlive the session, with the patient in it. */
-const viewable = ({ kind, media_type }) => kind === "pdf" || /xml|text|json|hl7/.test(media_type);
-
-async function show(host, item, url) {
-  const shown = await (item.kind === "pdf" ? picture(item, url) : text(item, url));
-  if (!shown) return tell("This document could not be fetched.", "bad");
+/** In this page: a tab of its own would outlive the session, with the patient in it. */
+async function show(host, item, path) {
+  const shown = await (item.kind === "pdf" ? picture(item, path) : text(item, path));
   put(host,
     h("div", { class: "head" }, h("h3", {}, KINDS[item.kind] ?? item.kind),
       h("button", { type: "button", class: "small", onclick: () => put(host) }, "Close")),
@@ -94,16 +91,18 @@ async function show(host, item, url) {
   return host.scrollIntoView({ block: "nearest" });
 }
 
-async function text(item, url) {
-  const answer = await fetch(url);
-  const words = await answer.text();
-  return answer.ok && h("pre", { class: "document mono", tabindex: 0, "aria-label": `Text of ${item.file_name}` }, laidOut(words, item.media_type));
+/** The document's text; of a file that is none, what the gateway reads in it, field by field. */
+async function text(item, path) {
+  const words = await fetchText(`${path}/words`, { page: item.page });
+  return h("pre", { class: "document mono", tabindex: 0, "aria-label": `Text of ${item.file_name}` }, laidOut(words, item.media_type));
 }
 
 /** The report as a picture that the gateway draws: a browser's own viewer of PDF would be a page of its own. */
-async function picture(item, url) {
-  const image = h("img", { class: "document", alt: `The PDF report ${item.file_name}`, src: url.replace("/pdf?", "/pdf/picture?") });
-  return image.decode().then(() => image, () => null);
+async function picture(item, path) {
+  const image = h("img", { class: "document", alt: `The PDF report ${item.file_name}`, src: `${ROOT}${path}/picture?page=${item.page}` });
+  return image.decode().then(() => image, () => {
+    throw new Error("The report could not be drawn.");
+  });
 }
 
 const SHOWN_MAX = 200_000;

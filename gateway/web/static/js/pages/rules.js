@@ -42,11 +42,15 @@ one("#explain").addEventListener("submit", (event) => {
   tried(async () => put(one("#explained"), decision(await post("/rules/explain", { job_id: job.value.trim(), page: Number(page.value) }))));
 });
 
+/** What becomes of the page comes first: its document goes out whole or waits whole, whatever its own rules say. */
 function decision(made) {
+  const { fate, held_before: held } = made;
+  const alone = held.length > 0 || fate.action !== made.action || fate.why !== made.why;
   return [
-    h("div", { class: `message ${made.held_before.length ? "warn" : ACTIONS[made.action][1]}` },
-      h("p", {}, chip(ACTIONS[made.action]), made.action === "send" ? ` to ${made.destinations.join(", ") || "nowhere"}: ` : " ", made.why),
-      made.held_before.length > 0 && [h("p", {}, "Before any rule, a person must look:"), h("ul", {}, made.held_before.map((why) => h("li", {}, why)))]),
+    h("div", { class: `message ${ACTIONS[fate.action][1]}` },
+      h("p", {}, held.length ? [chip(ACTIONS.hold), " Before any rule, a person must look:"] : outcome(fate)),
+      held.length > 0 && h("ul", {}, held.map((why) => h("li", {}, why))),
+      alone && h("p", {}, "By the rules for this page alone: ", outcome(made))),
     made.trace.length > 0 && h("ol", {}, made.trace.map((rule) => h("li", {},
       h("strong", {}, rule.rule), " ", chip(rule.counted ? ["decides", "good"] : rule.held ? ["holds, but an earlier rule decided", "info"] : ["does not hold", ""]),
       rule.conditions.length
@@ -55,6 +59,10 @@ function decision(made) {
         : h("p", { class: "hint" }, "It has no condition, so it always holds.")))),
   ];
 }
+
+const outcome = ({ action, destinations, why }) => [
+  chip(ACTIONS[action]), action === "send" ? ` to ${destinations.join(", ") || "nowhere"}: ` : " ", why,
+];
 
 one("#replay-file").addEventListener("change", async (event) => {
   const [file] = event.target.files;
@@ -89,14 +97,14 @@ function replayed(result) {
   }
   const summary = `${count(result.pages, "page")} tried, ${count(result.changed.length, "would", "would")} be treated otherwise.${result.more ? " The time holds further pages." : ""}`;
   if (!result.changed.length) return h("p", { class: "message good" }, summary);
-  const outcome = ({ action, destinations, why }) => [chip(ACTIONS[action]), " ", action === "send" ? destinations.join(", ") || "nowhere" : why];
+  const short = ({ action, destinations, why }) => [chip(ACTIONS[action]), " ", action === "send" ? destinations.join(", ") || "nowhere" : why];
   return [
     h("p", { class: "message info" }, summary),
     h("div", { class: "scroll" }, h("table", {}, h("caption", { class: "unseen" }, "Pages that would be treated otherwise"),
       h("thead", {}, h("tr", {}, ["Received", "Job", "Now", "Then"].map((words) => h("th", { scope: "col" }, words)))),
       h("tbody", {}, result.changed.map((row) => h("tr", {},
         h("td", {}, moment(row.received_at)), h("td", {}, h("a", { href: `/jobs/${row.job_id}?page=${row.page}` }, `${row.job_id.slice(0, 8)}, page ${row.page}`)),
-        h("td", {}, outcome(row.now)), h("td", {}, outcome(row.then))))))),
+        h("td", {}, short(row.now)), h("td", {}, short(row.then))))))),
   ];
 }
 
