@@ -49,6 +49,7 @@ BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_
 NAME_SURE = 0.75
 TILTED_DEG = 0.1  # half a millimetre over a page
 TURN_LIKELY = 0.05  # of an orientation worth trying
+ALONG_SURE = 0.8  # of the network's vote that the page does not lie on its side: it is right on four pages of five
 NAMES_PLAIN = 5.0  # summed scores that leave no other way to be looked for
 UPSIDE_DOWN, MIRRORS = 2, frozenset({4, 6})  # the traces lie either way: no other sign than letters tells
 NAMES_MORE = 1.0  # summed scores by which another way must read more than the way the page was sent in
@@ -241,8 +242,11 @@ class Digitizer:
             straight = register.set_upright(image, best.orientation)
             printed = register.register(straight, best.paper, turn and not best.orientation)
             if printed.orientation:
-                best = Lying(printed.orientation, register.map_upright(paper, image.shape[:2], printed.orientation))
-                reading = self.page_reader.read(register.set_upright(image, printed.orientation), best.paper)
+                over = Lying(printed.orientation, register.map_upright(paper, image.shape[:2], printed.orientation))
+                seen = self.page_reader.read(register.set_upright(image, printed.orientation), over.paper)
+                if not _bears_out(printed.orientation, reading, seen):
+                    return replace(best, names=reading.names, marks=reading.marks)
+                best, reading = over, seen
             return replace(best, names=(*reading.names, *printed.keypoints), marks=reading.marks)
         return replace(best, names=reading.names, marks=reading.marks)
 
@@ -251,6 +255,16 @@ class Digitizer:
         if way < 4:
             return register.map_upright(paper, image.shape[:2], way)
         return grid.find_grid(register.set_upright(image, way), _turned(dpi, way), self.ruling).paper
+
+
+def _bears_out(way: int, lying: register.Reading, turned: register.Reading) -> bool:
+    """Whether what the network read agrees with turning a page as matched letters say.
+
+    Strokes of small letters match an I or a II either way. The network must read as much of the page turned as of it
+    lying, and not be sure that rows run along where the page would be laid on its side: a quarter turn it does tell.
+    """
+    along = float(lying.turns[::2].sum())
+    return turned.sure_names >= lying.sure_names and not (way % 2 and along > ALONG_SURE)
 
 
 def digitize(page: Page, given: Given = NOTHING_GIVEN) -> Recording:

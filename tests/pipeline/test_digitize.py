@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 from printed_strips import RATE_HZ, heart
 
-from pipeline.digitize import Digitizer, digitize
+from pipeline.digitize import Digitizer, _bears_out, digitize
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.recording import Known, Lead, Page, Recording, Seen
+from pipeline.geometry import Keypoint, Marks
+from pipeline.recording import TWELVE, Known, Lead, Page, Recording, Seen
+from pipeline.register import Reading
 from pipeline.score import kaggle_db
 from pipeline.synth.page import faxed_page
 from pipeline.synth.truth import Rendered
+
+NOTHING = np.zeros((0, 3))
+NO_MARKS = Marks(*(NOTHING,) * 5, np.zeros((1, 1), np.float32), 0.0, 0.0, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +146,26 @@ def test_refuses_an_image_too_small_for_a_trace(digitizer: Digitizer, clean: Ren
     with pytest.raises(Unreadable) as refusal:
         digitizer.digitize(Page(np.ascontiguousarray(clean.page.image[:200, :300])))
     assert refusal.value.code == UnreadableCode.IMAGE_TOO_SMALL
+
+
+def reading(names: float, along: float) -> Reading:
+    """What the network read of a page: so many V leads, and how sure it is that the rows run along."""
+    leads = [lead for lead in TWELVE if lead.startswith("V")]
+    keypoints = tuple(Keypoint(lead, 0.0, 0.0, names / len(leads)) for lead in leads)
+    turns = np.array([along, 1 - along, 0, 0, 0, 0, 0, 0], np.float32)
+    return Reading(keypoints, NO_MARKS, turns)
+
+
+@pytest.mark.parametrize(
+    ("way", "lying", "turned", "believed"),
+    [
+        (1, reading(0.0, 0.3), reading(0.0, 0.3), True),  # nothing read either way, and it may lie on its side
+        (2, reading(0.0, 0.9), reading(5.0, 0.9), True),  # upside down: the vote cannot tell
+        (1, reading(0.0, 0.9), reading(0.0, 0.1), False),  # the rows are seen to run along
+        (2, reading(5.0, 0.9), reading(0.0, 0.9), False),  # more is read of the page as it lies
+    ],
+)
+def test_a_page_is_turned_for_matched_letters_only_where_the_network_bears_them_out(
+    way: int, lying: Reading, turned: Reading, believed: bool
+) -> None:
+    assert _bears_out(way, lying, turned) is believed
