@@ -173,7 +173,7 @@ class Digitizer:
         at, traced = _read(leads, scale, watch)
         with watch.stage("calibration"):
             likelihood = pace.speeds_by_beats(traced.strips, RATE_HZ, scale.speed_mm_s.value)
-            other = scale.of_beats(likelihood)
+            other = scale.of_beats(likelihood, at.across_mm)
             contradicted = scale.is_unlike(likelihood)
         if other is not None:
             scale = other

@@ -12,6 +12,8 @@ from pipeline.recording import Finding, Given, Known, Scale, Severity
 
 SPEED, GAIN, CHEST_GAIN = "speed", "gain", "chest gain"  # how the details of assumed scales begin
 USUAL = {12.5: 0.05, 25.0: 0.8, 50.0: 0.15}  # of pages that tell their speed by nothing that was read
+TEN_S, NEAR = 10.0, 0.06  # what nearly every page shows across, and how near to it rows are measured with their gaps
+HALF_WIDE = 16.0  # times as usual is 12.5 mm/s where all leads end half-way: paper is wide enough for 25 mm/s
 AS_WIDE = 0.1  # of pulses, that they last 0.1 s and not 0.2 s, or look wider because their edges slant
 ENOUGH = 0.8  # of the beats' word for another speed than the usual one: the page is held either way
 UNLIKE = 0.99  # of their word against a speed that is printed
@@ -59,11 +61,18 @@ class Calibration:
         kept = [f for f in self.findings if not (f.code == FindingCode.SCALE_ASSUMED and f.detail.startswith(what))]
         return replace(self, findings=tuple(kept))
 
-    def of_beats(self, likelihood: Mapping[float, float]) -> Calibration | None:
-        """At another possible speed where the beats clearly look like it, else None. likelihood: of each speed."""
+    def of_beats(self, likelihood: Mapping[float, float], across_mm: float | None = None) -> Calibration | None:
+        """At another possible speed where the beats clearly look like it, else None.
+
+        likelihood: of each speed. across_mm: what the leads of a row take together, None where no grid or resolution
+        measures it: ten seconds are 125 mm at 12.5 mm/s, and at 25 hardly a page ends there.
+        """
         own = self.speed_mm_s.value
         if self.speed_mm_s.known is Known.ASSUMED:
             usual = {speed: USUAL[speed] for speed in (own, *self.other_speeds_mm_s)}
+            slowest = min(USUAL)
+            if slowest in usual and across_mm is not None and abs(across_mm / slowest / TEN_S - 1) < NEAR:
+                usual[slowest] *= HALF_WIDE
         else:
             usual = {own: 1.0, **dict.fromkeys(self.other_speeds_mm_s, AS_WIDE)}
         weighed = {speed: share * likelihood[speed] for speed, share in usual.items()}

@@ -115,3 +115,14 @@ def test_a_pulse_of_five_millimetres_may_be_a_tenth_of_a_second_at_twice_the_spe
     assert other.findings[-1] == Finding(
         FindingCode.SPEED_BY_BEATS, Severity.WARNING, detail="50 mm/s, 99% likely, instead of 25 mm/s"
     )
+
+
+def test_leads_that_end_half_way_across_speak_for_the_slowest_paper() -> None:
+    found = replace(calibrated(pulse=Place.NONE), other_speeds_mm_s=(12.5, 50.0))
+    doubtful = {12.5: 0.9, 25.0: 0.1, 50.0: 0.0}
+    assert found.of_beats(doubtful) is None
+    assert found.of_beats(doubtful, across_mm=250.0) is None
+    slow = found.of_beats(doubtful, across_mm=125.0)
+    assert slow is not None
+    assert slow.speed_mm_s == Scale(12.5, Known.ASSUMED)
+    assert found.of_beats({12.5: 0.1, 25.0: 0.9, 50.0: 0.0}, across_mm=125.0) is None  # the beats still decide
