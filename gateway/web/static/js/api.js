@@ -35,6 +35,14 @@ export function fetchText(path, query = {}) {
   return ask("GET", path + search(query), undefined, undefined, (answer) => answer.text());
 }
 
+/** GET as a file: its bytes, and the name that the gateway gives it now; a failure is told as of any other answer. */
+export function fetchFile(path, query = {}) {
+  return ask("GET", path + search(query), undefined, undefined, async (answer) => ({
+    bytes: await answer.blob(),
+    name: /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") ?? "")?.[1] ?? "",
+  }));
+}
+
 /** POST as JSON, answered as JSON. */
 export function post(path, body = {}) {
   return ask("POST", path, body);
