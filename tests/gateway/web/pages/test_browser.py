@@ -61,6 +61,7 @@ PATHS = (
     "/audit",
     "/users",
     "/account",
+    "/account/password",
     "/tokens",
     "/api",
     "/jobs/unsure",
