@@ -48,6 +48,13 @@ export function post(path, body = {}) {
   return ask("POST", path, body);
 }
 
+/** POST of one file, answered as JSON. */
+export function postFile(path, file) {
+  const form = new FormData();
+  form.append("file", file, file.name);
+  return ask("POST", path, form);
+}
+
 /** "?a=1&b=2" of what is not empty, or "". */
 export function search(query) {
   const pairs = Object.entries(query).filter(([, value]) => value !== "" && value !== null && value !== undefined);
@@ -56,10 +63,12 @@ export function search(query) {
 
 async function ask(method, path, body, signal, read = jsonOf) {
   const headers = { Accept: "application/json" };
-  if (method !== "GET") Object.assign(headers, { "Content-Type": "application/json", "X-CSRF-Token": csrf() });
+  const isForm = body instanceof FormData; // its type and boundary are the browser's to tell
+  if (method !== "GET") headers["X-CSRF-Token"] = csrf();
+  if (method !== "GET" && !isForm) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(ROOT + path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(ROOT + path, { method, headers, signal, body: body === undefined || isForm ? body : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "no_answer", "The gateway does not answer. Is it running?");

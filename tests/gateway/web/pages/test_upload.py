@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import re
 from collections.abc import Callable
@@ -10,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import JSHandle, Page, expect
+from playwright.sync_api import Page, expect
 
 from gateway.job import Door, State
 from gateway.web.deps import Role
-from tests.browser import needs_chromium
+from tests.browser import in_hand, needs_chromium
 from tests.gateway.web.pages.site import Site
 
 pytestmark = [pytest.mark.peer, needs_chromium]
@@ -30,22 +29,6 @@ def noise(seed: int, side_px: int = 60) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 255, (side_px, side_px, 3), np.uint8)
     Image.fromarray(pixels).save(data, "PNG", compress_level=0)
     return data.getvalue()
-
-
-def in_hand(page: Page, **files: bytes) -> JSHandle:
-    """What a browser hands to a drop: these files, by name without their suffix."""
-    told = [[f"{name}.png", base64.b64encode(content).decode()] for name, content in files.items()]
-    return page.evaluate_handle(
-        """(files) => {
-          const hand = new DataTransfer();
-          for (const [name, text] of files) {
-            const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
-            hand.items.add(new File([bytes], name, { type: "image/png" }));
-          }
-          return hand;
-        }""",
-        told,
-    )
 
 
 def test_files_that_are_dropped_are_taken_or_told_why_not(site: Site, open_page: Callable[..., Page]) -> None:
