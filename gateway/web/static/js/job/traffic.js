@@ -100,13 +100,17 @@ const KEPT_MS = 60_000; // how long the bytes are there for the browser to write
 
 /** In this page: a tab of its own would outlive the session, with the patient in it. */
 async function show(host, item, path) {
+  wanted.set(host, item);
   const shown = await (item.kind === "pdf" ? picture(item, path) : text(item, path));
+  if (wanted.get(host) !== item) return null; // another was asked for meanwhile, and is there or comes
   put(host,
     h("div", { class: "head" }, h("h3", {}, KINDS[item.kind] ?? item.kind),
       h("button", { type: "button", class: "small", onclick: () => put(host) }, "Close")),
     shown);
   return host.scrollIntoView({ block: "nearest" });
 }
+
+const wanted = new WeakMap(); // the place where documents are shown, to the one asked for last
 
 /** The document's text; of a file that is none, what the gateway reads in it, field by field. */
 async function text(item, path) {
