@@ -93,7 +93,11 @@ class Eyes:
         if process.returncode > 0:
             log.error("a file was not read: its process ended with status %d", process.returncode)
             raise GatewayError("the process that read a file failed")
-        return Answer.model_validate_json(told).answer
+        try:
+            return Answer.model_validate_json(told).answer
+        except ValueError:  # pydantic's, with the answer in it
+            log.error("a file was not read: its process babbles")
+            raise GatewayError("the process that read a file babbles") from None
 
 
 eyes = Eyes()

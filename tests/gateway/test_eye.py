@@ -102,7 +102,8 @@ def test_an_error_of_its_own_is_told_without_its_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"path": "of Jane Doe"}')))
-    monkeypatch.setattr(child, "end_with_parent", lambda: None)  # this process is not one of its own
+    asked: list[str] = []
+    monkeypatch.setattr(child, "end_with_parent", lambda: asked.append("to end with its parent"))  # this one must not
     monkeypatch.setattr("signal.signal", lambda *_: None)
     before = sys.excepthook
     try:
@@ -114,6 +115,7 @@ def test_an_error_of_its_own_is_told_without_its_words(
     told = capsys.readouterr().err
     assert "Doe" not in told
     assert "in main" in told
+    assert asked == ["to end with its parent"]
 
 
 def test_a_page_is_read_by_the_networks_in_another_process(tmp_path: Path) -> None:

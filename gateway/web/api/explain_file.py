@@ -99,7 +99,7 @@ def _case(whole: Whole, read: FileRead) -> Case:
     """The job that would be made of the file."""
     now = datetime.now(UTC)
     job = Job("", State.RECEIVED, whole.arrival, whole.sha256, whole.size_bytes, now, now, attempts=0)
-    return Case(job, read.order, read.pages, {}, frozenset())
+    return Case(job, read.order, read.pages, {}, frozenset(), keep=False)
 
 
 def _refusal(pages: tuple[PageResult, ...]) -> str:
