@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import signal
+import sys
 
 from gateway.config import Config
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def configure_process(config: Config) -> None:
@@ -17,3 +22,12 @@ def configure_process(config: Config) -> None:
     logging.basicConfig(level=config.logging.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def end_with_parent() -> None:
+    """Asks the system to kill this process when its parent's thread that started it ends; Linux only.
+
+    A parent that ended before that has hung up: the next read says so.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, JSHandle, Page, Request, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")
@@ -62,3 +63,19 @@ class Watch:
         page.on("console", said)
         page.on("pageerror", threw)
         page.on("request", asked)
+
+
+def in_hand(page: Page, **files: bytes) -> JSHandle:
+    """What a browser hands to a drop: these files, by name without their suffix."""
+    told = [[f"{name}.png", base64.b64encode(content).decode()] for name, content in files.items()]
+    return page.evaluate_handle(
+        """(files) => {
+          const hand = new DataTransfer();
+          for (const [name, text] of files) {
+            const bytes = Uint8Array.from(atob(text), (each) => each.charCodeAt(0));
+            hand.items.add(new File([bytes], name, { type: "image/png" }));
+          }
+          return hand;
+        }""",
+        told,
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config import Config
@@ -24,8 +25,21 @@ FILE_NAME_MAX = 255
 MEGABYTE = 1_000_000
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A file that has come whole and may be taken. path: in the staging folder, until it is taken or discarded."""
+
+    path: Path
+    arrival: Arrival
+    sha256: str
+    size_bytes: int
+
+
 class Incoming:
-    """One file on its way in. write() as it arrives, then finish(); whatever happens, discard() at the end."""
+    """One file on its way in. write() as it arrives, then finish(); whatever happens, discard() at the end.
+
+    A file that is only looked at is checked() instead of finished, and no job is made of it.
+    """
 
     def __init__(self, config: Config, store: Store, user: str, address: str, file_name: str) -> None:
         """Raises QueueFull, OutOfSpace and TryAgain where there is no room."""
@@ -55,7 +69,12 @@ class Incoming:
             recognised(self._head)
 
     def finish(self, check: Callable[[Path, Arrival, str], None]) -> Receipt:
-        """Takes the file: only after this may anybody be told so.
+        """Takes the file: only after this may anybody be told so. check, Refused and TryAgain: as of checked()."""
+        whole = self.checked(check)
+        return self._store.receive(whole.path, whole.arrival, sha256=whole.sha256)
+
+    def checked(self, check: Callable[[Path, Arrival, str], None]) -> Whole:
+        """The file, once it is known to be one that may be taken.
 
         check: decodes, in a sandbox, the file at this path with this SHA-256; Refused where that cannot be done.
 
@@ -71,7 +90,7 @@ class Incoming:
         arrival = Arrival(Door.WEB, self._user, self._address, "", str(media), self._file_name)
         sha256 = self._digest.hexdigest()
         check(self._staged, arrival, sha256)
-        return self._store.receive(self._staged, arrival, sha256=sha256)
+        return Whole(self._staged, arrival, sha256, self._size_bytes)
 
     def discard(self) -> None:
         """Removes what was not taken."""

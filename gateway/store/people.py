@@ -154,6 +154,12 @@ def looked_at_many(
         append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what), asked=clean(asked), rows=rows, jobs=shown)
 
 
+def looked_at_file(database: Database, actor: str, what: str, sha256: str) -> None:
+    """Writes into the audit that somebody saw something of a file that is no job's."""
+    with database.write() as tx:
+        append(tx, Event.LOOKED, "", clean(actor), what=clean(what), sha256=sha256)
+
+
 def lock(tx: Transaction, job_id: str) -> tuple[AnyRow, Sequence[AnyRow]]:
     """A job and its rows of the outbox, held until the transaction ends. NotFound."""
     job = lock_job(tx, job_id)

@@ -212,6 +212,10 @@ class Store:
         """
         people.looked_at_many(self._database, actor, what, asked, rows, job_ids, job_id)
 
+    def looked_at_file(self, actor: str, what: str, sha256: str) -> None:
+        """Writes into the audit that somebody saw something of a file that is not kept. sha256: of its bytes."""
+        people.looked_at_file(self._database, actor, what, sha256)
+
     # What the hospital tells of its patients
 
     def tell_known(self, feed: str, said_at: datetime, told: Sequence[known.Told]) -> None:

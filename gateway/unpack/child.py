@@ -6,7 +6,6 @@ says that everything is loaded.
 
 from __future__ import annotations
 
-import ctypes
 import resource
 import signal
 import sys
@@ -15,6 +14,7 @@ from typing import BinaryIO
 
 from gateway.errors import Refused
 from gateway.order import Order
+from gateway.process import end_with_parent
 from gateway.unpack.document import Unpacked
 from gateway.unpack.opening import open_document
 from gateway.unpack.protocol import Answer, Decoded, Fault, Opened, Request
@@ -27,7 +27,6 @@ BASE_BYTES = 450_000_000
 # The sandbox's parent watches the clock; this is for a child whose parent was killed while it hung, where the system
 # cannot be asked to end it then.
 CPU_MAX_S = 300
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def restrict(request: Request) -> None:
@@ -42,15 +41,6 @@ def restrict(request: Request) -> None:
     ):
         _, hard = resource.getrlimit(what)
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-
-
-def end_with_parent() -> None:
-    """Asks the system to kill this process when its parent's thread that started it ends; Linux only.
-
-    A parent that ended before that has hung up: the next read says so.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 class Child:

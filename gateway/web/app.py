@@ -14,8 +14,8 @@ from starlette.types import ASGIApp
 from gateway.config import Config
 from gateway.store import Store
 from gateway.web import failures, metrics
+from gateway.web.api import explain_file, uploads
 from gateway.web.api import routers as api_routers
-from gateway.web.api import uploads
 from gateway.web.deps import Role, need
 from gateway.web.pages import routers as pages_routers
 from gateway.web.security import api, oidc_pages, pages, user_pages
@@ -72,7 +72,8 @@ def make_app(config: Config, store: Store) -> FastAPI:
     failures.install(app)
     for router in (*OUR_ROUTERS, *api_routers, *pages_routers):
         # a more specific bound wins over the application's
-        bound = config.web.upload_max_mb * MEGABYTE if router is uploads.router else None
+        takes_files = router in (uploads.router, explain_file.router)
+        bound = config.web.upload_max_mb * MEGABYTE if takes_files else None
         app.include_router(router, max_body_size=bound)
     app.add_api_route(
         "/api/v1/openapi.json", openapi, include_in_schema=False, dependencies=[Depends(need(Role.VIEWER))]

@@ -12,6 +12,7 @@ import sys
 import uvicorn
 
 from gateway.config import Config, WebSection
+from gateway.eye.once import eyes
 from gateway.store import Store
 from gateway.trouble import frames_of
 from gateway.web.app import make_app
@@ -87,6 +88,7 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, gateway_pid: i
     try:
         await server.serve(sockets=[listener])
     finally:
+        eyes.close()  # who asked is not answered any more, and the process would wait for it
         for task in beside:
             task.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +18,11 @@ from gateway.web.deps import Role
 from tests.browser import DESK, TABLET, pictures_folder
 from tests.firefox import DARK, FIREFOX, Firefox, FirefoxPage, firefox
 from tests.flow.processes import wait_for
+from tests.gateway.web.eye import an_eye, sees
 from tests.gateway.web.pages.people import PASSWORD
 from tests.gateway.web.pages.ready import JANE, rendered, take_in_unsure
 from tests.gateway.web.pages.site import Site
+from tests.recordings import order
 
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not FIREFOX.exists(), reason="Firefox is not installed")]
 
@@ -291,3 +294,34 @@ def test_complaints_and_strangers_would_have_been_noticed(site: Site, browser: F
         return bool(watch.strangers) and "oh no" in words and "img-src" in words
 
     wait_for(noticed, 30, "what was done wrong on purpose")
+
+
+def test_documents_are_had_and_a_file_is_explained(
+    site: Site, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a window of its own, whose downloads go to a folder of the test's."""
+    an_eye(monkeypatch, tmp_path, sees(order()))
+    had, sent = tmp_path / "had", tmp_path / "ward.png"
+    had.mkdir()
+    Image.new("RGB", (60, 40), "white").save(sent)
+    into = {"browser.download.folderList": 2, "browser.download.dir": str(had)}
+    with firefox(tmp_path_factory.mktemp("had"), into) as it:
+        page = it.new_page()
+        sign_in(site, page, f"/jobs/{site.ready.delivered}")
+        page.wait("document.querySelectorAll('#documents tbody tr').length > 5", "the documents")
+        page.evaluate(
+            """[...document.querySelectorAll("#documents tr")].find((each) => each.textContent.includes("WFDB record"))
+              .querySelector("a[download]").click()"""
+        )
+        name = f"ecg-{site.ready.delivered[:12]}-1"
+        wait_for(lambda: [each.suffix for each in had.iterdir()] == [".zip"], 60, "the download")
+        (file,) = had.iterdir()
+        wait_for(lambda: zipfile.is_zipfile(file), 60, "all of it")
+        assert file.name.startswith(name)
+        page.open(f"{site.base}/rules")
+        page.choose_files("#explain-file", sent)
+        page.wait_for_text("#explained h3", "ward.png")
+        page.wait_for_text("#explained .message", "Send")
+        watch = it.watched(site.base)
+        assert watch.complaints == []
+        assert watch.strangers == []

@@ -19,6 +19,7 @@ from gateway.config import (
     DicomDestination,
     FaxInboxSection,
     FolderDestination,
+    PipelineSection,
     RoutingSection,
     Rule,
     Section,
@@ -32,6 +33,7 @@ from gateway.config.fields import FIELDS, kind_of, nearest_field
 from gateway.config.models import OPERATORS
 from gateway.config.patterns import problem_with
 from gateway.errors import ConfigError
+from pipeline.networks import DEVICES
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 OFF = re.compile(r"^#(?=[a-z_]+ = |\[|\]|    \{)", re.MULTILINE)  # a setting that is off, not a comment
@@ -625,3 +627,7 @@ def test_the_example_names_every_field_and_uses_every_operator() -> None:
     assert [field for field in FIELDS if not re.search(rf"\b{re.escape(field)}\b", text)] == []
     used = {operator for r in tomllib.loads(text)["rule"] for c in r.get("when", ()) for operator in c}
     assert used - {"field", "negate"} == set(OPERATORS)
+
+
+def test_the_devices_that_may_be_named_are_those_that_networks_know() -> None:
+    assert get_args(PipelineSection.model_fields["device"].annotation) == DEVICES

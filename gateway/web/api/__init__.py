@@ -8,6 +8,7 @@ from gateway.web.api import (
     dashboard,
     documents,
     events,
+    explain_file,
     jobs,
     onward,
     orders,
@@ -28,6 +29,7 @@ routers: tuple[APIRouter, ...] = (
     uploads.router,
     dashboard.router,
     rules.router,
+    explain_file.router,
     audit.router,
     events.router,
 )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from gateway.config import Config
 from gateway.emit.forms import FORMS
-from gateway.errors import Conflict
+from gateway.errors import Conflict, NotFound
 from gateway.job import DocumentKind, Job, State
 from gateway.order import Order
 from gateway.review import NO_REVIEW, not_released, reviewed
@@ -112,6 +112,8 @@ async def words(
 
     409 and 422 as of the document.
     """
+    if kind is DocumentKind.PDF:  # before it is made, and before the audit tells of a look that nobody had
+        raise NotFound("a report is looked at as a picture, not as text")
     data = await _bytes(who, store, config, job_id, kind, page)
 
     def told() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gateway import rules as routing
 from gateway.config import Config
@@ -19,17 +20,22 @@ from gateway.web.api.reading import Read, read_of
 
 @dataclass(frozen=True)
 class Case:
-    """A job with all that the worker knows of it. identified_by: who said whose it is, unapproved since."""
+    """A job with all that the worker knows of it. identified_by: who said whose it is, unapproved since.
+
+    keep: whether what was read may stay in memory for the next look.
+    """
 
     job: Job
     order: Order
     pages: tuple[PageResult, ...]
     said: Mapping[int, PageReview]
     identified_by: frozenset[str]
+    keep: bool = True
 
     def read(self) -> dict[int, Read]:
         """The pages that were read, by number."""
-        found = ((page.number, read_of(page, self.said.get(page.number, NO_REVIEW))) for page in self.pages)
+        of = partial(read_of, keep=self.keep)
+        found = ((page.number, of(page, self.said.get(page.number, NO_REVIEW))) for page in self.pages)
         return {number: read for number, read in found if read is not None}
 
 

@@ -1,5 +1,7 @@
 """A few places for work on pictures, one to a job, and a few to look at files handed in, one to who hands them in.
 
+One more is for a file that is digitized and not kept.
+
 A page that hangs its decoder so holds up its own job's pictures only, a file its own sender's, and neither ever a
 sign-in or a worklist.
 """
@@ -26,9 +28,13 @@ WAIT_S = 10.0  # a page takes a second; who waits longer is told to come again, 
 UPLOAD_PLACES = 2
 UPLOAD_WAIT_S = 30.0  # a file that has come all the way is not sent away for one page that hangs
 
+EYES = 1  # files read by networks of their own: a gigabyte each, and the cores that the workers need
+EYE_WAIT_S = 10.0
+
 # These belong to an event loop. _threads: a thread for each place, none of those that answer everything else.
 _places: RunVar[CapacityLimiter] = RunVar("places")
 _uploads: RunVar[CapacityLimiter] = RunVar("upload_places")
+_eyes: RunVar[CapacityLimiter] = RunVar("eyes")
 _threads: RunVar[CapacityLimiter] = RunVar("threads")
 _turns: RunVar[WeakValueDictionary[str, Lock]] = RunVar("turns")  # one for each job asked about, and each sender
 
@@ -46,6 +52,12 @@ async def in_an_upload_place(user: str, work: Callable[[], Made]) -> Made:
     """Looks at a file that somebody handed in, in the same way. TryAgain where no place is free in UPLOAD_WAIT_S."""
     busy = TryAgain("uploads_busy", "Other files are being looked at right now; send this one again in a moment.")
     return await _in_a_place(f"from {user}", of_this_loop(_uploads, UPLOAD_PLACES), UPLOAD_WAIT_S, busy, work)
+
+
+async def in_an_eyes_place(user: str, work: Callable[[], Made]) -> Made:
+    """Has a file digitized that is only looked at, in the same way. TryAgain where no place is free in EYE_WAIT_S."""
+    busy = TryAgain("eyes_busy", "Another file is being read right now; try again in a moment.")
+    return await _in_a_place(f"read for {user}", of_this_loop(_eyes, EYES), EYE_WAIT_S, busy, work)
 
 
 async def _in_a_place(

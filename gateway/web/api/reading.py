@@ -61,8 +61,8 @@ def read_page(store: Store, job_id: str, number: int) -> Read:
     return read
 
 
-def read_of(page: PageResult, review: PageReview) -> Read | None:
-    """The same of a page in hand, None where nothing was read on it."""
+def read_of(page: PageResult, review: PageReview, *, keep: bool = True) -> Read | None:
+    """The same of a page in hand, None where nothing was read on it. keep: for who turns back to it."""
     if page.recording_npz is None:
         return None
     sha256 = hashlib.sha256(page.recording_npz).hexdigest()
@@ -70,7 +70,8 @@ def read_of(page: PageResult, review: PageReview) -> Read | None:
     if review.approved_sha256 != sha256:  # what was approved was another reading
         review = replace(review, approved_sha256="", approved_by="", approved_at=None)
     said, review = review, as_read(review, page.given)
-    recording, measurements = _recording(_Key(identity, page.recording_npz, page.summary, review.invalid_leads))
+    key = _Key(identity, page.recording_npz, page.summary, review.invalid_leads)
+    recording, measurements = _recording(key) if keep else _recording.__wrapped__(key)
     return Read(page, identity, recording, measurements, review, outdated=is_outdated(page.given, said))
 
 

@@ -56,6 +56,11 @@ def explain(who: Administrator, store: TheStore, config: TheConfig, body: models
     fate = fates(asked, case_of(store, job_id)).get(body.page)
     if fate is None:  # done again between the two looks, and this time nothing was read
         raise NotFound(f"nothing is read any more on page {body.page} of job {job_id}")
+    return decision_of(fate)
+
+
+def decision_of(fate: Fate) -> models.DecisionModel:
+    """What becomes of a page, and why."""
     return models.DecisionModel(
         action=fate.own.action.value,
         destinations=list(fate.own.destinations),

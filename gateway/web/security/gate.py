@@ -19,7 +19,7 @@ STATIC_PATH = "/static/"
 PROBES = frozenset({"/healthz", "/readyz"})
 OPEN_TO_STRANGERS = frozenset({"/login"})  # what may be posted without being signed in
 MEGABYTE = 1_000_000
-UPLOADS_PATH = "/api/v1/uploads"
+FILES_PATHS = frozenset({"/api/v1/uploads", "/api/v1/rules/explain/file"})  # what takes files
 # Of what is no upload: it is held in memory whole, and read before it is looked whether this person may send it.
 BODY_MAX_MB = 2
 
@@ -84,7 +84,7 @@ class Gate:
             raise not_signed_in()
         length = request.headers.get("content-length", "")
         # Who sends in chunks does not say how much it will be; FastAPI counts those.
-        most_mb = self.web.upload_max_mb if request.url.path == UPLOADS_PATH else body_max_mb(self.web)
+        most_mb = self.web.upload_max_mb if request.url.path in FILES_PATHS else body_max_mb(self.web)
         if length.isdecimal() and int(length) > most_mb * MEGABYTE:
             raise WebError(413, "too_large", f"a request like this may have at most {most_mb} MB")
 

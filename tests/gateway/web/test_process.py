@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -26,11 +28,20 @@ from cryptography.x509.oid import NameOID
 
 from gateway.config import Config, DataSection, WebSection
 from gateway.errors import ConfigError
+from gateway.eye.once import Eyes
+from gateway.role import Role
 from gateway.store import Store
 from gateway.supervisor import Supervisor
+from gateway.web import process
+from gateway.web.api import explain_file
 from gateway.web.entry import run_window
 from gateway.web.listener import open_listener
 from gateway.web.process import make_server
+from gateway.web.security.administration import issue_token
+from gateway.web.security.principal import Scope
+from tests.gateway.web.api.world import png
+from tests.gateway.web.eye import an_eye, sees
+from tests.recordings import order
 
 PATIENCE_S = 300.0  # a process that loads everything anew on a machine that is busy with other things
 
@@ -239,3 +250,38 @@ def test_the_process_ends_at_sigterm_in_good_order(crew: tuple[Supervisor, int])
     post.process.terminate()
     post.process.join(20)
     assert post.process.exitcode == 0
+
+
+def test_a_stop_waits_for_no_file_that_is_only_looked_at_and_leaves_none_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = an_eye(monkeypatch, tmp_path, sees(order()), f"import time; time.sleep({PATIENCE_S})")
+    config = Config(data=DataSection(folder=tmp_path / "data", reserve_mb=0), web=WebSection(port=0))
+    eyes = Eyes()
+    monkeypatch.setattr(process, "eyes", eyes)
+    monkeypatch.setattr(explain_file, "eyes", eyes)
+    listener = open_listener(config.web)
+    with Store.open(config.data) as store:
+        store.accounts.add_user("root", Role.ADMINISTRATOR, "", "test")
+        token = issue_token(store, "root", "test", frozenset({Scope.ADMIN}), 1, "test").secret
+        server = make_server(config, store)
+
+        def look() -> None:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/api/v1/rules/explain/file"
+            headers = {"authorization": f"Bearer {token}"}
+            with contextlib.suppress(httpx2.HTTPError):  # the stop cuts it off
+                httpx2.post(url, files={"file": ("a.png", png())}, headers=headers, timeout=PATIENCE_S)
+
+        def stop() -> None:
+            wait_for(kept.exists, "the file to be read")
+            server.should_exit = True
+
+        asking = [threading.Thread(target=work, daemon=True) for work in (look, stop)]
+        for thread in asking:
+            thread.start()
+        began = time.monotonic()
+        asyncio.run(process._serve(server, listener, os.getppid(), config.web))
+        assert time.monotonic() - began < PATIENCE_S / 2
+        assert [path for path in store.staging.iterdir() if path.name != ".lock"] == []
+    for thread in asking:
+        thread.join(20)

@@ -90,6 +90,24 @@ class DecisionModel(Model):
     trace: list[RuleTraceModel]
 
 
+class ExplainedPage(Model):
+    """A page of a file. decision: None where nothing was read on it; code and why say the reason then."""
+
+    page: int
+    decision: DecisionModel | None
+    code: str
+    why: str
+
+
+class ExplainedFile(Model):
+    """What the rules say of a file that is not kept. refused: why it would be, where none of its pages was read."""
+
+    file_name: str
+    media_type: str
+    refused: str
+    pages: list[ExplainedPage]
+
+
 class ReplayBody(Model):
     """A whole configuration and the time of the traffic to try it on. At most 500 jobs, the newest first."""
 

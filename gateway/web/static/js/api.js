@@ -35,9 +35,24 @@ export function fetchText(path, query = {}) {
   return ask("GET", path + search(query), undefined, undefined, (answer) => answer.text());
 }
 
+/** GET as a file: its bytes, and the name that the gateway gives it now; a failure is told as of any other answer. */
+export function fetchFile(path, query = {}) {
+  return ask("GET", path + search(query), undefined, undefined, async (answer) => ({
+    bytes: await answer.blob(),
+    name: /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") ?? "")?.[1] ?? "",
+  }));
+}
+
 /** POST as JSON, answered as JSON. */
 export function post(path, body = {}) {
   return ask("POST", path, body);
+}
+
+/** POST of one file, answered as JSON. */
+export function postFile(path, file) {
+  const form = new FormData();
+  form.append("file", file, file.name);
+  return ask("POST", path, form);
 }
 
 /** "?a=1&b=2" of what is not empty, or "". */
@@ -48,10 +63,12 @@ export function search(query) {
 
 async function ask(method, path, body, signal, read = jsonOf) {
   const headers = { Accept: "application/json" };
-  if (method !== "GET") Object.assign(headers, { "Content-Type": "application/json", "X-CSRF-Token": csrf() });
+  const isForm = body instanceof FormData; // its type and boundary are the browser's to tell
+  if (method !== "GET") headers["X-CSRF-Token"] = csrf();
+  if (method !== "GET" && !isForm) headers["Content-Type"] = "application/json";
   let answer;
   try {
-    answer = await fetch(ROOT + path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
+    answer = await fetch(ROOT + path, { method, headers, signal, body: body === undefined || isForm ? body : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "no_answer", "The gateway does not answer. Is it running?");

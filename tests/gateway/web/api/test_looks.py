@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from gateway.order import Patient
 from gateway.role import Role
 from gateway.store import AuditEntry, AuditQuery, JobQuery, Store
 from gateway.web.api.looks import ONE_LIST_S, Looks, in_words
-from tests.gateway.web.api.world import World
+from tests.gateway.web.api.world import World, tiff
+from tests.gateway.web.eye import an_eye, sees
 from tests.gateway.web.security.test_roles import ways
 from tests.recordings import order
 
@@ -34,6 +36,7 @@ LOOKS = {
     ("POST", "/api/v1/jobs/bulk/matching"): "jobs that match",
     ("GET", "/api/v1/orders"): "orders and patients",
     ("POST", "/api/v1/rules/explain"): "page 1 explained",
+    ("POST", "/api/v1/rules/explain/file"): "file explained",
     ("POST", "/api/v1/rules/replay"): "rules replay",
     ("GET", "/api/v1/audit/export"): "audit export",
 }
@@ -113,9 +116,11 @@ OF_MANY = {
     "/api/v1/jobs",
     "/api/v1/jobs/bulk/matching",
     "/api/v1/orders",
+    "/api/v1/rules/explain/file",
     "/api/v1/rules/replay",
     "/api/v1/audit/export",
 }
+FILE = "/api/v1/rules/explain/file"
 QUERIES = {"/api/v1/orders": {"q": "doe"}}
 BODIES = {
     "/api/v1/jobs/bulk": {"action": "retry", "ids": ["0" * 32]},
@@ -133,6 +138,9 @@ def ask(world: World, method: str, path: str, job_id: str) -> Response:
     body: Any = BODIES.get(path)
     if path.startswith("/api/v1/rules/"):
         body = {"config_text": "", "job_id": job_id} if "explain" in path else {"config_text": ""}
+    if path == FILE:
+        handed: Response = world.who().post(path, files={"file": ("page.tif", tiff(), "image/tiff")})
+        return handed
     query = QUERIES.get(path)
     answer: Response = world.who().request(method, url.replace("{token_id}", "0" * 32), json=body, params=query)
     return answer
@@ -150,7 +158,10 @@ def test_every_route_says_whether_it_shows_a_patient(world: World) -> None:
 
 
 @pytest.mark.parametrize(("route", "what"), LOOKS.items(), ids=str)
-def test_who_sees_a_patient_is_in_the_audit(world: World, route: tuple[str, str], what: str) -> None:
+def test_who_sees_a_patient_is_in_the_audit(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, route: tuple[str, str], what: str
+) -> None:
+    an_eye(monkeypatch, tmp_path, sees(order()))
     job_id = world.job()
     answer = ask(world, *route, job_id)
     assert answer.status_code == 200

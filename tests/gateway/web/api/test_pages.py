@@ -124,6 +124,8 @@ def test_every_document_but_the_report_is_told_as_text(world: World) -> None:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8"), kind
             assert len(answer.text) > 100, kind
     assert "Patient's Name" in viewer.get(f"/api/v1/jobs/{job_id}/documents/dicom_waveform/words").text
+    looks = {entry.detail["what"] for entry in world.store.looking.job_audit(job_id) if entry.kind == "looked"}
+    assert looks == {f"page 1 {kind}" for kind in DocumentKind if kind is not DocumentKind.PDF}  # which nobody saw
     held = world.job(0.5, whose=order(acquired_at=""))
     assert world.get(f"/jobs/{held}/documents/dicom_waveform/words", expect=422)["code"] == "no_acquisition_date"
 

@@ -88,7 +88,7 @@ def test_the_same_file_again_is_the_same_job(world: World) -> None:
     assert (again.job_id, again.duplicate) == (first.job_id, True)
 
 
-@pytest.mark.parametrize(
+REFUSED = pytest.mark.parametrize(
     ("name", "content", "code"),
     [
         ("page.png", HTML, "unknown_format"),
@@ -123,6 +123,9 @@ def test_the_same_file_again_is_the_same_job(world: World) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",
 )
+
+
+@REFUSED
 def test_what_is_no_document_is_refused_with_the_reason_and_leaves_nothing(
     world: World, name: str, content: bytes, code: str
 ) -> None:

@@ -73,7 +73,7 @@ class World:
 
     def receive(self, door: Door = Door.FAX, sender: str = "fax", whose: Order | None = None, pages: int = 1) -> str:
         """A page that nobody has worked on; each is another."""
-        content = tiff(pages, shade=int(uuid.uuid4().int % 200))
+        content = tiff(pages, shade=uuid.uuid4().int)
         staged = self.store.staging / uuid.uuid4().hex
         staged.write_bytes(content)
         came = Arrival(door, sender, "10.0.0.9", "", "image/tiff", "page.tif", order() if whose is None else whose)

@@ -61,6 +61,7 @@ PATHS = (
     "/audit",
     "/users",
     "/account",
+    "/account/password",
     "/tokens",
     "/api",
     "/jobs/unsure",
@@ -281,9 +282,43 @@ def test_a_document_that_cannot_be_made_says_why(site: Site, browser: Browser) -
     context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[Role.VIEWER], "url": site.base}])
     page = context.new_page()  # nobody watches it: an answer of 422 is an error to the console
     page.goto(f"{site.base}/jobs/{job_id}")
-    page.locator("#documents tr", has_text="aECG").get_by_role("button", name="View").click()
-    expect(page.locator("#told")).to_contain_text("nothing says when this ECG was recorded")
+    downloads: list[object] = []
+    page.on("download", lambda each: downloads.append(each))
+    row, told = page.locator("#documents tr", has_text="aECG"), page.locator("#told .message")
+    for wanted in (row.get_by_role("link", name="Download"), row.get_by_role("button", name="View")):
+        wanted.click()
+        expect(told).to_contain_text("nothing says when this ECG was recorded")
+        told.get_by_role("button", name="Close").click()
+        expect(told).to_have_count(0)
+    assert downloads == []
     context.close()
+
+
+def test_a_report_that_cannot_be_made_says_why_under_view_and_download(site: Site, browser: Browser) -> None:
+    context = browser.new_context(viewport=DESK)  # type: ignore[arg-type]
+    context.add_cookies([{"name": SESSION_COOKIE, "value": site.secrets[Role.VIEWER], "url": site.base}])
+    page = context.new_page()
+    page.goto(f"{site.base}/jobs/{site.ready.unsure}")
+    row, told = page.get_by_role("row", name="PDF report ecg-"), page.locator("#told .message")
+    row.wait_for()
+    bytes_of = site.store.content(site.store.job(site.ready.unsure))
+    aside = bytes_of.rename(bytes_of.with_suffix(".aside"))  # as on a share that is not mounted: no thumbnail
+    try:
+        for wanted in (row.get_by_role("link", name="Download"), row.get_by_role("button", name="View")):
+            wanted.click()
+            expect(told).to_contain_text("the received bytes are not in the data folder")
+            told.get_by_role("button", name="Close").click()
+            expect(told).to_have_count(0)
+    finally:
+        aside.rename(bytes_of)
+    context.close()
+
+
+def test_a_download_has_the_name_that_the_gateway_gives_it_now(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"/jobs/{site.ready.unsure}")
+    with page.expect_download() as download:
+        page.locator("#documents tr", has_text="CSV").get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == f"ecg-{site.ready.unsure[:12]}-1-not-released.csv"
 
 
 def test_text_from_outside_stays_text(site: Site, open_page: Callable[..., Page]) -> None:

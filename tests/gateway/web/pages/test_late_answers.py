@@ -119,3 +119,22 @@ def test_an_eighth_tab_is_as_quick_as_the_first_for_hidden_ones_let_go(
     with pages[0].expect_response("**/api/v1/jobs?*"):
         pages[0].evaluate(HIDDEN, False)
     expect(pages[0].locator("#lamp")).to_have_text("Live")
+
+
+def test_a_document_that_comes_late_takes_the_place_of_none_that_was_asked_for_after_it(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(f"/jobs/{site.ready.unsure}", Role.REVIEWER)
+    held: list[Route] = []
+    page.route("**/documents/csv/words*", lambda route: held.append(route))
+    rows = page.locator("#documents tr")
+    rows.filter(has_text="CSV samples").get_by_role("button", name="View").click()
+    rows.filter(has_text="WFDB record").get_by_role("button", name="View").click()
+    shown = page.locator("pre.document")
+    expect(shown).to_contain_text(".dat 16 ")
+    (late,) = held
+    with page.expect_response("**/documents/csv/words*"):
+        late.fulfill(body="time_s,late", content_type="text/plain")
+    page.wait_for_timeout(300)
+    expect(shown).to_contain_text(".dat 16 ")
+    assert "time_s,late" not in page.content()

@@ -1,6 +1,6 @@
 /** What was sent where with every answer, the documents to have, and the audit trail of a job. */
 
-import { fetchText, get, may, post, ROOT } from "../api.js";
+import { fetchFile, fetchText, get, may, post, ROOT } from "../api.js";
 import { ask } from "../dialog.js";
 import { h, put, tell, tried } from "../dom.js";
 import { broken, chip, count, DELIVERY_STATES, KINDS, moment, plain, whoWords } from "../words.js";
@@ -72,7 +72,7 @@ export async function drawDocuments(host, { job_id, state }, page) {
       h("td", {}, [...new Set(item.sent_to)].join(", ")),
       h("td", {}, h("div", { class: "buttons" },
         h("button", { type: "button", class: "small", onclick: () => tried(() => show(view, item, path)) }, "View"),
-        h("a", { class: "button small", href: `${ROOT}${path}?page=${item.page}`, download: item.file_name }, "Download"))));
+        h("a", { class: "button small", href: `${ROOT}${path}?page=${item.page}`, download: item.file_name, onclick: (event) => save(event, item, path) }, "Download"))));
   });
   return put(host,
     h("div", { class: "scroll" }, h("table", {}, h("caption", { class: "unseen" }, "Documents of this page"),
@@ -81,15 +81,36 @@ export async function drawDocuments(host, { job_id, state }, page) {
     view);
 }
 
+/** As a file, or the reason why there is none: of a link that fails a browser says no more than that it failed. */
+async function save(event, item, path) {
+  const { currentTarget: link } = event;
+  event.preventDefault();
+  if (link.ariaBusy === "true") return; // the first of a kind takes the gateway seconds
+  link.ariaBusy = "true";
+  await tried(async () => {
+    const { bytes, name } = await fetchFile(path, { page: item.page });
+    const address = URL.createObjectURL(bytes);
+    h("a", { href: address, download: name || item.file_name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), KEPT_MS);
+  });
+  link.ariaBusy = null;
+}
+
+const KEPT_MS = 60_000; // how long the bytes are there for the browser to write, which it tells nobody about
+
 /** In this page: a tab of its own would outlive the session, with the patient in it. */
 async function show(host, item, path) {
+  wanted.set(host, item);
   const shown = await (item.kind === "pdf" ? picture(item, path) : text(item, path));
+  if (wanted.get(host) !== item) return null; // another was asked for meanwhile, and is there or comes
   put(host,
     h("div", { class: "head" }, h("h3", {}, KINDS[item.kind] ?? item.kind),
       h("button", { type: "button", class: "small", onclick: () => put(host) }, "Close")),
     shown);
   return host.scrollIntoView({ block: "nearest" });
 }
+
+const wanted = new WeakMap(); // the place where documents are shown, to the one asked for last
 
 /** The document's text; of a file that is none, what the gateway reads in it, field by field. */
 async function text(item, path) {
@@ -99,10 +120,12 @@ async function text(item, path) {
 
 /** The report as a picture that the gateway draws: a browser's own viewer of PDF would be a page of its own. */
 async function picture(item, path) {
-  const image = h("img", { class: "document", alt: `The PDF report ${item.file_name}`, src: `${ROOT}${path}/picture?page=${item.page}` });
+  const { bytes } = await fetchFile(`${path}/picture`, { page: item.page });
+  const address = URL.createObjectURL(bytes);
+  const image = h("img", { class: "document", alt: `The PDF report ${item.file_name}`, src: address });
   return image.decode().then(() => image, () => {
     throw new Error("The report could not be drawn.");
-  });
+  }).finally(() => URL.revokeObjectURL(address));
 }
 
 const SHOWN_MAX = 200_000;

@@ -1,6 +1,6 @@
 /** Rules: those in force, what they say of a page, and what a changed configuration would have done. */
 
-import { get, post } from "../api.js";
+import { get, post, postFile } from "../api.js";
 import { dayBefore, midnight } from "../days.js";
 import { h, one, put, tell, tried } from "../dom.js";
 import { chip, count, moment, personName, plain } from "../words.js";
@@ -39,7 +39,64 @@ async function offerJobs() {
 one("#explain").addEventListener("submit", (event) => {
   event.preventDefault();
   const { job, page } = event.target.elements;
-  tried(async () => put(one("#explained"), decision(await post("/rules/explain", { job_id: job.value.trim(), page: Number(page.value) }))));
+  explained("Asking the rules…", async () => decision(await post("/rules/explain", { job_id: job.value.trim(), page: Number(page.value) })));
+});
+
+let asked = 0;
+
+/** Shows what comes of the last question, also where the one before is answered after it. */
+function explained(words, ask) {
+  const mine = ++asked;
+  const show = (...children) => mine === asked && put(one("#explained"), ...children);
+  tried(async () => {
+    show(h("p", { class: "hint" }, words));
+    try {
+      show(await ask());
+    } catch (error) {
+      show();
+      throw error;
+    }
+  });
+}
+
+function explainFile(files) {
+  if (files.length !== 1) return files.length && tell("One file at a time: each is read for itself.", "bad");
+  const [file] = files;
+  explained(`Reading ${file.name}: this takes some seconds, longer while the gateway has pages of its own to read…`,
+    async () => fileDecision(await postFile("/rules/explain/file", file)));
+}
+
+function fileDecision({ file_name, refused, pages }) {
+  return [
+    h("h3", {}, file_name),
+    refused && h("div", { class: "message bad" }, h("p", {}, chip(ACTIONS.refuse), ` ${refused}`)),
+    !refused && pages.flatMap(({ page, decision: made, why }) => [
+      pages.length > 1 && h("h4", {}, `Page ${page}`),
+      made ? decision(made) : h("p", { class: "message" }, `Nothing was read: ${why}`),
+    ]),
+  ];
+}
+
+const drop = one("#drop");
+const chosen = one("#explain-file");
+one("#choose").addEventListener("click", () => chosen.click());
+chosen.addEventListener("change", () => {
+  explainFile(chosen.files);
+  chosen.value = "";
+});
+for (const name of ["dragenter", "dragover", "dragleave", "drop"]) {
+  addEventListener(name, (event) => {
+    if (!event.dataTransfer.types.includes("Files") || event.target.matches?.("input[type=file]")) return;
+    event.preventDefault(); // beside the place, too: a browser would show the file instead of this page
+    const over = drop.contains(name === "dragleave" ? event.relatedTarget : event.target);
+    drop.classList.toggle("over", over && name !== "drop");
+    if (over && name === "drop") explainFile(event.dataTransfer.files);
+  });
+}
+addEventListener("paste", (event) => {
+  if (!event.clipboardData.files.length) return;
+  event.preventDefault();
+  explainFile(event.clipboardData.files);
 });
 
 /** What becomes of the page comes first: its document goes out whole or waits whole, whatever its own rules say. */

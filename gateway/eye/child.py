@@ -1,0 +1,64 @@
+"""Reads one file and ends. Run as ``python -m gateway.eye.child``: the request on standard input, the answer on output.
+
+The file is decoded in a sandbox of this process's own. The recordings go back; nothing is written anywhere.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from gateway.app import open_eye
+from gateway.errors import Refused, TryAgain
+from gateway.eye.protocol import Answer, Fault, PageSeen, Request, Seen
+from gateway.job import Arrival, Door, Verdict
+from gateway.process import end_with_parent
+from gateway.review import NOTHING_GIVEN, Digitize
+from gateway.trouble import frames_of
+from gateway.unpack import Unpacked, unpack
+from pipeline.errors import Unreadable
+
+
+def read_file(request: Request) -> Answer:
+    """Every page of a file as a worker would read it, or why there is none."""
+    try:
+        unpacked = unpack(Path(request.path), Arrival(Door.WEB, ""), request.limits, request.identity)
+        if unpacked.page_count > request.pages_max:
+            why = f"The document has {unpacked.page_count} pages, and at most {request.pages_max} are read here."
+            return Answer(answer=Fault(again=False, code="too_many_pages", why=why))
+        eye = open_eye(request.threads, request.device)
+        pages = tuple(_read(number, unpacked, eye.digitize) for number in range(1, unpacked.page_count + 1))
+    except (Refused, TryAgain) as error:
+        return Answer(answer=Fault(again=isinstance(error, TryAgain), code=error.code, why=error.why))
+    return Answer(answer=Seen(order=unpacked.order.to_dict(), pages=pages))
+
+
+def _read(number: int, unpacked: Unpacked, digitize: Digitize) -> PageSeen:
+    """One page. Raises TryAgain."""
+    from gateway.emit import npz
+
+    try:
+        recording = digitize(unpacked.read(number), NOTHING_GIVEN)
+    except (Unreadable, Refused) as error:
+        verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
+        return PageSeen(number=number, verdict=verdict, code=error.code, why=error.why)
+    summary, data = npz.summary_json(recording), npz.to_npz(recording)
+    return PageSeen(number=number, verdict=Verdict.DIGITIZED, summary=summary, recording_npz=data)
+
+
+def _tell(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    print(frames_of(error), file=sys.stderr)
+
+
+def main() -> None:
+    sys.excepthook = _tell  # an exception's own words may quote a patient
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who asked decides
+    end_with_parent()
+    request = Request.model_validate_json(sys.stdin.buffer.read())
+    sys.stdout.buffer.write(read_file(request).model_dump_json().encode())
+
+
+if __name__ == "__main__":
+    main()
