@@ -17,7 +17,6 @@ from pipeline.waveform.network import NetworkReader
 
 RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
 FAXES = (Source.FAX_FINE, Source.FAX_STANDARD)
-ENLARGED = (0.005, 0.03)  # of its size: columns measure it to 0.003, and more than the latter is another layout
 SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
 
 
@@ -65,9 +64,9 @@ class Leads:
         printed = layout.arrange(
             self.sheet, self.rows, self.names, pulses, speed_mm_s, self.given.layout, self.marks, measured
         )
-        # a scanner knows how large its pixels are; a fax machine may have shrunk the page, a copier or a camera too
-        exact = paper.known is Known.DPI and self.source not in FAXES
-        if self.marks is not None and not measured and (not exact or _enlarged(printed, speed_mm_s)):
+        # a scanner knows how large its pixels are; a fax machine may have shrunk the page
+        shrunk = paper.known is not Known.DPI or self.source in FAXES
+        if self.marks is not None and not measured and shrunk:
             printed, paper = _measured_by_columns(printed, paper, speed_mm_s)
         return Arranged(printed, paper, _renamed(printed.segments, self.given.leads))
 
@@ -85,12 +84,6 @@ class Leads:
             [(n.x_mm, n.y_mm) for n in at.layout.names],
             waveform.TOLD_WELL_MM if self.marks is None else waveform.SEEN_WELL_MM,
         )
-
-
-def _enlarged(printed: layout.Layout, speed_mm_s: float) -> bool:
-    """Whether columns say clearly that a page is a little larger or smaller than its file's resolution makes it."""
-    size = printed.size(speed_mm_s)
-    return size is not None and ENLARGED[0] < abs(size - 1) < ENLARGED[1]
 
 
 def _measured_by_columns(printed: layout.Layout, paper: PaperMap, speed_mm_s: float) -> tuple[layout.Layout, PaperMap]:

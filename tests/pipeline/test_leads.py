@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from pipeline.geometry import PaperMap, Segment
 from pipeline.layout import Layout
-from pipeline.leads import Arranged, _enlarged
+from pipeline.leads import Arranged
 from pipeline.recording import Known, Lead
 
 
@@ -32,22 +31,3 @@ def test_the_longest_row_tells_how_wide_the_leads_are_printed_without_the_gaps(k
 
 def test_on_millimetres_that_nothing_measured_no_width_is_told() -> None:
     assert arranged(Known.ASSUMED).across_mm is None
-
-
-@dataclass(frozen=True)
-class Sized:
-    """A layout whose columns say how large the page is."""
-
-    is_: float | None
-
-    def size(self, _speed_mm_s: float) -> float | None:
-        return self.is_
-
-
-@pytest.mark.parametrize(
-    ("size", "enlarged"), [(1.01, True), (0.98, True), (1.002, False), (1.08, False), (None, False)]
-)
-def test_columns_contradict_a_files_resolution_only_where_they_measure_more_than_they_err(
-    size: float | None, enlarged: bool
-) -> None:
-    assert _enlarged(cast(Layout, Sized(size)), 25.0) is enlarged
