@@ -108,7 +108,7 @@ def see(network: nn.Module, image: UInt8, px_mm: tuple[float, float]) -> Fields:
     picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     right, below = -size[0] % STRIDE_PX, -size[1] % STRIDE_PX
     picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    device = next(network.parameters()).device
+    device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=prefers_bfloat16(device)):
         pixels = torch.from_numpy(np.ascontiguousarray(picture)).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
         output = network(pixels.contiguous(memory_format=torch.channels_last))[0].float().cpu()
