@@ -10,6 +10,7 @@ from importlib.metadata import version
 from time import perf_counter
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from pipeline import calibration, enhance, grid, layout, measure, quality, register, source, waveform
 from pipeline.errors import Unreadable
@@ -48,12 +49,10 @@ NETWORKS = ("waveform", "register", "grid", "source")
 BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_GRID)
 NAME_SURE = 0.75
 TILTED_DEG = 0.1  # half a millimetre over a page
-TURN_LIKELY = 0.05  # of an orientation worth trying
 ALONG_SURE = 0.8  # of the network's vote that the page does not lie on its side: it is right on four pages of five
-NAMES_PLAIN = 5.0  # summed scores that leave no other way to be looked for
-UPSIDE_DOWN, MIRRORS = 2, frozenset({4, 6})  # the traces lie either way: no other sign than letters tells
 NAMES_MORE = 1.0  # summed scores by which another way must read more than the way the page was sent in
-MIRRORED = 1.5  # summed scores that a mirror costs: it leaves I, II, III and every V as they are
+# summed scores that a mirror costs: it leaves I, II, III and every V as they are
+MIRROR_COSTS = np.array([0.0, 0.0, 0.0, 0.0, 1.5, 1.5, 1.5, 1.5])
 NAMES_ENOUGH = 3.0  # summed scores of sure names: more than letters reach on a page that lies wrong
 NOTHING_GIVEN = Given()
 
@@ -101,6 +100,7 @@ class Digitizer:
         self.source_reader = None if kinds is None else source.SourceReader.of(kinds, device)
         weights = tuple((name, found.weights.sha256) for name, found in sorted(loaded.items()))
         self.made_by = MadeBy(version("cardioscan-gateway"), weights)
+        self._libraries = ThreadpoolController()
 
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
         """The recording that a page shows. given: what a person who looked at it says; it is believed.
@@ -110,7 +110,10 @@ class Digitizer:
         """
         lying: list[Lying] = []
         try:
-            return self._digitized(page, given, lying)
+            # the matrices are small: a second BLAS thread gains nothing, and where another process has its core it
+            # spins; a page then took up to ten times the processor time
+            with self._libraries.limit(limits=1, user_api="blas"):
+                return self._digitized(page, given, lying)
         except Unreadable as error:
             if error.code in BARREN and lying and not _speaks_of_an_ecg(lying[0]):
                 detail = f"no lead names, no beginnings of leads, and {error.why}"
@@ -138,7 +141,7 @@ class Digitizer:
         with watch.stage("grid"):
             fit = grid.find_grid(image, dpi, self.ruling, original)
         with watch.stage("register"):
-            lying = self._lie_right(original, fit.paper, dpi, turn=given.orientation is None)
+            lying = self._lie_right(original, fit.paper, turn=given.orientation is None)
             found.append(lying)
             paper, marks = lying.paper, lying.marks
             image, dpi = register.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
@@ -217,7 +220,7 @@ class Digitizer:
             _summed(watch.laps),
         )
 
-    def _lie_right(self, image: UInt8, paper: PaperMap, dpi: tuple[float, float] | None, turn: bool) -> Lying:
+    def _lie_right(self, image: UInt8, paper: PaperMap, turn: bool) -> Lying:
         """Which way the page lies, its names and points; turn: it may lie on its side, upside down or mirrored."""
         if self.page_reader is None:
             found = register.register(image, paper, turn)
@@ -226,18 +229,14 @@ class Digitizer:
         best, reading = Lying(0, paper), self.page_reader.read(image, paper)
         names = reading.sure_names
         if turn and names < NAMES_ENOUGH:
-            # names are what tells: the way in which most are read is taken, and others are tried until enough are
-            likely = {int(k) for k in np.flatnonzero(reading.turns >= TURN_LIKELY)} | {UPSIDE_DOWN}
-            most = names + NAMES_MORE
-            for ways in (likely - {0}, MIRRORS - likely):
-                if names >= NAMES_PLAIN:
-                    break
-                for way in sorted(ways):
-                    other = self._turned_over(image, paper, dpi, way)
-                    seen = self.page_reader.read(register.set_upright(image, way), other)
-                    told = seen.sure_names - (MIRRORED if way >= 4 else 0.0)
-                    if told > most:
-                        best, reading, names, most = Lying(way, other), seen, seen.sure_names, told
+            # names are what tells: the way in which most of them would be read, if a whole look bears that out
+            told = self.page_reader.glance(image, paper, reading.places_mm) - MIRROR_COSTS
+            way = int(np.argmax(told))
+            if way and told[way] > told[0] + NAMES_MORE:
+                other = register.map_upright(paper, image.shape[:2], way)
+                seen = self.page_reader.read(register.set_upright(image, way), other)
+                if seen.sure_names - MIRROR_COSTS[way] > names + NAMES_MORE:
+                    best, reading, names = Lying(way, other), seen, seen.sure_names
         if names < NAMES_ENOUGH:
             straight = register.set_upright(image, best.orientation)
             printed = register.register(straight, best.paper, turn and not best.orientation)
@@ -249,12 +248,6 @@ class Digitizer:
                 best, reading = over, seen
             return replace(best, names=(*reading.names, *printed.keypoints), marks=reading.marks)
         return replace(best, names=reading.names, marks=reading.marks)
-
-    def _turned_over(self, image: UInt8, paper: PaperMap, dpi: tuple[float, float] | None, way: int) -> PaperMap:
-        """The paper of the page set upright; a mirrored one is looked for anew, for its millimetres ran backwards."""
-        if way < 4:
-            return register.map_upright(paper, image.shape[:2], way)
-        return grid.find_grid(register.set_upright(image, way), _turned(dpi, way), self.ruling).paper
 
 
 def _bears_out(way: int, lying: register.Reading, turned: register.Reading) -> bool:

@@ -26,6 +26,8 @@ RESIDUAL_BAD = 0.35  # rms over rms of the leads; well-read leads stay below 0.2
 RESIDUAL_BAD_MV = 0.04  # small leads may differ by their noise
 CORRECT_BELOW = 0.25  # leads that agree worse are not mixed with one another
 CORRECT_LAG_MAX_S = 0.004
+SIGMA_MIN_MV = 0.005  # what the law may rely on: no trace is read better
+OFF_SIGMAS = 4.0  # off the law by more of their sigmas, one lead is wrong, and the law cannot say which
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,11 @@ def check_limbs(strips: Sequence[Strip], rate_hz: int) -> tuple[LimbCheck, ...]:
 
 
 def correct_limbs(strips: Sequence[Strip], checks: Sequence[LimbCheck], rate_hz: int) -> tuple[Strip, ...]:
-    """Move well-read, aligned limb leads onto the plane that the law leaves them, the uncertain ones further.
+    """Move well-read, aligned limb leads towards the plane that the law leaves them, the uncertain ones further.
 
-    Only samples that every lead of the column read are touched, and no lead's own offset is.
+    Only samples that every lead of the column read are touched, and no lead's own offset is. The further a sample is
+    off the law, for the sigmas it was read with, the less it is moved, and not at all from OFF_SIGMAS on (Tukey's
+    biweight): there the error is one lead's, and spread over all it would spoil the others'.
     """
     corrected = list(strips)
     for check in checks:
@@ -188,18 +192,21 @@ def _worst(values: Float64, leads: tuple[Lead, ...]) -> Lead | None:
 
 
 def _on_plane(strips: list[Strip]) -> list[Strip]:
-    """Weighted least squares on (I, II) where every lead was read, each lead's own offset kept."""
+    """Towards weighted least squares on (I, II) where every lead was read, each lead's own offset kept."""
     n = min(s.samples for s in strips)
     values = np.stack([s.millivolts[:n] for s in strips]).astype(np.float64)
     sigma = np.stack([s.sigma_mv[:n] for s in strips]).astype(np.float64)
     read = np.stack([s.seen[:n] == Seen.READ for s in strips]).all(axis=0) & np.isfinite(values).all(axis=0)
     plane = _plane([s.lead for s in strips])
     offset = values[:, read].mean(axis=1, keepdims=True) if read.any() else np.zeros((len(strips), 1))
-    weight = 1.0 / np.maximum(sigma[:, read], 0.005) ** 2
+    weight = 1.0 / np.maximum(sigma[:, read], SIGMA_MIN_MV) ** 2
     known = values[:, read] - offset
     normal = np.einsum("ka,kt,kb->tab", plane, weight, plane)
     right = np.einsum("ka,kt,kt->ta", plane, weight, known)
-    values[:, read] = plane @ np.linalg.solve(normal, right[..., None])[..., 0].T + offset
+    lawful = plane @ np.linalg.solve(normal, right[..., None])[..., 0].T
+    off = np.sum(weight * (lawful - known) ** 2, axis=0) / (len(strips) - 2)  # 1 where the sigmas say all
+    trust = np.maximum(1.0 - off / OFF_SIGMAS**2, 0.0) ** 2
+    values[:, read] = known + trust * (lawful - known) + offset
     out = []
     for strip, moved in zip(strips, values, strict=True):
         millivolts = strip.millivolts.copy()

@@ -19,6 +19,7 @@ from pipeline.glyphs import font as drawn_in
 from pipeline.recording import TWELVE, Float32, Lead, UInt8
 from pipeline.sheet import PX_PER_MM, Sheet, lay_flat
 
+ORIENTATIONS = 8  # quarter turns, and the same of a mirrored page
 COARSE_PX_PER_MM = 4  # a 2 mm capital is still 8 px tall
 CAPITALS_MM = (1.7, 2.0, 2.4, 2.9, 3.5, 4.2, 5.0)  # 20 % apart: correlation falls by half at 25 %
 BLANK_MM = 0.7  # around a name; it tells the word I from the stroke of an R wave
@@ -77,17 +78,18 @@ def combined(first: int, then: int) -> int:
 
 
 def map_upright(paper: PaperMap, shape: tuple[int, int], orientation: int) -> PaperMap:
-    """The paper of an image of this (H, W) after set_upright(image, orientation), which is 0..3: no mirror."""
-    if not 0 <= orientation <= 3:
-        raise ValueError(f"a mirrored paper (orientation {orientation}) has no ascending millimetres")
+    """The paper of an image of this (H, W) after set_upright(image, orientation); its millimetres ascend there too."""
     size = shape
-    for _ in range(orientation):
+    for _ in range(orientation % 4):
         # a quarter turn clockwise: what was left is up, what was down is left
         x_px, y_px = paper.nodes_px[..., 0], paper.nodes_px[..., 1]
         turned = np.stack([size[0] - 1 - y_px, x_px], axis=-1)
         nodes = np.transpose(turned, (1, 0, 2))[:, ::-1]
         paper = PaperMap(paper.y_mm[-1] - paper.y_mm[::-1], paper.x_mm - paper.x_mm[0], nodes, paper.known)
         size = size[1], size[0]
+    if orientation >= 4:
+        nodes = paper.nodes_px[:, ::-1] * [-1.0, 1.0] + [size[1] - 1, 0.0]
+        paper = PaperMap(paper.x_mm[-1] - paper.x_mm[::-1], paper.y_mm, nodes, paper.known)
     return paper
 
 

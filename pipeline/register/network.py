@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,6 +14,7 @@ from pipeline.networks.build import Loaded
 from pipeline.networks.device import prefers_bfloat16
 from pipeline.networks.peaks import CELL, NAMES_AND_PLACE, Peaks, Point, find_peaks, find_points
 from pipeline.recording import TWELVE, Float32, Lead, UInt8
+from pipeline.register.lettering import ORIENTATIONS, set_upright
 from pipeline.sheet import extent_mm, pixels_of, shrunk
 
 PX_PER_MM = 4.6  # a page of 280 mm at the scale the network was trained around
@@ -21,6 +23,9 @@ LARGEST_PX = 2048  # of a side: a longer page is a wrong scale
 NAME_FLOOR = 0.3  # of place: a weaker peak is more often a word of the header
 POINT_FLOOR = 0.15  # what is decided later, by how the points lie to one another, may be doubtful alone
 PLACE_POWER = 0.5
+GLANCE_PX = 128  # 28 mm around a name: what the network says of its letters hardly changes with more
+GLANCES, GLANCE_FLOOR = 16, 0.1  # places looked at in every orientation, the likeliest first
+NEAR = 8  # cells around a patch's middle: what is read further off is another name
 NAME_SURE = (
     0.5  # upside down, letters are read as other names: a few surer than that, but the same ones again and again
 )
@@ -32,11 +37,13 @@ class Reading:
     """names: in pixels of the image. marks: in millimetres of its paper.
 
     turns: float32 (8,), how likely the page lies in each orientation, 0 as it should.
+    places_mm: float64 (N, 2), where a name may stand, whichever and however it is turned, the likeliest first.
     """
 
     names: tuple[Keypoint, ...]
     marks: Marks
     turns: Float32
+    places_mm: Float64
 
     @property
     def sure_names(self) -> float:
@@ -44,11 +51,7 @@ class Reading:
 
         3.7 to 8.2 on pages that lie right, up to 2.5 on the same pages turned.
         """
-        best: dict[Lead, float] = {}
-        for k in self.names:
-            if k.score > NAME_SURE and k.lead not in STROKES:
-                best[k.lead] = max(k.score, best.get(k.lead, 0.0))
-        return sum(best.values())
+        return _summed((k.lead, k.score) for k in self.names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,17 +84,63 @@ class PageReader:
         starting = np.asarray(logits[0, NAMES_AND_PLACE + Point.START].sigmoid().numpy(), np.float32)
         x, y = (float(v) for v in first)
         marks = Marks(starts, ends, rises, falls, tops, starting, x, y, cell_mm)
-        return Reading(_keypoints(names, paper, first, cell_mm), marks, turns)
+        likely = find_peaks(logits[:, :NAMES_AND_PLACE], GLANCE_FLOOR)
+        order = torch.argsort(-likely.place)[:GLANCES]
+        places_mm = first + torch.stack([likely.x, likely.y], dim=1)[order].double().numpy() * cell_mm
+        return Reading(_keypoints(names, paper, first, cell_mm), marks, turns, places_mm)
+
+    def glance(self, image: UInt8, paper: PaperMap, places_mm: Float64) -> Float64:
+        """float64 (8,): about the sure_names that the page would have, were each orientation undone; by patches of it.
+
+        places_mm: float64 (N, 2), of a Reading of this page. All eight take the time of one reading. On five hard pages
+        they were within 0.7 of whole readings in 38 of 40 ways, and 1.7 off at most.
+        """
+        if not len(places_mm):
+            return np.zeros(ORIENTATIONS)
+        x0, y0, x1, y1 = extent_mm(image, paper)
+        px_per_mm = min(PX_PER_MM, LARGEST_PX / max(x1 - x0, y1 - y0))
+        flat = _flat(image, paper, (x0, y0, x1, y1), px_per_mm)
+        half = GLANCE_PX // 2
+        wide = cv2.copyMakeBorder(flat, half, half, half, half, cv2.BORDER_CONSTANT, value=(128, 128, 128))
+        corners = np.round((places_mm - [x0, y0]) * px_per_mm).astype(int)
+        corners = np.clip(corners, 0, [flat.shape[1] - 1, flat.shape[0] - 1])
+        patches = [np.asarray(wide[y : y + GLANCE_PX, x : x + GLANCE_PX], np.uint8) for x, y in corners]
+        return np.array([self._names_in([set_upright(p, way) for p in patches]) for way in range(ORIENTATIONS)])
+
+    def _names_in(self, patches: Sequence[UInt8]) -> float:
+        """The summed scores of different names read in the middle of patches of GLANCE_PX."""
+        heat, _ = self._look(np.stack(patches))
+        names = find_peaks(heat[:, :NAMES_AND_PLACE], NAME_FLOOR)
+        middle = GLANCE_PX / 2 / CELL
+        near = torch.maximum((names.x - middle).abs(), (names.y - middle).abs()) < NEAR
+        scores = names.score.clamp(0, 1).pow(PLACE_POWER)
+        return _summed(
+            (TWELVE[lead], score) for lead, score in zip(names.name[near].tolist(), scores[near].tolist(), strict=True)
+        )
 
     def _logits(self, flat: UInt8) -> tuple[torch.Tensor, Float32]:
         """float32 (1, channels, H/2, W/2) of uint8 (H, W, 3), beyond its right and lower edge left out, and turns."""
         height, width = flat.shape[:2]
         padded = np.pad(flat, ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0)), mode="edge")
-        pixels = torch.from_numpy(padded).permute(2, 0, 1)[None].to(self.device).float() / 127.5 - 1
+        heat, turn = self._look(padded[None])
+        asked: torch.Tensor = heat[:, :, : -(-height // CELL), : -(-width // CELL)]
+        return asked, np.asarray(turn[0].softmax(dim=0).numpy(), np.float32)
+
+    def _look(self, pictures: UInt8) -> tuple[torch.Tensor, torch.Tensor]:
+        """float32 heat (N, channels, H/2, W/2) and turns (N, 8), logits, of uint8 (N, H, W, 3); sides by MULTIPLE."""
+        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
         with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=prefers_bfloat16(self.device)):
             heat, turn = self.network(pixels.contiguous(memory_format=torch.channels_last))
-        asked: torch.Tensor = heat[:, :, : -(-height // CELL), : -(-width // CELL)].float().cpu()
-        return asked, np.asarray(turn[0].float().softmax(dim=0).cpu().numpy(), np.float32)
+        return heat.float().cpu(), turn.float().cpu()
+
+
+def _summed(read: Iterable[tuple[Lead, float]]) -> float:
+    """Best scores of the different names that are sure and no mere strokes."""
+    best: dict[Lead, float] = {}
+    for lead, score in read:
+        if score > NAME_SURE and lead not in STROKES:
+            best[lead] = max(score, best.get(lead, 0.0))
+    return sum(best.values())
 
 
 def _flat(image: UInt8, paper: PaperMap, extent: tuple[float, float, float, float], px_per_mm: float) -> UInt8:

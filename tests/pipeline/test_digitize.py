@@ -9,9 +9,9 @@ from printed_strips import RATE_HZ, heart
 from pipeline.digitize import Digitizer, _bears_out, digitize
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import Keypoint, Marks
+from pipeline.geometry import Keypoint, Marks, PaperMap
 from pipeline.recording import TWELVE, Known, Lead, Page, Recording, Seen
-from pipeline.register import Reading
+from pipeline.register import Reading, map_upright
 from pipeline.score import kaggle_db
 from pipeline.synth.page import faxed_page
 from pipeline.synth.truth import Rendered
@@ -96,6 +96,26 @@ def test_a_page_on_its_side_or_mirrored_is_set_upright(digitizer: Digitizer, cle
     assert decibels(clean, found) >= 14.0
 
 
+@pytest.mark.parametrize("orientation", range(8))
+def test_a_glance_at_the_names_tells_how_a_page_lies(digitizer: Digitizer, clean: Rendered, orientation: int) -> None:
+    """Patches around the names read about as much as the whole page: much in one orientation, little in the others."""
+    assert digitizer.page_reader is not None
+    image = clean.page.image[:, ::-1] if orientation >= 4 else clean.page.image
+    turned = np.ascontiguousarray(np.rot90(image, orientation % 4))
+    paper = laid(clean.truth.paper, clean.page.image.shape[:2], orientation)
+    places_mm = digitizer.page_reader.read(turned, paper).places_mm
+    told = digitizer.page_reader.glance(turned, paper, places_mm)
+    assert int(np.argmax(told)) == orientation
+    assert told[orientation] > np.sort(told)[-2] + 2
+    assert digitizer.page_reader.glance(turned, paper, places_mm[:0]).tolist() == [0.0] * 8
+
+
+def laid(paper: PaperMap, shape: tuple[int, int], orientation: int) -> PaperMap:
+    """The paper of a page that was mirrored and turned: what map_upright undoes."""
+    mirrored = map_upright(paper, shape, 4) if orientation >= 4 else paper
+    return map_upright(mirrored, shape, -orientation % 4)
+
+
 def test_reads_six_rows_of_two_columns(digitizer: Digitizer, six_by_two: Rendered) -> None:
     found = digitizer.digitize(six_by_two.page)
     assert found.layout == "6x2+1"
@@ -153,7 +173,7 @@ def reading(names: float, along: float) -> Reading:
     leads = [lead for lead in TWELVE if lead.startswith("V")]
     keypoints = tuple(Keypoint(lead, 0.0, 0.0, names / len(leads)) for lead in leads)
     turns = np.array([along, 1 - along, 0, 0, 0, 0, 0, 0], np.float32)
-    return Reading(keypoints, NO_MARKS, turns)
+    return Reading(keypoints, NO_MARKS, turns, np.zeros((0, 2)))
 
 
 @pytest.mark.parametrize(

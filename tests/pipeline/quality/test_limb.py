@@ -81,6 +81,19 @@ def test_correction_takes_noise_off_and_moves_the_uncertain_lead_most() -> None:
     assert max(after[0], after[1]) < 1.05 * before[0]
 
 
+def test_a_spike_that_one_lead_lost_is_not_taken_from_the_others() -> None:
+    clean = column(Lead.AVR, Lead.AVL, Lead.AVF)
+    peak = int(np.argmax(np.abs(clean[2].millivolts)))
+    lost = clean[2].millivolts.copy()
+    lost[peak - 2 : peak + 3] = np.float32(0.0)
+    read = [as_strip(s.lead, 0.0, s.millivolts, 0.02) for s in clean[:2]] + [as_strip(Lead.AVF, 0.0, lost, 0.02)]
+    checks = check_limbs(read, RATE_HZ)
+    assert not checks[0].bad
+    fixed = correct_limbs(read, checks, RATE_HZ)
+    for before, after in zip(read[:2], fixed[:2], strict=True):
+        assert np.abs(before.millivolts - after.millivolts).max() < 0.02
+
+
 def test_correction_leaves_unread_samples_and_bad_columns_alone() -> None:
     leads = column(Lead.I, Lead.II, Lead.III)
     holed = leads[1].millivolts.copy()
