@@ -194,6 +194,8 @@ def _phrase(ink: Float32, place: _Place) -> Phrase | None:
         return None
     near = [u for u, f in fits.items() if f[0].found > max(best - UNIT_NEAR, UNIT_FOUND - UNIT_CLEAR)]
     read = sorted((_reading(laid, unit, fits[unit]) for unit in near), key=lambda r: -r.both)
+    if len({float(r.number) for r in read}) == 1:  # of units that look alike, the number is printed before one only
+        read = [r for r in read if r.number in NOMINAL[r.unit]] or read
     first = read[0]
     if not first.sure or (len(read) > 1 and first.both - read[1].both < UNIT_CLEAR):
         return None

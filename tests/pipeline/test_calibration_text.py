@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.calibration import Calibration, PrintedScales, calibrate, read_scales
+from pipeline.calibration import Calibration, PrintedScales, calibrate, read_scales, text
 from pipeline.calibration.text import Phrase, Printed, scales_of
 from pipeline.findings import FindingCode
 from pipeline.recording import Float32, Known, Scale, Severity, UInt8
@@ -53,6 +53,21 @@ def values(found: PrintedScales) -> tuple[float | None, float | None, float | No
 )
 def test_reads_a_printed_line(line: str, speed: float, gain: float) -> None:
     assert values(read_scales(sheet_of(line))) == (speed, gain, None)
+
+
+def test_a_unit_that_may_be_any_is_the_one_whose_number_machines_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten is no speed and no gain in cm/mV; where it is clearly printed as a speed, it stays unbelieved."""
+    as_seen = text._unit_fits
+
+    def blurred(laid: Float32) -> dict[str, list[text._Fit]]:
+        fits = as_seen(laid)
+        best = max(f[0].found for f in fits.values())
+        return {unit: [replace(f, found=best + 0.02 * (unit == "cm/mV")) for f in fit] for unit, fit in fits.items()}
+
+    monkeypatch.setattr(text, "_unit_fits", blurred)
+    assert values(read_scales(sheet_of("10 mm/mV"))) == (None, 10.0, None)
+    monkeypatch.undo()
+    assert values(read_scales(sheet_of("10 mm/s"))) == (None, None, None)
 
 
 @pytest.mark.parametrize("font", ["DejaVuSans", "cmss10", "hershey-0", "DejaVuSansMono-Bold"])
