@@ -62,7 +62,7 @@ def test_a_unit_that_may_be_any_is_the_one_whose_number_machines_print(monkeypat
     def blurred(laid: Float32) -> dict[str, list[text._Fit]]:
         fits = as_seen(laid)
         best = max(f[0].found for f in fits.values())
-        return {unit: [replace(f, found=best + 0.02 * (unit == "cm/mV")) for f in fit] for unit, fit in fits.items()}
+        return {unit: [replace(f, found=best + 0.12 * (unit == "cm/mV")) for f in fit] for unit, fit in fits.items()}
 
     monkeypatch.setattr(text, "_unit_fits", blurred)
     assert values(read_scales(sheet_of("10 mm/mV"))) == (None, 10.0, None)
