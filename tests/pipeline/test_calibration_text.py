@@ -56,16 +56,16 @@ def test_reads_a_printed_line(line: str, speed: float, gain: float) -> None:
 
 
 def test_a_unit_that_may_be_any_is_the_one_whose_number_machines_print(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten is no speed and no gain in cm/mV; where it is clearly printed as a speed, it stays unbelieved."""
+    """Five is no speed and no gain in cm/mV; ten, printed clearly as a speed, stays unbelieved."""
     as_seen = text._unit_fits
 
     def blurred(laid: Float32) -> dict[str, list[text._Fit]]:
         fits = as_seen(laid)
         best = max(f[0].found for f in fits.values())
-        return {unit: [replace(f, found=best + 0.12 * (unit == "cm/mV")) for f in fit] for unit, fit in fits.items()}
+        return {unit: [replace(f, found=best + 0.06 * (unit == "cm/mV")) for f in fit] for unit, fit in fits.items()}
 
     monkeypatch.setattr(text, "_unit_fits", blurred)
-    assert values(read_scales(sheet_of("10 mm/mV"))) == (None, 10.0, None)
+    assert values(read_scales(sheet_of("5 mm/mV"))) == (None, 5.0, None)
     monkeypatch.undo()
     assert values(read_scales(sheet_of("10 mm/s"))) == (None, None, None)
 
