@@ -16,7 +16,14 @@ from pipeline.recording import Seen, Strip, UInt8
 from pipeline.waveform.classical import trace_classically
 from pipeline.waveform.ends import Ended, hold_ends
 from pipeline.waveform.reading import Reading
-from pipeline.waveform.strip import COLUMNS_PER_MM, HALF_HEIGHT_MM, TALL_HALF_HEIGHT_MM, RowStrip, cut_strip
+from pipeline.waveform.strip import (
+    COLUMNS_PER_MM,
+    HALF_HEIGHT_MM,
+    ROWS_PER_MM,
+    TALL_HALF_HEIGHT_MM,
+    RowStrip,
+    cut_strip,
+)
 
 Int64 = npt.NDArray[np.int64]
 
@@ -98,6 +105,7 @@ def read_traces(
         for i, row, reading in zip(tall, again, reader.read(again), strict=True):
             if _highest_mm(reading) > HALF_HEIGHT_MM - EDGE_MM:  # else the ordinary strip held it all
                 cut[i], readings[i] = row, reading
+    readings = [_within_picture(row.strip, reading) for row, reading in zip(cut, readings, strict=True)]
     late_mm = found_late_mm(cut, readings, told_mm)
     strips: dict[int, Strip] = {}
     for of_row, row, reading in zip(rows, cut, readings, strict=True):
@@ -106,6 +114,14 @@ def read_traces(
         for segment, at in zip(of_row, moved, strict=True):
             strips[id(segment)] = _strip(at, row.strip, ended, speed_mm_s, gain_mm_mv(segment), rate_hz)
     return Traced([strips[id(segment)] for segment in segments], late_mm)
+
+
+def _within_picture(strip: RowStrip, reading: Reading) -> Reading:
+    """The same without what lies beyond the picture's edge, where a reader can only guess."""
+    top_mm = strip.rise_mm[0]
+    at = np.clip(np.rint((top_mm - reading.rise_mm) * ROWS_PER_MM).astype(int), 0, strip.on_page.shape[0] - 1)
+    there = strip.on_page[at, np.arange(len(at))]
+    return replace(reading, present=np.where(there, reading.present, np.float32(0.0)))
 
 
 def _highest_mm(reading: Reading) -> float:

@@ -64,6 +64,23 @@ class Scripted:
         return out
 
 
+def test_reads_nothing_beyond_the_edge_of_the_picture():
+    """A reader that goes on where the picture ends is not believed there: to the right of it."""
+    image = page(beats())
+    edge_px = round(PAPER.to_px(np.array([SEGMENTS[0].start_mm + 30.0, 0.0]))[0])
+
+    def lost(shown):
+        (strip, *_) = read_traces(
+            shown, PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, Scripted(20.0)
+        ).strips
+        return np.isnan(strip.millivolts), strip.seen == Seen.NOTHING
+
+    assert not lost(image)[0].any()
+    for at in lost(np.ascontiguousarray(image[:, :edge_px])):
+        assert np.flatnonzero(at)[0] == pytest.approx(30.0 / SPEED_MM_S * RATE_HZ, abs=3)
+        assert at[np.flatnonzero(at)[0] :].all()
+
+
 @pytest.mark.parametrize(("peak_mm", "expected_mv"), [(42.0, 4.2), (20.0, 0.1)])
 def test_takes_the_tall_strip_only_where_the_trace_left_the_ordinary_one(peak_mm, expected_mv):
     strips = read_traces(
