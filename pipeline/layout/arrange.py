@@ -38,6 +38,7 @@ NO_BORDERS = 0.3  # what a layout that has none is given
 USUAL = 0.7  # per factor e of how usual the layout is
 NAMES_FEW = 1.5  # summed name score below which the names say nothing
 GAPS_UNSURE = 0.01  # of a page's size: half a millimetre of each gap
+GAPS_MOST = 0.03  # of it, by which gaps of some millimetres are measured wrong at worst
 SHRUNK_MOST = 0.1  # by which a page is printed smaller or larger than it is
 RHYTHM_SURE = 0.85  # of a name that renames a long strip; with less, its likeness to the short strips tells
 NAME_SURE = 0.75  # of a name that no other supports
@@ -52,7 +53,8 @@ class Layout:
     starts_met: 0..1, the share of lead starts, expected or found by a network, that are both; None without a network.
     unnamed: the usual leads given to long strips whose own name was not read. names: those that stand where this layout
     prints them, whatever they say; the others are words of a header, or strokes of a trace. columns, pitch_mm: how
-    many, and how far apart their starts lie.
+    many, and how far apart their starts lie. rhythm_mm: how long the ink of the long strips is, where the leads above
+    go on behind it, so that it is of ten seconds and not as long as the page is wide; else None.
     """
 
     name: str
@@ -67,13 +69,15 @@ class Layout:
     names: tuple[Name, ...]
     columns: int
     pitch_mm: float
+    rhythm_mm: float | None = None
 
     def size(self, speed_mm_s: float) -> float | None:
         """What its columns say a millimetre of the map is of a printed one, if they were printed as most are.
 
         Ten seconds, or the 250 mm that pages are wide for, are shared out among the columns: a dozen starts together
         measure them to a thousandth. None for a single column, and where no usual width is near. Where leads stand
-        apart the gaps are taken off, and blank paper is measured worse: less than GAPS_UNSURE then says nothing.
+        apart the gaps are taken off, and blank paper is measured worse, by ticks in it above all: a long strip of ten
+        seconds then says it better, and without one less than GAPS_UNSURE says nothing.
         """
         if self.columns < 2:
             return None
@@ -81,7 +85,11 @@ class Layout:
         wide = self.columns * (lead.end_mm - lead.start_mm)
         apart = self.columns * self.pitch_mm - wide
         size = next((wide / n for n in (10 * speed_mm_s, 250.0) if abs(wide / n - 1) < SHRUNK_MOST), None)
-        return None if size is not None and apart > 0 and abs(size - 1) < GAPS_UNSURE else size
+        if size is None or apart <= 0:
+            return size
+        if self.rhythm_mm is not None and abs(self.rhythm_mm / (10 * speed_mm_s) / size - 1) < GAPS_MOST:
+            return self.rhythm_mm / (10 * speed_mm_s)
+        return None if abs(size - 1) < GAPS_UNSURE else size
 
     def resized(self, across: float, down: float) -> Layout:
         """The same layout on a map whose millimetres are so many times larger."""
@@ -97,7 +105,8 @@ class Layout:
 
         names = tuple(replace(n, x_mm=n.x_mm * across, y_mm=n.y_mm * down) for n in self.names)
         segments = tuple(moved(s) for s in self.segments)
-        return replace(self, segments=segments, names=names, pitch_mm=self.pitch_mm * across)
+        rhythm_mm = None if self.rhythm_mm is None else self.rhythm_mm * across
+        return replace(self, segments=segments, names=names, pitch_mm=self.pitch_mm * across, rhythm_mm=rhythm_mm)
 
 
 @dataclass(frozen=True)
@@ -160,7 +169,17 @@ def arrange(
         tuple(_in_place(best, segments, names)),
         best.columns.count,
         best.columns.pitch_mm,
+        _rhythm_mm(best, spans, rows),
     )
+
+
+def _rhythm_mm(fit: _Fit, spans: Sequence[Span], rows: Sequence[Row]) -> float | None:
+    ends = [None if row is None else spans[list(rows).index(row)].end_mm for row in fit.rows]
+    lead_rows = len(fit.template.rows)
+    above, long = ([end for end in part if end is not None] for part in (ends[:lead_rows], ends[lead_rows:]))
+    if not above or not long or float(np.median(above)) < float(np.median(long)) + LONGER_MM:
+        return None
+    return float(np.median(long)) - fit.columns.start_mm
 
 
 def _fits(

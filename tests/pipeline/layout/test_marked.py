@@ -13,6 +13,9 @@ from pipeline.layout import arrange, find_rows, names_of
 from pipeline.layout.columns import Columns
 from pipeline.layout.marked import as_printed, complete_rows, marked_rows, tilt_deg
 from pipeline.sheet import lay_flat
+from pipeline.synth.heart import synthetic_ecg
+from pipeline.synth.page import PageSpec, render
+from pipeline.synth.spec import Join, Print
 from pipeline.synth.truth import PageTruth, Rendered
 
 CELL_MM = 0.43
@@ -148,6 +151,34 @@ def test_the_size_of_a_page_is_told_by_its_leads_and_not_by_the_gaps_between_the
     segments = tuple(replace(s, end_mm=s.start_mm + lead_mm) for s in found.segments if not s.rhythm)
     told = replace(found, segments=segments, pitch_mm=pitch_mm).size(25.0)
     assert told == (None if size is None else pytest.approx(size))
+
+
+@pytest.mark.parametrize(
+    ("rhythm_mm", "size"),
+    [(248.0, 0.992), (None, 1.0176), (265.0, 1.0176)],  # of ten seconds; not told; as long as the page is wide
+)
+def test_where_leads_stand_apart_a_strip_of_ten_seconds_tells_the_size_best(
+    clean: Rendered, rhythm_mm: float | None, size: float
+) -> None:
+    sheet = lay_flat(clean.page.image, clean.truth.paper)
+    found = arrange(sheet, find_rows(sheet), (), [], 25.0, marks=marks_of(clean.truth))
+    segments = tuple(replace(s, end_mm=s.start_mm + 63.6) for s in found.segments if not s.rhythm)
+    apart = replace(found, segments=segments, pitch_mm=64.9, rhythm_mm=rhythm_mm)
+    assert apart.size(25.0) == pytest.approx(size)
+    assert replace(apart, pitch_mm=63.6).size(25.0) == pytest.approx(1.0176)  # without gaps columns know it best
+
+
+def test_a_long_strip_is_of_ten_seconds_where_the_leads_go_on_behind_it() -> None:
+    def told(gap_mm: float) -> tuple[float | None, float]:
+        printed = Print(gap_mm=gap_mm, join=Join.GAP if gap_mm else Join.ABUTTING)
+        page = render(synthetic_ecg(np.random.default_rng(3), 10.0, 500), 500, PageSpec(print=printed), 3)
+        sheet, long = lay_flat(page.page.image, page.truth.paper), page.truth.segments[-1]
+        found = arrange(sheet, find_rows(sheet), (), [], 25.0, marks=marks_of(page.truth))
+        return found.rhythm_mm, long.end_mm - long.start_mm
+
+    found_mm, true_mm = told(3.0)
+    assert found_mm == pytest.approx(true_mm, abs=0.4)
+    assert told(0.0)[0] is None
 
 
 def test_without_points_the_rows_are_those_of_the_ink(clean: Rendered) -> None:

@@ -11,25 +11,39 @@ from pipeline.quality.ends import trim_ends
 from pipeline.recording import Lead, Seen
 
 
-def test_takes_off_a_doubtful_start_and_what_lies_before_it() -> None:
+def test_takes_off_a_doubtful_start_and_nothing_else() -> None:
     lead = strip(Lead.II)
-    millivolts, sigma = lead.millivolts.copy(), lead.sigma_mv.copy()
-    millivolts[:12] = -0.5  # a tick, read with confidence
-    sigma[12:16] = 0.4  # and the way from there to the trace
-    trimmed = trim_ends(replace(lead, millivolts=millivolts, sigma_mv=sigma), RATE_HZ)
+    sigma = lead.sigma_mv.copy()
+    sigma[:16] = 0.4
+    trimmed = trim_ends(replace(lead, sigma_mv=sigma), RATE_HZ)
     assert np.isnan(trimmed.millivolts[:16]).all()
     assert np.isnan(trimmed.sigma_mv[:16]).all()
     assert (trimmed.seen[:16] == Seen.NOTHING).all()
     assert np.array_equal(trimmed.millivolts[16:], lead.millivolts[16:])
 
 
+def test_what_is_read_without_doubt_at_an_end_stays_though_doubt_follows() -> None:
+    """A lead that begins within a QRS complex: its first samples are sure, the steep ones after them are not."""
+    lead = strip(Lead.II)
+    sigma = lead.sigma_mv.copy()
+    sigma[10:20] = sigma[-20:-10] = 0.6
+    assert trim_ends(replace(lead, sigma_mv=sigma), RATE_HZ).seen.all()
+
+
 def test_a_doubtful_end_goes_and_a_doubtful_middle_stays() -> None:
     lead = strip(Lead.II)
     sigma = lead.sigma_mv.copy()
-    sigma[-5] = sigma[600] = 0.5
+    sigma[-5:] = sigma[600] = 0.5
     trimmed = trim_ends(replace(lead, sigma_mv=sigma), RATE_HZ)
     assert np.isnan(trimmed.millivolts[-5:]).all()
     assert np.isfinite(trimmed.millivolts[:-5]).all()
+
+
+def test_no_more_than_two_millimetres_of_an_end_are_taken_off() -> None:
+    lead = strip(Lead.II)
+    sigma = lead.sigma_mv.copy()
+    sigma[:100] = 0.5
+    assert np.flatnonzero(trim_ends(replace(lead, sigma_mv=sigma), RATE_HZ).seen)[0] == round(0.08 * RATE_HZ)
 
 
 def test_a_sure_strip_is_left_alone() -> None:
