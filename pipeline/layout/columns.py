@@ -26,6 +26,8 @@ ENDS_AGREE_MM = 0.5  # pen widths, and a last sample that is not printed
 TICK_MIN_MM, TICK_MAX_MM = 0.3, 1.0  # less is within the error of ink ends; more is no tick that belongs to the lead
 BLANK = 0.6  # of the rows are blank
 BLANK_MAX_MM = 8.0
+BLANK_MOST = 0.25  # of the columns: twice what the widest gaps are of a row
+GAP_MIN_MM = 0.7  # two traces that abut on a level look 0.6 mm apart where the pen was lifted between them
 SEEN = 0.35  # evidence per border from which on borders count as seen
 
 
@@ -109,7 +111,13 @@ def _tick_offset(columns: Columns, ends_mm: tuple[float, float]) -> float:
 
 
 def gap_mm(sheet: Sheet, blanks: Float32, columns: Columns) -> float:
-    """The median width of blank paper around the borders, 0 where traces abut."""
+    """The median width of blank paper around the borders; 0 where traces abut, or too little ink is seen to tell.
+
+    Faint traces are not in the sheet's ink: a page may look blank all along its rows, and a reader still see them.
+    """
+    inside = slice(sheet.column(columns.start_mm), sheet.column(columns.end_mm))
+    if not blanks[inside].size or float((blanks[inside] > BLANK).mean()) > BLANK_MOST:
+        return 0.0
     widths = []
     for k in range(1, columns.count):
         middle = sheet.column(columns.start_mm + k * columns.pitch_mm)
@@ -121,7 +129,7 @@ def gap_mm(sheet: Sheet, blanks: Float32, columns: Columns) -> float:
         left[:tick] |= left[tick : tick + 1].any()
         widths.append(_run(right) + _run(left))
     gap = float(np.median(widths)) / PX_PER_MM
-    return gap if gap >= 0.5 else 0.0
+    return gap if gap >= GAP_MIN_MM else 0.0
 
 
 def _run(blank: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> int:

@@ -11,8 +11,9 @@ from pipeline.calibration.pulse import Pulse, joined, marked_pulses
 from pipeline.geometry import Marks
 from pipeline.layout import arrange, find_rows, names_of
 from pipeline.layout.columns import Columns
+from pipeline.layout.columns import gap_mm as measured_gap_mm
 from pipeline.layout.marked import as_printed, complete_rows, marked_rows, tilt_deg
-from pipeline.sheet import lay_flat
+from pipeline.sheet import Sheet, lay_flat
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.spec import Join, Print
@@ -237,3 +238,16 @@ def test_the_end_of_a_trace_that_wandered_off_makes_no_row_beside_its_own(clean:
     ends[np.abs(ends[:, 1] - last) < 2.0, 1] -= 4.0
     rows = complete_rows(replace(marks, starts=starts, ends=ends), inked)
     assert [row.baseline_mm for row in rows] == pytest.approx([row.baseline_mm for row in inked], abs=1.0)
+
+
+@pytest.mark.parametrize(("faint", "gap_mm"), [(0.0, 3.0), (0.6, 0.0), (1.0, 0.0)])
+def test_no_gap_is_told_where_too_little_ink_is_seen(faint: float, gap_mm: float) -> None:
+    """Of the columns between the gaps a share of this is as blank as they are: faded traces that the ink lacks."""
+    sheet = Sheet(*(np.zeros((400, 2300), kind) for kind in (np.float32, np.uint8, np.bool_)), 0.0, 0.0)
+    columns = Columns(4, 10.0, 62.5, 0.0, 1.0)
+    blanks = np.zeros(2300, np.float32)
+    for k in range(4):
+        start = sheet.column(10.0 + 62.5 * k)
+        blanks[start + 100 : start + 100 + round(faint * 380)] = 1.0
+        blanks[start - 12 : start + 12] = 1.0
+    assert measured_gap_mm(sheet, blanks, columns) == pytest.approx(gap_mm, abs=0.2)
