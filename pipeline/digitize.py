@@ -202,6 +202,7 @@ class Digitizer:
                 rate_found=measure.heart_rate(strips, RATE_HZ) is not None,
                 told=bool(given.leads),
                 limb_to_chest=scale.gain_mm_mv.value / (scale.chest_gain_mm_mv or scale.gain_mm_mv).value,
+                cabrera=printed.name.endswith("-cabrera"),
             )
             judged = quality.assess(strips, RATE_HZ, evidence)
         return Recording(

@@ -36,7 +36,8 @@ class PageEvidence:
     found, those that are both; None without a network. margin: of the layout over the next best, in names. unnamed:
     leads of long strips without a name. beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below
     0.7 in noise. rate_found: a heart rate was measured. told: a person named the leads; no likeness knows better.
-    limb_to_chest: gain of the limb leads over that of the chest leads.
+    limb_to_chest: gain of the limb leads over that of the chest leads. cabrera: the layout's leads stand in the order of
+    Cabrera, where aVR is printed upside down.
     """
 
     grid: float
@@ -50,6 +51,7 @@ class PageEvidence:
     rate_found: bool
     told: bool = False
     limb_to_chest: float = 1.0
+    cabrera: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
     if not evidence.told:
         strips = _named(strips, rate_hz, evidence, findings)
     limbs = check_limbs(strips, rate_hz)
-    if any(check.inverted for check in limbs):
+    if evidence.cabrera and any(check.inverted for check in limbs):  # elsewhere leads that contradict it are misread
         strips = tuple(turn_over(s) if s.lead is Lead.AVR else s for s in strips)
         limbs = check_limbs(strips, rate_hz)
     corrected = correct_limbs(strips, limbs, rate_hz)

@@ -108,14 +108,17 @@ def test_a_name_that_a_person_gave_is_kept_whatever_the_strip_looks_like() -> No
     assert FindingCode.RHYTHM_DISAGREEMENT in {f.code for f in judged.findings}
 
 
-def test_turns_an_inverted_avr_back() -> None:
+@pytest.mark.parametrize(("cabrera", "sign"), [(True, 1.0), (False, -1.0)])
+def test_turns_an_inverted_avr_back_in_the_order_of_cabrera_only(cabrera: bool, sign: float) -> None:
+    """Elsewhere no device prints it so: what contradicts the law is told, and left as it was printed."""
     strips = page()
     leads = (Lead.AVL, Lead.I, Lead.AVR)
     same_time = [strip(Lead.AVL), strip(Lead.I), replace(strip(Lead.AVR), millivolts=-strip(Lead.AVR).millivolts)]
     rest = [s for s in strips if s.lead not in leads]
-    judged = assess([*same_time, *rest], RATE_HZ, GOOD)
+    judged = assess([*same_time, *rest], RATE_HZ, replace(GOOD, cabrera=cabrera))
     avr = next(s for s in judged.strips if s.lead is Lead.AVR)
-    assert np.corrcoef(avr.millivolts, strip(Lead.AVR).millivolts)[0, 1] > 0.99
+    assert np.corrcoef(avr.millivolts, strip(Lead.AVR).millivolts)[0, 1] * sign > 0.99
+    assert (FindingCode.GOLDBERGER_RESIDUAL in {f.code for f in judged.findings}) is not cabrera
 
 
 def test_refuses_a_page_with_hardly_a_lead() -> None:
