@@ -36,8 +36,8 @@ class PageEvidence:
     found, those that are both; None without a network. margin: of the layout over the next best, in names. unnamed:
     leads of long strips without a name. beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below
     0.7 in noise. rate_found: a heart rate was measured. told: a person named the leads; no likeness knows better.
-    limb_to_chest: gain of the limb leads over that of the chest leads. cabrera: the leads stand in the order of Cabrera,
-    where aVR is printed upside down.
+    limb_to_chest: gain of the limb leads over that of the chest leads. cabrera: the leads stand in that order, in which
+    aVR is printed upside down.
     """
 
     grid: float
