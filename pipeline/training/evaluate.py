@@ -246,7 +246,21 @@ def table(rows: Sequence[Row], dev_rows: Sequence[Row]) -> str:
                 f" {row.r:.3f} | {row.rmse_mv:.3f} | {row.lag_ms:.0f} | {row.confidence:.2f} |"
             )
     lines += ["", *_risk(rows)]
+    if any(row.stages for row in rows):
+        lines += ["", "Seconds of wall time per stage, means of the pages that were not refused:", "", *_stages(rows)]
     return "\n".join(lines)
+
+
+def _stages(rows: Sequence[Row]) -> list[str]:
+    """A line a kind, and one of all: the mean seconds of every stage."""
+    spent = [(row.kind, dict(lap.split("=") for lap in row.stages.split(";"))) for row in rows if row.stages]
+    names = list(spent[0][1])
+    lines = ["| kind | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 1)]
+    for kind in (*sorted({kind for kind, _ in spent}), "**all**"):
+        laps = [lap for k, lap in spent if kind in (k, "**all**")]
+        means = [float(np.mean([float(lap[name]) for lap in laps])) for name in names]
+        lines.append(f"| {kind} | " + " | ".join(f"{mean:.1f}" for mean in means) + " |")
+    return lines
 
 
 def contest_db(rows: Sequence[Row]) -> float:

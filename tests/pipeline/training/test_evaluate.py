@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.training.evaluate import Row, contest_db, table
@@ -30,3 +32,15 @@ def test_the_table_tells_pages_that_are_wrong_without_saying_so() -> None:
     assert named["refused"] == "1"
     assert named["dB mean"] == "7.7"
     assert named["contest dB"] == "12.2"
+
+
+def test_the_table_tells_what_every_stage_takes() -> None:
+    rows = [
+        replace(row(0, 18.0), stages="grid=1.00;waveform=2.00"),
+        replace(row(1, 18.0), kind="faded", stages="grid=3.00;waveform=0.00"),
+        row(2, None),
+    ]
+    lines = table(rows, []).splitlines()
+    at = lines.index("| kind | grid | waveform |")
+    assert lines[at + 2 : at + 5] == ["| faded | 3.0 | 0.0 |", "| fax_fine | 1.0 | 2.0 |", "| **all** | 2.0 | 1.0 |"]
+    assert "waveform" not in table([row(0, 18.0)], [])
