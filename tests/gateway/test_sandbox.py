@@ -104,7 +104,11 @@ def test_a_page_that_crashes_the_decoder_is_refused_and_the_next_is_read(
 def test_a_decoder_stopped_by_a_signal_that_no_page_causes_is_not_the_pages_fault(
     decoder: Decoder, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    speaking(monkeypatch, f"import os; input(); os.kill(os.getpid(), {int(signal.SIGHUP)})")
+    hang_up = int(signal.SIGHUP)  # which a child of nohup would ignore
+    speaking(
+        monkeypatch,
+        f"import os, signal; signal.signal({hang_up}, signal.SIG_DFL); input(); os.kill(os.getpid(), {hang_up})",
+    )
     with pytest.raises(TryAgain, match="SIGHUP"):
         opened(decoder, page)
 
