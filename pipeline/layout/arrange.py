@@ -173,8 +173,12 @@ def arrange(
     )
 
 
+def _inked_to_mm(row: Row, spans: Sequence[Span], rows: Sequence[Row]) -> float:
+    return spans[list(rows).index(row)].end_mm
+
+
 def _rhythm_mm(fit: _Fit, spans: Sequence[Span], rows: Sequence[Row]) -> float | None:
-    ends = [None if row is None else spans[list(rows).index(row)].end_mm for row in fit.rows]
+    ends = [None if row is None else _inked_to_mm(row, spans, rows) for row in fit.rows]
     lead_rows = len(fit.template.rows)
     above, long = ([end for end in part if end is not None] for part in (ends[:lead_rows], ends[lead_rows:]))
     if not above or not long or float(np.median(above)) < float(np.median(long)) + LONGER_MM:
@@ -291,7 +295,7 @@ def _segments(
             if name is None:
                 unnamed.add(lead)
             # ink ends half a pen behind its last sample: only a strip that is longer than the columns is measured
-            inked = spans[list(rows).index(row)].end_mm
+            inked = _inked_to_mm(row, spans, rows)
             end = inked if inked > columns.end_mm + LONGER_MM else columns.end_mm
             segments.append(Segment(lead, r, columns.start_mm, end, row.baseline_mm, 0.0, True))
             continue

@@ -46,6 +46,10 @@ class Peaks:
     place: Tensor
     score: Tensor
 
+    def where(self, keep: Tensor) -> Peaks:
+        """Those for which bool (peaks,) is true."""
+        return Peaks(*(values[keep] for values in (self.sample, self.name, self.x, self.y, self.place, self.score)))
+
 
 def find_peaks(logits: Tensor, threshold: float) -> Peaks:
     """Every place where a name stands at least as surely as the threshold, and what it most likely says.

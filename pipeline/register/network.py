@@ -71,20 +71,18 @@ class PageReader:
 
         image: uint8 (H, W, 3) RGB; paper: its millimetres.
         """
-        x0, y0, x1, y1 = extent_mm(image, paper)
-        px_per_mm = min(PX_PER_MM, LARGEST_PX / max(x1 - x0, y1 - y0))
-        flat = _flat(image, paper, (x0, y0, x1, y1), px_per_mm)
+        flat, corner_mm, px_per_mm = _flat(image, paper)
         logits, turns = self._logits(flat)
         cell_mm = CELL / px_per_mm
         # a cell's centre lies half a pixel off its first pixel's, whose centre is the sheet's origin
-        first = np.array([x0, y0]) + (CELL - 1) / 2 / px_per_mm
-        names = find_peaks(logits[:, :NAMES_AND_PLACE], NAME_FLOOR)
+        first = corner_mm + (CELL - 1) / 2 / px_per_mm
+        likely = find_peaks(logits[:, :NAMES_AND_PLACE], GLANCE_FLOOR)
+        names = likely.where(likely.place >= NAME_FLOOR)
         points = find_points(logits[:, NAMES_AND_PLACE:], POINT_FLOOR)
         starts, ends, rises, falls, tops = (_places(points, kind, first, cell_mm) for kind in Point)
         starting = np.asarray(logits[0, NAMES_AND_PLACE + Point.START].sigmoid().numpy(), np.float32)
         x, y = (float(v) for v in first)
         marks = Marks(starts, ends, rises, falls, tops, starting, x, y, cell_mm)
-        likely = find_peaks(logits[:, :NAMES_AND_PLACE], GLANCE_FLOOR)
         order = torch.argsort(-likely.place)[:GLANCES]
         places_mm = first + torch.stack([likely.x, likely.y], dim=1)[order].double().numpy() * cell_mm
         return Reading(_keypoints(names, paper, first, cell_mm), marks, turns, places_mm)
@@ -97,12 +95,10 @@ class PageReader:
         """
         if not len(places_mm):
             return np.zeros(ORIENTATIONS)
-        x0, y0, x1, y1 = extent_mm(image, paper)
-        px_per_mm = min(PX_PER_MM, LARGEST_PX / max(x1 - x0, y1 - y0))
-        flat = _flat(image, paper, (x0, y0, x1, y1), px_per_mm)
+        flat, corner_mm, px_per_mm = _flat(image, paper)
         half = GLANCE_PX // 2
         wide = cv2.copyMakeBorder(flat, half, half, half, half, cv2.BORDER_CONSTANT, value=(128, 128, 128))
-        corners = np.round((places_mm - [x0, y0]) * px_per_mm).astype(int)
+        corners = np.round((places_mm - corner_mm) * px_per_mm).astype(int)
         corners = np.clip(corners, 0, [flat.shape[1] - 1, flat.shape[0] - 1])
         patches = [np.asarray(wide[y : y + GLANCE_PX, x : x + GLANCE_PX], np.uint8) for x, y in corners]
         return np.array([self._names_in([set_upright(p, way) for p in patches]) for way in range(ORIENTATIONS)])
@@ -143,9 +139,10 @@ def _summed(read: Iterable[tuple[Lead, float]]) -> float:
     return sum(best.values())
 
 
-def _flat(image: UInt8, paper: PaperMap, extent: tuple[float, float, float, float], px_per_mm: float) -> UInt8:
-    """uint8 (h, w, 3): the page's colours by paper millimetres; grey where the picture ends."""
-    x0, y0, x1, y1 = extent
+def _flat(image: UInt8, paper: PaperMap) -> tuple[UInt8, Float64, float]:
+    """uint8 (h, w, 3), the page by paper millimetres, grey where the picture ends; its corner; pixels a millimetre."""
+    x0, y0, x1, y1 = extent_mm(image, paper)
+    px_per_mm = min(PX_PER_MM, LARGEST_PX / max(x1 - x0, y1 - y0))
     shape = (round((y1 - y0) * px_per_mm), round((x1 - x0) * px_per_mm))
     where = pixels_of(paper, x0, y0, shape, px_per_mm)
     source, where = shrunk(image, where, paper, px_per_mm)
@@ -157,7 +154,7 @@ def _flat(image: UInt8, paper: PaperMap, extent: tuple[float, float, float, floa
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(128, 128, 128),
     )
-    return np.asarray(flat, np.uint8)
+    return np.asarray(flat, np.uint8), np.array([x0, y0]), px_per_mm
 
 
 def _places(points: Peaks, kind: Point, first: Float64, cell_mm: float) -> Float64:
