@@ -18,7 +18,9 @@ from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
 from pipeline.leads import RATE_HZ, Arranged, Leads
 from pipeline.measure import pace
+from pipeline.memory import give_back
 from pipeline.networks import choose_device, load
+from pipeline.networks.folded import fold_batch_norms
 from pipeline.recording import (
     CHEST,
     Finding,
@@ -92,6 +94,8 @@ class Digitizer:
     def __init__(self, device: str = "auto") -> None:
         device = choose_device(device)
         loaded = {name: found for name in NETWORKS if (found := load(name)) is not None}
+        for found in loaded.values():
+            fold_batch_norms(found.network)
         rows, page, ruled = loaded.get("waveform"), loaded.get("register"), loaded.get("grid")
         self.reader = None if rows is None else NetworkReader.of(rows, device)
         self.page_reader = None if page is None else register.PageReader.of(page, device)
@@ -119,6 +123,8 @@ class Digitizer:
                 detail = f"no lead names, no beginnings of leads, and {error.why}"
                 raise Unreadable(UnreadableCode.NOT_AN_ECG, detail) from error
             raise
+        finally:
+            give_back()
 
     def _digitized(self, page: Page, given: Given, found: list[Lying]) -> Recording:
         """The recording; found gets how the page lies as soon as that is known."""
@@ -231,7 +237,7 @@ class Digitizer:
         names = reading.sure_names
         if turn and names < NAMES_ENOUGH:
             # names are what tells: the way in which most of them would be read, if a whole look bears that out
-            told = self.page_reader.glance(image, paper, reading.places_mm) - MIRROR_COSTS
+            told = self.page_reader.glance(image, paper, reading.places_mm, reading.likely_ways) - MIRROR_COSTS
             way = int(np.argmax(told))
             if way and told[way] > told[0] + NAMES_MORE:
                 other = register.map_upright(paper, image.shape[:2], way)

@@ -29,6 +29,7 @@ GAINS_MM_MV = (2.5, 5.0, 10.0, 20.0)
 USUAL_SPEED, USUAL_GAIN = 25.0, 10.0
 LONGEST_ROW_S = 11.0  # ten seconds is what a page shows at most, and a little for an extent measured too wide
 NEAR_SPEED = 0.13  # of a nominal width
+PEN_MM = 0.4  # by which the edges of equal pulses are read apart, however narrow they are
 NEAR_GAIN = 0.16  # of a nominal height: gains are a factor 2 apart, a foot is lost in the trace's first beat
 ENOUGH = 0.9  # summed scores of pulses that agree: one clear pulse, or two doubtful ones
 SQUARE_ENOUGH = 0.5  # of a single pulse, where the column of the others says that it is one
@@ -127,11 +128,12 @@ def _by_gain(found: Sequence[Pulse]) -> dict[float, tuple[Pulse, ...]]:
     """The pulses of each nominal gain; of those, the ones that are as wide as most."""
     groups: dict[float, tuple[Pulse, ...]] = {}
     for gain in GAINS_MM_MV:
-        near = NEAR_GAIN if gain == USUAL_GAIN else 0.8 * NEAR_GAIN
-        group = [p for p in found if abs(p.height_mm / (gain * PULSE_MV) - 1) < near and _usual_width(p)]
+        tolerance = NEAR_GAIN if gain == USUAL_GAIN else 0.8 * NEAR_GAIN
+        group = [p for p in found if abs(p.height_mm / (gain * PULSE_MV) - 1) < tolerance and _usual_width(p)]
         if group:
             width = _width(group)
-            groups[gain] = tuple(p for p in group if abs(p.width_mm / width - 1) < NEAR_SPEED)
+            near = max(NEAR_SPEED * width, PEN_MM)
+            groups[gain] = tuple(p for p in group if abs(p.width_mm - width) < near)
     return groups
 
 

@@ -22,6 +22,7 @@ OUTWARD_MM, INWARD_MM = 15.0, 25.0  # around a row's ends: where machines print 
 MARKED_WIDTH_MM = (1.0, 12.0)  # of pulses made of points: 0.1 s at 12.5 mm/s to 0.2 s at 50 mm/s, and a little
 MARKED_HEIGHT_MM = (2.0, 22.0)  # 2.5 to 20 mm
 LEVEL_MM = 1.5  # feet of one pulse are as high, its roof lies in its middle
+FEET_APART = 0.15  # of a height, from which the feet of two pulses of one roof are not the same
 SQUARE_MM = 5  # period of the grid that is taken off
 
 
@@ -280,8 +281,9 @@ def _same_roof(a: Pulse, b: Pulse) -> bool:
     """Whether they differ in nothing but their foot."""
     roofs_mm = a.baseline_mm - a.height_mm, b.baseline_mm - b.height_mm
     edges_mm = abs(a.x0_mm - b.x0_mm), abs(a.x1_mm - b.x1_mm)
+    apart_mm = min(LEVEL_MM, FEET_APART * max(a.height_mm, b.height_mm))
     return (
-        max(edges_mm) < 1.0 and abs(roofs_mm[0] - roofs_mm[1]) < 1.0 and abs(a.baseline_mm - b.baseline_mm) > LEVEL_MM
+        max(edges_mm) < 1.0 and abs(roofs_mm[0] - roofs_mm[1]) < 1.0 and abs(a.baseline_mm - b.baseline_mm) > apart_mm
     )
 
 

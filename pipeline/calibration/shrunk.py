@@ -24,12 +24,16 @@ START_MIN, END_MIN = 0.3, 0.35
 LEVEL_MM = 2.5
 SPREAD_MM = 1.5  # of rows that end together
 SAME = 0.025  # nearer to its own size than a pulse or the end of a row can tell, it is left alone
+OWN_HEIGHT = 0.0165  # of three pulses from a nominal one: their heights are known to one and a half per cent
+HEIGHTS_TELL = 3  # pulses
 
 
 def printed_size(pulses: Sequence[Pulse], marks: Marks | None) -> float | None:
     """The size a page is printed at, 1 its own; None where nothing tells, or it is its own."""
     by_rows = None if marks is None else _of_rows(marks)
     by_pulses = _of_pulses(pulses)
+    if by_pulses is None and _as_high_as_they_should(pulses):
+        return None  # their feet or uprights are smudged; rows need not be of ten seconds
     rows_agree = by_rows is not None and (by_pulses is None or abs(by_rows - by_pulses) < AGREE)
     size = by_rows if rows_agree else by_pulses  # twenty-five centimetres are measured better than one
     return None if size is None or abs(size - 1) < SAME else size
@@ -49,6 +53,15 @@ def _of_rows(marks: Marks) -> float | None:
     agree = float(np.median(np.abs(np.array(lengths) - length))) < SPREAD_MM
     size = length / ROW_MM
     return size if agree and SMALLEST <= size <= ROWS_LARGEST else None
+
+
+def _as_high_as_they_should(pulses: Sequence[Pulse]) -> bool:
+    """Whether several pulses are all of one height, and that height is one of paper of the right size."""
+    for nominal in HEIGHTS_MM:
+        heights = [p.height_mm for p in pulses if abs(p.height_mm / nominal - 1) < ALIKE / 2]
+        if len(heights) >= HEIGHTS_TELL and abs(float(np.median(heights)) / nominal - 1) < OWN_HEIGHT:
+            return True
+    return False
 
 
 def _of_pulses(pulses: Sequence[Pulse]) -> float | None:

@@ -236,7 +236,8 @@ def _fits(
             score += USUAL * log(template.usual) - _row_cost(here, template, len(rows) if marked is None else 0)
             if agreement.score >= NAMES_FEW:
                 expected = sum(len(leads) for leads, row in zip(template.rows, here, strict=False) if row is not None)
-                score -= UNREAD_NAME * max(0, expected - len(agreement.read))
+                unread = UNREAD_NAME * max(0, expected - len(agreement.read))
+                score -= min(unread, agreement.score - NAMES_FEW)  # two names in place are no worse than none
             yield _Fit(template, here, columns, agreement, score, share)
 
 

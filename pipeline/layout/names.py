@@ -20,6 +20,7 @@ PITCH_SURE = 0.4  # summed products of scores of name pairs that agree on the co
 CAPITAL_MM = 3.0
 WIDTHS = {"I": 0.3, "II": 0.65, "III": 1.0, "V": 1.55, "a": 2.4}  # of names, in heights of a capital
 OTHER_SURE = 0.5  # a name read worse than that is a place where a name stands, whatever it says
+IN_LINE_MM, MOST_I = 0.8, 3  # the lead, its rhythm strip, and one of a header
 CONTRADICTION = 0.7  # a wrong name where another is expected weighs a little less than the right one
 
 
@@ -51,7 +52,13 @@ def names_of(keypoints: Sequence[Keypoint], paper: PaperMap) -> tuple[Name, ...]
     if not keypoints:
         return ()
     places = paper.to_mm(np.array([(k.x_px, k.y_px) for k in keypoints]))
-    return tuple(Name(k.lead, float(x), float(y), k.score) for k, (x, y) in zip(keypoints, places, strict=True))
+    found = [Name(k.lead, float(x), float(y), k.score) for k, (x, y) in zip(keypoints, places, strict=True)]
+    return tuple(name for name in found if not _is_dash(name, found))
+
+
+def _is_dash(name: Name, names: Sequence[Name]) -> bool:
+    """Whether it is a dash of a separator: upright strokes one above the other, more than any page has an I in line."""
+    return name.lead is Lead.I and sum(n.lead is Lead.I and abs(n.x_mm - name.x_mm) < IN_LINE_MM for n in names) > MOST_I
 
 
 def agree(

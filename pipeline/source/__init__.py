@@ -16,7 +16,7 @@ from pipeline.source.opinion import SAID
 __all__ = ["SAID", "Reader", "SourceGuess", "SourceReader", "SourceReading", "classify"]
 
 CLEAR = 0.5  # probability from which the network says clearly that a page is no ECG: 1 in 300 ECGs reaches it
-DOUBT = 0.05  # and from which it does not contradict rules that see nothing on the page at all
+DOUBT = 0.2  # and from which it does not contradict rules that see nothing: what it doubts less, the later stages judge
 SEEN = 0.1  # summed widths of wave-like strokes, in page lengths, that speak for an ECG against a clear network
 BARE = 0.03  # the same where there is no network: nothing at all may look like a trace
 

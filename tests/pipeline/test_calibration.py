@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.calibration import Calibration, Pulse, _one_of_half, calibrate
+from pipeline.calibration import Calibration, Pulse, _by_gain, _one_of_half, calibrate
+from pipeline.calibration.pulse import joined
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import PaperMap
@@ -124,6 +125,22 @@ def test_half_a_pulse_that_stands_on_no_row_tells_no_gain() -> None:
     groups = {10.0: tuple(whole), 5.0: (half,)}
     assert _one_of_half(groups, 10.0, (40.0, 62.0, 84.0, 106.0)) is None
     assert _one_of_half(groups, 10.0, (40.0, 62.0, 84.0, 101.5)) == (5.0, (half,))
+
+
+def test_of_two_pulses_of_one_roof_the_one_that_stands_on_its_row_counts() -> None:
+    """A thick trace ends a small pulse's upright early for the eye that follows the ink."""
+    cut = Pulse(7.1, 9.7, 29.3, 3.7, 1.0)
+    whole = Pulse(7.3, 10.0, 30.6, 5.07, 0.92)
+    assert joined([cut], [whole], (30.6, 69.2)) == (whole,)
+    assert joined([cut], [whole], (29.3, 69.2)) == (cut,)
+    assert len(joined([Pulse(7.1, 9.7, 30.4, 4.9, 0.6)], [whole], (30.6, 69.2))) == 1
+
+
+def test_equal_pulses_may_be_a_pen_apart_in_width() -> None:
+    narrow = [Pulse(7.0, 7.0 + width, y, 5.0, 0.9) for y, width in ((30.0, 2.61), (69.0, 2.95), (108.0, 2.73))]
+    assert len(_by_gain(narrow)[5.0]) == 3
+    wide = [Pulse(7.0, 7.0 + width, y, 10.0, 0.9) for y, width in ((30.0, 10.0), (69.0, 11.4), (108.0, 10.2))]
+    assert len(_by_gain(wide)[10.0]) == 2
 
 
 def test_tells_that_grid_and_resolution_disagree(signals: Float32) -> None:

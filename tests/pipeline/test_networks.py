@@ -7,10 +7,28 @@ import torch
 
 from pipeline.errors import WeightsError
 from pipeline.networks import RowNetwork, RowOptions, Weights, load, manifest
+from pipeline.networks.folded import fold_batch_norms
 from pipeline.training.ship import ship
 
 SMALL = {"widths": [8, 8, 8, 8], "head": 8, "coordinates": True}
 ROW = Weights("waveform", "waveform.safetensors", "", "abc1234", 1, "drawn", "none", 1.5, SMALL)
+
+
+def test_folded_normalizations_change_nothing_but_the_time():
+    torch.manual_seed(0)
+    network = RowNetwork(RowOptions((8, 8, 8, 8), 8)).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-1, 1)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 2)
+            module.bias.data.uniform_(-1, 1)
+    x, hints = torch.rand(1, 3, 64, 64), torch.rand(1, 4, 16, 16)
+    with torch.inference_mode():
+        before = network(x, hints)
+        after = fold_batch_norms(network)(x, hints)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules())
+    torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
 
 
 @pytest.fixture

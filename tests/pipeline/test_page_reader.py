@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,22 @@ def test_names_come_back_in_pixels_and_points_in_millimetres(clean: Rendered) ->
     marks = found.marks
     here = round((y - marks.y0_mm) / marks.cell_mm), round((x - marks.x0_mm) / marks.cell_mm)
     assert marks.starting[here] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("turns", "ways"),
+    [
+        ((0.9, 0.0, 0.06, 0.0, 0.02, 0.0, 0.02, 0.0), (0, 2, 4, 6)),
+        ((0.0, 0.5, 0.0, 0.46, 0.04, 0.0, 0.0, 0.0), (0, 1, 3, 5, 7)),
+        ((0.5, 0.2, 0.2, 0.1, 0.0, 0.0, 0.0, 0.0), tuple(range(8))),
+    ],
+)
+def test_only_ways_that_the_quarter_turn_leaves_open_are_looked_at(
+    clean: Rendered, turns: tuple[float, ...], ways: tuple[int, ...]
+) -> None:
+    reader = PageReader(Knowing([], []))
+    found = reader.read(clean.page.image, clean.truth.paper)
+    assert replace(found, turns=np.array(turns, np.float32)).likely_ways == ways
 
 
 def test_a_name_that_is_read_everywhere_counts_once(clean: Rendered) -> None:

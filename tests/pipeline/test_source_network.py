@@ -93,6 +93,11 @@ def test_refuses_a_page_on_which_rules_see_nothing_and_the_network_does_not_cont
     assert classify(thin, None, Says(Source.NOT_AN_ECG, 0.2)).source is not Source.NOT_AN_ECG
 
 
+def test_leaves_a_page_to_the_later_stages_where_the_network_hardly_doubts() -> None:
+    """Noise hid ruling and traces from the rules on a photo whose lead names anybody can read."""
+    assert classify(blank(), None, Says(Source.NOT_AN_ECG, 0.06)).source is not Source.NOT_AN_ECG
+
+
 def test_refuses_no_page_with_ruling_whatever_the_network_says(signals: Float32) -> None:
     page = clean_page(signals, 500, 1).page
     assert classify(page.image, page.dpi, Says(Source.NOT_AN_ECG, 0.99)).source is not Source.NOT_AN_ECG

@@ -71,6 +71,23 @@ def test_a_wrong_name_in_a_leads_place_is_told_and_not_believed(clean: Rendered)
     assert (FindingCode.LEAD_NAME_UNSURE, Lead.V1) in {(f.code, f.lead) for f in layout.findings}
 
 
+def test_the_dashes_of_a_separator_are_no_names(clean: Rendered) -> None:
+    true = clean.truth.keypoints
+    dashes = [Keypoint(Lead.I, 640.0, 90.0 + 30 * k, 0.95) for k in range(5)]
+    named = names_of((*true, *dashes), clean.truth.paper)
+    assert len(named) == len(true)
+    assert {n.lead for n in named} == {k.lead for k in true}
+    assert len(names_of((*true, *dashes[:2]), clean.truth.paper)) == len(true) + 2
+
+
+def test_two_names_in_place_speak_no_less_for_a_layout_than_none(clean: Rendered) -> None:
+    """They did: what was not read counted against the layout that explained both, and against no other."""
+    two = [k for k in clean.truth.keypoints[:12] if k.lead in (Lead.I, Lead.V2)]
+    layout = arranged(clean, tuple(two))
+    assert layout.name == "3x4+1"
+    assert layout.names_read == 2
+
+
 def test_the_names_tell_cabrera_from_the_standard_order(clean: Rendered) -> None:
     cabrera = {
         Lead.I: Lead.AVL, Lead.II: Lead.I, Lead.III: Lead.AVR,
