@@ -209,6 +209,7 @@ class Digitizer:
                 told=bool(given.leads),
                 limb_to_chest=scale.gain_mm_mv.value / (scale.chest_gain_mm_mv or scale.gain_mm_mv).value,
                 cabrera=printed.name.endswith("-cabrera"),
+                gain_told=scale.gain_mm_mv.known is not Known.ASSUMED,
             )
             judged = quality.assess(strips, RATE_HZ, evidence)
         return Recording(

@@ -18,6 +18,8 @@ from pipeline.waveform.network import NetworkReader
 RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
 FAXES = (Source.FAX_FINE, Source.FAX_STANDARD)
 SQUARE = 0.05  # by which pulses may be measured higher or lower than they are
+HEIGHTS_TELL, HEIGHT_OFF = 3, 0.025  # pulses of one height, by which their median is off but now and then
+LARGER_MOST = 1.01  # faxes print pages smaller than they are, and no page larger; a resolution is as exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,7 @@ class Leads:
         # a scanner knows how large its pixels are; a fax machine may have shrunk the page
         shrunk = paper.known is not Known.DPI or self.source in FAXES
         if self.marks is not None and not measured and shrunk:
-            printed, paper = _measured_by_columns(printed, paper, speed_mm_s)
+            printed, paper = _measured_by_columns(printed, paper, scale)
         return Arranged(printed, paper, _renamed(printed.segments, self.given.leads))
 
     def traced(self, at: Arranged, scale: calibration.Calibration) -> waveform.Traced:
@@ -86,14 +88,23 @@ class Leads:
         )
 
 
-def _measured_by_columns(printed: layout.Layout, paper: PaperMap, speed_mm_s: float) -> tuple[layout.Layout, PaperMap]:
+def _measured_by_columns(
+    printed: layout.Layout, paper: PaperMap, scale: calibration.Calibration
+) -> tuple[layout.Layout, PaperMap]:
     """Without a grid the millimetre is known to some per cent; the columns of a page know it to a thousandth.
 
-    Across and down a pixel is as large, where the file's resolution or the pulses do not say much else.
+    That is so if they are of ten seconds, which pulses of another size belie. Across and down a pixel is as large,
+    where the file's resolution or the pulses do not say much else.
     """
-    size = printed.size(speed_mm_s)
+    size = printed.size(scale.speed_mm_s.value)
     if size is None:
         return printed, paper
+    if paper.known is Known.DPI:
+        by_pulses = _by_heights(scale)
+        if by_pulses is not None and abs(by_pulses - 1) < HEIGHT_OFF < abs(size / by_pulses - 1):
+            return printed, paper  # of its own size
+        if size > LARGER_MOST:  # gaps were not seen
+            return printed.shortened(scale.speed_mm_s.value), paper
     across = down = 1 / size
     if paper.known is Known.PULSE:  # each direction was scaled by itself, and pixels are square
         at = paper.to_px(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]) + [paper.x_mm.mean(), paper.y_mm.mean()])
@@ -102,6 +113,16 @@ def _measured_by_columns(printed: layout.Layout, paper: PaperMap, speed_mm_s: fl
         down = square if abs(square - 1) < SQUARE else 1.0
     paper = replace(paper, x_mm=paper.x_mm * across, y_mm=paper.y_mm * down)
     return printed.resized(across, down), paper
+
+
+def _by_heights(scale: calibration.Calibration) -> float | None:
+    """What pulses say a millimetre of the map is of a printed one; None where fewer than three agree."""
+    gains = [s.value for s in (scale.gain_mm_mv, scale.chest_gain_mm_mv) if s is not None]
+    sizes = np.array([min((p.height_mm / gain for gain in gains), key=lambda r: abs(r - 1)) for p in scale.pulses])
+    if not len(sizes):
+        return None
+    size = float(np.median(sizes))
+    return size if int((np.abs(sizes / size - 1) < HEIGHT_OFF).sum()) >= HEIGHTS_TELL else None
 
 
 def _renamed(segments: tuple[Segment, ...], leads: Sequence[Lead]) -> tuple[Segment, ...]:

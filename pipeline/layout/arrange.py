@@ -91,6 +91,14 @@ class Layout:
             return self.rhythm_mm / (10 * speed_mm_s)
         return None if abs(size - 1) < GAPS_UNSURE else size
 
+    def shortened(self, speed_mm_s: float) -> Layout:
+        """The same layout with ten seconds shared out among its columns, and what is left of them blank."""
+        lead_mm = 10 * speed_mm_s / self.columns
+        segments = tuple(
+            s if s.rhythm else replace(s, end_mm=min(s.end_mm, s.start_mm + lead_mm)) for s in self.segments
+        )
+        return replace(self, segments=segments)
+
     def resized(self, across: float, down: float) -> Layout:
         """The same layout on a map whose millimetres are so many times larger."""
 

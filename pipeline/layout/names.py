@@ -57,8 +57,9 @@ def names_of(keypoints: Sequence[Keypoint], paper: PaperMap) -> tuple[Name, ...]
 
 
 def _is_dash(name: Name, names: Sequence[Name]) -> bool:
-    """Whether it is a dash of a separator: upright strokes one above the other, more than any page has an I in line."""
-    return name.lead is Lead.I and sum(n.lead is Lead.I and abs(n.x_mm - name.x_mm) < IN_LINE_MM for n in names) > MOST_I
+    """Whether it is a dash of a separator: upright strokes one above the other, more than a page has I in line."""
+    in_line = [n for n in names if n.lead is Lead.I and abs(n.x_mm - name.x_mm) < IN_LINE_MM]
+    return name.lead is Lead.I and len(in_line) > MOST_I
 
 
 def agree(

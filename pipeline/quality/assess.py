@@ -24,6 +24,7 @@ FLAT_MV = 0.04  # peak to peak; a lead at 10 mm/mV then stays within its own lin
 HUGE_MV = 9.0  # peak to peak; paced and hypertrophied hearts reach 7
 SIGMA_MV = 0.12  # more than a small P wave
 LOW = 0.5  # confidence below which the page says so itself
+USUAL = 0.78  # of pages whose gain nothing tells, those of the usual gain and speed: 24 of 31
 HOPELESS = 0.04  # confidence below which nothing is worth passing on, not even to a person
 
 
@@ -37,7 +38,8 @@ class PageEvidence:
     leads of long strips without a name. beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below
     0.7 in noise. rate_found: a heart rate was measured. told: a person named the leads; no likeness knows better.
     limb_to_chest: gain of the limb leads over that of the chest leads. cabrera: the leads stand in that order, in which
-    aVR is printed upside down.
+    aVR is printed upside down. gain_told: by a pulse, a text or a person; where it is taken for the usual one, nothing
+    in the traces shows that it is another.
     """
 
     grid: float
@@ -52,6 +54,7 @@ class PageEvidence:
     told: bool = False
     limb_to_chest: float = 1.0
     cabrera: bool = False
+    gain_told: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
     sure = confidence(features)
     if sure < HOPELESS:
         raise Unreadable(UnreadableCode.LOW_CONFIDENCE, f"what was read contradicts itself (confidence {sure:.2f})")
+    if not evidence.gain_told:
+        sure *= USUAL
     if sure < LOW:
         findings.append(Finding(FindingCode.LOW_CONFIDENCE, Severity.ERROR, detail=f"{sure:.2f}"))
     return Assessment(corrected, tuple(findings), sure, features)

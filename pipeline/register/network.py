@@ -29,7 +29,7 @@ NEAR = 8  # cells around a patch's middle: what is read further off is another n
 NAME_SURE = (
     0.5  # upside down, letters are read as other names: a few surer than that, but the same ones again and again
 )
-TURN_SURE = 0.9  # of the vote for or against a quarter turn: on 40 pages, turned one way or all, it was so sure and right
+TURN_SURE = 0.9  # of the vote for or against a quarter turn: on 40 pages, turned one way or all, it was right then
 STROKES = (Lead.I, Lead.II, Lead.III)
 
 

@@ -39,6 +39,12 @@ def test_a_well_read_page_is_sure_of_itself_and_has_nothing_to_tell() -> None:
     assert judged.findings == ()
 
 
+def test_a_page_whose_gain_nothing_tells_is_never_sure() -> None:
+    judged = assess(page(), RATE_HZ, replace(GOOD, gain_told=False))
+    assert judged.confidence == pytest.approx(0.78 * assess(page(), RATE_HZ, GOOD).confidence)
+    assert judged.confidence < 0.8
+
+
 def test_tells_gaps_bridges_and_leads_cut_short() -> None:
     strips = page()
     strips[0] = emptied(strips[0], 400, 500)
