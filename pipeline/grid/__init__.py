@@ -16,6 +16,7 @@ from torch import nn
 from pipeline.geometry import Float64, PaperMap
 from pipeline.grid import fallback, fields, lattice, lines, phases
 from pipeline.grid.fields import prepared
+from pipeline.grid.flat import laid_out
 from pipeline.grid.lines import Found, Working
 from pipeline.recording import Known, UInt8
 
@@ -138,7 +139,7 @@ def _agrees(pitch_px: tuple[float, float], px_mm: tuple[float, float]) -> bool:
 
 def _as_fit(found: Found, page: Working) -> GridFit:
     fit, nodes = found.fit, page.given(found.fit.nodes_px)
-    paper = PaperMap(fit.x_mm - fit.x_mm[0], fit.y_mm - fit.y_mm[0], nodes, Known.GRID)
+    paper = laid_out(PaperMap(fit.x_mm - fit.x_mm[0], fit.y_mm - fit.y_mm[0], nodes, Known.GRID))
     right, down = _middle(nodes)
     pitch = (float(np.hypot(*right)), float(np.hypot(*down)))
     skew = float(np.degrees(np.arctan2(right[1] / pitch[1], right[0] / pitch[0])))
