@@ -1,4 +1,4 @@
-"""Pages that lie flat: a scanner, a fax machine and a renderer move the millimetres smoothly, whatever single nodes say.
+"""Pages that lie flat: scanners, fax machines and renderers move the millimetres smoothly, whatever single nodes say.
 
 Where the ruling is faint, broken or covered, nodes are placed to a few tenths of a millimetre, and a beat that is read
 three tenths of a millimetre off its place is 12 ms late. A page that was not bent has no such places: what bends over
@@ -23,8 +23,8 @@ NODES_MIN = 40  # three times what the cubic has unknowns
 def laid_out(paper: PaperMap) -> PaperMap:
     """The map of a flat page without the places at which its lattice was led astray; any other page's as it is.
 
-    A plane, or a surface of third order where that fits clearly better, is laid through the nodes; half of them may
-    lie anywhere.
+    A plane, or a surface of third order where that fits clearly better, is laid through the nodes; those far off weigh
+    little.
     """
     if paper.nodes_px[..., 0].size < NODES_MIN or min(paper.nodes_px.shape[:2]) <= CUBIC:
         return paper
@@ -36,7 +36,7 @@ def laid_out(paper: PaperMap) -> PaperMap:
 
 
 def _surface(paper: PaperMap, order: int) -> tuple[Float64, float]:
-    """float64 (R, C, 2), pixels: the nodes on a polynomial of the millimetres; and their median distance from it, mm."""
+    """float64 (R, C, 2), pixels: the nodes on a polynomial of the millimetres; and their median distance to it, mm."""
     x, y = np.meshgrid(_centred(paper.x_mm), _centred(paper.y_mm))
     terms = [x**i * y**j for i in range(order + 1) for j in range(order + 1 - i)]
     design = np.stack([term.ravel() for term in terms], axis=1)
