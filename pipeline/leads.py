@@ -100,7 +100,7 @@ def _measured_by_columns(
     if size is None:
         return printed, paper
     if paper.known is Known.DPI:
-        by_pulses = _by_heights(scale)
+        by_pulses = _by_heights(scale) if calibration.tells_heights(paper) else None
         if by_pulses is not None and abs(by_pulses - 1) < HEIGHT_OFF < abs(size / by_pulses - 1):
             return printed, paper  # of its own size
         if size > LARGER_MOST:  # gaps were not seen

@@ -14,14 +14,14 @@ import numpy as np
 from pipeline.calibration.agreement import agreed, agreed_chest
 from pipeline.calibration.found import GAIN, SPEED, Calibration
 from pipeline.calibration.pulse import Pulse, find_pulses, joined, marked_pulses
-from pipeline.calibration.shrunk import printed_size
+from pipeline.calibration.shrunk import printed_size, tells_heights
 from pipeline.calibration.text import NOTHING_PRINTED, PrintedScales, read_scales
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Marks, PaperMap
 from pipeline.recording import Finding, Known, Scale, Severity, UInt8
 
-__all__ = ["Calibration", "PrintedScales", "Pulse", "calibrate", "read_scales"]
+__all__ = ["Calibration", "PrintedScales", "Pulse", "calibrate", "read_scales", "tells_heights"]
 
 PULSE_S, PULSE_MV = 0.2, 1.0  # what every machine's calibration pulse stands for
 SPEEDS_MM_S = (12.5, 25.0, 50.0)
@@ -71,7 +71,7 @@ def calibrate(
     if paper.known is Known.ASSUMED:
         return _by_pulse_alone(paper, baselines_mm, found, printed)
     findings = _against_resolution(paper, dpi)
-    size = printed_size(found, marks) if paper.known is Known.DPI else None
+    size = printed_size(found, marks, tells_heights(paper)) if paper.known is Known.DPI else None
     if size is not None:
         detail = f"printed at {size:.1%} of its size on paper of {paper.known}"
         findings += (Finding(FindingCode.SCALE_DISAGREEMENT, Severity.INFO, detail=detail),)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.calibration.pulse import Pulse
-from pipeline.geometry import Marks
+from pipeline.geometry import Marks, PaperMap
 
 SMALLEST, LARGEST = 0.88, 1.04  # of its own size that a page is printed at to fit another paper
 ROWS_LARGEST = 1.01  # longer rows are no larger print: they have gaps between their leads
@@ -26,13 +26,24 @@ SPREAD_MM = 1.5  # of rows that end together
 SAME = 0.025  # nearer to its own size than a pulse or the end of a row can tell, it is left alone
 OWN_HEIGHT = 0.0165  # of three pulses from a nominal one: their heights are known to one and a half per cent
 HEIGHTS_TELL = 3  # pulses
+FINE_PX_PER_MM = 6.0  # down the page, below which a pixel is two per cent of a pulse and more, as of a standard fax
 
 
-def printed_size(pulses: Sequence[Pulse], marks: Marks | None) -> float | None:
-    """The size a page is printed at, 1 its own; None where nothing tells, or it is its own."""
+def tells_heights(paper: PaperMap) -> bool:
+    """Whether pixels are small enough for a pulse's height to tell a page's size."""
+    x, y = float(paper.x_mm.mean()), float(paper.y_mm.mean())
+    above, below = paper.to_px(np.array([[x, y - 5.0], [x, y + 5.0]]))
+    return float(np.hypot(*(below - above))) / 10.0 >= FINE_PX_PER_MM
+
+
+def printed_size(pulses: Sequence[Pulse], marks: Marks | None, heights_tell: bool = True) -> float | None:
+    """The size a page is printed at, 1 its own; None where nothing tells, or it is its own.
+
+    heights_tell: as tells_heights says.
+    """
     by_rows = None if marks is None else _of_rows(marks)
     by_pulses = _of_pulses(pulses)
-    if by_pulses is None and _as_high_as_they_should(pulses):
+    if by_pulses is None and heights_tell and _as_high_as_they_should(pulses):
         return None  # their feet or uprights are smudged; rows need not be of ten seconds
     rows_agree = by_rows is not None and (by_pulses is None or abs(by_rows - by_pulses) < AGREE)
     size = by_rows if rows_agree else by_pulses  # twenty-five centimetres are measured better than one

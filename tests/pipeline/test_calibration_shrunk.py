@@ -41,6 +41,7 @@ def test_pulses_of_the_right_height_outweigh_short_rows() -> None:
     """Their edges are blurred, so that they do not measure the page themselves; a row need not be of ten seconds."""
     blurred = [Pulse(2.0, 2.0 + width, 30.0 * k, 9.93, 0.9) for k, width in enumerate((4.5, 4.57, 4.73))]
     assert printed_size(blurred, rows(243.0)) is None
+    assert printed_size(blurred, rows(243.0), heights_tell=False) == pytest.approx(0.972)
     assert printed_size(blurred[:2], rows(243.0)) == pytest.approx(0.972)
     short = [Pulse(p.x0_mm, p.x1_mm, p.baseline_mm, 9.7, p.score) for p in blurred]
     assert printed_size(short, rows(243.0)) == pytest.approx(0.972)

@@ -34,7 +34,7 @@ def test_on_millimetres_that_nothing_measured_no_width_is_told() -> None:
     assert arranged(Known.ASSUMED).across_mm is None
 
 
-def faxed(lead_mm: float, pitch_mm: float, known: Known = Known.DPI) -> tuple[Layout, PaperMap]:
+def faxed(lead_mm: float, pitch_mm: float, down_px_mm: float) -> tuple[Layout, PaperMap]:
     """Four columns of one row."""
     leads = (Lead.I, Lead.AVR, Lead.V1, Lead.V4)
     starts = [10.0 + pitch_mm * c for c in range(4)]
@@ -42,7 +42,7 @@ def faxed(lead_mm: float, pitch_mm: float, known: Known = Known.DPI) -> tuple[La
         Segment(lead, 0, x, x + lead_mm, 30.0, (x - 10.0) / 25) for lead, x in zip(leads, starts, strict=True)
     )
     layout = Layout("3x4", segments, 9.0, 2.0, 4, 1.0, 1.0, frozenset(), (), (), 4, pitch_mm)
-    return layout, PaperMap.affine(np.array([[8.0, 0, 0], [0, 8.0, 0]]), (0.0, 0.0, 300.0, 100.0), known)
+    return layout, PaperMap.affine(np.array([[8.0, 0, 0], [0, down_px_mm, 0]]), (0.0, 0.0, 300.0, 100.0), Known.DPI)
 
 
 def scale(paper: PaperMap, heights_mm: tuple[float, ...]) -> Calibration:
@@ -51,9 +51,11 @@ def scale(paper: PaperMap, heights_mm: tuple[float, ...]) -> Calibration:
     return Calibration(Scale(25.0, pulse), Scale(10.0, pulse), None, (), pulses, paper, (1.0, 1.0), ())
 
 
-def resized(lead_mm: float, pitch_mm: float, heights_mm: tuple[float, ...] = ()) -> tuple[float, float, float]:
+def resized(
+    lead_mm: float, pitch_mm: float, heights_mm: tuple[float, ...] = (), down_px_mm: float = 7.7
+) -> tuple[float, float, float]:
     """How much larger the map's millimetre became, and the length and the distance of leads on it."""
-    layout, paper = faxed(lead_mm, pitch_mm)
+    layout, paper = faxed(lead_mm, pitch_mm, down_px_mm)
     printed, after = _measured_by_columns(layout, paper, scale(paper, heights_mm))
     (first, second), grown = printed.segments[:2], after.x_mm[-1] / paper.x_mm[-1]
     return float(grown), first.end_mm - first.start_mm, second.start_mm - first.start_mm
@@ -67,6 +69,8 @@ def test_columns_of_ten_seconds_measure_a_shrunk_fax() -> None:
 def test_columns_of_less_than_ten_seconds_do_not_shrink_what_the_pulses_show_in_its_size() -> None:
     assert resized(59.0, 60.0, (9.93, 9.9, 9.98)) == pytest.approx((1.0, 59.0, 60.0))
     assert resized(59.0, 60.0, (9.93, 9.9)) == pytest.approx((62.5 / 59, 62.5, 62.5 * 60 / 59))
+    # of a standard fax a pixel is a quarter of a millimetre
+    assert resized(59.0, 60.0, (9.93, 9.9, 9.98), 3.86) == pytest.approx((62.5 / 59, 62.5, 62.5 * 60 / 59))
     # pulses found too high say nothing about the page
     assert resized(59.0, 60.0, (11.0, 11.1, 11.0)) == pytest.approx((62.5 / 59, 62.5, 62.5 * 60 / 59))
 
