@@ -138,9 +138,9 @@ def _agrees(pitch_px: tuple[float, float], px_mm: tuple[float, float]) -> bool:
 
 
 def _as_fit(found: Found, page: Working) -> GridFit:
-    fit, nodes = found.fit, page.given(found.fit.nodes_px)
-    paper = laid_out(PaperMap(fit.x_mm - fit.x_mm[0], fit.y_mm - fit.y_mm[0], nodes, Known.GRID))
-    right, down = _middle(nodes)
+    fit, nodes_px = found.fit, page.given(found.fit.nodes_px)
+    paper = laid_out(PaperMap(fit.x_mm - fit.x_mm[0], fit.y_mm - fit.y_mm[0], nodes_px, Known.GRID))
+    right, down = _middle(paper.nodes_px)
     pitch = (float(np.hypot(*right)), float(np.hypot(*down)))
     skew = float(np.degrees(np.arctan2(right[1] / pitch[1], right[0] / pitch[0])))
     residual = float(np.nanmedian(np.abs(fit.residual_mm))) * 1.4826 * float(np.mean(pitch))

@@ -15,9 +15,10 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
     for parent in list(network.modules()):
         before: tuple[str, nn.Module] | None = None
         for name, child in list(parent.named_children()):
-            conv = before[1] if before is not None else None
-            if type(child) is nn.BatchNorm2d and isinstance(conv, nn.Conv2d) and before is not None:
-                setattr(parent, before[0], fuse_conv_bn_eval(conv, child))
-                setattr(parent, name, nn.Identity())
+            if before is not None and type(child) is nn.BatchNorm2d:
+                conv = before[1]
+                if isinstance(conv, nn.Conv2d) and conv.out_channels == child.num_features:
+                    setattr(parent, before[0], fuse_conv_bn_eval(conv, child))
+                    setattr(parent, name, nn.Identity())
             before = name, child
     return network
