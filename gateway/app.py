@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -57,6 +58,22 @@ def open_eye(threads: int = 0, device: str = "auto") -> Eye:
         torch.set_num_threads(threads)
     digitizer = Digitizer(device)
     return Eye(digitizer.digitize, made_by_json(digitizer.made_by))
+
+
+@contextmanager
+def open_eyes(processes: int, device: str = "auto") -> Iterator[Eye]:
+    """An Eye of several processes, through which as many threads may look at a time; one process is this one.
+
+    Raises as open_eye, and LostError where one of the processes is killed.
+    """
+    if processes == 1:
+        yield open_eye(device=device)
+        return
+    from gateway.emit.npz import made_by_json
+    from pipeline.pool import DigitizerPool
+
+    with DigitizerPool(processes, device) as pool:
+        yield Eye(pool.digitize, made_by_json(pool.made_by))
 
 
 def run_worker(config: Config, gateway_pid: int, number: int) -> None:

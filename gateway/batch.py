@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
+from threading import Lock
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.app import Eye, open_eye
+from gateway.app import Eye, open_eyes
 from gateway.config import IdentitySection, LimitsSection
 from gateway.emit import aecg, npz
 from gateway.emit.catalogue import Material, document
@@ -65,13 +67,17 @@ class PageProblems:
 
 
 class Names:
-    """Hands out the names of results, without their endings: none twice, and none that would replace an input."""
+    """Hands out the names of results, without their endings: none twice, and none that would replace an input.
+
+    To as many threads as digitize.
+    """
 
     def __init__(self, images: Sequence[Path], folder: Path, formats: Sequence[str]) -> None:
         self._folder = folder
         self._endings = {*(ENDINGS.get(form, form) for form in formats), "json"}
         self._inputs = {image.resolve() for image in images}
         self._taken: set[str] = set()
+        self._taking = Lock()
         self._of_file = {image: self._take(image.stem, image.name) for image in dict.fromkeys(images)}
 
     def of(self, image: Path, page: int, page_count: int) -> str:
@@ -82,8 +88,9 @@ class Names:
 
     def _take(self, *wanted: str) -> str:
         numbered = (f"{wanted[0]}-{number}" for number in count(2))
-        name = next(name for name in chain(wanted, numbered) if self._is_free(name))
-        self._taken.add(name)
+        with self._taking:
+            name = next(name for name in chain(wanted, numbered) if self._is_free(name))
+            self._taken.add(name)
         return name
 
     def _is_free(self, name: str) -> bool:
@@ -167,9 +174,9 @@ class Batch:
 
 
 def digitize_files(
-    images: Sequence[Path], folder: Path, formats: Sequence[str], err: Console, identify: Identify
+    images: Sequence[Path], folder: Path, formats: Sequence[str], err: Console, identify: Identify, processes: int = 1
 ) -> int:
-    """Digitizes every file and returns how many had a page that could not be read; reasons go to err.
+    """Digitizes every file and returns how many had a page that could not be read; reasons go to err, file by file.
 
     identify: an order as a page brings it, empty for one that is no DICOM, to whose ECG the command line says it is.
     """
@@ -177,14 +184,16 @@ def digitize_files(
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("loading the networks", total=len(images))
-        batch = Batch(open_eye(), folder, formats, identify, Names(images, folder, formats))
-        for image in images:
-            progress.update(bar, description=image.name)
-            problems = batch.digitize(image)
-            for problem in problems.notes + problems.refusals:
-                progress.console.print(f"{image}: {problem}", highlight=False, markup=False, soft_wrap=True)
-            refused += bool(problems.refusals)
-            progress.advance(bar)
+        with open_eyes(processes) as eye, ThreadPoolExecutor(processes) as threads:
+            batch = Batch(eye, folder, formats, identify, Names(images, folder, formats))
+            results = threads.map(batch.digitize, images)
+            for image in images:
+                progress.update(bar, description=image.name)
+                problems = next(results)
+                for problem in problems.notes + problems.refusals:
+                    progress.console.print(f"{image}: {problem}", highlight=False, markup=False, soft_wrap=True)
+                refused += bool(problems.refusals)
+                progress.advance(bar)
     return refused
 
 

@@ -18,7 +18,7 @@ from gateway import jobs_table
 from gateway.cli_users import app as users_app
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, NotFound
-from pipeline.errors import DeviceError, WeightsError
+from pipeline.errors import DeviceError, LostError, WeightsError
 
 if TYPE_CHECKING:
     from gateway.store import Store
@@ -55,7 +55,7 @@ def main() -> None:
     except ConfigError as error:
         _marked("configuration:", "red", f" {error}", err)
         sys.exit(BAD_USAGE)
-    except (GatewayError, WeightsError, DeviceError, OSError) as error:
+    except (GatewayError, WeightsError, DeviceError, LostError, OSError) as error:
         _marked("error:", "red", f" {error}", err)
         sys.exit(FAILED)
 
@@ -92,6 +92,9 @@ def digitize(
     acquired_at: Annotated[
         str, typer.Option(help="When the ECG was recorded, as DICOM DT (20240131143000); dcm cannot be without it.")
     ] = "",
+    processes: Annotated[
+        int, typer.Option(min=1, help="Files digitized at a time, by a process each that takes 2 GB of memory.")
+    ] = 1,
 ) -> None:
     """Digitize pages, each into files named after it.
 
@@ -112,7 +115,7 @@ def digitize(
     if missing:
         raise _bad_usage("\n".join(f"{image}: no such file" for image in missing))
     folder.mkdir(parents=True, exist_ok=True)
-    refused = digitize_files(images, folder, wanted, err, lambda own: identified(own, changes))
+    refused = digitize_files(images, folder, wanted, err, lambda own: identified(own, changes), processes)
     raise typer.Exit(SOME_UNREADABLE if refused else 0)
 
 

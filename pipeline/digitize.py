@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -19,8 +19,7 @@ from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
 from pipeline.leads import RATE_HZ, Arranged, Leads
 from pipeline.measure import pace
 from pipeline.memory import give_back
-from pipeline.networks import choose_device, load
-from pipeline.networks.folded import fold_batch_norms
+from pipeline.networks import Opened, Weights, choose_device, open_networks
 from pipeline.recording import (
     CHEST,
     Finding,
@@ -47,7 +46,6 @@ GRID_POOR, GRID_GOOD = (
 TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
 
 
-NETWORKS = ("waveform", "register", "grid", "source")
 BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_GRID)
 NAME_SURE = 0.75
 TILTED_DEG = 0.1  # half a millimetre over a page
@@ -87,23 +85,20 @@ class Lying:
 class Digitizer:
     """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights.
 
-    device: "auto", "cpu" or "cuda", where the networks are computed. Raises DeviceError where that is not there, and
-    WeightsError where the weights are not those of the manifest.
+    device: "auto", "cpu" or "cuda", where the networks are computed. networks: those to look with, by name, where they
+    are open already. Raises DeviceError where the device is not there, and WeightsError where the weights are not those
+    of the manifest.
     """
 
-    def __init__(self, device: str = "auto") -> None:
-        device = choose_device(device)
-        loaded = {name: found for name in NETWORKS if (found := load(name)) is not None}
-        for found in loaded.values():
-            fold_batch_norms(found.network)
-        rows, page, ruled = loaded.get("waveform"), loaded.get("register"), loaded.get("grid")
-        self.reader = None if rows is None else NetworkReader.of(rows, device)
-        self.page_reader = None if page is None else register.PageReader.of(page, device)
-        self.ruling = None if ruled is None else grid.prepared(ruled.network, device)
-        kinds = loaded.get("source")
-        self.source_reader = None if kinds is None else source.SourceReader.of(kinds, device)
-        weights = tuple((name, found.weights.sha256) for name, found in sorted(loaded.items()))
-        self.made_by = MadeBy(version("cardioscan-gateway"), weights)
+    def __init__(self, device: str = "auto", networks: Mapping[str, Opened] | None = None) -> None:
+        if networks is None:
+            networks = open_networks(choose_device(device))
+        rows, page, ruled, kinds = (networks.get(name) for name in ("waveform", "register", "grid", "source"))
+        self.reader = None if rows is None else NetworkReader.of(rows)
+        self.page_reader = None if page is None else register.PageReader(page.look)
+        self.ruling = None if ruled is None else ruled.look
+        self.source_reader = None if kinds is None else source.SourceReader.of(kinds)
+        self.made_by = made_by(one.weights for one in networks.values())
         self._libraries = ThreadpoolController()
 
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
@@ -266,6 +261,11 @@ def _bears_out(way: int, lying: register.Reading, turned: register.Reading) -> b
     """
     along = float(lying.turns[::2].sum())
     return turned.sure_names >= lying.sure_names and not (way % 2 and along > ALONG_SURE)
+
+
+def made_by(weights: Iterable[Weights]) -> MadeBy:
+    """This version of the software, with these weights."""
+    return MadeBy(version("cardioscan-gateway"), tuple(sorted((row.name, row.sha256) for row in weights)))
 
 
 def digitize(page: Page, given: Given = NOTHING_GIVEN) -> Recording:

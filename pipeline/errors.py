@@ -3,8 +3,11 @@
 PipelineError
 ├── Unreadable      the page is at fault: a code from mappings/findings.toml and a reason a person can act on
 ├── WeightsError    our installation is at fault: weights missing, or not the ones the manifest names
-└── DeviceError     our installation is at fault: a GPU is asked for that cannot be used
+├── DeviceError     our installation is at fault: a GPU is asked for that cannot be used
+└── LostError       a process that digitizes was killed
 """
+
+from __future__ import annotations
 
 
 class PipelineError(Exception):
@@ -23,9 +26,17 @@ class Unreadable(PipelineError):
         self.code = code
         self.why = why
 
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[str, str]]:
+        """Of both, so that it comes through to who asked another process."""
+        return type(self), (self.code, self.why)
+
 
 class DeviceError(PipelineError):
     """The device that the networks are to run on is not there."""
+
+
+class LostError(PipelineError):
+    """A process that digitizes was killed, as by a system without memory left."""
 
 
 class WeightsError(PipelineError):

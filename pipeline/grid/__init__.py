@@ -11,16 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
 
 from pipeline.geometry import Float64, PaperMap
 from pipeline.grid import fallback, fields, lattice, lines, phases
-from pipeline.grid.fields import prepared
 from pipeline.grid.flat import laid_out
 from pipeline.grid.lines import Found, Working
+from pipeline.networks import Look
 from pipeline.recording import Known, UInt8
 
-__all__ = ["GridFit", "find_grid", "prepared"]
+__all__ = ["GridFit", "find_grid"]
 
 WEAKEST = 0.15  # share of nodes with lines below which the lines are taken for chance
 STRONG = 0.5  # share of nodes with lines above which they are believed against the file's resolution
@@ -56,13 +55,13 @@ class GridFit:
 def find_grid(
     image: UInt8,
     dpi: tuple[float, float] | None = None,
-    network: nn.Module | None = None,
+    network: Look | None = None,
     original: UInt8 | None = None,
 ) -> GridFit:
     """The lattice of the page's grid; without a grid the file's resolution; without both an assumed page size.
 
-    image: uint8 (H, W, 3) RGB. dpi: (x, y) as the file says, None where it is silent. network: the grid network in
-    eval mode, None where there are no weights. original: the same page as it came, which the network looks at, where
+    image: uint8 (H, W, 3) RGB. dpi: (x, y) as the file says, None where it is silent. network: the grid network,
+    None where there are no weights. original: the same page as it came, which the network looks at, where
     image was enhanced for the eye that follows lines.
     """
     height, width = image.shape[:2]
@@ -82,9 +81,7 @@ def find_grid(
     return GridFit(PaperMap.affine(matrix, extent, known), px_mm, skew, 0.0, float("nan"), known)
 
 
-def _followed(
-    original: UInt8, page: Working, px_mm: tuple[float, float] | None, network: nn.Module | None
-) -> Found | None:
+def _followed(original: UInt8, page: Working, px_mm: tuple[float, float] | None, network: Look | None) -> Found | None:
     """The lattice of the printed lines, None where there are none to speak of."""
     start = lines.start(page, px_mm)
     found = None if start is None else start.follow(page)
@@ -111,7 +108,7 @@ def _better(found: Found, seen: Found) -> bool:
     return found.explains >= seen.explains - AS_WELL
 
 
-def _seen(network: nn.Module, image: UInt8, page: Working, px_mm: tuple[float, float] | None) -> Found | None:
+def _seen(network: Look, image: UInt8, page: Working, px_mm: tuple[float, float] | None) -> Found | None:
     """The lattice of the phases that the network sees, followed along the lines where enough of them show."""
     guess = px_mm or (max(image.shape[:2]) / lines.TYPICAL_PAGE_MM,) * 2
     view = fields.look(network, image, [guess])

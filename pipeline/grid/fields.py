@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
-from pipeline.networks.device import prefers_bfloat16
+from pipeline.networks import Look
 from pipeline.networks.phase import CELL, PERIODS_MM, PX_MM
 from pipeline.recording import UInt8
 
@@ -54,12 +53,7 @@ class Fields:
         return width * self.step_px[0], height * self.step_px[1]
 
 
-def prepared(network: nn.Module, device: str = "cpu") -> nn.Module:
-    """The grid network on its device, laid out in memory as convolutions are fastest on it."""
-    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def look(network: nn.Module, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> Fields:
+def look(network: Look, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> Fields:
     """The fields of a whole page at the scale whose answer is surest, looked at again where that scale was far off.
 
     image: uint8 (H, W, 3) RGB. guesses_px_mm: pixels per mm along x and y, the likeliest first.
@@ -73,7 +67,7 @@ def look(network: nn.Module, image: UInt8, guesses_px_mm: Iterable[tuple[float, 
     return found
 
 
-def _surest(network: nn.Module, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> tuple[float, float]:
+def _surest(network: Look, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> tuple[float, float]:
     """The scale at which the network is surest of the middle of the page, as it measures it there."""
     best: tuple[float, tuple[float, float]] | None = None
     for guess in guesses_px_mm:
@@ -98,7 +92,7 @@ def _middle(image: UInt8, px_mm: tuple[float, float]) -> UInt8:
     return image[top : top + max(tall, 1), left : left + max(wide, 1)]
 
 
-def see(network: nn.Module, image: UInt8, px_mm: tuple[float, float]) -> Fields:
+def see(network: Look, image: UInt8, px_mm: tuple[float, float]) -> Fields:
     """One look at an image in which a millimetre is px_mm pixels along x and y."""
     height, width = image.shape[:2]
     wide, tall = (max(1.0, n / p * PX_MM) for n, p in zip((width, height), px_mm, strict=True))
@@ -108,11 +102,8 @@ def see(network: nn.Module, image: UInt8, px_mm: tuple[float, float]) -> Fields:
     picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     right, below = -size[0] % STRIDE_PX, -size[1] % STRIDE_PX
     picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
-    device = next((weight.device for weight in network.parameters()), torch.device("cpu"))
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=prefers_bfloat16(device)):
-        pixels = torch.from_numpy(np.ascontiguousarray(picture)).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
-        output = network(pixels.contiguous(memory_format=torch.channels_last))[0].float().cpu()
-    output = output[:, : -(-size[1] // CELL), : -(-size[0] // CELL)]
+    (told,) = network(torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None])
+    output = told[0].float()[:, : -(-size[1] // CELL), : -(-size[0] // CELL)]
     pairs = output[:-1].reshape(len(PERIODS_MM), 2, 2, *output.shape[1:])
     vectors = torch.complex(pairs[:, :, 0], pairs[:, :, 1]).numpy()
     vectors = vectors / np.maximum(np.abs(vectors), 1.0)  # longer than one is no surer than sure

@@ -4,13 +4,17 @@ from pipeline.networks.build import Loaded, build_grid, build_register, build_ro
 from pipeline.networks.device import DEVICES, choose_device, prefers_bfloat16
 from pipeline.networks.manifest import WEIGHTS, Weights, load_state, manifest
 from pipeline.networks.row import RowNetwork, RowOptions
+from pipeline.networks.running import Look, Opened, Running, open_networks, shipped
 
 __all__ = [
     "DEVICES",
     "WEIGHTS",
     "Loaded",
+    "Look",
+    "Opened",
     "RowNetwork",
     "RowOptions",
+    "Running",
     "Weights",
     "build_grid",
     "build_register",
@@ -20,5 +24,7 @@ __all__ = [
     "load",
     "load_state",
     "manifest",
+    "open_networks",
     "prefers_bfloat16",
+    "shipped",
 ]

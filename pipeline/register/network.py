@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from pipeline.geometry import Float64, Keypoint, Marks, PaperMap
-from pipeline.networks.build import Loaded
-from pipeline.networks.device import prefers_bfloat16
+from pipeline.networks import Look
 from pipeline.networks.peaks import CELL, NAMES_AND_PLACE, Peaks, Point, find_peaks, find_points
 from pipeline.recording import TWELVE, Float32, Lead, UInt8
 from pipeline.register.lettering import ORIENTATIONS, set_upright
@@ -65,16 +64,9 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class PageReader:
-    """The register network and where it runs."""
+    """Reads pages by the register network."""
 
-    network: torch.nn.Module
-    device: str = "cpu"
-
-    @classmethod
-    def of(cls, loaded: Loaded, device: str = "cpu") -> PageReader:
-        """With the weights that ship, on a device."""
-        network = loaded.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, device)
+    look: Look
 
     def read(self, image: UInt8, paper: PaperMap) -> Reading:
         """Names and points of a page, and which way it lies; they are worth something where it lies right.
@@ -140,10 +132,8 @@ class PageReader:
 
     def _look(self, pictures: UInt8) -> tuple[torch.Tensor, torch.Tensor]:
         """float32 heat (N, channels, H/2, W/2) and turns (N, 8), logits, of uint8 (N, H, W, 3); sides by MULTIPLE."""
-        pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
-        with torch.inference_mode(), torch.autocast(self.device, torch.bfloat16, enabled=prefers_bfloat16(self.device)):
-            heat, turn = self.network(pixels.contiguous(memory_format=torch.channels_last))
-        return heat.float().cpu(), turn.float().cpu()
+        heat, turn = self.look(torch.from_numpy(pictures).permute(0, 3, 1, 2))
+        return heat.float(), turn.float()
 
 
 def _summed(read: Iterable[tuple[Lead, float]]) -> float:

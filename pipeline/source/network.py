@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pipeline.errors import WeightsError
-from pipeline.networks import Loaded, Weights
+from pipeline.networks import Look, Opened, Weights
 from pipeline.networks.thumbnail import BUSY, SIDE, compose
 from pipeline.recording import Source, UInt8
 
@@ -40,22 +40,19 @@ class Reader(Protocol):
 class SourceReader:
     """The source network. side: of the pictures it was trained on, pixels, as its row in the manifest says."""
 
-    network: torch.nn.Module
+    look: Look
     side: int = SIDE
-    device: str = "cpu"
 
     @classmethod
-    def of(cls, loaded: Loaded, device: str = "cpu") -> SourceReader:
-        network = loaded.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(network, _side(loaded.weights), device)
+    def of(cls, opened: Opened) -> SourceReader:
+        """With the weights that ship. Raises WeightsError."""
+        return cls(opened.look, _side(opened.weights))
 
     def read(self, image: UInt8) -> SourceReading:
         pictures = np.stack([compose(image, busy, self.side) for busy in VIEWS])
-        with torch.inference_mode():
-            pixels = torch.from_numpy(pictures.transpose(0, 3, 1, 2)).to(self.device).float() / 127.5 - 1
-            logits = self.network(pixels.contiguous(memory_format=torch.channels_last)).float()
-            kinds = logits[:, : len(Source)].softmax(dim=1).mean(dim=0)
-            severities = logits[:, len(Source) :].sigmoid().mean(dim=0)
+        (logits,) = self.look(torch.from_numpy(pictures.transpose(0, 3, 1, 2)))
+        kinds = logits[:, : len(Source)].float().softmax(dim=1).mean(dim=0)
+        severities = logits[:, len(Source) :].float().sigmoid().mean(dim=0)
         return SourceReading(tuple(kinds.tolist()), tuple(severities.tolist()))
 
 

@@ -22,7 +22,7 @@ from pipeline import enhance, source
 from pipeline.geometry import Float64, PaperMap
 from pipeline.grid import fallback, find_grid, lines, phases
 from pipeline.grid.fields import look
-from pipeline.networks import load
+from pipeline.networks import Look, Running, load
 from pipeline.recording import Known, Source, UInt8
 from pipeline.synth.signals import SignalBank
 from pipeline.synth.truth import PageTruth, Rendered
@@ -86,7 +86,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     bank = None if given.signals is None else SignalBank(given.signals, given.cache)
-    network = shipped() if given.run is None else trained(given.run)
+    network = Running(shipped() if given.run is None else trained(given.run))
     rows = list(judged(given.pages, given.first, bank, network))
     if given.out:
         _write(given.out, rows)
@@ -109,7 +109,7 @@ def trained(run: Path) -> nn.Module:
     return network.eval()
 
 
-def judged(pages: int, first: int, bank: SignalBank | None, network: nn.Module) -> Iterator[Row]:
+def judged(pages: int, first: int, bank: SignalBank | None, network: Look) -> Iterator[Row]:
     """A row a page, the kinds in turn, every other page of a kind plain (see suite)."""
     for number in range(pages):
         kind = KINDS[number % len(KINDS)]
@@ -117,7 +117,7 @@ def judged(pages: int, first: int, bank: SignalBank | None, network: nn.Module) 
         yield judge(number, draw(case, bank).rendered, network)
 
 
-def judge(number: int, rendered: Rendered, network: nn.Module) -> Row:
+def judge(number: int, rendered: Rendered, network: Look) -> Row:
     """Both lattices of a page, as digitize() would find them."""
     page, truth = rendered.page, rendered.truth
     image = enhance.enhance(page.image, source.classify(page.image, page.dpi))
@@ -150,7 +150,7 @@ def judge(number: int, rendered: Rendered, network: nn.Module) -> Row:
     )
 
 
-def _alone(image: UInt8, dpi: tuple[float, float] | None, network: nn.Module) -> PaperMap | None:
+def _alone(image: UInt8, dpi: tuple[float, float] | None, network: Look) -> PaperMap | None:
     """The map that the network's phases alone draw."""
     guess = fallback.trusted(dpi, image.shape[:2]) or (max(image.shape[:2]) / lines.TYPICAL_PAGE_MM,) * 2
     drawn = phases.lattice_of(look(network, image, [guess]))

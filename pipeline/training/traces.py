@@ -17,7 +17,7 @@ import torch
 from scipy.interpolate import RectBivariateSpline
 
 from pipeline.geometry import PaperMap
-from pipeline.networks import RowNetwork, RowOptions, Weights
+from pipeline.networks import RowNetwork, RowOptions, Running, Weights
 from pipeline.recording import Float32, Seen, Source, Strip, UInt8
 from pipeline.score import Score, score
 from pipeline.training.pages import Pool, PooledPage
@@ -151,7 +151,7 @@ def main() -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     network, options, patches = load_run(given.run / "checkpoint.pt")
-    reader = None if given.classical else NetworkReader(network)
+    reader = None if given.classical else NetworkReader(Running(network))
     judged = [judge(page, reader, given.twice) for page in Pool(given.valid).first(given.pages)]
     scale = sigma_scale(judged)
     print(f"{patches} patches, sigma scale {scale:.3f}\n{table(judged, scale)}")

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from pipeline.networks.build import Loaded
+from pipeline.networks import Look, Opened
 from pipeline.networks.row import CELL, HINTS
 from pipeline.recording import Float32
 from pipeline.waveform.decode import decode
@@ -64,14 +64,13 @@ def hints(strip: RowStrip, spans_mm: Sequence[tuple[float, float]], names_mm: Se
 class NetworkReader:
     """A RowReader with weights. sigma_scale: the factor from the manifest that makes sigma cover 68 %."""
 
-    network: torch.nn.Module
+    look: Look
     sigma_scale: float = 1.0
-    device: str = "cpu"
 
     @classmethod
-    def of(cls, loaded: Loaded, device: str = "cpu") -> NetworkReader:
-        """With the weights that ship, on a device."""
-        return cls(loaded.network.to(device), loaded.weights.sigma_scale, device)
+    def of(cls, opened: Opened) -> NetworkReader:
+        """With the weights that ship."""
+        return cls(opened.look, opened.weights.sigma_scale)
 
     def read(self, rows: Sequence[Row]) -> list[Reading]:
         readings: dict[int, Reading] = {}
@@ -89,11 +88,9 @@ class NetworkReader:
         pixels = np.stack([normalise(row.strip.pixels, row.strip.on_page) for row in rows])
         pixels = np.pad(pixels, ((0, 0), (0, 0), (0, 0), (0, extra)))
         told = np.stack([hints(_widened(row.strip, extra), row.spans_mm, row.names_mm) for row in rows])
-        with torch.inference_mode():
-            x = torch.from_numpy(pixels).to(self.device).contiguous(memory_format=torch.channels_last)
-            logits = self.network(x, torch.from_numpy(told).to(self.device))
-            log_p = torch.log_softmax(logits.float(), dim=1)[:, :, :columns]
-        return list(np.asarray(log_p.cpu().numpy(), np.float32))
+        (logits,) = self.look(torch.from_numpy(pixels), torch.from_numpy(told))
+        log_p = torch.log_softmax(logits.float(), dim=1)[:, :, :columns]
+        return list(np.asarray(log_p.numpy(), np.float32))
 
 
 def _widened(strip: RowStrip, columns: int) -> RowStrip:

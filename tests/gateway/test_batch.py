@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -49,7 +51,7 @@ def _eye(monkeypatch: pytest.MonkeyPatch, rendered: Rendered) -> None:
             raise Unreadable(UnreadableCode.NO_TRACES, "no row of traces")
         return rendered.truth.recording
 
-    monkeypatch.setattr(batch, "open_eye", lambda: Eye(digitize, "{}"))
+    monkeypatch.setattr(batch, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
 
 
 def _image(grey: int = 255) -> Image.Image:
@@ -188,9 +190,39 @@ def test_one_page_is_decoded_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
         raise Unreadable(UnreadableCode.NOT_AN_ECG, "a letter")
 
     monkeypatch.setattr(batch, "unpack", counted)
-    monkeypatch.setattr(batch, "open_eye", lambda: Eye(digitize, "{}"))
+    monkeypatch.setattr(batch, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
     _run([_png(tmp_path / "a.png")], tmp_path / "out")
     assert steps == ["read 1", "digitize", "read 2", "digitize", "read 3", "digitize"]
+
+
+def test_several_files_are_digitized_at_a_time_and_told_of_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = Barrier(2)
+
+    def digitize(page: Page) -> Recording:
+        both.wait(20)
+        raise Unreadable(UnreadableCode.NO_TRACES, f"grey {page.image[0, 0, 0]}")
+
+    asked: list[int] = []
+
+    def open_eyes(processes: int) -> AbstractContextManager[Eye]:
+        asked.append(processes)
+        return nullcontext(Eye(digitize, "{}"))
+
+    monkeypatch.setattr(batch, "open_eyes", open_eyes)
+    told = io.StringIO()
+    images = [_png(tmp_path / f"{grey}.png", grey) for grey in (30, 40, 50, 60)]
+    refused = digitize_files(
+        images, tmp_path, ("npz",), Console(file=told, width=200), lambda own: identified(own, {}), processes=2
+    )
+    assert (refused, asked) == (4, [2])
+    assert [line.rsplit(" ", 1)[-1] for line in told.getvalue().split("\n") if "grey" in line] == [
+        "30",
+        "40",
+        "50",
+        "60",
+    ]
 
 
 def test_names_are_the_same_whatever_is_read_first(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.networks import Running
 from pipeline.networks.peaks import CELL, CHANNELS, NAMES_AND_PLACE, Point
 from pipeline.recording import TWELVE, Lead
 from pipeline.register import PageReader, combined, set_upright
@@ -50,7 +51,7 @@ def test_names_come_back_in_pixels_and_points_in_millimetres(clean: Rendered) ->
         for k, (x, y) in zip(clean.truth.keypoints, printed, strict=True)
     ]
     network = Knowing(spots, names)
-    found = PageReader(network).read(image, paper)
+    found = PageReader(Running(network)).read(image, paper)
     assert found.marks.starts[np.lexsort(found.marks.starts[:, :2].T[::-1]), :2] == pytest.approx(
         np.array(sorted(starts)), abs=0.05
     )
@@ -80,20 +81,20 @@ def test_names_come_back_in_pixels_and_points_in_millimetres(clean: Rendered) ->
 def test_only_ways_that_the_quarter_turn_leaves_open_are_looked_at(
     clean: Rendered, turns: tuple[float, ...], ways: tuple[int, ...]
 ) -> None:
-    reader = PageReader(Knowing([], []))
+    reader = PageReader(Running(Knowing([], [])))
     found = reader.read(clean.page.image, clean.truth.paper)
     assert replace(found, turns=np.array(turns, np.float32)).likely_ways == ways
 
 
 def test_a_name_that_is_read_everywhere_counts_once(clean: Rendered) -> None:
     again = [(TWELVE.index(Lead.V4), 100.0 + 60 * k, 200.0) for k in range(6)]
-    found = PageReader(Knowing([], again)).read(clean.page.image, clean.truth.paper)
+    found = PageReader(Running(Knowing([], again))).read(clean.page.image, clean.truth.paper)
     assert len(found.names) == 6
     assert 0.8 < found.sure_names <= 1.0
 
 
 def test_a_page_where_nothing_is_found_has_no_points(clean: Rendered) -> None:
-    found = PageReader(Knowing([], [])).read(clean.page.image, clean.truth.paper)
+    found = PageReader(Running(Knowing([], []))).read(clean.page.image, clean.truth.paper)
     assert found.names == ()
     assert found.sure_names == 0
     assert found.marks.starts.shape == (0, 3)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pipeline.errors import WeightsError
-from pipeline.networks import Loaded, Weights, build_source
+from pipeline.networks import Opened, Running, Weights, build_source
 from pipeline.recording import Degradation, Float32, Source, UInt8
 from pipeline.source import SourceReader, SourceReading, classify
 from pipeline.source.opinion import together
@@ -141,14 +141,14 @@ class Shown(torch.nn.Module):
         return torch.zeros(len(pixels), len(Source) + len(Degradation))
 
 
-def loaded(network: torch.nn.Module, side: int | str) -> Loaded:
+def opened(network: torch.nn.Module, side: int | str) -> Opened:
     arguments: dict[str, int | float | str | bool | list[int]] = {"side": side}
-    return Loaded(network, Weights("source", "source.safetensors", "", "", 1, "", "", arguments=arguments))
+    return Opened(Running(network), Weights("source", "source.safetensors", "", "", 1, "", "", arguments=arguments))
 
 
 def test_the_reader_shows_pictures_of_the_side_the_manifest_names() -> None:
     network = Shown()
-    reading = SourceReader.of(loaded(network, 192)).read(blank())
+    reading = SourceReader.of(opened(network, 192)).read(blank())
     assert network.shape[1:] == (3, 192, 192)
     assert reading.probabilities == pytest.approx([1 / len(Source)] * len(Source))
     assert reading.severities == pytest.approx([0.5] * len(Degradation))
@@ -156,11 +156,11 @@ def test_the_reader_shows_pictures_of_the_side_the_manifest_names() -> None:
 
 def test_a_side_that_is_no_number_is_refused() -> None:
     with pytest.raises(WeightsError, match="side"):
-        SourceReader.of(loaded(Shown(), "large"))
+        SourceReader.of(opened(Shown(), "large"))
 
 
 def test_an_untrained_network_of_the_recipe_gives_probabilities() -> None:
     network = build_source(**(task("efficientnet_b0", 128).arguments)).eval()  # type: ignore[arg-type]
-    reading = SourceReader(network, 128).read(blank())
+    reading = SourceReader(Running(network), 128).read(blank())
     assert sum(reading.probabilities) == pytest.approx(1.0, abs=1e-5)
     assert all(0 <= severity <= 1 for severity in reading.severities)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.grid.fields import Fields, look, pitch_px, see, sureness
+from pipeline.networks import Running
 from pipeline.networks.phase import CELL, PX_MM, vectors
 from pipeline.recording import UInt8
 
@@ -38,7 +39,7 @@ def mm_at(fields: Fields, row: int, column: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("px_mm", [(8.0, 8.0), (3.0, 3.0), (8.03, 3.86)])
 def test_sees_every_cell_where_it_lies(px_mm: tuple[float, float]) -> None:
-    fields = see(Ruler(), page(px_mm), px_mm)
+    fields = see(Running(Ruler()), page(px_mm), px_mm)
     for row, column in ((40, 50), (150, 320), (200, 100)):
         px = np.array(fields.corner_px) + np.array([column, row]) * fields.step_px
         at = (px + 0.5) / px_mm + 10
@@ -48,21 +49,21 @@ def test_sees_every_cell_where_it_lies(px_mm: tuple[float, float]) -> None:
 
 def test_covers_the_page_once() -> None:
     image = page((8.0, 8.0))
-    width, height = see(Ruler(), image, (8.0, 8.0)).size_px
+    width, height = see(Running(Ruler()), image, (8.0, 8.0)).size_px
     assert (width, height) == pytest.approx(image.shape[1::-1], rel=0.01)
 
 
 @pytest.mark.parametrize("guess", [4.0, 6.5, 10.0])
 def test_finds_the_scale_at_which_the_network_is_surest(guess: float) -> None:
-    fields = look(Ruler(), page((6.0, 6.0)), [(guess, guess)])
+    fields = look(Running(Ruler()), page((6.0, 6.0)), [(guess, guess)])
     assert pitch_px(fields) == pytest.approx((6.0, 6.0), rel=0.1)  # the page tells whole millimetres
     assert sureness(fields) > 0.7
 
 
 def test_looks_at_both_directions_of_a_fax_alike() -> None:
-    fields = look(Ruler(), page((8.03, 3.86)), [(8.03, 3.86)])
+    fields = look(Running(Ruler()), page((8.03, 3.86)), [(8.03, 3.86)])
     assert fields.step_px[0] / fields.step_px[1] == pytest.approx(8.03 / 3.86, rel=0.12)
 
 
 def test_looks_at_a_page_smaller_than_a_cell() -> None:
-    assert see(Ruler(), np.zeros((1, 1, 3), np.uint8), (4.3, 4.3)).printed.shape == (1, 1)
+    assert see(Running(Ruler()), np.zeros((1, 1, 3), np.uint8), (4.3, 4.3)).printed.shape == (1, 1)

@@ -9,6 +9,7 @@ from torch import nn
 from pipeline.geometry import Float64
 from pipeline.grid import GridFit, fields, find_grid, phases
 from pipeline.grid.fields import Fields
+from pipeline.networks import Running
 from pipeline.recording import Known, Source
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render
@@ -54,7 +55,7 @@ def errors_mm(fit: GridFit, truth: PageTruth, shape: tuple[int, ...]) -> Float64
 def test_takes_the_networks_lattice_where_lines_hardly_show(hard: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fields, "look", lambda *_: told(hard, 5.0))
     image = hard.page.image
-    alone, both = find_grid(image), find_grid(image, network=Silent())
+    alone, both = find_grid(image), find_grid(image, network=Running(Silent()))
     assert both.known is Known.GRID
     assert both.strength > alone.strength
     errors = [np.quantile(errors_mm(fit, hard.truth, image.shape), 0.95) for fit in (alone, both)]
@@ -67,7 +68,7 @@ def test_keeps_the_lines_where_a_sure_network_explains_less(monkeypatch: pytest.
     box = (30.0, 40.0, 250.0, 150.0)  # part of the sheet only: the lines are followed, and are not complete
     page = render(signals, 500, PageSpec(Paper(box_mm=box), wear=Wear(noise=0.2), tells_dpi=False), 1)
     monkeypatch.setattr(fields, "look", lambda *_: told(page, 8.0, skew=0.02))
-    alone, both = find_grid(page.page.image), find_grid(page.page.image, network=Silent())
+    alone, both = find_grid(page.page.image), find_grid(page.page.image, network=Running(Silent()))
     assert alone.strength < 0.8
     assert both.paper.nodes_px == pytest.approx(alone.paper.nodes_px)
 
@@ -78,14 +79,14 @@ def test_does_not_ask_the_network_of_a_page_whose_lines_all_show(monkeypatch: py
 
     monkeypatch.setattr(fields, "look", asked)
     page = render(synthetic_ecg(np.random.default_rng(4), 10.0, 500), 500, PageSpec(), 1)
-    assert find_grid(page.page.image, page.page.dpi, Silent()).strength > 0.8
+    assert find_grid(page.page.image, page.page.dpi, Running(Silent())).strength > 0.8
 
 
 def test_falls_back_where_the_network_sees_no_ruling_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phases, "lattice_of", lambda _: None)
     monkeypatch.setattr(fields, "look", lambda *_: None)
     blank = np.full((700, 1000, 3), 255, np.uint8)
-    fit = find_grid(blank, (100.0, 100.0), Silent())
+    fit = find_grid(blank, (100.0, 100.0), Running(Silent()))
     assert fit.known is Known.DPI
     assert fit.strength == 0.0
 
@@ -94,6 +95,6 @@ def test_does_not_believe_a_network_that_dreams_lines_on_blank_paper(monkeypatch
     signals = synthetic_ecg(np.random.default_rng(4), 10.0, 500)
     page = render(signals, 500, PageSpec(Paper(style=GridStyle.NONE), px_per_mm=4.0), 1)
     monkeypatch.setattr(fields, "look", lambda *_: told(page, 4.0))
-    fit = find_grid(page.page.image, page.page.dpi, Silent())
+    fit = find_grid(page.page.image, page.page.dpi, Running(Silent()))
     assert fit.known is Known.DPI
     assert fit.strength == 0.0
