@@ -63,7 +63,7 @@ class FindingCode(_Worded):
     AMPLITUDE_IMPLAUSIBLE = "amplitude_implausible", "The lead's amplitude is outside what a heart produces."
     FLAT_LEAD = "flat_lead", "The lead shows no deflection."
     HEART_RATE_UNSURE = "heart_rate_unsure", "No regular beat could be found in the longest leads."
-    SIGMA_LARGE = "sigma_large", "The reading of this lead is uncertain over most of its length."
+    SIGMA_LARGE = "sigma_large", "The reading of this lead is uncertain, over most of it or where told."
     CLIPPED_AT_STRIP_EDGE = "clipped_at_strip_edge", "The trace leaves the height that was read; its peaks may be cut."
     LOW_CONFIDENCE = "low_confidence", "The page as a whole was read with low confidence."
     ACQUISITION_DATE_FROM_STUDY = (

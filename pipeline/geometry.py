@@ -15,6 +15,10 @@ from pipeline.recording import Float32, Known, Lead
 
 Float64 = npt.NDArray[np.float64]
 
+WIDE_MM = (1.0, 12.0)  # of pulses made of points: 0.1 s at 12.5 mm/s to 0.2 s at 50 mm/s, and a little
+TALL_MM = (2.0, 22.0)  # 2.5 to 20 mm
+LEVEL_MM = 1.5  # feet of one pulse are as high, its roof lies in its middle
+
 
 @dataclass(frozen=True, eq=False)
 class PaperMap:
@@ -126,6 +130,26 @@ class Marks:
     x0_mm: float
     y0_mm: float
     cell_mm: float
+
+    def pulses(self) -> Float64:
+        """The pulses that the points make: a foot, another to its right, and a roof between and above them.
+
+        float64 (n, 5), the surest first, none twice: x of both edges, y of the feet and of the roof, mm, and the score
+        of the least sure point.
+        """
+        found: list[tuple[float, ...]] = []
+        for x0, y0, rise in self.rises:
+            wide, level = self.falls[:, 0] - x0, abs(self.falls[:, 1] - y0) < LEVEL_MM
+            for x1, y1, fall in self.falls[(wide >= WIDE_MM[0]) & (wide <= WIDE_MM[1]) & level]:
+                foot = (y0 + y1) / 2
+                tall, middle = foot - self.tops[:, 1], abs(self.tops[:, 0] - (x0 + x1) / 2) < LEVEL_MM
+                tops = self.tops[(tall >= TALL_MM[0]) & (tall <= TALL_MM[1]) & middle]
+                found += [(x0, x1, foot, roof, min(rise, fall, top)) for _, roof, top in tops]
+        best: list[tuple[float, ...]] = []
+        for pulse in sorted(found, key=lambda p: -p[4]):
+            if not any(abs(pulse[0] - p[0]) < LEVEL_MM and abs(pulse[2] - p[2]) < LEVEL_MM for p in best):
+                best.append(pulse)
+        return np.array(best, np.float64).reshape(-1, 5)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ Bool = npt.NDArray[np.bool_]
 PX_MM = 8  # of the straightened page: a 0.3 mm stroke is two to three pixels wide
 ABOVE_MM, BELOW_MM = 26.0, 9.0  # around a row: a 20 mm pulse whose foot drifted some mm from the row's baseline
 OUTWARD_MM, INWARD_MM = 15.0, 25.0  # around a row's ends: where machines print the pulse
-MARKED_WIDTH_MM = (1.0, 12.0)  # of pulses made of points: 0.1 s at 12.5 mm/s to 0.2 s at 50 mm/s, and a little
-MARKED_HEIGHT_MM = (2.0, 22.0)  # 2.5 to 20 mm
-LEVEL_MM = 1.5  # feet of one pulse are as high, its roof lies in its middle
+FEET_MOST_MM = 1.5  # between two feet found of one pulse, by which it still is the same seen twice
 FEET_APART = 0.15  # of a height, from which the feet of two pulses of one roof are not the same
 SQUARE_MM = 5  # period of the grid that is taken off
 
@@ -236,26 +234,11 @@ def _upright(black: Bool, x: float, top: float, foot: float) -> float:
 
 
 def marked_pulses(marks: Marks) -> tuple[Pulse, ...]:
-    """The pulses that a network's points make: a foot, another to its right, and a roof between and above them."""
-    found: list[Pulse] = []
-    for x0, y0, rise in marks.rises:
-        falls = marks.falls[
-            _between(marks.falls[:, 0] - x0, MARKED_WIDTH_MM) & (abs(marks.falls[:, 1] - y0) < LEVEL_MM)
-        ]
-        for x1, y1, fall in falls:
-            tops = marks.tops[
-                (abs(marks.tops[:, 0] - (x0 + x1) / 2) < LEVEL_MM)
-                & _between((y0 + y1) / 2 - marks.tops[:, 1], MARKED_HEIGHT_MM)
-            ]
-            found += [
-                Pulse(float(x0), float(x1), float((y0 + y1) / 2), float((y0 + y1) / 2 - y), float(min(rise, fall, top)))
-                for _, y, top in tops
-            ]
-    best: list[Pulse] = []
-    for pulse in sorted(found, key=lambda p: -p.score):
-        if not any(_same(pulse, other) for other in best):
-            best.append(pulse)
-    return tuple(best)
+    """The pulses that a network's points make, best first."""
+    return tuple(
+        Pulse(float(x0), float(x1), float(foot), float(foot - roof), float(score))
+        for x0, x1, foot, roof, score in marks.pulses()
+    )
 
 
 def joined(seen: Sequence[Pulse], marked: Sequence[Pulse], baselines_mm: Sequence[float] = ()) -> tuple[Pulse, ...]:
@@ -281,7 +264,7 @@ def _same_roof(a: Pulse, b: Pulse) -> bool:
     """Whether they differ in nothing but their foot."""
     roofs_mm = a.baseline_mm - a.height_mm, b.baseline_mm - b.height_mm
     edges_mm = abs(a.x0_mm - b.x0_mm), abs(a.x1_mm - b.x1_mm)
-    apart_mm = min(LEVEL_MM, FEET_APART * max(a.height_mm, b.height_mm))
+    apart_mm = min(FEET_MOST_MM, FEET_APART * max(a.height_mm, b.height_mm))
     return (
         max(edges_mm) < 1.0 and abs(roofs_mm[0] - roofs_mm[1]) < 1.0 and abs(a.baseline_mm - b.baseline_mm) > apart_mm
     )
@@ -290,10 +273,6 @@ def _same_roof(a: Pulse, b: Pulse) -> bool:
 def _off(pulse: Pulse, baselines_mm: Sequence[float]) -> float:
     """How far its foot lies from the nearest row, mm."""
     return min((abs(pulse.baseline_mm - b) for b in baselines_mm), default=0.0)
-
-
-def _between(values: Float64, bounds: tuple[float, float]) -> Bool:
-    return np.asarray((values >= bounds[0]) & (values <= bounds[1]), np.bool_)
 
 
 def _alike(a: Pulse, b: Pulse) -> bool:

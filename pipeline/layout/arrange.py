@@ -207,7 +207,7 @@ def _fits(
     borders: dict[tuple[Row, ...], Borders] = {}
     coarse: dict[tuple[int, Spacing | None], tuple[float, float]] = {}
     combs: dict[tuple[tuple[Row, ...], tuple[Row, ...], int, Spacing | None], Columns] = {}
-    doubted = 0 if marked is None else sum(m.seen < SEEN_ROW for m in marked.rows)
+    doubted = 0 if marked is None else sum(m.borne_out < SEEN_ROW for m in marked.rows)
     for template in known:
         apart = spacing(names, template)
         for placed in _placements(len(rows), template, doubted):
@@ -240,7 +240,8 @@ def _fits(
                 met, spare, bare = explained(marked, here, len(template.rows), columns)
                 share = met / (sum(map(len, template.rows)) + len(template.rhythm) + spare)
                 score += START * (met - spare) - UNSEEN_ROW * bare
-                score -= UNUSED_ROW * sum(min(m.seen, 1.0) * m.row.coverage for m in marked.rows if m.row not in here)
+                left = [m for m in marked.rows if m.row not in here]
+                score -= UNUSED_ROW * sum(m.borne_out * max(m.row.coverage, m.pulse) for m in left)
             score += USUAL * log(template.usual) - _row_cost(here, template, len(rows) if marked is None else 0)
             if agreement.score >= NAMES_FEW:
                 expected = sum(len(leads) for leads, row in zip(template.rows, here, strict=False) if row is not None)

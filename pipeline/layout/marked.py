@@ -14,7 +14,8 @@ from pipeline.layout.rows import Row
 from pipeline.recording import Float32
 
 SAME_ROW_MM = 2.5  # the closest rows are 6.5 mm apart; a lead's own start is placed to about half a millimetre
-ROW_MIN = 0.7  # summed scores of starts and ends that make a row
+ROW_MIN = 0.7  # summed scores of starts, ends and pulses that make a row
+ROW_OWN = 0.3  # of it, that starts and ends must give: some devices print a pulse where no row is
 BAND_MM = 1.5  # above and below a row's level: where its leads begin
 FINE_MM = 0.25
 STEP_MM = 0.5  # of starts and pitches tried: the heat around a start is 2 mm wide, and the points found refine it
@@ -37,6 +38,7 @@ class MarkedRow:
     """A row, the starts found in it, float64 (n, 2) of x mm and score, and how likely a lead begins along it.
 
     profile: float32 (n,), 0..1, every FINE_MM from x0_mm of the Marked it is in. seen: summed scores of its points.
+    pulse: of the surest pulse that stands on it; 0 without one.
     """
 
     row: Row
@@ -44,6 +46,12 @@ class MarkedRow:
     ends: Float64
     profile: Float32
     seen: float
+    pulse: float = 0.0
+
+    @property
+    def borne_out(self) -> float:
+        """0..1: how sure it is that this is a row of traces, by its points and its pulse."""
+        return min(self.seen + self.pulse, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +67,11 @@ class Marked:
 
 def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
     """The rows that the points make, completed by those seen by their ink."""
-    points = np.concatenate([marks.starts, marks.ends])
+    points, feet = np.concatenate([marks.starts, marks.ends]), marks.pulses()[:, [0, 2, 4]]
     left = min((row.start_mm for row in inked), default=float(points[:, 0].min()) if len(points) else 0.0)
     right = max((row.end_mm for row in inked), default=float(points[:, 0].max()) if len(points) else 0.0)
     rows: list[Row] = []
-    for cluster in _clusters(points):
+    for cluster in _clusters(points, feet):
         level = float(np.average(cluster[:, 1], weights=cluster[:, 2]))
         own = next((row for row in inked if abs(row.baseline_mm - level) <= SAME_ROW_MM), None)
         starts, ends = (_on(p, level) for p in (marks.starts, marks.ends))
@@ -75,8 +83,16 @@ def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
             end = float(ends[np.argmax(ends[:, 1]), 0])
         rows.append(Row(level, start, max(end, start + 1.0), own.coverage if own else 0.0))
     rows += [row for row in inked if not any(_next_to(row, r.baseline_mm) for r in rows)]
-    rows.sort(key=lambda row: row.baseline_mm)
-    return Marked(tuple(_marked(row, marks) for row in rows), marks.x0_mm)
+    rows = sorted((_on_foot(row, rows, feet) for row in rows), key=lambda row: row.baseline_mm)
+    return Marked(tuple(_marked(row, marks, feet) for row in rows), marks.x0_mm)
+
+
+def _on_foot(row: Row, rows: Sequence[Row], feet: Float64) -> Row:
+    """The row at the level of the pulse next to it, where no row has that: a trace that wanders strays from its 0 mV."""
+    own = feet[np.abs(feet[:, 1] - row.baseline_mm) <= 2 * SAME_ROW_MM]
+    taken = (np.abs(own[:, 1] - np.array([r.baseline_mm for r in rows])[:, None]) <= SAME_ROW_MM).any(axis=0)
+    own = own[~taken]
+    return replace(row, baseline_mm=float(own[np.argmax(own[:, 2]), 1])) if len(own) else row
 
 
 def _next_to(row: Row, level_mm: float) -> bool:
@@ -88,12 +104,17 @@ def complete_rows(marks: Marks | None, inked: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(inked) if marks is None else tuple(m.row for m in marked_rows(marks, inked).rows)
 
 
-def _clusters(points: Float64) -> list[Float64]:
-    """Points (x, y, score) grouped by height, strongest first; groups too weak for a row left out."""
+def _clusters(points: Float64, feet: Float64) -> list[Float64]:
+    """Points (x, y, score) grouped by height, strongest first; groups too weak for a row left out.
+
+    feet: of pulses, float64 (n, 3) alike, which bear out a row that points alone would not make.
+    """
     left = points[np.argsort(-points[:, 2])]
     groups: list[Float64] = []
     while len(left):
-        support = [float(left[np.abs(left[:, 1] - y) <= SAME_ROW_MM, 2].sum()) for y in left[:, 1]]
+        support = np.array([float(left[np.abs(left[:, 1] - y) <= SAME_ROW_MM, 2].sum()) for y in left[:, 1]])
+        pulses = np.array([_surest(feet, y) for y in left[:, 1]])
+        support = np.where(support >= ROW_MIN, support, np.minimum(support + pulses * (support >= ROW_OWN), ROW_MIN))
         best = int(np.argmax(support))
         if support[best] < ROW_MIN:
             break
@@ -104,19 +125,25 @@ def _clusters(points: Float64) -> list[Float64]:
     return groups
 
 
+def _surest(feet: Float64, level_mm: float) -> float:
+    """The score of the surest pulse that stands at a level, 0 without one."""
+    return float(feet[np.abs(feet[:, 1] - level_mm) <= SAME_ROW_MM, 2].max(initial=0.0))
+
+
 def _on(points: Float64, level_mm: float) -> Float64:
     """float64 (n, 2): x and score of the points at a level."""
     return np.asarray(points[np.abs(points[:, 1] - level_mm) <= SAME_ROW_MM][:, [0, 2]])
 
 
-def _marked(row: Row, marks: Marks) -> MarkedRow:
+def _marked(row: Row, marks: Marks, feet: Float64) -> MarkedRow:
     lines = np.arange(len(marks.starting))
     near = np.abs(marks.y0_mm + lines * marks.cell_mm - row.baseline_mm) <= BAND_MM
     cells = marks.starting[near].max(axis=0) if near.any() else np.zeros(marks.starting.shape[1], np.float32)
     at = np.arange(0, len(cells) * marks.cell_mm, FINE_MM) / marks.cell_mm
     profile = np.interp(at, np.arange(len(cells)), cells).astype(np.float32)
     starts, ends = _on(marks.starts, row.baseline_mm), _on(marks.ends, row.baseline_mm)
-    return MarkedRow(row, starts, ends, profile, float(starts[:, 1].sum() + ends[:, 1].sum()))
+    seen = float(starts[:, 1].sum() + ends[:, 1].sum())
+    return MarkedRow(row, starts, ends, profile, seen, _surest(feet, row.baseline_mm))
 
 
 def tilt_deg(marks: Marks) -> float:
@@ -150,7 +177,7 @@ def spans_of(marked: Marked, inked: Sequence[Span]) -> tuple[Span, ...]:
     spans = []
     for m, span in zip(marked.rows, inked, strict=True):
         start = m.row.start_mm if len(m.starts) and m.starts[:, 1].max() > 0.3 else span.start_mm
-        end = m.row.end_mm if len(m.ends) else span.end_mm if usual is None else usual
+        end = float(m.ends[np.argmax(m.ends[:, 1]), 0]) if len(m.ends) else span.end_mm if usual is None else usual
         spans.append(Span(start, max(end, start + 1.0)))
     return tuple(spans)
 
@@ -270,7 +297,7 @@ def explained(
     """(met, spare, bare): how a layout agrees with the starts that were seen.
 
     met: of the starts it expects, the summed evidence. spare: of those found, what it leaves over. bare: how many of
-    its rows stand where nothing begins, those with a trace's ink counted half.
+    its rows stand where nothing begins, those with a trace's ink or a pulse counted half.
 
     chosen: the row of every printed row of the layout, of which the first lead_rows have columns, the others one lead.
     """
@@ -284,7 +311,7 @@ def explained(
         at = np.asarray(columns.start_mm + columns.pitch_mm * index, np.float64)
         own = float(_near(m.profile, marked.x0_mm, at).sum())
         met += own
-        bare += float(own < BARE_BELOW) * (1.0 - row.coverage / 2)
+        bare += float(own < BARE_BELOW) * (1.0 - max(row.coverage, m.pulse) / 2)
         for x, score in m.starts:
             spare += float(score) if np.abs(at - x).min() > NEAR_MM else 0.0
     for m in marked.rows:

@@ -23,8 +23,13 @@ GAP_MIN_S = 0.1  # unread stretches shorter than a QRS complex are not worth a f
 FLAT_MV = 0.04  # peak to peak; a lead at 10 mm/mV then stays within its own line width
 HUGE_MV = 9.0  # peak to peak; paced and hypertrophied hearts reach 7
 SIGMA_MV = 0.12  # more than a small P wave
+# a lead the networks doubt themselves: of 17 confident pages with one, 12 had a lead below 8 dB; of the 71 others 8 had
+DOUBT_MV = 0.015  # root mean square of its sigma; with less, even a flat lead is read to a fraction of its pen
+DOUBT_SHARE = 10 ** (-9 / 10)  # of its own power
+DOUBTED = 0.9  # what such a lead leaves of a page's confidence: no page is so sure that a person need not look at it
 LOW = 0.5  # confidence below which the page says so itself
 USUAL = 0.78  # of pages whose gain nothing tells, those of the usual gain and speed: 24 of 31
+MOST_DOUBT = (0.1, 0.9)  # of a lead's expected squared error: between them lies what a person must look at
 HOPELESS = 0.04  # confidence below which nothing is worth passing on, not even to a person
 
 
@@ -101,6 +106,8 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
         raise Unreadable(UnreadableCode.LOW_CONFIDENCE, f"what was read contradicts itself (confidence {sure:.2f})")
     if not evidence.gain_told:
         sure *= USUAL
+    if any(_is_doubted(strip) for strip in strips):
+        sure *= DOUBTED
     if sure < LOW:
         findings.append(Finding(FindingCode.LOW_CONFIDENCE, Severity.ERROR, detail=f"{sure:.2f}"))
     return Assessment(corrected, tuple(findings), sure, features)
@@ -163,6 +170,20 @@ def _lead_findings(strip: Strip, rate_hz: int) -> Iterator[Finding]:
     sigma = float(np.nanmedian(strip.sigma_mv))
     if sigma > SIGMA_MV:
         yield Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, detail=f"{sigma:.2f} mV")
+    elif _is_doubted(strip):
+        power = np.cumsum(np.nan_to_num(strip.sigma_mv, nan=0.0).astype(np.float64) ** 2)
+        first, stop = (int(np.searchsorted(power, share * power[-1])) for share in MOST_DOUBT)
+        at = strip.start_s + first / rate_hz, strip.start_s + (stop + 1) / rate_hz
+        detail = f"up to {float(np.nanmax(strip.sigma_mv)):.2f} mV"
+        yield Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, *at, detail=detail)
+
+
+def _is_doubted(strip: Strip) -> bool:
+    """Whether the errors that the networks expect in a lead are large beside what they read."""
+    if _share_read(strip) < READ_MIN:
+        return False
+    expected = float(np.nanmean(strip.sigma_mv.astype(np.float64) ** 2))
+    return expected >= max(DOUBT_MV**2, DOUBT_SHARE * float(np.nanvar(strip.millivolts.astype(np.float64))))
 
 
 def _runs(flags: np.ndarray[tuple[int], np.dtype[np.bool_]], least: int) -> list[tuple[int, int]]:
