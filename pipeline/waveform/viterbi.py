@@ -26,7 +26,7 @@ def cheapest_path(cost: Float32, stiffness: float, jump: Float32) -> Int64:
         np.minimum.accumulate(np.subtract(before, slope, out=above), out=above)
         np.minimum.accumulate(np.add(before, slope, out=below)[::-1], out=below[::-1])
         np.minimum(np.add(above, slope, out=above), np.subtract(below, slope, out=below), out=above)
-        here += np.minimum(above, before.min() + leap, out=above)
+        here += np.minimum(above, before[before.argmin()] + leap, out=above)  # min() takes twice as long
     path = np.empty(columns, np.int64)
     path[-1] = int(np.argmin(total[-1]))
     for column in range(columns - 1, 0, -1):
