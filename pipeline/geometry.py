@@ -6,6 +6,7 @@ Image pixels: x right, y down, pixel centres at integers. Paper millimetres: x r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -53,18 +54,24 @@ class PaperMap:
         x, y = points[..., 0].ravel(), points[..., 1].ravel()
         cx = np.clip(x, self.x_mm[0], self.x_mm[-1])
         cy = np.clip(y, self.y_mm[0], self.y_mm[-1])
-        # beyond the lattice: on along the slope of its last millimetre
-        inside_x = np.where(x > cx, cx - 1.0, np.where(x < cx, cx + 1.0, cx))
-        inside_y = np.where(y > cy, cy - 1.0, np.where(y < cy, cy + 1.0, cy))
-        kx, ky = min(3, len(self.x_mm) - 1), min(3, len(self.y_mm) - 1)
-        out = np.empty((x.size, 2))
-        for axis in (0, 1):
-            spline = RectBivariateSpline(self.y_mm, self.x_mm, self.nodes_px[..., axis], kx=ky, ky=kx, s=0)
-            edge = spline.ev(cy, cx)
-            out[:, axis] = edge
-            out[:, axis] += np.abs(x - cx) * (edge - spline.ev(cy, inside_x))
-            out[:, axis] += np.abs(y - cy) * (edge - spline.ev(inside_y, cx))
+        out = np.stack([spline.ev(cy, cx) for spline in self._splines], axis=-1)
+        beyond = (x != cx) | (y != cy)
+        if beyond.any():
+            x, y, cx, cy, edge = x[beyond], y[beyond], cx[beyond], cy[beyond], out[beyond]
+            # on along the slope of the lattice's last millimetre
+            inside_x = np.where(x > cx, cx - 1.0, np.where(x < cx, cx + 1.0, cx))
+            inside_y = np.where(y > cy, cy - 1.0, np.where(y < cy, cy + 1.0, cy))
+            for axis, spline in enumerate(self._splines):
+                out[beyond, axis] += np.abs(x - cx) * (edge[:, axis] - spline.ev(cy, inside_x))
+                out[beyond, axis] += np.abs(y - cy) * (edge[:, axis] - spline.ev(inside_y, cx))
         return out.reshape(points.shape)
+
+    @cached_property
+    def _splines(self) -> tuple[RectBivariateSpline, RectBivariateSpline]:
+        """The image's x and y, each over the paper's y and x."""
+        kx, ky = min(3, len(self.x_mm) - 1), min(3, len(self.y_mm) - 1)
+        x, y = (RectBivariateSpline(self.y_mm, self.x_mm, self.nodes_px[..., i], kx=ky, ky=kx, s=0) for i in (0, 1))
+        return x, y
 
     def to_mm(self, points_px: Float64) -> Float64:
         """float64 (..., 2) pixels -> float64 (..., 2) millimetres, by Newton's method from the nearest-plane fit."""

@@ -127,22 +127,23 @@ def prominence(power: Float32, axis: int) -> Float32:
 def sample(table: Float32, fx: Float64, fy: Float64) -> Float32:
     """Bilinear values of a spectrum at frequencies in cycles per pixel, arrays of two or more dimensions."""
     sign = np.where(fx < 0, -1.0, 1.0)
-    x = (MIRROR + WINDOW_PX * fx * sign).reshape(fx.shape[0], -1).astype(np.float32)
-    y = (WINDOW_PX / 2 + WINDOW_PX * fy * sign).reshape(fx.shape[0], -1).astype(np.float32)
+    x = (MIRROR + WINDOW_PX * fx * sign).reshape(-1, fx.shape[-1]).astype(np.float32)
+    y = (WINDOW_PX / 2 + WINDOW_PX * fy * sign).reshape(-1, fx.shape[-1]).astype(np.float32)
     return cast(Float32, cv2.remap(table, x, y, cv2.INTER_LINEAR).reshape(fx.shape))
 
 
 def evidence(table: Float32, axis: int, along: Float64, across: Float64, cap: float = SURE) -> Float32:
     """For each (along, across) frequency of a comb's fundamental, arrays (M, N): what its harmonics say together."""
-    total = np.zeros(along.shape, np.float32)
-    for k in range(1, HARMONICS + 1):
-        if float(along.min()) * k >= NYQUIST:
-            break
-        fx, fy = (along * k, across * k) if axis == 0 else (across * k, along * k)
-        weight = 1.0 if k <= 6 else 0.5  # blur takes the high harmonics first: their absence says less
-        found = np.clip(sample(table, fx, fy) - ABSENT, -1.0, cap - ABSENT)
-        total += np.where(along * k < NYQUIST, weight * found, 0.0).astype(np.float32)
-    return total
+    seen = int(np.searchsorted(np.arange(1, HARMONICS + 1) * float(along.min()), NYQUIST))
+    k = np.arange(1, max(seen, 1) + 1)[:, None, None]
+    one, other = along * k, across * k
+    found = sample(table, one, other) if axis == 0 else sample(table, other, one)
+    weight = np.where(k <= 6, 1.0, 0.5).astype(
+        np.float32
+    )  # blur takes the high harmonics first: their absence says less
+    found = weight * np.clip(found - np.float32(ABSENT), np.float32(-1.0), np.float32(cap - ABSENT))
+    found[one >= NYQUIST] = 0.0
+    return np.asarray(found.sum(axis=0), np.float32)
 
 
 def combs(power: Float32, axis: int, pitches_px: tuple[float, float] = (2.2, 90.0), keep: int = 8) -> list[Comb]:

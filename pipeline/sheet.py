@@ -6,6 +6,7 @@ Rows, lead names and column borders are looked for here; signals are read from t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -125,8 +126,12 @@ def _darkness(flat: UInt8) -> Float32:
     small = cv2.resize(flat, None, fx=1 / PX_PER_MM, fy=1 / PX_PER_MM, interpolation=cv2.INTER_AREA)
     paper = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (21, 21))
     paper = cv2.resize(paper, (flat.shape[1], flat.shape[0]), interpolation=cv2.INTER_LINEAR)
-    ratio = flat.astype(np.float32) / np.maximum(paper.astype(np.float32), 16.0)
-    return np.asarray(np.clip(1.0 - ratio.max(axis=2), 0.0, 1.0), np.float32)
+    # channel by channel: numpy takes ten times as long for the largest of three values that lie side by side
+    ratios = [
+        ink.astype(np.float32) / np.maximum(blank, 16).astype(np.float32)
+        for ink, blank in zip(cv2.split(flat), cv2.split(paper), strict=True)
+    ]
+    return np.asarray(np.clip(1.0 - reduce(np.maximum, ratios), 0.0, 1.0), np.float32)
 
 
 def _grid(dark: Float32) -> Float32:
@@ -144,9 +149,16 @@ def _grid(dark: Float32) -> Float32:
         for left in range(0, cols, GRID_BLOCK_CELLS):
             # the last block reaches back, so that it is as large as the others
             y, x = max(0, min(top, rows - GRID_BLOCK_CELLS)), max(0, min(left, cols - GRID_BLOCK_CELLS))
-            look = np.median(cells[y : y + GRID_BLOCK_CELLS, :, x : x + GRID_BLOCK_CELLS], axis=(0, 2))
+            look = _median(cells[y : y + GRID_BLOCK_CELLS, :, x : x + GRID_BLOCK_CELLS])
             out[top : top + GRID_BLOCK_CELLS, :, left : left + GRID_BLOCK_CELLS] = look[None, :, None, :]
     return np.asarray(out.reshape(padded.shape)[:height, :width], np.float32)
+
+
+def _median(cells: Float32) -> Float32:
+    """float32 (r, c), the median over the squares of float32 (R, r, C, c); sorting them all is faster than np.median"""
+    each = cells.transpose(1, 3, 0, 2).reshape(cells.shape[1], cells.shape[3], -1)
+    number = each.shape[-1]
+    return np.asarray(np.sort(each)[..., (number - 1) // 2 : number // 2 + 1].mean(axis=-1), np.float32)
 
 
 def _pen(ink: Float32) -> float:

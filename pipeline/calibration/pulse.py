@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -120,8 +121,9 @@ def _straight_darkness(
     x1, y1 = min(width, int(x.max()) + 3), min(height, int(y.max()) + 3)
     if x1 - x0 < 2 or y1 - y0 < 2:
         return np.full(x.shape, np.nan, np.float32)
-    part = image[y0:y1, x0:x1]
-    grey = (part.min(axis=2).astype(np.float32) + part.max(axis=2)) / 2  # the coloured grid weighs half
+    channels = cv2.split(image[y0:y1, x0:x1])
+    # the coloured grid weighs half
+    grey = (reduce(np.minimum, channels).astype(np.float32) + reduce(np.maximum, channels)) / 2
     straight = np.asarray(cv2.remap(grey, x - x0, y - y0, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
     small = cv2.resize(straight, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
     light = cv2.resize(cv2.GaussianBlur(small, (0, 0), 4.0), straight.shape[::-1], interpolation=cv2.INTER_LINEAR)

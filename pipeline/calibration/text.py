@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.calibration.phrases import FONTS, letters
-from pipeline.glyphs import correlation
+from pipeline.glyphs import SmallInk, correlation
 from pipeline.recording import Float32
 from pipeline.sheet import PX_PER_MM, Sheet
 
@@ -217,7 +217,7 @@ class _Reading:
     sure: bool
 
 
-def _reading(laid: Float32, unit: str, fits: Sequence[_Fit]) -> _Reading:
+def _reading(laid: SmallInk, unit: str, fits: Sequence[_Fit]) -> _Reading:
     numbers = _numbers(laid, fits, (*NOMINAL[unit], *STRANGE[unit]))
     weighed = {text: found + LONGER * len(text) for text, found in numbers.items()}
     number = max(weighed, key=lambda text: weighed[text])
@@ -230,17 +230,17 @@ def _reading(laid: Float32, unit: str, fits: Sequence[_Fit]) -> _Reading:
     )
 
 
-def _laid_out(ink: Float32, place: _Place) -> Float32:
+def _laid_out(ink: Float32, place: _Place) -> SmallInk:
     """The surroundings of a place with capitals 16 px tall; blank beyond the sheet."""
     height, width = ink.shape
     x0, x1 = round(place.x - LEFT * place.capital), round(place.x + RIGHT * place.capital)
     y0, y1 = round(place.foot - UP * place.capital), round(place.foot + DOWN * place.capital)
     part = ink[max(0, y0) : y1, max(0, x0) : x1]
     part = np.pad(part, ((max(0, -y0), max(0, y1 - height)), (max(0, -x0), max(0, x1 - width))))
-    return _resized(part, CAPITAL_PX / place.capital)
+    return SmallInk.of(_resized(part, CAPITAL_PX / place.capital))
 
 
-def _unit_fits(laid: Float32) -> dict[str, list[_Fit]]:
+def _unit_fits(laid: SmallInk) -> dict[str, list[_Fit]]:
     """For each unit the lettering that fits best, best first."""
     fits: dict[str, list[_Fit]] = {}
     for unit in NOMINAL:
@@ -251,10 +251,11 @@ def _unit_fits(laid: Float32) -> dict[str, list[_Fit]]:
     return fits
 
 
-def _fit(laid: Float32, unit: str, font: str, size: float, stretch: float) -> _Fit:
+def _fit(laid: SmallInk, unit: str, font: str, size: float, stretch: float) -> _Fit:
     word = _unit_word(unit, font, size, stretch)
     left = round((LEFT - 1.3) * CAPITAL_PX)  # the place may be that of the second m
-    found = correlation(laid[3:-3, left : round((LEFT + 0.6) * CAPITAL_PX) + word.shape[1]], word)
+    part = laid.part(3, laid.ink.shape[0] - 3, left, round((LEFT + 0.6) * CAPITAL_PX) + word.shape[1])
+    found = part.correlation(word)
     y, x = divmod(int(found.argmax()), found.shape[1])
     return _Fit(float(found[y, x]), font, CAPITAL_PX * size, stretch, left + x, y + 3)
 
@@ -265,14 +266,14 @@ def _unit_word(unit: str, font: str, size: float, stretch: float) -> Float32:
     return np.pad(word, ((0, 0), (0, round(BLANK * size * CAPITAL_PX) if unit == "mm/s" else 0)))
 
 
-def _numbers(laid: Float32, fits: Sequence[_Fit], texts: Sequence[str]) -> dict[str, float]:
+def _numbers(laid: SmallInk, fits: Sequence[_Fit], texts: Sequence[str]) -> dict[str, float]:
     """How well each number fits before the unit, in any of its letterings."""
     found = dict.fromkeys(texts, 0.0)
     for fit, text, gap in product(fits, texts, GAPS):
         word = _number_word(text, fit.font, fit.capital, fit.stretch, gap)
         left = fit.x - word.shape[1]
-        part = laid[max(0, fit.y - 1) : fit.y + word.shape[0] + 1, max(0, left - 2) : left + word.shape[1] + 2]
-        found[text] = max(found[text], float(correlation(part, word).max()))
+        part = laid.part(max(0, fit.y - 1), fit.y + word.shape[0] + 1, max(0, left - 2), left + word.shape[1] + 2)
+        found[text] = max(found[text], float(part.correlation(word).max()))
     return found
 
 
@@ -282,13 +283,13 @@ def _number_word(text: str, font: str, capital: float, stretch: float, gap: floa
     return np.pad(word, ((0, 0), (round(BLANK * capital), round(gap * capital))))
 
 
-def _leads_said(laid: Float32, fits: Sequence[_Fit], number: str) -> tuple[bool, bool]:
+def _leads_said(laid: SmallInk, fits: Sequence[_Fit], number: str) -> tuple[bool, bool]:
     """Whether the word before the number is Chest, and whether it is Limb."""
     words = {"Chest": 0.0, "Limb": 0.0}
     for fit, text in product(fits, words):
         word = letters(text, fit.font, fit.capital, fit.stretch)
         before = fit.x - letters(number, fit.font, fit.capital, fit.stretch).shape[1]
-        part = laid[max(0, fit.y - 1) : fit.y + word.shape[0] + 1, : max(0, before)]
-        words[text] = max(words[text], float(correlation(part, word).max()))
+        part = laid.part(max(0, fit.y - 1), fit.y + word.shape[0] + 1, 0, max(0, before))
+        words[text] = max(words[text], float(part.correlation(word).max()))
     chest = words["Chest"] > max(CHEST_FOUND, words["Limb"])
     return chest, not chest and words["Limb"] > max(LIMB_FOUND, words["Chest"])

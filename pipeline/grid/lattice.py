@@ -17,6 +17,8 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.linalg import solveh_banded
 from scipy.ndimage import gaussian_filter, median_filter
 
+from pipeline.grid.spline import on_grid
+
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Complex128 = npt.NDArray[np.complex128]
@@ -180,7 +182,7 @@ def straighten(lattice: Lattice, ink: Float32, px_mm: tuple[float, float]) -> tu
     xs = (lattice.x_mm[:, None] + steps_x).ravel()
     ys = (lattice.y_mm[:, None] + steps_y).ravel()
     x, y, nodes = padded(lattice)
-    at = [RectBivariateSpline(y, x, nodes[..., i])(ys, xs).astype(np.float32) for i in (0, 1)]
+    at = [on_grid(RectBivariateSpline(y, x, nodes[..., i]), ys, xs).astype(np.float32) for i in (0, 1)]
     straight = cv2.remap(ink, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
     height, width = ink.shape
     seen = (at[0] >= 0) & (at[0] <= width - 1) & (at[1] >= 0) & (at[1] <= height - 1)
@@ -250,25 +252,27 @@ def _nearest_match(matched: Complex128) -> Float64:
 def unwrap(wrapped: Float64, evidence: Float64, period: float) -> Float64:
     """Takes whole periods out of float64 (R, C), from the strongest node to ever weaker neighbours."""
     rows, columns = wrapped.shape
-    out = wrapped.copy()
-    state = np.zeros((rows, columns), np.int8)
+    # lists, for single numbers of an array take ten times as long; and the sums over the settled nodes within two of
+    # each node grow as these are settled, on a margin of two
+    out, strong = wrapped.tolist(), evidence.tolist()
+    settled = [[False] * columns for _ in range(rows)]
+    weight, weighed = np.zeros((2, rows + 4, columns + 4))
     start = np.unravel_index(int(np.argmax(evidence)), evidence.shape)
     queue: list[tuple[float, int, int]] = [(0.0, int(start[0]), int(start[1]))]
     while queue:
         _, r, c = heapq.heappop(queue)
-        if state[r, c]:
+        if settled[r][c]:
             continue
-        r0, r1, c0, c1 = max(r - 2, 0), r + 3, max(c - 2, 0), c + 3
-        known = state[r0:r1, c0:c1] > 0
-        if known.any():
-            weights = evidence[r0:r1, c0:c1] * known + 1e-12 * known
-            expected = float(np.sum(out[r0:r1, c0:c1] * weights) / np.sum(weights))
-            out[r, c] += period * np.round((expected - out[r, c]) / period)
-        state[r, c] = 1
+        here = out[r][c]
+        if (around := weight.item(r + 2, c + 2)) > 0:
+            here += period * float(np.rint((weighed.item(r + 2, c + 2) / around - here) / period))
+        out[r][c], settled[r][c] = here, True
+        weight[r : r + 5, c : c + 5] += strong[r][c] + 1e-12
+        weighed[r : r + 5, c : c + 5] += (strong[r][c] + 1e-12) * here
         for rr, cc in ((r - 1, c), (r + 1, c), (r, c - 1), (r, c + 1)):
-            if 0 <= rr < rows and 0 <= cc < columns and not state[rr, cc]:
-                heapq.heappush(queue, (-float(evidence[rr, cc]), rr, cc))
-    return out
+            if 0 <= rr < rows and 0 <= cc < columns and not settled[rr][cc]:
+                heapq.heappush(queue, (-strong[rr][cc], rr, cc))
+    return np.array(out, np.float64)
 
 
 def thin_plate(values: Float64, weight: Float64, stiffness: float, inlier: float = 1e-3) -> tuple[Float64, Float64]:

@@ -17,6 +17,7 @@ from scipy.ndimage import correlate1d
 
 from pipeline.grid import coarse, lattice
 from pipeline.grid.fields import Complex64, Fields, gradients, means
+from pipeline.grid.spline import on_grid
 from pipeline.networks.phase import PERIODS_MM
 
 Float64 = npt.NDArray[np.float64]
@@ -61,7 +62,7 @@ class Surface:
 
     def over(self, x_px: Float64, y_px: Float64) -> Float64:
         """float64 (len(y_px), len(x_px)) on a grid of pixels within reach."""
-        return np.asarray(self._spline(y_px, x_px))
+        return on_grid(self._spline, y_px, x_px)
 
     def _inside(self, points_px: Float64) -> tuple[Float64, Float64]:
         x = np.clip(points_px[:, 0], self.x_px[0], self.x_px[-1])

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import butter, find_peaks
 
 from pipeline.geometry import Float64
+from pipeline.measure.filters import zero_phase
 from pipeline.recording import Float32, Lead, Recording, Seen, Strip
 
 QRS_HZ = (6.0, 22.0)  # where the energy of a QRS complex lies, and little of P, T or mains
@@ -44,10 +47,12 @@ def heart_rate(strips: Sequence[Strip], rate_hz: int) -> float | None:
 
     That is where beats are few or uneven, or follow one another so fast that every other one may have been missed.
     """
-    beats = beats_s(strips, rate_hz)
-    if len(beats_s(strips, rate_hz, CLOSEST_S)) >= MORE_BEATS * len(beats):
+    waves = _waves(strips, rate_hz)
+    energy = _energy(strips, waves, rate_hz)
+    beats = _peaks_s(energy, rate_hz)
+    if len(_peaks_s(energy, rate_hz, CLOSEST_S)) >= MORE_BEATS * len(beats):
         return None
-    return _rate(beats) if likeness(strips, beats, rate_hz) >= ALIKE else None
+    return _rate(beats) if _likeness(strips, waves, beats, rate_hz) >= ALIKE else None
 
 
 def heart_rate_bpm(millivolts: Float32, rate_hz: int) -> float | None:
@@ -62,7 +67,7 @@ def r_peaks_s(millivolts: Float32, rate_hz: int) -> Float64:
     if not len(beats):
         return beats
     at = np.arange(len(millivolts))
-    filtered = np.abs(sosfiltfilt(_qrs_filter(rate_hz), np.interp(at, at[known], millivolts[known])))
+    filtered = np.abs(zero_phase(_qrs_filter(rate_hz), [np.interp(at, at[known], millivolts[known])])[0])
     reach = round(WINDOW_S * rate_hz)
     peaks = []
     for beat in np.round(beats * rate_hz).astype(int).tolist():
@@ -81,28 +86,48 @@ def likeness(strips: Sequence[Strip], beats: Float64, rate_hz: int) -> float:
 
     Hearts, fibrillating ones too, stay above 0.9; noise below 0.7.
     """
-    reach, slack = round(WINDOW_S * rate_hz), round(SLACK_S * rate_hz)
-    found: list[float] = []
+    return _likeness(strips, _waves(strips, rate_hz), beats, rate_hz)
+
+
+def beats_and_likeness(strips: Sequence[Strip], rate_hz: int) -> tuple[Float64, float]:
+    """Both of beats_s and likeness, for one filtering of the strips."""
+    waves = _waves(strips, rate_hz)
+    beats = _peaks_s(_energy(strips, waves, rate_hz), rate_hz)
+    return beats, _likeness(strips, waves, beats, rate_hz)
+
+
+def _waves(strips: Sequence[Strip], rate_hz: int) -> list[Float64 | None]:
+    """What the QRS complexes of each strip are seen in, float64 (n,) mV; None where it is too short."""
+    filled: list[Float64 | None] = []
     for strip in strips:
         known = np.isfinite(strip.millivolts)
-        if known.sum() < STRIP_MIN_S * rate_hz:
-            continue
         at = np.arange(strip.samples)
-        filtered = sosfiltfilt(_qrs_filter(rate_hz), np.interp(at, at[known], strip.millivolts[known]))
+        enough = known.sum() >= STRIP_MIN_S * rate_hz
+        filled.append(np.interp(at, at[known], strip.millivolts[known]) if enough else None)
+    filtered = iter(zero_phase(_qrs_filter(rate_hz), [wave for wave in filled if wave is not None]))
+    return [None if wave is None else next(filtered) for wave in filled]
+
+
+def _likeness(strips: Sequence[Strip], waves: Sequence[Float64 | None], beats: Float64, rate_hz: int) -> float:
+    reach, slack = round(WINDOW_S * rate_hz), round(SLACK_S * rate_hz)
+    found: list[float] = []
+    for strip, wave in zip(strips, waves, strict=True):
+        if wave is None:
+            continue
         places = np.round((beats - strip.start_s) * rate_hz).astype(int)
         inside = places[(places >= reach + slack) & (places < strip.samples - reach - slack)].tolist()
         for one, other in pairwise(inside):
-            shape = filtered[one - reach : one + reach + 1]
-            others = [filtered[other - reach + lag : other + reach + 1 + lag] for lag in range(-slack, slack + 1)]
-            found.append(max(_correlation(shape, o) for o in others))
+            around = wave[other - reach - slack : other + reach + slack + 1]
+            found.append(_best_correlation(wave[one - reach : one + reach + 1], around))
     return float(np.median(found)) if found else 0.0
 
 
-def _correlation(one: Float64, other: Float64) -> float:
-    """Pearson's, 0 where one of them is level."""
-    x, y = one - one.mean(), other - other.mean()
-    norm = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / norm if norm > 0 else 0.0
+def _best_correlation(shape: Float64, around: Float64) -> float:
+    """The highest of Pearson's with every stretch of its length; that is 0 where one of both is level."""
+    x, others = shape - shape.mean(), sliding_window_view(around, len(shape))
+    y = others - others.mean(axis=1, keepdims=True)
+    norm = np.sqrt((x @ x) * np.einsum("ij,ij->i", y, y))
+    return float(np.divide(y @ x, norm, out=np.zeros(len(y)), where=norm > 0).max())
 
 
 def _rate(beats: Float64) -> float | None:
@@ -117,7 +142,10 @@ def _rate(beats: Float64) -> float | None:
 
 def beats_s(strips: Sequence[Strip], rate_hz: int, apart_s: float = REFRACTORY_S) -> Float64:
     """float64 (n,): page seconds of the QRS complexes, ascending, none closer than apart_s."""
-    energy = _energy(strips, rate_hz)
+    return _peaks_s(_energy(strips, _waves(strips, rate_hz), rate_hz), rate_hz, apart_s)
+
+
+def _peaks_s(energy: Float64, rate_hz: int, apart_s: float = REFRACTORY_S) -> Float64:
     if not np.isfinite(energy).any():
         return np.empty(0)
     known = np.nan_to_num(energy, nan=0.0)
@@ -131,17 +159,15 @@ def beats_s(strips: Sequence[Strip], rate_hz: int, apart_s: float = REFRACTORY_S
     return np.asarray(peaks, np.float64) / rate_hz
 
 
-def _energy(strips: Sequence[Strip], rate_hz: int) -> Float64:
+def _energy(strips: Sequence[Strip], waves: Sequence[Float64 | None], rate_hz: int) -> Float64:
     """float64 (n,): QRS energy along page time, the mean over the leads there, each of equal weight; NaN where none."""
     length = max((round(s.start_s * rate_hz) + s.samples for s in strips), default=0)
     total, count = np.zeros(length), np.zeros(length)
-    for strip in strips:
-        known = np.isfinite(strip.millivolts)
-        if known.sum() < STRIP_MIN_S * rate_hz:
+    for strip, wave in zip(strips, waves, strict=True):
+        if wave is None:
             continue
-        at = np.arange(strip.samples)
-        filled = np.interp(at, at[known], strip.millivolts[known])
-        power = uniform_filter1d(sosfiltfilt(_qrs_filter(rate_hz), filled) ** 2, round(WINDOW_S * rate_hz))
+        known = np.isfinite(strip.millivolts)
+        power = uniform_filter1d(wave**2, round(WINDOW_S * rate_hz))
         scale = float(np.quantile(power, 0.95))
         if scale <= 0:
             continue
@@ -151,5 +177,6 @@ def _energy(strips: Sequence[Strip], rate_hz: int) -> Float64:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan), np.float64)
 
 
+@cache
 def _qrs_filter(rate_hz: int) -> Float64:
     return np.asarray(butter(2, QRS_HZ, btype="bandpass", fs=rate_hz, output="sos"), np.float64)

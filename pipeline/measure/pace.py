@@ -15,10 +15,11 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
+from scipy.signal import butter
 
 from pipeline.geometry import Float64
-from pipeline.measure import beats_s, likeness
+from pipeline.measure import beats_and_likeness
+from pipeline.measure.filters import zero_phase
 from pipeline.recording import Strip
 
 FITTED = Path(__file__).with_name("pace.toml")
@@ -94,7 +95,7 @@ def pace_at(strips: Sequence[Strip], rate_hz: int, faster: float) -> Pace | None
         for strip in strips
         if strip.samples >= STRIP_MIN_S * rate and np.isfinite(strip.millivolts).mean() >= READ_MIN
     ]
-    beats = beats_s(strips, rate)
+    beats, alike = beats_and_likeness(strips, rate)
     if not len(beats):
         return None
     waves = [(strip, _filled(strip)) for strip in strips]
@@ -104,7 +105,6 @@ def pace_at(strips: Sequence[Strip], rate_hz: int, faster: float) -> Pace | None
     intervals = np.diff(beats)
     interval = float(np.median(intervals)) if len(intervals) else max(s.start_s + s.samples / rate for s in strips)
     uneven = float(np.median(np.abs(intervals - interval))) / interval if len(intervals) > 1 else 0.0
-    alike = likeness(strips, beats, rate)
     return Pace(interval, uneven, steep_s, t_delay_s, t_height, alike, _bands([wave for _, wave in waves], rate))
 
 
@@ -118,8 +118,9 @@ def _filled(strip: Strip) -> Float64:
 def _steep_s(waves: Sequence[tuple[Strip, Float64]], beats: Float64, rate: int) -> float | None:
     reach = round(QRS_REACH_S * rate)
     total, leads = np.zeros(2 * reach + 1), 0
-    for strip, wave in waves:
-        slope = np.gradient(sosfiltfilt(_low(SLOPE_HZ, rate), wave)) ** 2
+    smooth = zero_phase(_low(SLOPE_HZ, rate), [wave for _, wave in waves])
+    for (strip, _), wave in zip(waves, smooth, strict=True):
+        slope = np.gradient(wave) ** 2
         at = [k for k in _samples(strip, beats, rate) if reach <= k < len(wave) - reach]
         if at:
             mean = np.mean([slope[k - reach : k + reach + 1] for k in at], axis=0)
@@ -137,8 +138,7 @@ def _t_wave(waves: Sequence[tuple[Strip, Float64]], beats: Float64, rate: int) -
     """Delay and height of the slow wave after the beats, mean over beats and leads; height 0 where none is whole."""
     first, last = round(T_FROM_S * rate), round(T_TO_S * rate)
     total, count = np.zeros(last - first), np.zeros(last - first)
-    for strip, wave in waves:
-        slow = sosfiltfilt(_low(T_HZ, rate), wave)
+    for (strip, _), slow in zip(waves, zero_phase(_low(T_HZ, rate), [wave for _, wave in waves]), strict=True):
         largest = float(np.abs(slow - np.median(slow)).max())
         for k in _samples(strip, beats, rate):
             before = slow[max(0, k - round(BASE_S[0] * rate)) : max(0, k - round(BASE_S[1] * rate))]

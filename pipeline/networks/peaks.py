@@ -83,16 +83,22 @@ def find_points(logits: Tensor, threshold: float) -> Peaks:
 
 def _tops(place: Tensor, threshold: float) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Sample, row and column of every peak of float (N, H, W), and how far right and below the cell's centre it is."""
-    height, width = place.shape[1:]
-    # the first of equal neighbours, of which bfloat16 makes many, is the top of all of them
-    _, top = F.max_pool2d(place[:, None], APART, stride=1, padding=APART // 2, return_indices=True)
-    itself = torch.arange(height * width, device=place.device).view(height, width)
-    n, y, x = torch.nonzero((top[:, 0] == itself) & (place >= threshold), as_tuple=True)
-    sure = F.pad(place.clamp_min(1e-6).log()[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
-    middle = sure[n, y + 1, x + 1]
-    dx = _vertex(sure[n, y + 1, x], middle, sure[n, y + 1, x + 2])
-    dy = _vertex(sure[n, y, x + 1], middle, sure[n, y + 2, x + 1])
-    return n, y, x, dx, dy
+    reach = APART // 2
+    wide = F.pad(place, (reach, reach, reach, reach), value=-torch.inf)
+    across = torch.arange(APART, device=place.device)
+    n, y, x = torch.nonzero(place >= threshold, as_tuple=True)
+    # the row of a cell first: most cells beside a peak fail there, and the other rows have few left to look at
+    for down in sorted(range(APART), key=lambda line: abs(line - reach)):
+        around, here = wide[n[:, None], (y + down)[:, None], x[:, None] + across], place[n, y, x][:, None]
+        # the first of equal neighbours, of which bfloat16 makes many, is the top of all of them
+        before = down * APART + across < reach * (APART + 1)
+        top = torch.where(before, around < here, around <= here).all(dim=1)
+        n, y, x = n[top], y[top], x[top]
+    sure = F.pad(place[:, None], (1, 1, 1, 1), mode="replicate")[:, 0]
+    middle, left, right, above, below = (
+        sure[n, y + 1 + v, x + 1 + h].clamp_min(1e-6).log() for v, h in ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))
+    )
+    return n, y, x, _vertex(left, middle, right), _vertex(above, middle, below)
 
 
 def _vertex(before: Tensor, here: Tensor, after: Tensor) -> Tensor:

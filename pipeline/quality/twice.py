@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,9 @@ STROKES = frozenset({Lead.I, Lead.II, Lead.III})  # a trace over the name adds a
 MISCOUNTED = ((0.93, 0.06), (0.85, 0.25))  # so such a name is given up at less: likeness to another, and how much more
 SETTLED_S, LASTS_MIN_S = 0.8, 2.0  # machines that switch leads draw the beginning of a long enough one askew
 OVERLAP_MIN_S, OVERLAP_MIN = 1.0, 0.7  # or that share of a short strip: at 50 mm/s one lasts 1.25 s
-SIZE = 0.5  # power of the ratio of sizes: two readings of one lead differ by a tenth, where ink is thick
+# power of the ratio of sizes: neighbours on the chest differ in size before shape, two readings of one lead by a tenth,
+# where ink is thick
+SIZE = 0.5
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _alike(long: Strip, strips: Sequence[Strip], rate_hz: int, limb_to_chest: fl
         if long.samples > LONG * short.samples:
             as_short = renamed(long, short.lead, limb_to_chest)
             for part in _parts(short, rate_hz):
-                alike = _agreement(as_short, part, rate_hz, _likeness)
+                alike = _agreement(as_short, part, rate_hz, SIZE)
                 if alike is not None:
                     found[short.lead] = max(alike, found.get(short.lead, -1.0))
     return found
@@ -126,53 +128,56 @@ def renamed(strip: Strip, lead: Lead, limb_to_chest: float = 1.0) -> Strip:
     return replace(strip, lead=lead, millivolts=strip.millivolts * times, sigma_mv=strip.sigma_mv * times)
 
 
-def _agreement(
-    long: Strip, short: Strip, rate_hz: int, of: Callable[[Float64, Float64], float | None] | None = None
-) -> float | None:
+def _agreement(long: Strip, short: Strip, rate_hz: int, size: float = 0.0) -> float | None:
     """The best correlation at the short strip's page time, or at the beginning where every column shows one time.
 
     Where columns stand apart, devices differ in whether the gaps take time: both are tried.
 
-    of: what to find the best of instead, of two stretches without their means.
+    size: power of the ratio of both sizes by which a correlation counts less.
     """
     reach = round(LAG_MAX_S * rate_hz)
     best: float | None = None
     lasts_s = short.samples / rate_hz
     without_gaps_s = long.start_s + round((short.start_s - long.start_s) / lasts_s) * lasts_s
+    least = round(min(OVERLAP_MIN_S, OVERLAP_MIN * lasts_s) * rate_hz)
     for start_s in {short.start_s, long.start_s, without_gaps_s}:
         first = round((start_s - long.start_s) * rate_hz)
-        for lag in range(-reach, reach + 1, 2):
-            least = round(min(OVERLAP_MIN_S, OVERLAP_MIN * lasts_s) * rate_hz)
-            correlation = _compared(long.millivolts, short.millivolts, first + lag, least, of or _correlation)
-            if correlation is not None and (best is None or correlation > best):
-                best = correlation
+        beside = _between(long.millivolts, first - reach, first + reach + short.samples)
+        found = _correlations(beside, short.millivolts, least, size)
+        if len(found) and (best is None or found.max() > best):
+            best = float(found.max())
     return best
 
 
-def _compared(
-    long: Float32 | Float64,
-    short: Float32 | Float64,
-    first: int,
-    least: int,
-    of: Callable[[Float64, Float64], float | None],
-) -> float | None:
-    """Of the samples known in both, the short strip laid at index first of the long one."""
-    a, b = max(0, first), min(len(long), first + len(short))
-    if b - a < least:
-        return None
-    x, y = long[a:b].astype(np.float64), short[a - first : b - first].astype(np.float64)
-    known = np.isfinite(x) & np.isfinite(y)
-    if known.sum() < least:
-        return None
-    return of(x[known] - x[known].mean(), y[known] - y[known].mean())
+def _between(values: Float32, first: int, last: int) -> Float32:
+    """float32 (last - first,), NaN beyond the values."""
+    out = np.full(last - first, np.nan, np.float32)
+    a, b = max(0, first), min(len(values), last)
+    if a < b:
+        out[a - first : b - first] = values[a:b]
+    return out
 
 
-def _correlation(x: Float64, y: Float64) -> float | None:
-    norm = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / norm if norm > 1e-6 else None
+def _correlations(long: Float32, short: Float32, least: int, size: float) -> Float64:
+    """The correlations, as of _agreement, of the short strip with every second stretch of the long one.
+
+    Of the samples known in both; without those of stretches where these are fewer than least, or level.
+    """
+    (known_x, x), (known_y, y) = _centred(long), _centred(short)
+    count = np.correlate(known_x, known_y, "valid")
+    mean_x, mean_y = np.correlate(x, known_y, "valid"), np.correlate(known_x, y, "valid")
+    mean_x, mean_y = mean_x / np.maximum(count, 1), mean_y / np.maximum(count, 1)
+    size_x = np.correlate(x * x, known_y, "valid") - count * mean_x**2
+    size_y = np.correlate(known_x, y * y, "valid") - count * mean_y**2
+    norm = np.sqrt(np.maximum(size_x, 0.0) * np.maximum(size_y, 0.0))
+    told = (count >= least) & (norm > 1e-6) & (np.arange(len(count)) % 2 == 0)
+    shape = (np.correlate(x, y, "valid") - count * mean_x * mean_y)[told] / norm[told]
+    smaller, larger = np.minimum(size_x, size_y)[told], np.maximum(size_x, size_y)[told]
+    return np.asarray(shape * np.sqrt(smaller / larger) ** size, np.float64)
 
 
-def _likeness(x: Float64, y: Float64) -> float | None:
-    """The correlation, less by as much as one is smaller: neighbours on the chest differ in size before shape."""
-    shape, sizes = _correlation(x, y), sorted((float(x @ x), float(y @ y)))
-    return None if shape is None else shape * float(np.sqrt(sizes[0] / sizes[1])) ** SIZE
+def _centred(values: Float32) -> tuple[Float64, Float64]:
+    """Where the values are known, 1 or 0, and the values less their mean, 0 elsewhere: so their sums stay exact."""
+    known = np.isfinite(values)
+    mean = float(values[known].mean(dtype=np.float64)) if known.any() else 0.0
+    return known.astype(np.float64), np.where(known, values.astype(np.float64) - mean, 0.0)

@@ -7,7 +7,7 @@ matching rendered letters. A mirrored page is not recognised: its letters match 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 
 import cv2
 import numpy as np
@@ -98,7 +98,7 @@ def _quarter_turn(image: UInt8) -> int:
     height, width = image.shape[:2]
     factor = min(1.0, 1200 / max(height, width))
     small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    grey = small.max(axis=2)  # coloured grids vanish in their brightest channel
+    grey = reduce(np.maximum, cv2.split(small))  # coloured grids vanish in their brightest channel
     dark = np.maximum(cv2.GaussianBlur(grey, (0, 0), 12).astype(np.float32) - grey, 0.0)
     mask = dark > max(float(np.quantile(dark, 0.975)), 8.0)
     return int(_lying(mask.T) > 1.1 * _lying(mask))

@@ -20,6 +20,7 @@ from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip
 MULTIPLE = 32  # the network halves a quarter-size strip three times
 NEAR_MM = 8.0  # hints tell distances to a lead's ends up to here
 NAME_RADIUS_MM = 2.5  # printed lead names are 2.5 to 4 mm high
+FAR_MM = 11 * NAME_RADIUS_MM  # beyond it a name's hint is 0 in single precision
 FAINTEST = 0.15  # ink less than this darker than its paper is not stretched further: it would be noise
 FULL_RANGE = 1.5
 
@@ -34,9 +35,13 @@ def normalise(pixels: Float32, on_page: np.ndarray[tuple[int, int], np.dtype[np.
         return np.zeros((3, *pixels.shape[:2]), np.float32)
     paper = np.median(seen, axis=0)
     depth = max(float(np.quantile((paper - seen).mean(axis=1), 0.995)), FAINTEST)
-    scaled = np.clip((pixels - paper) / depth, -FULL_RANGE, FULL_RANGE)
-    scaled[~on_page] = 0.0
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1), np.float32)
+    scaled = np.empty((3, *pixels.shape[:2]), np.float32)
+    for channel, blank, out in zip(np.moveaxis(pixels, -1, 0), paper, scaled, strict=True):
+        np.subtract(channel, blank, out=out)
+    scaled /= np.float32(depth)
+    np.clip(scaled, -FULL_RANGE, FULL_RANGE, out=scaled)
+    scaled[:, ~on_page] = 0.0
+    return scaled
 
 
 def hints(strip: RowStrip, spans_mm: Sequence[tuple[float, float]], names_mm: Sequence[tuple[float, float]]) -> Float32:
@@ -55,8 +60,10 @@ def hints(strip: RowStrip, spans_mm: Sequence[tuple[float, float]], names_mm: Se
             out[channel] = np.clip(away[np.abs(away).argmin(axis=0), np.arange(columns)] / NEAR_MM, -1.0, 1.0)
     y = strip.baseline_mm + ((np.arange(rows) * CELL + (CELL - 1) / 2) - (rows * CELL - 1) / 2) / ROWS_PER_MM
     for name_x, name_y in names_mm:
-        away2 = (x[None, :] - name_x) ** 2 + (y[:, None] - name_y) ** 2
-        out[3] = np.maximum(out[3], np.exp(-away2 / NAME_RADIUS_MM**2))
+        near_x, near_y = (np.flatnonzero(np.abs(at - name) < FAR_MM) for at, name in ((x, name_x), (y, name_y)))
+        away2 = (x[near_x] - name_x) ** 2 + (y[near_y, None] - name_y) ** 2
+        near = np.ix_(near_y, near_x)
+        out[3][near] = np.maximum(out[3][near], np.exp(-away2 / NAME_RADIUS_MM**2))
     return out
 
 

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from pipeline.recording import Float32
 
 Int64 = npt.NDArray[np.int64]
-Int32 = npt.NDArray[np.int32]
 
 
 def cheapest_path(cost: Float32, stiffness: float, jump: Float32) -> Int64:
@@ -20,31 +19,27 @@ def cheapest_path(cost: Float32, stiffness: float, jump: Float32) -> Int64:
     """
     rows, columns = cost.shape
     slope = np.arange(rows, dtype=np.float32) * np.float32(stiffness)
-    came_from = np.empty((columns, rows), np.int32)
-    index = np.arange(rows, dtype=np.int32)
-    total = cost[:, 0].astype(np.float32)
-    for column in range(1, columns):
-        best, origin = _lower_envelope(total, slope, index)
-        from_afar = int(total.argmin())
-        leap = total[from_afar] + jump[column]
-        came_from[column] = np.where(best <= leap, origin, from_afar)
-        total = np.minimum(best, leap) + cost[:, column]
+    total = np.ascontiguousarray(cost.T, np.float32)
+    # column after column only what paths cost: where they came from is asked of the one that is cheapest
+    above, below = np.empty(rows, np.float32), np.empty(rows, np.float32)
+    for before, here, leap in zip(total[:-1], total[1:], jump[1:], strict=True):
+        np.minimum.accumulate(np.subtract(before, slope, out=above), out=above)
+        np.minimum.accumulate(np.add(before, slope, out=below)[::-1], out=below[::-1])
+        np.minimum(np.add(above, slope, out=above), np.subtract(below, slope, out=below), out=above)
+        here += np.minimum(above, before[before.argmin()] + leap, out=above)  # min() takes twice as long
     path = np.empty(columns, np.int64)
-    path[-1] = int(np.argmin(total))
+    path[-1] = int(np.argmin(total[-1]))
     for column in range(columns - 1, 0, -1):
-        path[column - 1] = came_from[column, path[column]]
+        path[column - 1] = _origin(total[column - 1], slope, int(path[column]), jump[column])
     return path
 
 
-def _lower_envelope(
-    total: Float32, slope: Float32, index: npt.NDArray[np.int32]
-) -> tuple[Float32, npt.NDArray[np.int32]]:
-    """min over j of total[j] + |slope[i] - slope[j]|, and the j that gives it."""
-    from_above = total - slope
-    running = np.minimum.accumulate(from_above)
-    origin_above = np.maximum.accumulate(np.where(from_above == running, index, 0))
-    from_below = (total + slope)[::-1]
-    running_below = np.minimum.accumulate(from_below)
-    origin_below = (len(total) - 1 - np.maximum.accumulate(np.where(from_below == running_below, index, 0)))[::-1]
-    above, below = running + slope, running_below[::-1] - slope
-    return np.minimum(above, below), np.where(above <= below, origin_above, origin_below).astype(np.int32)
+def _origin(total: Float32, slope: Float32, row: int, jump: np.float32) -> int:
+    """The j by which total[j] + min(|slope[row] - slope[j]|, jump) is least, the nearest of those above first."""
+    above, below = total[row::-1] - slope[row::-1], total[row:] + slope[row:]
+    up, down = int(above.argmin()), int(below.argmin())
+    from_above, from_below = above[up] + slope[row], below[down] - slope[row]
+    afar = int(total.argmin())
+    if min(from_above, from_below) > total[afar] + jump:
+        return afar
+    return row - up if from_above <= from_below else row + down

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfiltfilt
 
-from pipeline.measure import heart_rate, heart_rate_bpm, likeness, r_peaks_s
+from pipeline.measure import beats_and_likeness, beats_s, heart_rate, heart_rate_bpm, likeness, r_peaks_s
+from pipeline.measure.filters import zero_phase
 from pipeline.recording import TWELVE, Float32, Lead, Seen, Strip
 
 RATE_HZ = 500
@@ -41,6 +43,23 @@ def test_beats_beside_a_level_stretch_are_as_good_as_unlike_it() -> None:
     strip = Strip(Lead.II, 0.0, lead, np.zeros(len(lead), np.float32), read)
     with np.errstate(all="raise"):
         assert 0.0 <= likeness([strip], np.array([2.0, 3.0, 7.0, 8.0, 9.0]), RATE_HZ) <= 1.0
+
+
+def test_beats_and_their_likeness_together_are_the_same_as_apart() -> None:
+    lead, _ = beating(75, noise_mv=0.1)
+    seen = np.full(len(lead), Seen.READ, np.uint8)
+    short = Strip(Lead.I, 9.5, lead[:400], np.zeros(400, np.float32), seen[:400])
+    strips = [Strip(Lead.II, 0.0, lead, np.zeros(len(lead), np.float32), seen), short]
+    beats, alike = beats_and_likeness(strips, RATE_HZ)
+    assert np.array_equal(beats, beats_s(strips, RATE_HZ))
+    assert alike == likeness(strips, beats, RATE_HZ)
+
+
+def test_waves_are_filtered_together_as_they_are_alone() -> None:
+    sections = butter(2, (6.0, 22.0), btype="bandpass", fs=RATE_HZ, output="sos")
+    waves = [np.random.default_rng(k).normal(size=length) for k, length in enumerate((1250, 5000, 1250, 900))]
+    filtered = zero_phase(sections, waves)
+    assert all(np.array_equal(f, sosfiltfilt(sections, w)) for f, w in zip(filtered, waves, strict=True))
 
 
 def test_finds_the_r_peaks_to_a_few_milliseconds() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from pipeline.networks.peaks import APART, Point, find_peaks, find_points
 
@@ -36,6 +37,18 @@ def test_a_name_that_cannot_be_read_has_a_place_and_no_score():
 def test_equal_neighbours_are_one_peak():
     peaks = find_peaks(heat((0, 20.5, 20.5, 0.8)).to(torch.bfloat16), 0.4)
     assert (float(peaks.x), float(peaks.y)) == pytest.approx((20.5, 20.5), abs=0.1)
+
+
+@pytest.mark.parametrize("steps", [3, 12, 10_000])
+def test_the_first_of_the_highest_around_is_the_peak_at_edges_and_in_batches_too(steps):
+    place = (torch.rand(3, 30, 50, generator=torch.Generator().manual_seed(steps)) * steps).round() / steps
+    logits = torch.logit(place, eps=0.01)
+    _, first = F.max_pool2d(logits.sigmoid(), APART, stride=1, padding=APART // 2, return_indices=True)
+    expected = (first == torch.arange(30 * 50).view(30, 50)) & (logits.sigmoid() >= 0.4)
+    found = find_points(logits[:, None], 0.4)
+    cells = torch.stack([found.sample, found.y.round().long(), found.x.round().long()], dim=1)
+    assert len(cells) == int(expected.sum())
+    assert (cells - expected.nonzero()).abs().max() <= 1  # half a cell beside, where its neighbour is as high
 
 
 def test_two_names_apart_are_two():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from printed_strips import RATE_HZ, page, strip
 
-from pipeline.quality.twice import belies, check_twice, recognise, renamed
+from pipeline.quality.twice import SETTLED_S, belies, check_twice, recognise, renamed
 from pipeline.recording import TWELVE, Lead
 
 
@@ -18,6 +19,23 @@ def test_the_same_lead_agrees_with_itself_under_a_shift() -> None:
     assert check.lead is Lead.II
     assert check.correlation > 0.98
     assert not check.bad
+
+
+def test_the_agreement_is_the_best_correlation_of_what_is_known_in_both() -> None:
+    long, short = strip(Lead.II, 0.0, 10.0), strip(Lead.II, 2.5, 2.5)
+    rng = np.random.default_rng(3)
+    noisy = (short.millivolts + rng.normal(0, 0.2, short.samples) + 2).astype(np.float32)
+    noisy[200:300], holes = np.nan, np.where(np.arange(long.samples) % 400 < 20, np.float32(np.nan), long.millivolts)
+    (check,) = check_twice([replace(long, millivolts=holes), replace(short, millivolts=noisy)], RATE_HZ)
+    told = []
+    for late in (0, SETTLED_S):
+        y = np.where(np.arange(short.samples) >= late * RATE_HZ, noisy, np.nan)
+        for first in (0, round(2.5 * RATE_HZ)):
+            for at in range(first - 100, first + 101, 2):
+                x = np.array([holes[k] if k >= 0 else np.nan for k in range(at, at + short.samples)])
+                known = np.isfinite(x) & np.isfinite(y)
+                told += [np.corrcoef(x[known], y[known])[0, 1]] if known.sum() >= RATE_HZ else []
+    assert check.correlation == pytest.approx(max(told), abs=1e-9)
 
 
 def test_another_lead_under_the_same_name_does_not_agree() -> None:

@@ -30,6 +30,19 @@ def test_jumps_where_a_jump_costs_nothing():
     assert cheapest_path(cost, 5.0, jump).tolist() == [5] * 10 + [45] * 10
 
 
+def test_comes_from_above_where_both_ways_cost_the_same():
+    cost = np.full((7, 2), 9, np.float32)
+    cost[[1, 5], 0] = cost[3, 1] = 0
+    assert cheapest_path(cost, 0.25, np.full(2, 9.0, np.float32)).tolist() == [1, 3]
+
+
+def test_comes_from_near_where_a_jump_costs_as_much():
+    cost = np.full((7, 2), 9, np.float32)
+    cost[[0, 5], 0] = cost[3, 1] = 0
+    assert cheapest_path(cost, 0.25, np.full(2, 0.5, np.float32)).tolist() == [5, 3]
+    assert cheapest_path(cost, 0.25, np.full(2, 0.4, np.float32)).tolist() == [0, 3]
+
+
 def test_a_lone_dark_spot_does_not_pull_the_path_away():
     cost = np.ones((50, 20), np.float32)
     cost[25] = 0
