@@ -16,6 +16,7 @@ from pipeline.recording import Float32
 SAME_ROW_MM = 2.5  # the closest rows are 6.5 mm apart; a lead's own start is placed to about half a millimetre
 ROW_MIN = 0.7  # summed scores of starts, ends and pulses that make a row
 ROW_OWN = 0.3  # of it, that starts and ends must give: some devices print a pulse where no row is
+SURE = 0.3  # of a point
 BAND_MM = 1.5  # above and below a row's level: where its leads begin
 FINE_MM = 0.25
 STEP_MM = 0.5  # of starts and pitches tried: the heat around a start is 2 mm wide, and the points found refine it
@@ -53,6 +54,12 @@ class MarkedRow:
         """0..1: how sure it is that this is a row of traces, by its points and its pulse."""
         return min(self.seen + self.pulse, 1.0)
 
+    @property
+    def end_mm(self) -> float:
+        """The row's end; its point's, where ink goes on far behind a sure one, as a pulse's does."""
+        x, score = max(self.ends.tolist(), key=lambda end: end[1], default=(self.row.end_mm, 0.0))
+        return float(x) if score > SURE and abs(x - self.row.end_mm) > NEAR_MM else self.row.end_mm
+
 
 @dataclass(frozen=True, eq=False)
 class Marked:
@@ -77,7 +84,7 @@ def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
         starts, ends = (_on(p, level) for p in (marks.starts, marks.ends))
         if own is None and not len(starts) and any(_next_to(row, level) for row in inked):
             continue  # the end of a trace that wandered off its row's level is no row beside it
-        start = float(starts[starts[:, 1] > 0.3][:, 0].min(initial=own.start_mm if own else left))
+        start = float(starts[starts[:, 1] > SURE][:, 0].min(initial=own.start_mm if own else left))
         end = own.end_mm if own else right
         if len(ends):
             end = float(ends[np.argmax(ends[:, 1]), 0])
@@ -176,8 +183,8 @@ def spans_of(marked: Marked, inked: Sequence[Span]) -> tuple[Span, ...]:
     usual = float(np.median(seen[:, 0])) if len(seen) > 1 else None
     spans = []
     for m, span in zip(marked.rows, inked, strict=True):
-        start = m.row.start_mm if len(m.starts) and m.starts[:, 1].max() > 0.3 else span.start_mm
-        end = float(m.ends[np.argmax(m.ends[:, 1]), 0]) if len(m.ends) else span.end_mm if usual is None else usual
+        start = m.row.start_mm if len(m.starts) and m.starts[:, 1].max() > SURE else span.start_mm
+        end = m.end_mm if len(m.ends) else span.end_mm if usual is None else usual
         spans.append(Span(start, max(end, start + 1.0)))
     return tuple(spans)
 
