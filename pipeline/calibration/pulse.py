@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RectBivariateSpline
 
-from pipeline.geometry import Float64, Marks, PaperMap
+from pipeline.geometry import Marks, PaperMap
 from pipeline.recording import UInt8
 
 Float32 = npt.NDArray[np.float32]

@@ -95,7 +95,7 @@ def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
 
 
 def _on_foot(row: Row, rows: Sequence[Row], feet: Float64) -> Row:
-    """The row at the level of the pulse next to it, where no row has that: a trace that wanders strays from its 0 mV."""
+    """The row at the level of the pulse next to it, if no row has that: a trace that wanders strays from its 0 mV."""
     own = feet[np.abs(feet[:, 1] - row.baseline_mm) <= 2 * SAME_ROW_MM]
     taken = (np.abs(own[:, 1] - np.array([r.baseline_mm for r in rows])[:, None]) <= SAME_ROW_MM).any(axis=0)
     own = own[~taken]

@@ -12,7 +12,9 @@ from pipeline.geometry import Marks
 from pipeline.layout import arrange, find_rows, names_of
 from pipeline.layout.columns import Columns
 from pipeline.layout.columns import gap_mm as measured_gap_mm
-from pipeline.layout.marked import as_printed, complete_rows, marked_rows, tilt_deg
+from pipeline.layout.ends import Span
+from pipeline.layout.marked import as_printed, complete_rows, marked_rows, spans_of, tilt_deg
+from pipeline.layout.rows import Row
 from pipeline.sheet import Sheet, lay_flat
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render
@@ -185,6 +187,50 @@ def test_a_long_strip_is_of_ten_seconds_where_the_leads_go_on_behind_it() -> Non
 def test_without_points_the_rows_are_those_of_the_ink(clean: Rendered) -> None:
     inked = find_rows(lay_flat(clean.page.image, clean.truth.paper))
     assert complete_rows(None, inked) == tuple(inked)
+
+
+def weak(marks: Marks, level_mm: float, score: float) -> Marks:
+    """One start of this score, and no end, is all that was found of the row at a level."""
+    near = np.abs(marks.starts[:, 1] - level_mm) < 3.0
+    starts = np.concatenate([marks.starts[~near], marks.starts[near][:1]])
+    starts[-1, 2] = score
+    return replace(marks, starts=starts, ends=marks.ends[np.abs(marks.ends[:, 1] - level_mm) >= 3.0])
+
+
+def test_a_pulse_bears_out_a_row_of_which_hardly_a_point_was_found(clean: Rendered) -> None:
+    truth = clean.truth
+    levels = sorted({s.baseline_mm for s in truth.segments})
+    assert sorted(y for _, _, y, _ in truth.pulses_mm) == pytest.approx(levels)
+    for score, pulsed, rows in ((0.5, True, 4), (0.5, False, 3), (0.2, True, 3)):
+        marks = weak(marks_of(truth, missed=0.0, false=0), levels[-1], score)
+        if not pulsed:
+            marks = replace(marks, tops=marks.tops[:0])
+        assert len(complete_rows(marks, ())) == rows
+
+
+def test_a_row_whose_ink_wanders_is_where_its_pulse_stands(clean: Rendered) -> None:
+    truth = clean.truth
+    levels = sorted({s.baseline_mm for s in truth.segments})
+    marks = weak(marks_of(truth, missed=0.0, off_mm=0.0, false=0), levels[-1], 0.2)
+    inked = [Row(level, 20.0, 270.0, 0.9) for level in (*levels[:-1], levels[-1] - 3.5)]
+    assert [row.baseline_mm for row in complete_rows(marks, inked)] == pytest.approx(levels, abs=0.6)
+    alone = replace(marks, tops=marks.tops[:0])
+    assert complete_rows(alone, inked)[-1].baseline_mm == pytest.approx(levels[-1] - 3.5)
+
+
+def test_a_row_ends_at_its_point_where_the_ink_of_a_pulse_goes_on(clean: Rendered) -> None:
+    truth = clean.truth
+    levels = sorted({s.baseline_mm for s in truth.segments})
+    ends_mm = max(s.end_mm for s in truth.segments)
+    marks = weak(marks_of(truth, missed=0.0, off_mm=0.0, false=0), levels[-1], 0.2)
+    marks = replace(marks, tops=marks.tops[:0])
+    inked = [Row(level, 20.0, ends_mm, 0.9) for level in (*levels[:-1], levels[-1])]
+    for beyond_mm, score, end_mm in ((7.0, 0.45, ends_mm), (1.0, 0.45, ends_mm + 1.0), (7.0, 0.2, ends_mm + 7.0)):
+        ends = np.concatenate([marks.ends, [[ends_mm, levels[-1], score]]])
+        rows = [*inked[:-1], replace(inked[-1], end_mm=ends_mm + beyond_mm)]
+        marked = marked_rows(replace(marks, ends=ends), rows)
+        spans = spans_of(marked, [Span(m.row.start_mm, m.row.end_mm) for m in marked.rows])
+        assert spans[-1].end_mm == pytest.approx(end_mm)
 
 
 def test_points_make_a_pulse_only_together(clean: Rendered) -> None:

@@ -73,12 +73,30 @@ def test_a_lead_that_was_not_read_is_an_error() -> None:
 def test_implausible_flat_and_uncertain_leads_are_told() -> None:
     strips = page()
     strips[6] = replace(strips[6], millivolts=strips[6].millivolts * 30)
-    strips[7] = replace(strips[7], millivolts=strips[7].millivolts * 0)
+    strips[7] = replace(strips[7], millivolts=strips[7].millivolts * 0, sigma_mv=strips[7].sigma_mv / 2)
     strips[8] = replace(strips[8], sigma_mv=strips[8].sigma_mv * 20)
     found = codes(strips)
     assert found[FindingCode.AMPLITUDE_IMPLAUSIBLE] == {Lead.V1}
     assert found[FindingCode.FLAT_LEAD] == {Lead.V2}
     assert found[FindingCode.SIGMA_LARGE] == {Lead.V3}
+
+
+def test_a_lead_that_is_doubted_where_its_beats_are_is_told_there_and_makes_no_page_sure() -> None:
+    strips = page()
+    sigma = strips[7].sigma_mv.copy()
+    sigma[500:560] = 0.7
+    strips[7] = replace(strips[7], sigma_mv=sigma)
+    judged = assess(strips, RATE_HZ, GOOD)
+    (told,) = judged.findings
+    assert (told.code, told.lead, told.detail) == (FindingCode.SIGMA_LARGE, Lead.V2, "up to 0.70 mV")
+    assert (told.start_s, told.end_s) == pytest.approx((strips[7].start_s + 1.0, strips[7].start_s + 1.12), abs=0.02)
+    assert judged.confidence == pytest.approx(0.9 * assess(page(), RATE_HZ, GOOD).confidence, abs=0.01)
+
+
+def test_a_level_lead_is_not_doubted_for_being_level() -> None:
+    strips = page()
+    strips[7] = replace(strips[7], millivolts=strips[7].millivolts * 0.1, sigma_mv=strips[7].sigma_mv / 2)
+    assert FindingCode.SIGMA_LARGE not in codes(strips)
 
 
 def test_a_broken_law_and_a_disagreeing_rhythm_strip_are_told_and_cost_confidence() -> None:
