@@ -17,6 +17,8 @@ SAME_ROW_MM = 2.5  # the closest rows are 6.5 mm apart; a lead's own start is pl
 ROW_MIN = 0.7  # summed scores of starts, ends and pulses that make a row
 ROW_OWN = 0.3  # of it, that starts and ends must give: some devices print a pulse where no row is
 SURE = 0.3  # of a point
+IN_LINE_MM = 1.5  # of pulses below one another
+LIKE_SIZE = 0.15  # of them, as measured by points
 BAND_MM = 1.5  # above and below a row's level: where its leads begin
 FINE_MM = 0.25
 STEP_MM = 0.5  # of starts and pitches tried: the heat around a start is 2 mm wide, and the points found refine it
@@ -58,7 +60,7 @@ class MarkedRow:
     def end_mm(self) -> float:
         """The row's end; its point's, where ink goes on far behind a sure one, as a pulse's does."""
         x, score = max(self.ends.tolist(), key=lambda end: end[1], default=(self.row.end_mm, 0.0))
-        return float(x) if score > SURE and abs(x - self.row.end_mm) > NEAR_MM else self.row.end_mm
+        return float(x) if score > SURE and self.row.end_mm - x > NEAR_MM else self.row.end_mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class Marked:
 
 def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
     """The rows that the points make, completed by those seen by their ink."""
-    points, feet = np.concatenate([marks.starts, marks.ends]), marks.pulses()[:, [0, 2, 4]]
+    points, feet = np.concatenate([marks.starts, marks.ends]), _in_line(marks.pulses())
     left = min((row.start_mm for row in inked), default=float(points[:, 0].min()) if len(points) else 0.0)
     right = max((row.end_mm for row in inked), default=float(points[:, 0].max()) if len(points) else 0.0)
     rows: list[Row] = []
@@ -90,16 +92,43 @@ def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
             end = float(ends[np.argmax(ends[:, 1]), 0])
         rows.append(Row(level, start, max(end, start + 1.0), own.coverage if own else 0.0))
     rows += [row for row in inked if not any(_next_to(row, r.baseline_mm) for r in rows)]
-    rows = sorted((_on_foot(row, rows, feet) for row in rows), key=lambda row: row.baseline_mm)
-    return Marked(tuple(_marked(row, marks, feet) for row in rows), marks.x0_mm)
+    return Marked(tuple(_marked(row, marks, feet) for row in _on_feet(rows, marks, feet)), marks.x0_mm)
 
 
-def _on_foot(row: Row, rows: Sequence[Row], feet: Float64) -> Row:
-    """The row at the level of the pulse next to it, if no row has that: a trace that wanders strays from its 0 mV."""
-    own = feet[np.abs(feet[:, 1] - row.baseline_mm) <= 2 * SAME_ROW_MM]
-    taken = (np.abs(own[:, 1] - np.array([r.baseline_mm for r in rows])[:, None]) <= SAME_ROW_MM).any(axis=0)
-    own = own[~taken]
-    return replace(row, baseline_mm=float(own[np.argmax(own[:, 2]), 1])) if len(own) else row
+def _in_line(pulses: Float64) -> Float64:
+    """float64 (n, 3): x, level and score of the pulses, as of Marks.pulses, that have their like above or below them.
+
+    Every row of a page has the same pulse at the same place, or one row alone has one; strokes that look like a pulse
+    are anywhere and of any size.
+    """
+    x0, x1, level, roof, score = pulses.T
+    in_line, apart = _between(x0) <= IN_LINE_MM, _between(level) > 2 * SAME_ROW_MM
+    alike = (_between(np.log(x1 - x0)) < LIKE_SIZE) & (_between(np.log(level - roof)) < LIKE_SIZE)
+    return np.stack([x0, level, score], axis=1)[(in_line & apart & alike).any(axis=1)]
+
+
+def _between(values: Float64) -> Float64:
+    """float64 (n, n): how far each of float64 (n,) is from each."""
+    return np.asarray(np.abs(values[:, None] - values))
+
+
+def _on_feet(rows: Sequence[Row], marks: Marks, feet: Float64) -> list[Row]:
+    """The rows, from the top, each at the level of the pulse next to it where its own points say less than the pulse.
+
+    A trace that wanders strays from its 0 mV. A pulse that stands on a row moves no other.
+    """
+    moved = sorted(rows, key=lambda row: row.baseline_mm)
+    for _, level, score in feet:
+        away = [abs(row.baseline_mm - level) for row in moved]
+        nearest = int(np.argmin(away)) if away else -1
+        if away and SAME_ROW_MM < away[nearest] <= 2 * SAME_ROW_MM and _seen(moved[nearest], marks) < score:
+            moved[nearest] = replace(moved[nearest], baseline_mm=float(level))
+    return sorted(moved, key=lambda row: row.baseline_mm)
+
+
+def _seen(row: Row, marks: Marks) -> float:
+    """Summed scores of a row's points."""
+    return float(sum(_on(points, row.baseline_mm)[:, 1].sum() for points in (marks.starts, marks.ends)))
 
 
 def _next_to(row: Row, level_mm: float) -> bool:
@@ -149,8 +178,7 @@ def _marked(row: Row, marks: Marks, feet: Float64) -> MarkedRow:
     at = np.arange(0, len(cells) * marks.cell_mm, FINE_MM) / marks.cell_mm
     profile = np.interp(at, np.arange(len(cells)), cells).astype(np.float32)
     starts, ends = _on(marks.starts, row.baseline_mm), _on(marks.ends, row.baseline_mm)
-    seen = float(starts[:, 1].sum() + ends[:, 1].sum())
-    return MarkedRow(row, starts, ends, profile, seen, _surest(feet, row.baseline_mm))
+    return MarkedRow(row, starts, ends, profile, _seen(row, marks), _surest(feet, row.baseline_mm))
 
 
 def tilt_deg(marks: Marks) -> float:
@@ -159,7 +187,7 @@ def tilt_deg(marks: Marks) -> float:
     0.0 where there are too few points to tell.
     """
     points = np.concatenate([marks.starts, marks.ends])
-    points = points[points[:, 2] >= 0.3]
+    points = points[points[:, 2] >= SURE]
     if len(points) < TILT_POINTS:
         return 0.0
     dx, dy = (points[:, k][:, None] - points[:, k] for k in (0, 1))

@@ -26,7 +26,7 @@ SIGMA_MV = 0.12  # more than a small P wave
 # a lead the networks doubt themselves: of 17 confident pages with one, 12 had a lead below 8 dB; of the 71 others 8 had
 DOUBT_MV = 0.015  # root mean square of its sigma; with less, even a flat lead is read to a fraction of its pen
 DOUBT_SHARE = 10 ** (-9 / 10)  # of its own power
-DOUBTED = 0.9  # what such a lead leaves of a page's confidence: no page is so sure that a person need not look at it
+DOUBTED = 0.89  # what such a lead leaves of a page's confidence, so that by the usual bound of 0.9 a person looks at it
 LOW = 0.5  # confidence below which the page says so itself
 USUAL = 0.78  # of pages whose gain nothing tells, those of the usual gain and speed: 24 of 31
 MOST_DOUBT = (0.1, 0.9)  # of a lead's expected squared error: between them lies what a person must look at
