@@ -1,4 +1,5 @@
-"""Puts the gateway together: doors, worker processes, delivery loops. The only place that knows pipeline.digitize."""
+"""Puts the gateway together: doors, worker processes, delivery loops. The only place that knows pipeline.digitize
+and pipeline.pool."""
 
 from __future__ import annotations
 

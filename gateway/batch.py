@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -111,13 +112,17 @@ class Source:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What is the same for every file of the command. identify: what a page's own order becomes."""
+    """What is the same for every file of the command.
+
+    identify: what a page's own order becomes. stopping: no page is begun any more.
+    """
 
     eye: Eye
     folder: Path
     formats: Sequence[str]
     identify: Identify
     names: Names
+    stopping: Event = field(default_factory=Event)
 
     def digitize(self, image: Path) -> Problems:
         """One file, page by page; whatever is wrong with it stays with it."""
@@ -135,7 +140,8 @@ class Batch:
         arrival = Arrival(Door.WEB, sender="digitize", file_name=image.name)  # no order: a DICOM page brings its own
         unpacked = unpack(image, arrival, LimitsSection(), IdentitySection())
         order = self.identify(unpacked.order)
-        pages = [self._page(image, unpacked, order, sha256, number) for number in range(1, unpacked.page_count + 1)]
+        numbers = range(1, unpacked.page_count + 1)
+        pages = [self._page(image, unpacked, order, sha256, n) for n in numbers if not self.stopping.is_set()]
         notes = [note for page in pages for note in page.notes]
         refusals = [refusal for page in pages for refusal in page.refusals]
         no_ecgs = [no_ecg for page in pages for no_ecg in page.no_ecgs]
@@ -184,17 +190,30 @@ def digitize_files(
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("loading the networks", total=len(images))
-        with open_eyes(processes) as eye, ThreadPoolExecutor(processes) as threads:
+        with open_eyes(processes) as eye:
             batch = Batch(eye, folder, formats, identify, Names(images, folder, formats))
-            results = threads.map(batch.digitize, images)
-            for image in images:
-                progress.update(bar, description=image.name)
-                problems = next(results)
-                for problem in problems.notes + problems.refusals:
-                    progress.console.print(f"{image}: {problem}", highlight=False, markup=False, soft_wrap=True)
-                refused += bool(problems.refusals)
-                progress.advance(bar)
+            with closing(_problems(batch, images, processes)) as results:
+                for image in images:
+                    progress.update(bar, description=image.name)
+                    problems = next(results)
+                    for problem in problems.notes + problems.refusals:
+                        progress.console.print(f"{image}: {problem}", highlight=False, markup=False, soft_wrap=True)
+                    refused += bool(problems.refusals)
+                    progress.advance(bar)
     return refused
+
+
+def _problems(batch: Batch, images: Sequence[Path], at_once: int) -> Generator[Problems]:
+    """Of every file in their order; whoever stops asking waits for no page but those that were begun."""
+    if at_once == 1:
+        yield from map(batch.digitize, images)  # in this thread, which Ctrl-C stops at once
+        return
+    with ThreadPoolExecutor(at_once) as threads:
+        try:
+            yield from threads.map(batch.digitize, images)
+        finally:
+            batch.stopping.set()
+            threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _in_words(error: OSError) -> str:

@@ -4,7 +4,7 @@ PipelineError
 ├── Unreadable      the page is at fault: a code from mappings/findings.toml and a reason a person can act on
 ├── WeightsError    our installation is at fault: weights missing, or not the ones the manifest names
 ├── DeviceError     our installation is at fault: a GPU is asked for that cannot be used
-└── LostError       a process that digitizes was killed
+└── LostError       a process that digitizes, or computes the networks for it, is gone
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DeviceError(PipelineError):
 
 
 class LostError(PipelineError):
-    """A process that digitizes was killed, as by a system without memory left."""
+    """A process that digitizes is gone, killed as by a system without memory left, or the one that computes for it."""
 
 
 class WeightsError(PipelineError):

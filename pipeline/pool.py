@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
+import signal
+import time
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import cache
@@ -23,7 +25,9 @@ from pipeline.networks.remote import answer, remote_networks
 from pipeline.recording import Given, MadeBy, Page, Recording
 
 KEY_BYTES = 32
-_where: tuple[str, bytes] | None = None  # of a process that digitizes: who computes the networks for it
+KILLED = "a digitizing process was killed: is there memory for so many, 2 GB each?"
+AGAIN_S = 0.1  # before another process is let in after one that could not be, as without a file descriptor left
+UNHEARD = (OSError, EOFError, AssertionError, multiprocessing.AuthenticationError)  # what a stranger's call may raise
 
 
 class DigitizerPool:
@@ -31,7 +35,8 @@ class DigitizerPool:
 
     device: as of a Digitizer. shared: the networks are computed in this process, for all the others, what waits in
     batches; unless told that is so on a GPU, which need not hold them more than once. On processors each process
-    computes its own, on its share of the cores: batches gain nothing there. Raises DeviceError and WeightsError.
+    computes its own, on its share of the cores: batches gain nothing there. Raises ValueError for less than one
+    process, DeviceError, and WeightsError for a manifest, and for weights that this process opens.
     """
 
     def __init__(self, processes: int, device: str = "auto", shared: bool | None = None) -> None:
@@ -41,20 +46,32 @@ class DigitizerPool:
         self.made_by: MadeBy = made_by(shipped().values())
         self._networks = _Served(device) if (device != "cpu" if shared is None else shared) else None
         where = None if self._networks is None else self._networks.where
-        threads = 1 if where else max(1, (os.cpu_count() or 1) // processes)
+        threads = 1 if where else max(1, torch.get_num_threads() // processes)
         # a forked process could neither use the GPU nor trust the locks of the threads it did not inherit
         context = multiprocessing.get_context("spawn")
-        self._processes = ProcessPoolExecutor(processes, context, _start, (threads, where))
+        self._processes = ProcessPoolExecutor(processes, context, _start, (threads, device, where))
 
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
-        """As Digitizer.digitize. Raises also LostError where a process died, and nothing is digitized any more."""
+        """As Digitizer.digitize.
+
+        Raises also WeightsError of weights that the process opens, RemoteError where shared networks fail, and
+        LostError where a process died or the pool was closed: nothing is digitized any more.
+        """
         try:
-            return self._processes.submit(_digitized, page, given).result()
+            future = self._processes.submit(_digitized, page, given)
         except BrokenProcessPool as error:
-            raise LostError("a digitizing process was killed: is there memory for so many, 2 GB each?") from error
+            raise LostError(KILLED) from error
+        except RuntimeError as error:
+            raise LostError("the pool is closed") from error
+        try:
+            return future.result()
+        except BrokenProcessPool as error:
+            raise LostError(KILLED) from error
+        except CancelledError as error:
+            raise LostError("the pool was closed before the page's turn came") from error
 
     def close(self) -> None:
-        """Ends the processes; pages that wait are not digitized."""
+        """Ends the processes, each after the page it is at; pages that wait are not digitized."""
         self._processes.shutdown(cancel_futures=True)
         if self._networks is not None:
             self._networks.close()
@@ -79,31 +96,42 @@ class _Served:
         self._thread.start()
 
     def _accept(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 connection = self._door.accept()
-            except (OSError, EOFError, multiprocessing.AuthenticationError):
-                if self._closing:
-                    return
+            except UNHEARD:
+                time.sleep(AGAIN_S)
                 continue
-            if self._closing:
-                connection.close()
-                return
             Thread(target=answer, args=(connection, self._looks), name="networks", daemon=True).start()
 
     def close(self) -> None:
         self._closing = True
-        with suppress(OSError, EOFError, multiprocessing.AuthenticationError):
-            Client(self.where[0], authkey=self.where[1]).close()  # what waits at the door is not woken by closing it
-        self._thread.join()
+        if self._thread.is_alive():
+            with suppress(*UNHEARD):
+                Client(self.where[0], authkey=self.where[1]).close()  # closing the door wakes nobody who waits at it
+            self._thread.join()
         self._door.close()
 
 
-def _start(threads: int, where: tuple[str, bytes] | None) -> None:
-    global _where
-    _where = where
+_device = "cpu"  # of a process that digitizes: where it computes networks of its own,
+_where: tuple[str, bytes] | None = None  # or who computes them for it
+
+
+def _start(threads: int, device: str, where: tuple[str, bytes] | None) -> None:
+    global _device, _where
+    _device, _where = device, where
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who asked decides
+    Thread(target=_end_with_parent, name="parent", daemon=True).start()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed tells nobody, and what waits for its next page would wait for ever, with 2 GB."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _digitized(page: Page, given: Given) -> Recording:
@@ -114,5 +142,9 @@ def _digitized(page: Page, given: Given) -> Recording:
 def _digitizer() -> Digitizer:
     """Opened with the first page, whose result an error of it then is."""
     if _where is None:
-        return Digitizer("cpu")
-    return Digitizer(networks=remote_networks(Client(_where[0], authkey=_where[1])))
+        return Digitizer(_device)
+    try:
+        connection = Client(_where[0], authkey=_where[1])
+    except UNHEARD as error:
+        raise LostError("the process that computes the networks does not answer") from error
+    return Digitizer(networks=remote_networks(connection))

@@ -34,7 +34,7 @@ class Gathered:
 
     Nobody waits for a batch to fill: a page alone is looked at alone, and the busier the network the larger the
     batches. samples_most: of one batch; what one thread asks is never divided. Each gets what it would get alone, but
-    for the rounding of another order of summing.
+    for the rounding of another order of summing, and raises what its own look alone raised.
     """
 
     look: Look
@@ -50,10 +50,13 @@ class Gathered:
         with self._looking:
             if not mine.is_answered:
                 self._answer(self._taken(mine))
-        if mine.failed is not None:
-            raise mine.failed
-        assert mine.told is not None
-        return mine.told
+        try:
+            if mine.failed is not None:
+                raise mine.failed
+            assert mine.told is not None
+            return mine.told
+        finally:
+            del mine  # the error knows this frame, which must not know the error: the two would stay, tensors and all
 
     def _taken(self, mine: _Asked) -> list[_Asked]:
         """What is looked at with mine, taken off the list: the longest waiting first."""
@@ -67,15 +70,21 @@ class Gathered:
         return batch
 
     def _answer(self, batch: list[_Asked]) -> None:
+        """One look for all; where it fails, one for each: together they may not fit into the memory."""
+        failed = self._looked(batch)
+        if failed is not None and len(batch) == 1:
+            batch[0].failed = failed
+        elif failed is not None:
+            for asked in batch:
+                self._answer([asked])
+
+    def _looked(self, batch: list[_Asked]) -> RuntimeError | None:
         try:
             together = tuple(torch.cat(parts) for parts in zip(*(asked.inputs for asked in batch), strict=True))
             sizes = [len(asked.inputs[0]) for asked in batch]
             outputs = [output.split_with_sizes(sizes) for output in self.look(*together)]
-            for asked, told in zip(batch, zip(*outputs, strict=True), strict=True):
-                asked.told = told
         except RuntimeError as error:
-            if len(batch) == 1:
-                batch[0].failed = error
-                return
-            for asked in batch:  # together they may not fit into the memory, and one must not spoil the others' pages
-                self._answer([asked])
+            return error.with_traceback(None)  # whose frames hold all that did not fit
+        for asked, told in zip(batch, zip(*outputs, strict=True), strict=True):
+            asked.told = told
+        return None

@@ -9,6 +9,7 @@ from multiprocessing.connection import Connection
 import torch
 from torch import Tensor
 
+from pipeline.errors import LostError
 from pipeline.networks.running import Look, Opened, shipped
 
 
@@ -18,41 +19,56 @@ class RemoteError(RuntimeError):
 
 @dataclass(frozen=True, eq=False)
 class Remote:
-    """A network at the other end of a connection, which is asked one thing at a time."""
+    """A Look at the other end of a connection, which is asked one thing at a time.
+
+    Raises RemoteError where the network fails, and LostError where nobody answers any more, from then on always.
+    """
 
     name: str
     connection: Connection
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        self.connection.send(self.name)
-        _send(self.connection, inputs)
-        failed: str = self.connection.recv()
+        try:
+            self.connection.send(self.name)
+            _send(self.connection, inputs)
+            failed: str = self.connection.recv()
+            told = () if failed else _received(self.connection)
+        except (OSError, EOFError) as error:
+            self.connection.close()
+            raise LostError("the process that computes the networks does not answer") from error
+        except BaseException:
+            self.connection.close()  # the answer to this would be taken for that to the next
+            raise
         if failed:
             raise RemoteError(failed)
-        return _received(self.connection)
+        return told
 
 
 def remote_networks(connection: Connection) -> dict[str, Opened]:
-    """The networks that ship, computed at the other end."""
+    """The networks that ship, computed at the other end. Raises WeightsError where the manifest cannot be read."""
     return {name: Opened(Remote(name, connection), row) for name, row in shipped().items()}
 
 
 def answer(connection: Connection, looks: Mapping[str, Look]) -> None:
-    """Answers what Remotes ask, until they hang up."""
+    """Answers what Remotes ask, until they hang up or are gone."""
     with connection:
-        while True:
-            try:
-                name: str = connection.recv()
-                inputs = _received(connection)
-            except (EOFError, OSError):
-                return
-            try:
-                told = looks[name](*inputs)
-            except RuntimeError as error:
-                connection.send(f"{type(error).__name__}: {error}")
-                continue
-            connection.send("")
-            _send(connection, told)
+        try:
+            while True:
+                _answer(connection, looks)
+        except (OSError, EOFError):
+            return
+
+
+def _answer(connection: Connection, looks: Mapping[str, Look]) -> None:
+    name: str = connection.recv()
+    inputs = _received(connection)
+    try:
+        told = looks[name](*inputs)
+    except RuntimeError as error:  # torch's own, such as of a GPU without memory
+        connection.send(f"{type(error).__name__}: {error}")
+        return
+    connection.send("")
+    _send(connection, told)
 
 
 def _send(connection: Connection, tensors: tuple[Tensor, ...]) -> None:

@@ -19,7 +19,7 @@ def cheapest_path(cost: Float32, stiffness: float, jump: Float32) -> Int64:
     """
     rows, columns = cost.shape
     slope = np.arange(rows, dtype=np.float32) * np.float32(stiffness)
-    total = np.ascontiguousarray(cost.T, np.float32)
+    total = np.array(cost.T, np.float32, order="C")  # a copy, whatever the order of cost: it is written into
     # column after column only what paths cost: where they came from is asked of the one that is cheapest
     above, below = np.empty(rows, np.float32), np.empty(rows, np.float32)
     for before, here, leap in zip(total[:-1], total[1:], jump[1:], strict=True):

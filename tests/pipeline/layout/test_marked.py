@@ -218,6 +218,32 @@ def test_a_row_whose_ink_wanders_is_where_its_pulse_stands(clean: Rendered) -> N
     assert complete_rows(alone, inked)[-1].baseline_mm == pytest.approx(levels[-1] - 3.5)
 
 
+def test_a_pulse_moves_no_row_that_its_own_points_make_and_no_two_to_one_level(clean: Rendered) -> None:
+    truth = clean.truth
+    marks = marks_of(truth, missed=0.0, off_mm=0.0, false=0)
+    levels = sorted({s.baseline_mm for s in truth.segments})
+    drifted = replace(marks, **{name: getattr(marks, name) + [0.0, 3.2, 0.0] for name in ("rises", "falls", "tops")})
+    once = complete_rows(drifted, ())
+    assert [row.baseline_mm for row in once] == pytest.approx(levels, abs=0.1)
+    assert complete_rows(drifted, once) == once
+    none = replace(marks, starts=marks.starts[:0], ends=marks.ends[:0])
+    beside = [Row(levels[1] + off, 20.0, 270.0, 0.9) for off in (-3.4, 3.6)]
+    found = [row.baseline_mm for row in complete_rows(none, beside)]
+    assert found == pytest.approx([levels[1], levels[1] + 3.6])
+
+
+def test_a_pulse_without_its_like_bears_out_nothing(clean: Rendered) -> None:
+    truth = clean.truth
+    levels = sorted({s.baseline_mm for s in truth.segments})
+    marks = weak(marks_of(truth, missed=0.0, off_mm=0.0, false=0), levels[-1], 0.5)
+    mine = np.abs(marks.rises[:, 1] - levels[-1]) < 3.0
+    for moved_mm in ([30.0, 0.0, 0.0], [0.0, 0.0, 0.0]):
+        points = {name: getattr(marks, name) + mine[:, None] * moved_mm for name in ("rises", "falls", "tops")}
+        assert len(complete_rows(replace(marks, **points), ())) == (3 if any(moved_mm) else 4)
+    lower = replace(marks, tops=marks.tops + mine[:, None] * [0.0, 4.0, 0.0])
+    assert len(complete_rows(lower, ())) == 3
+
+
 def test_a_row_ends_at_its_point_where_the_ink_of_a_pulse_goes_on(clean: Rendered) -> None:
     truth = clean.truth
     levels = sorted({s.baseline_mm for s in truth.segments})

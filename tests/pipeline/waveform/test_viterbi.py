@@ -22,6 +22,13 @@ def test_equals_exhaustive_search_on_small_strips():
         assert abs(price(found) - price(best)) < 1e-5
 
 
+def test_costs_are_left_as_they_are_whatever_their_order_in_memory():
+    cost = np.asfortranarray(np.random.default_rng(2).random((6, 5), np.float32))
+    before = cost.copy()
+    cheapest_path(cost, 0.1, np.full(5, 1.0, np.float32))
+    assert np.array_equal(cost, before)
+
+
 def test_jumps_where_a_jump_costs_nothing():
     cost = np.ones((50, 20), np.float32)
     cost[5, :10] = cost[45, 10:] = 0
