@@ -31,14 +31,16 @@ README = Path(__file__).parents[2] / "README.md"
 run = CliRunner()
 
 
-def test_digitize_writes_what_others_measure_us_by(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_digitize_writes_what_others_measure_us_by(tmp_path: Path, processes: str) -> None:
     rendered = clean_page(synthetic_ecg(np.random.default_rng(7), 10.0, 500), 500, seed=7)
     good, letter = tmp_path / "good.png", tmp_path / "letter.png"
     Image.fromarray(rendered.page.image).save(good, dpi=rendered.page.dpi or (200, 200))
     Image.fromarray(render_not_an_ecg(1).image).save(letter)
     out = tmp_path / "out"
     words = ["digitize", str(good), str(letter), "--out", str(out), "--format", ",".join(FORMATS)]
-    answer = run.invoke(cli.app, [*words, "--patient-id", "P1", "--acquired-at", "20240131"])
+    words += ["--patient-id", "P1", "--acquired-at", "20240131", "--processes", processes]
+    answer = run.invoke(cli.app, words)
     assert answer.exit_code == 3, answer.output
     assert "not_an_ecg" in answer.stderr
     names = sorted(path.name for path in out.iterdir())
