@@ -260,13 +260,14 @@ def test_what_cannot_be_said_holds_the_page(order: Order, code: str) -> None:
 
 RECORDING = make.recording([make.strip(Lead.II, 0.0, 0.1)], "1x1")
 TEXT = st.text(st.characters(blacklist_categories=("Cc", "Cs", "Cn")), min_size=1, max_size=12)
+ID = TEXT.filter(str.strip)  # blanks alone are no identifier, and HL7 knows no field of them
 NAME = TEXT.filter(lambda t: "^" not in t and "=" not in t and t.strip() == t)
 
 
 @example(patient_id="\\F\\", family="\\X0D\\", accession="\\.br\\", detail="\\E\\S\\H\\")
 @example(patient_id="a|b^c", family="&~", accession="|", detail="~^&\\|")
 @settings(max_examples=40, deadline=None)
-@given(patient_id=TEXT, family=NAME, accession=TEXT, detail=TEXT)
+@given(patient_id=ID, family=NAME, accession=ID, detail=TEXT)
 def test_no_text_can_break_out_of_its_field(patient_id: str, family: str, accession: str, detail: str) -> None:
     recording = make.recording(
         list(RECORDING.strips), "1x1", (Finding("flat_lead", Severity.INFO, None, detail=detail),)
