@@ -106,8 +106,10 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
         raise Unreadable(UnreadableCode.LOW_CONFIDENCE, f"what was read contradicts itself (confidence {sure:.2f})")
     if not evidence.gain_told:
         sure *= USUAL
-    if any(_is_doubted(strip) for strip in strips):
+    doubted = {strip.lead for strip in strips if _is_doubted(strip)}
+    if doubted or any(map(_is_doubted, corrected)):  # as read, or as the limb leads' law left it
         sure *= DOUBTED
+    findings += [_doubt(strip, rate_hz) for strip in corrected if _is_doubted(strip) and strip.lead not in doubted]
     if sure < LOW:
         findings.append(Finding(FindingCode.LOW_CONFIDENCE, Severity.ERROR, detail=f"{sure:.2f}"))
     return Assessment(corrected, tuple(findings), sure, features)
@@ -171,11 +173,7 @@ def _lead_findings(strip: Strip, rate_hz: int) -> Iterator[Finding]:
     if sigma > SIGMA_MV:
         yield Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, detail=f"{sigma:.2f} mV")
     elif _is_doubted(strip):
-        power = np.cumsum(np.nan_to_num(strip.sigma_mv, nan=0.0).astype(np.float64) ** 2)
-        first, stop = (int(np.searchsorted(power, share * power[-1])) for share in MOST_DOUBT)
-        at = strip.start_s + first / rate_hz, strip.start_s + (stop + 1) / rate_hz
-        detail = f"up to {float(np.nanmax(strip.sigma_mv)):.2f} mV"
-        yield Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, *at, detail=detail)
+        yield _doubt(strip, rate_hz)
 
 
 def _is_doubted(strip: Strip) -> bool:
@@ -184,6 +182,15 @@ def _is_doubted(strip: Strip) -> bool:
         return False
     expected = float(np.nanmean(strip.sigma_mv.astype(np.float64) ** 2))
     return expected >= max(DOUBT_MV**2, DOUBT_SHARE * float(np.nanvar(strip.millivolts.astype(np.float64))))
+
+
+def _doubt(strip: Strip, rate_hz: int) -> Finding:
+    """That a lead is doubted, and between when most of it."""
+    power = np.cumsum(np.nan_to_num(strip.sigma_mv, nan=0.0).astype(np.float64) ** 2)
+    first, stop = (int(np.searchsorted(power, share * power[-1])) for share in MOST_DOUBT)
+    at = strip.start_s + first / rate_hz, strip.start_s + (stop + 1) / rate_hz
+    detail = f"up to {float(np.nanmax(strip.sigma_mv)):.2f} mV"
+    return Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, *at, detail=detail)
 
 
 def _runs(flags: np.ndarray[tuple[int], np.dtype[np.bool_]], least: int) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import astuple, fields, replace
 
 import numpy as np
@@ -91,6 +92,20 @@ def test_a_lead_that_is_doubted_where_its_beats_are_is_told_there_and_makes_no_p
     assert (told.code, told.lead, told.detail) == (FindingCode.SIGMA_LARGE, Lead.V2, "up to 0.70 mV")
     assert (told.start_s, told.end_s) == pytest.approx((strips[7].start_s + 1.0, strips[7].start_s + 1.12), abs=0.02)
     assert judged.confidence == pytest.approx(0.89 * assess(page(), RATE_HZ, GOOD).confidence, abs=0.01)
+
+
+def test_a_lead_that_the_limb_law_leaves_doubtful_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def corrected(strips: tuple[Strip, ...], *_: object) -> tuple[Strip, ...]:
+        return tuple(replace(s, sigma_mv=s.sigma_mv * 4) if s.lead in (Lead.AVL, Lead.V2) else s for s in strips)
+
+    monkeypatch.setattr(sys.modules[assess.__module__], "correct_limbs", corrected)
+    strips = page()
+    strips[7] = replace(strips[7], sigma_mv=strips[7].sigma_mv * 4)  # V2 was doubtful before
+    judged = assess(strips, RATE_HZ, GOOD)
+    monkeypatch.undo()
+    told = [f.lead for f in judged.findings if f.code == FindingCode.SIGMA_LARGE]
+    assert sorted(told, key=list(Lead).index) == [Lead.AVL, Lead.V2]
+    assert judged.confidence == pytest.approx(0.89 * assess(page(), RATE_HZ, GOOD).confidence, abs=0.02)
 
 
 def test_a_level_lead_is_not_doubted_for_being_level() -> None:
