@@ -1,5 +1,4 @@
-"""Puts the gateway together: doors, worker processes, delivery loops. The only place that knows pipeline.digitize
-and pipeline.pool."""
+"""Puts the gateway together: doors, worker processes, delivery loops. Alone knows pipeline.digitize and pool."""
 
 from __future__ import annotations
 

@@ -138,9 +138,8 @@ def evidence(table: Float32, axis: int, along: Float64, across: Float64, cap: fl
     k = np.arange(1, max(seen, 1) + 1)[:, None, None]
     one, other = along * k, across * k
     found = sample(table, one, other) if axis == 0 else sample(table, other, one)
-    weight = np.where(k <= 6, 1.0, 0.5).astype(
-        np.float32
-    )  # blur takes the high harmonics first: their absence says less
+    # blur takes the high harmonics first: their absence says less
+    weight = np.where(k <= 6, np.float32(1.0), np.float32(0.5))
     found = weight * np.clip(found - np.float32(ABSENT), np.float32(-1.0), np.float32(cap - ABSENT))
     found[one >= NYQUIST] = 0.0
     return np.asarray(found.sum(axis=0), np.float32)
