@@ -67,7 +67,11 @@ def wishes_of(destination: Destination) -> Wishes:
     """What the configuration says about how a destination wants its documents."""
     match destination:
         case DicomDestination():
-            return Wishes(encoding=destination.encoding, originality=destination.waveform_originality)
+            return Wishes(
+                encoding=destination.encoding,
+                originality=destination.waveform_originality,
+                channel_codes=destination.channel_codes,
+            )
         case MllpDestination():
             to = hl7v2.Addressing.of(destination)
             return Wishes(aecg_layout=destination.aecg_layout, to=to, report=destination.report)
@@ -76,5 +80,6 @@ def wishes_of(destination: Destination) -> Wishes:
                 aecg_layout=destination.aecg_layout,
                 encoding=destination.encoding,
                 originality=destination.waveform_originality,
+                channel_codes=destination.channel_codes,
                 to=hl7v2.Addressing(destination.name),
             )

@@ -150,8 +150,9 @@ class DicomDestination(Section):
     called_ae_title: AeTitle
     calling_ae_title: AeTitle = "CARDIOSCAN"
     timeout_s: float = Field(30.0, gt=0)
-    encoding: Literal["padded", "groups", "general"] = "padded"
+    encoding: Literal["viewers", "padded", "groups", "general"] = "viewers"
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
+    channel_codes: Literal["MDC", "SCPECG"] = "MDC"
     report: bool = False  # the PDF beside the waveform, as Encapsulated PDF
     backoff: Backoff = Backoff()
 
@@ -185,8 +186,9 @@ class FolderDestination(Section):
     folder: Path
     documents: tuple[Literal["dicom_waveform", "aecg", "hl7v2", "pdf", "csv", "wfdb", "edf"], ...] = ("aecg",)
     aecg_layout: Literal["strips", "single_set"] = "strips"
-    encoding: Literal["padded", "groups", "general"] = "padded"
+    encoding: Literal["viewers", "padded", "groups", "general"] = "viewers"
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
+    channel_codes: Literal["MDC", "SCPECG"] = "MDC"
     backoff: Backoff = Backoff()
 
 

@@ -14,7 +14,8 @@ from gateway.deliver.c_store_status import meaning_of
 from gateway.describe.markdown import Row, table
 from gateway.emit import channels, dicom_object, dicom_pdf, dicom_waveform, report
 from gateway.emit.dicom_waveform import header
-from gateway.emit.dicom_waveform.groups import PAD
+from gateway.emit.dicom_waveform.arrangement import PAD
+from gateway.emit.dicom_waveform.groups import SCPECG_LEAD, SCPECG_VERSION
 from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, Status
 from gateway.orders import worklist
 
@@ -33,18 +34,29 @@ _ARCHIVE_ANSWERS = (0x0000, 0xB000, 0xB006, 0xB007, 0xA700, 0x0110, 0xA900, 0xC0
 
 _ENCODINGS: tuple[Row, ...] = (
     (
-        "`padded` (default)",
+        "`viewers` (default)",
         "12-Lead ECG",
-        f"one: every lead and every rhythm strip over the whole page time, {PAD} where the page shows nothing",
+        "one of twelve channels, I II III aVR aVL aVF V1 to V6: the longest printed strip of each lead at its printed "
+        "time, **0 where nothing was printed or read**, and no padding value. OHIF, Weasis, dcmjs-ecg and "
+        "ecg-dicom-web-viewer draw it to scale under the right names. Which zeros nobody printed is said in "
+        "SeriesDescription, ChannelStatus, ChannelDerivationDescription and an annotation for each lead; strips that "
+        "are left out are named in one",
+    ),
+    (
+        "`padded`",
+        "12-Lead ECG",
+        f"one: every lead and every rhythm strip over the whole page time, {PAD} where the page shows nothing. For "
+        "receivers that honour WaveformPaddingValue: OHIF and Weasis scale on it and draw a flat line, dicom-ecg-plot "
+        "and dcmjs-ecg draw walls",
     ),
     (
         "`groups`",
         "12-Lead ECG",
         "one for each set of leads printed side by side, the rhythm strip in its own. MultiplexGroupTimeOffset is left "
         "out: paper does not tell whether columns were recorded one after the other. MultiplexGroupLabel holds their "
-        "page time",
+        "page time. Viewers show the first group only",
     ),
-    ("`general`", "General ECG", "as `padded`"),
+    ("`general`", "General ECG", "as `padded`, for an archive that refuses the 12-Lead class"),
 )
 
 _ATTRIBUTES: tuple[Row, ...] = (
@@ -79,7 +91,8 @@ _ATTRIBUTES: tuple[Row, ...] = (
     (
         "General Series",
         "Modality, SeriesInstanceUID, SeriesNumber, SeriesDescription",
-        f'ECG; a new series for each received document, the same on every try; "{header.SERIES_DESCRIPTION}"',
+        f'ECG; a new series for each received document, the same on every try; "{header.SERIES_DESCRIPTION}", '
+        f'for `viewers` "{header.WITH_ZEROS}"',
     ),
     (
         "General Equipment",
@@ -115,7 +128,9 @@ _ATTRIBUTES: tuple[Row, ...] = (
         "ChannelDefinitionSequence (WaveformChannelNumber, ChannelLabel, ChannelStatus, ChannelSourceSequence, "
         "ChannelDerivationDescription, ChannelSensitivity, ChannelSensitivityUnitsSequence, "
         "ChannelSensitivityCorrectionFactor, ChannelBaseline, ChannelSampleSkew, WaveformBitsStored)",
-        "CID 3001, scheme MDC; one count is 1 uV, baseline 0; the label of a rhythm strip ends in `rhythm`",
+        "CID 3001, scheme MDC, or SCPECG where the destination's `channel_codes` says so "
+        f"({SCPECG_LEAD.format(number='n')}, CodingSchemeVersion {SCPECG_VERSION}); one count is 1 uV, baseline 0; the "
+        "label of a rhythm strip ends in `rhythm`, but for `viewers`, where each lead stands once",
     ),
     (
         "Waveform Annotation",
@@ -123,7 +138,7 @@ _ATTRIBUTES: tuple[Row, ...] = (
         "TemporalRangeType, ReferencedSamplePositions)",
         "group 0: provenance, scales and how they are known, hashes, what was printed when; group 1: findings",
     ),
-    ("every code sequence", "CodeValue, CodingSchemeDesignator, CodeMeaning", ""),
+    ("every code sequence", "CodeValue, CodingSchemeDesignator, CodingSchemeVersion, CodeMeaning", ""),
 )
 
 _REPORT: tuple[Row, ...] = (
@@ -178,7 +193,7 @@ _CHANNEL_STATUS: tuple[Row, ...] = (
         "QUESTIONABLE",
         "a finding of severity warning concerns the lead, or one of severity error the whole page; its median standard "
         f"deviation is above {channels.SIGMA_QUESTIONABLE_MV:g} mV; or more than {channels.UNREAD_QUESTIONABLE:.0%} of "
-        "it was bridged or not read",
+        "it was bridged or not read. For `viewers` also where zeros stand in the channel that nobody printed",
     ),
     (
         "INVALID",
@@ -227,8 +242,9 @@ person is told.
 
 {table(("`encoding`", "SOP class", "Multiplex groups"), _ENCODINGS)}
 A page with more than {dicom_waveform.TWELVE_LEAD_CHANNELS} strips, {dicom_waveform.TWELVE_LEAD_GROUPS} sets or
-{dicom_waveform.TWELVE_LEAD_SAMPLES} samples goes out `padded`, as General ECG where 12-Lead ECG is too small. No
-sample is interpolated, held or tiled over seconds that were not printed.
+{dicom_waveform.TWELVE_LEAD_SAMPLES} samples goes out `padded`, as General ECG where 12-Lead ECG is too small;
+`viewers` keeps its form, as General ECG where it has more samples. No sample is interpolated, held or tiled over
+seconds that were not printed.
 
 {table(("Module", "Attributes", "Content"), _ATTRIBUTES)}
 {table(("ChannelStatus", "When"), _CHANNEL_STATUS)}

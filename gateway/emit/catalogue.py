@@ -53,8 +53,9 @@ class Wishes:
     """How somebody wants them. report: whether the HL7 v2 message holds the PDF."""
 
     aecg_layout: Literal["strips", "single_set", "none"] = "strips"
-    encoding: dicom_waveform.Encoding = "padded"
+    encoding: dicom_waveform.Encoding = "viewers"
     originality: dicom_waveform.Originality = "DERIVED"
+    channel_codes: dicom_waveform.ChannelCodes = "MDC"
     to: hl7v2.Addressing = DOWNLOAD
     report: bool = False
 
@@ -68,6 +69,7 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
                 of.order,
                 encoding=wishes.encoding,
                 originality=wishes.originality,
+                channel_codes=wishes.channel_codes,
                 source_sha256=of.source_sha256,
                 page=of.page,
                 received_at=of.received_at,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -88,8 +88,16 @@ class Channel:
 
     def runs(self) -> tuple[tuple[int, int], ...]:
         """The unbroken stretches of known samples, as (first, last + 1) in samples of page time."""
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], self.known, [False]]).astype(np.int8)))
-        return tuple((self.start + int(a), self.start + int(b)) for a, b in edges.reshape(-1, 2))
+        return _stretches(self.known, self.start)
+
+    def holes(self) -> tuple[tuple[int, int], ...]:
+        """The unbroken stretches that were printed and not read, as (first, last + 1) in samples of page time."""
+        return _stretches(~self.known, self.start)
+
+
+def _stretches(where: npt.NDArray[np.bool_], start: int) -> tuple[tuple[int, int], ...]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]]).astype(np.int8)))
+    return tuple((start + int(a), start + int(b)) for a, b in edges.reshape(-1, 2))
 
 
 def channels(recording: Recording) -> tuple[Channel, ...]:
@@ -108,6 +116,27 @@ def channels(recording: Recording) -> tuple[Channel, ...]:
                 _channel(recording, strip, f"{lead} rhythm" if rhythm else f"{lead} ({number})", rhythm, origin_s)
             )
     return tuple(out)
+
+
+def longest(all_channels: Sequence[Channel]) -> tuple[Channel, ...]:
+    """The longest strip of each lead that the page shows anything of, in the order I II III aVR aVL aVF V1..V6."""
+    shown = [channel for channel in all_channels if channel.known.any()]
+    best = (max((c for c in shown if c.lead == lead), key=lambda c: len(c.known), default=None) for lead in TWELVE)
+    return tuple(channel for channel in best if channel is not None)
+
+
+def twelve(recording: Recording, all_channels: Sequence[Channel]) -> tuple[Channel, ...]:
+    """Exactly twelve channels under the names of their leads: the longest strips, and empty ones for the others."""
+    found = {channel.lead: channel for channel in longest(all_channels)}
+    unread = {channel.lead: channel for channel in all_channels}  # of a lead that is printed and was not read
+    chosen = (found.get(lead) or unread.get(lead) or _absent(recording, lead) for lead in TWELVE)
+    return tuple(replace(channel, label=channel.lead.value) for channel in chosen)
+
+
+def _absent(recording: Recording, lead: Lead) -> Channel:
+    """The channel of a lead that is not on the page: no sample, and not valid."""
+    nothing = np.empty(0, np.float32)
+    return _channel(recording, Strip(lead, 0.0, nothing, nothing, np.empty(0, np.uint8)), lead, False, 0.0)
 
 
 def _channel(recording: Recording, strip: Strip, label: str, rhythm: bool, origin_s: float) -> Channel:

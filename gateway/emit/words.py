@@ -52,6 +52,24 @@ def printed(channels: Sequence[Channel], rate_hz: int) -> str:
     return f"Printed, in seconds of paper from the left end of the first trace: {spans}."
 
 
+def printed_lead(channel: Channel, rate_hz: int, zeros: bool) -> str:
+    """From when to when the page shows one lead, in page time. zeros: the lead holds 0 that nobody printed."""
+    if not len(channel.known):
+        return f"{channel.label} is not on the page: its samples are 0 and mean nothing."
+    span = f"{channel.label} printed {_span(channel.start, channel.end, rate_hz)}"
+    if not channel.known.any():
+        return f"{span} and not read: its samples are 0 and mean nothing."
+    holes = ", ".join(_span(first, last, rate_hz) for first, last in channel.holes())
+    unread = f" Not read, and 0: {holes}." if holes else ""
+    return f"{span}; elsewhere 0, which means nothing.{unread}" if zeros else f"{span}."
+
+
+def left_out(channels: Sequence[Channel], rate_hz: int) -> str:
+    """Which printed strips are not in an object that holds each lead once."""
+    spans = ", ".join(f"{c.lead} {_span(c.start, c.end, rate_hz)}" for c in channels)
+    return f"Also printed, and not in this object, which holds the longest strip of each lead: {spans}."
+
+
 def finding(what: Finding) -> str:
     """One finding as one line: its sentence, where, and the pipeline's own detail."""
     where = [str(what.lead)] if what.lead else []
@@ -67,14 +85,30 @@ def clipped(channel: Channel) -> str:
     return f"{channel.label}: {channel.clipped} samples beyond 32.767 mV are held at that limit and are not valid."
 
 
-def how_read(channel: Channel) -> str:
-    """One channel's making in at most 64 characters (the length of a DICOM LO)."""
+def how_read(channel: Channel, zeros_rate_hz: int | None = None) -> str:
+    """One channel's making in at most 64 characters (the length of a DICOM LO).
+
+    zeros_rate_hz: the rate of an object in whose channel stand zeros that nobody printed, None where none do.
+    """
+    making = "Digitized from paper"
+    if zeros_rate_hz is not None:
+        making = f"Paper {channel.start / zeros_rate_hz:.2f}-{channel.end / zeros_rate_hz:.2f} s, else 0"
     sigma = "SD unknown" if channel.sigma_mv != channel.sigma_mv else f"SD {channel.sigma_mv * 1000:.0f} uV"
-    return f"Digitized from paper; {sigma}; {channel.read:.0%} read, {channel.bridged:.0%} bridged"[:64]
+    return f"{making}; {sigma}; {channel.read:.0%} read, {channel.bridged:.0%} bridged"[:64]
 
 
 def _scale(name: str, scale: Scale, unit: str) -> str:
     return f"{name} {scale.value:g} {unit}, {_KNOWN[scale.known]}"
+
+
+def _span(first: int, last: int, rate_hz: int) -> str:
+    return f"{_short(first / rate_hz)} to {_short(last / rate_hz)} s"
+
+
+def _short(seconds: float) -> str:
+    """To the millisecond, with one decimal at least: ``2.5``, ``2.496``, ``5.0``."""
+    whole, decimals = f"{seconds:.3f}".split(".")
+    return f"{whole}.{decimals[0]}{decimals[1:].rstrip('0')}"
 
 
 def _seconds(value: float | None) -> str:

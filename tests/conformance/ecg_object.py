@@ -15,6 +15,8 @@ CID_3001 = {
     for code, (_, contexts) in names.items()
     if 3001 in contexts
 }
+# of the scheme that CID 3001 held before MDC, as readers of older objects know them
+SCPECG_3001 = {f"5.6.3-9-{number}" for number in (*range(1, 9), 61, 62, 63, 64)}
 STATUS = {"OK", "TEST DATA", "DISCONNECTED", "QUESTIONABLE", "INVALID", "UNCALIBRATED", "UNRANGED"}
 MICROVOLTS = {"uV", "mV"}  # UCUM
 CALIBRATION = (
@@ -89,7 +91,8 @@ def _group(group: Dataset) -> Iterator[str]:
 
 def _channel(channel: Dataset) -> Iterator[str]:
     source = channel.ChannelSourceSequence[0]
-    if source.CodingSchemeDesignator != "MDC" or source.CodeValue not in CID_3001:
+    lawful = {"MDC": CID_3001, "SCPECG": SCPECG_3001}.get(source.CodingSchemeDesignator, set())
+    if source.CodeValue not in lawful:
         yield f"lead code {source.CodingSchemeDesignator} {source.CodeValue} is not in CID 3001"
     if channel.WaveformBitsStored != 16:
         yield f"{channel.WaveformBitsStored} bits stored"

@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from gateway.emit import dicom_waveform
-from gateway.emit.dicom_waveform import Encoding
+from gateway.emit.dicom_waveform import ChannelCodes, Encoding
 from gateway.order import Patient, SourceImage
 from pipeline.recording import TWELVE, Finding, Lead, Recording, Severity
 from tests import recordings as make
@@ -37,15 +37,16 @@ PAGES: dict[str, Callable[[], Recording]] = {
     "12x1": make.twelve_by_one,
     "with gaps and findings": lambda: make.with_gaps(FINDINGS),
 }
-ENCODINGS: tuple[Encoding, ...] = ("padded", "groups", "general")
+ENCODINGS: tuple[Encoding, ...] = ("viewers", "padded", "groups", "general")
 CASES = [(page, encoding) for page in PAGES for encoding in ENCODINGS]
 
 
-def emit(recording: Recording, encoding: Encoding = "padded", **order: object) -> bytes:
+def emit(recording: Recording, encoding: Encoding = "viewers", codes: ChannelCodes = "MDC", **order: object) -> bytes:
     return dicom_waveform.emit(
         recording,
         make.order(**order),
         encoding=encoding,
+        channel_codes=codes,
         source_sha256=make.SHA256,
         page=1,
         received_at=make.RECEIVED_AT,
@@ -60,6 +61,14 @@ def judged_by_dciodvfy(data: bytes, folder: Path) -> list[str]:
 @pytest.mark.parametrize(("page", "encoding"), CASES)
 def test_dciodvfy_prints_nothing(page: str, encoding: Encoding, tmp_path: Path) -> None:
     assert judged_by_dciodvfy(emit(PAGES[page](), encoding), tmp_path) == []
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_dciodvfy_prints_nothing_of_older_lead_codes(encoding: Encoding, tmp_path: Path) -> None:
+    data = emit(make.three_by_four(), encoding, "SCPECG")
+    assert judged_by_dciodvfy(data, tmp_path) == []
+    assert violations(dcmread(BytesIO(data))) == []
 
 
 @pytest.mark.peer
@@ -149,7 +158,7 @@ SEEDED: dict[str, Callable[[Dataset], None]] = {
 
 @pytest.mark.parametrize("seed", SEEDED)
 def test_a_broken_constraint_is_seen(seed: str) -> None:
-    ds = dcmread(BytesIO(emit(make.with_gaps(FINDINGS))))
+    ds = dcmread(BytesIO(emit(make.with_gaps(FINDINGS), "padded")))
     ds.WaveformSequence[0].WaveformData  # noqa: B018  decoded before it is changed
     SEEDED[seed](ds)
     assert violations(ds) != []
@@ -177,7 +186,7 @@ def millivolts_as_written(data: bytes) -> list[tuple[str, float, np.ndarray]]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", [encoding for encoding in ENCODINGS if encoding != "viewers"])
 def test_every_printed_sample_comes_back_within_half_a_microvolt(page: str, encoding: Encoding) -> None:
     recording = PAGES[page]()
     codes = {"2:1": "I", "2:2": "II", "2:61": "III", "2:62": "aVR", "2:63": "aVL", "2:64": "aVF"}
@@ -197,6 +206,16 @@ def test_every_printed_sample_comes_back_within_half_a_microvolt(page: str, enco
             if outside == 0 and same_holes and np.nanmax(np.abs(got - strip.millivolts)) <= 0.0005 + 1e-6:
                 matches += 1
         assert matches == 1, f"{strip.lead} from {strip.start_s} s"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_viewers_get_the_longest_strip_of_every_lead_within_half_a_microvolt(page: str) -> None:
+    recording = PAGES[page]()
+    codes = ("2:1", "2:2", "2:61", "2:62", "2:63", "2:64", *(f"2:{n}" for n in range(3, 9)))
+    channels = millivolts_as_written(emit(recording))
+    assert [(code, start_s) for code, start_s, _ in channels] == [(code, 0.0) for code in codes]
+    for (_, _, mv), printed in zip(channels, recording.twelve().millivolts, strict=True):
+        assert np.abs(mv - np.nan_to_num(printed)).max() <= 0.0005 + 1e-6
 
 
 def test_every_channel_carries_one_lead_of_the_twelve() -> None:

@@ -46,10 +46,16 @@ def test_the_file_is_what_the_command_prints() -> None:
     assert STATEMENT.read_text(encoding="utf-8") == describe(), "run: cardioscan describe > gateway/CONFORMANCE.md"
 
 
-@pytest.mark.parametrize("encoding", ["padded", "groups"])
+@pytest.mark.parametrize("encoding", ["viewers", "padded", "groups"])
 def test_every_attribute_written_is_named(encoding: dicom_waveform.Encoding) -> None:
     out = dicom_waveform.emit(
-        RECORDING, ORDER, encoding=encoding, source_sha256=make.SHA256, page=1, received_at=make.RECEIVED_AT
+        RECORDING,
+        ORDER,
+        encoding=encoding,
+        channel_codes="SCPECG",
+        source_sha256=make.SHA256,
+        page=1,
+        received_at=make.RECEIVED_AT,
     )
     told = set(re.findall(r"\w+", describe()))
     assert keywords(dcmread(BytesIO(out.data))) <= told

@@ -35,7 +35,7 @@ def texts(ds: Dataset) -> list[str]:
 
 
 def test_padded_is_one_group_of_thirteen_channels_over_ten_seconds() -> None:
-    ds = read(make.three_by_four())
+    ds = read(make.three_by_four(), encoding="padded")
     assert ds.SOPClassUID == TwelveLeadECGWaveformStorage
     (group,) = ds.WaveformSequence
     assert (group.NumberOfWaveformChannels, group.NumberOfWaveformSamples) == (13, 5000)
@@ -46,7 +46,7 @@ def test_padded_is_one_group_of_thirteen_channels_over_ten_seconds() -> None:
 
 def test_pydicom_reads_millivolts_back() -> None:
     recording = make.three_by_four()
-    ds = read(recording)
+    ds = read(recording, encoding="padded")
     array = ds.waveform_array(0)  # microvolts, padding not minded
     for number, lead in enumerate(TWELVE):
         strip = next(s for s in recording.strips if s.lead == lead)
@@ -67,6 +67,89 @@ def test_groups_are_four_columns_and_the_rhythm_strip() -> None:
     assert not any("MultiplexGroupTimeOffset" in g or "WaveformPaddingValue" in g for g in ds.WaveformSequence)
 
 
+def millivolts(ds: Dataset) -> dict[str, np.ndarray]:
+    """By channel label; a reader that knows of no padding takes every sample for a voltage."""
+    labels = [c.ChannelLabel for c in ds.WaveformSequence[0].ChannelDefinitionSequence]
+    return dict(zip(labels, ds.waveform_array(0).T / 1000.0, strict=True))
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        make.three_by_four(()),
+        make.three_by_four(),
+        make.three_by_four((Lead.V1, Lead.II, Lead.V5)),
+        make.six_by_two((Lead.II,)),
+        make.twelve_by_one(),
+        make.with_gaps(),
+    ],
+    ids=["3x4", "3x4+1", "3x4+3", "6x2+1", "12x1", "with gaps"],
+)
+def test_viewers_get_twelve_leads_in_one_group_with_zeros_where_nothing_is_printed(recording: Recording) -> None:
+    ds = read(recording)
+    assert ds.SOPClassUID == TwelveLeadECGWaveformStorage
+    (group,) = ds.WaveformSequence
+    assert "WaveformPaddingValue" not in group
+    assert "MultiplexGroupLabel" not in group
+    assert list(millivolts(ds)) == list(TWELVE)
+    for name, got in millivolts(ds).items():
+        longest = recording.twelve().millivolts[TWELVE.index(Lead(name))]
+        assert np.abs(got - np.nan_to_num(longest)).max() <= 0.0005 + 1e-6
+        assert not got[np.isnan(longest)].any()
+
+
+def test_zeros_that_nobody_printed_are_told_of_each_lead() -> None:
+    ds = read(make.with_gaps())
+    assert ds.SeriesDescription == "Digitized paper ECG, preliminary; 0 = not printed or not read"
+    assert len(ds.SeriesDescription) <= 64
+    told = texts(ds)
+    assert "aVR printed 2.5 to 5.0 s; elsewhere 0, which means nothing." in told
+    assert "II printed 0.0 to 10.0 s; elsewhere 0, which means nothing. Not read, and 0: 4.0 to 4.5 s." in told
+    assert told[-1].endswith("longest strip of each lead: II 0.0 to 2.5 s.")
+    for channel in ds.WaveformSequence[0].ChannelDefinitionSequence:
+        assert channel.ChannelStatus == "QUESTIONABLE"
+        assert len(channel.ChannelDerivationDescription) <= 64
+    v6 = ds.WaveformSequence[0].ChannelDefinitionSequence[11]
+    assert v6.ChannelDerivationDescription == "Paper 7.50-10.00 s, else 0; SD 12 uV; 100% read, 0% bridged"
+
+
+def test_a_lead_that_is_printed_all_the_time_is_ok_and_has_no_zeros() -> None:
+    ds = read(make.twelve_by_one())
+    assert {c.ChannelStatus for c in ds.WaveformSequence[0].ChannelDefinitionSequence} == {"OK"}
+    assert "V6 printed 0.0 to 10.0 s." in texts(ds)
+
+
+def test_a_lead_that_is_not_on_the_page_is_a_channel_of_zeros_and_not_valid() -> None:
+    strips = [s for s in make.twelve_by_one().strips if s.lead != Lead.AVR]
+    empty = [make.strip(Lead.V6, 0.0, 10.0, ((0.0, 10.0),))]
+    ds = read(make.recording(strips[:-1] + empty, "12x1"))
+    (group,) = ds.WaveformSequence
+    status = {c.ChannelLabel: c.ChannelStatus for c in group.ChannelDefinitionSequence}
+    assert list(status) == list(TWELVE)
+    assert (status["aVR"], status["V6"], status["V5"]) == ("INVALID", "INVALID", "OK")
+    assert not millivolts(ds)["aVR"].any()
+    assert "aVR is not on the page: its samples are 0 and mean nothing." in texts(ds)
+    assert "V6 printed 0.0 to 10.0 s and not read: its samples are 0 and mean nothing." in texts(ds)
+
+
+def test_a_longer_strip_of_which_nothing_was_read_does_not_take_the_place_of_one_that_was() -> None:
+    recording = make.three_by_four(())
+    unread = make.strip(Lead.II, 0.0, 10.0, ((0.0, 10.0),))
+    ds = read(make.recording([*recording.strips, unread], "3x4+1"))
+    assert np.abs(millivolts(ds)["II"]).max() > 0.3
+
+
+def test_leads_are_named_by_the_scheme_that_the_destination_reads() -> None:
+    meanings = [f"Lead {lead}" for lead in TWELVE]
+    schemes = {"MDC": ("2:1", "2:62", "2:8"), "SCPECG": ("5.6.3-9-1", "5.6.3-9-62", "5.6.3-9-8")}
+    for scheme, codes in schemes.items():
+        ds = read(make.three_by_four(), channel_codes=scheme)
+        sources = [c.ChannelSourceSequence[0] for c in ds.WaveformSequence[0].ChannelDefinitionSequence]
+        assert {source.CodingSchemeDesignator for source in sources} == {scheme}
+        assert [source.CodeMeaning for source in sources] == meanings
+        assert tuple(sources[number].CodeValue for number in (0, 3, 11)) == codes
+
+
 def test_fifteen_strips_go_out_padded_as_general_ecg() -> None:
     for encoding in ("padded", "groups", "general"):
         ds = read(make.three_by_four((Lead.V1, Lead.II, Lead.V5)), encoding=encoding)
@@ -76,11 +159,14 @@ def test_fifteen_strips_go_out_padded_as_general_ecg() -> None:
 
 def test_a_recording_longer_than_twelve_lead_ecg_holds_is_general_ecg() -> None:
     recording = make.recording([make.strip(lead, 0.0, 40.0) for lead in TWELVE], "12x1")
-    assert read(recording).SOPClassUID == GeneralECGWaveformStorage
+    for encoding in ("viewers", "padded", "groups", "general"):
+        ds = read(recording, encoding=encoding)
+        assert ds.SOPClassUID == GeneralECGWaveformStorage
+        assert [g.NumberOfWaveformChannels for g in ds.WaveformSequence] == [12]
 
 
 def test_nothing_is_padded_where_everything_was_printed() -> None:
-    ds = read(make.twelve_by_one())
+    ds = read(make.twelve_by_one(), encoding="padded")
     assert "WaveformPaddingValue" not in ds.WaveformSequence[0]
 
 
@@ -101,6 +187,7 @@ def test_how_long_it_took_does_not_change_the_object() -> None:
         {"order": make.order(patient=Patient("4712"))},
         {"encoding": "groups"},
         {"originality": "ORIGINAL"},
+        {"channel_codes": "SCPECG"},
         {"page": 2},
         {"source_sha256": "00" * 32},
         {"received_at": make.RECEIVED_AT + timedelta(seconds=1)},
@@ -248,7 +335,7 @@ def test_scales_say_how_they_are_known() -> None:
 
 def test_findings_are_annotations_of_their_channel_and_seconds() -> None:
     finding = Finding("gap_not_read", Severity.WARNING, Lead.V2, 6.0, 6.2)
-    padded = read(make.with_gaps((finding,))).WaveformAnnotationSequence[-1]
+    padded = read(make.with_gaps((finding,)), encoding="padded").WaveformAnnotationSequence[-1]
     assert list(padded.ReferencedWaveformChannels) == [1, 8]
     assert list(padded.ReferencedSamplePositions) == [3001, 3100]
     groups = read(make.with_gaps((finding,)), encoding="groups").WaveformAnnotationSequence[-1]
@@ -257,7 +344,7 @@ def test_findings_are_annotations_of_their_channel_and_seconds() -> None:
 
 
 def test_channel_status_is_written() -> None:
-    ds = read(make.three_by_four(findings=(Finding("flat_lead", Severity.WARNING, Lead.V6),)))
+    ds = read(make.three_by_four(findings=(Finding("flat_lead", Severity.WARNING, Lead.V6),)), encoding="padded")
     status = {c.ChannelLabel: c.ChannelStatus for c in ds.WaveformSequence[0].ChannelDefinitionSequence}
     assert status["V6"] == "QUESTIONABLE"
     assert status["V5"] == "OK"

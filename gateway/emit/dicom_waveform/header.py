@@ -19,6 +19,8 @@ from gateway.order import Order
 from pipeline.recording import Recording
 
 SERIES_DESCRIPTION = "ECG digitized from paper, preliminary"
+# alike for every page of a document, whether or not one holds such zeros: it is of the series. At most 64 characters
+WITH_ZEROS = "Digitized paper ECG, preliminary; 0 = not printed or not read"
 
 _MULTI_FRAME = {
     MultiFrameSingleBitSecondaryCaptureImageStorage,
@@ -33,6 +35,7 @@ def fill(
     recording: Recording,
     order: Order,
     sop_class: str,
+    description: str,
     acquired: Moment,
     source_sha256: str,
     page: int,
@@ -40,10 +43,11 @@ def fill(
 ) -> None:
     """Set every attribute outside Waveform and Waveform Annotation but the SOP Instance UID.
 
+    description: of the series.
     Raises Held(bad_identity) where a text of the order holds what DICOM forbids.
     """
     dicom_object.fill(ds, recording, order, sop_class, acquired, source_sha256, page, received_at)
-    dicom_object.series(ds, "series", SERIES_DESCRIPTION, source_sha256)
+    dicom_object.series(ds, "series", description, source_sha256)
     ds.AcquisitionContextSequence = [_lead_system()]
     _references(ds, order, page)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydicom.dataset import Dataset
 
 from gateway.emit import words
-from gateway.emit.channels import Channel
-from gateway.emit.dicom_waveform.groups import span
+from gateway.emit.dicom_waveform.arrangement import ZERO, Arrangement
 from gateway.order import Order
 from pipeline.recording import Finding, Recording
 
@@ -14,26 +15,37 @@ _ST = 1024  # characters, PS3.5 6.2
 
 PROVENANCE, FINDINGS = 0, 1  # Annotation Group Number
 
+Channels = list[tuple[int, int]]  # (group, channel) from 1, 0 for all channels
 
-def items(
-    recording: Recording, order: Order, arranged: tuple[tuple[Channel, ...], ...], source_sha256: str, page: int
-) -> list[Dataset]:
-    """The items of Waveform Annotation Sequence. Channels are referenced as (group, channel) from 1, 0 for all."""
-    everything = [(number, 0) for number in range(1, len(arranged) + 1)]
+
+def items(recording: Recording, order: Order, arranged: Arrangement, source_sha256: str, page: int) -> list[Dataset]:
+    """The items of Waveform Annotation Sequence."""
+    everything = [(number, 0) for number in range(1, len(arranged.groups) + 1)]
     out = [_text(line, everything, PROVENANCE) for line in words.provenance(recording, order)]
     out.append(_text(f"Page {page} of the document with SHA-256 {source_sha256}.", everything, PROVENANCE))
-    flat = [c for group in arranged for c in group]
-    out.append(_text(words.printed(flat, recording.rate_hz), everything, PROVENANCE))
-    for group_number, group in enumerate(arranged, start=1):
+    out.extend(_printed(recording, arranged, everything))
+    for group_number, group in enumerate(arranged.groups, start=1):
         for number, channel in enumerate(group, start=1):
             if channel.clipped:
                 out.append(_text(words.clipped(channel), [(group_number, number)], FINDINGS))
-    for finding in recording.findings:
-        out.append(_finding(finding, recording, arranged, everything))
+    out.extend(_finding(finding, recording, arranged, everything) for finding in recording.findings)
     return out
 
 
-def _text(text: str, channels: list[tuple[int, int]], number: int) -> Dataset:
+def _printed(recording: Recording, arranged: Arrangement, everything: Channels) -> Iterator[Dataset]:
+    """From when to when the page shows each lead: a line for each where no padding value tells it."""
+    if arranged.fill != ZERO:
+        flat = [c for group in arranged.groups for c in group]
+        yield _text(words.printed(flat, recording.rate_hz), everything, PROVENANCE)
+        return
+    for number, channel in enumerate(arranged.groups[0], start=1):
+        zeros = arranged.zeros(channel, arranged.groups[0])
+        yield _text(words.printed_lead(channel, recording.rate_hz, zeros), [(1, number)], PROVENANCE)
+    if arranged.left_out:
+        yield _text(words.left_out(arranged.left_out, recording.rate_hz), everything, PROVENANCE)
+
+
+def _text(text: str, channels: Channels, number: int) -> Dataset:
     item = Dataset()
     item.UnformattedTextValue = text[:_ST]
     item.ReferencedWaveformChannels = [value for pair in channels for value in pair]
@@ -41,22 +53,17 @@ def _text(text: str, channels: list[tuple[int, int]], number: int) -> Dataset:
     return item
 
 
-def _finding(
-    finding: Finding,
-    recording: Recording,
-    arranged: tuple[tuple[Channel, ...], ...],
-    everything: list[tuple[int, int]],
-) -> Dataset:
+def _finding(finding: Finding, recording: Recording, arranged: Arrangement, everything: Channels) -> Dataset:
     about = [
         (g, c)
-        for g, group in enumerate(arranged, start=1)
+        for g, group in enumerate(arranged.groups, start=1)
         for c, channel in enumerate(group, start=1)
         if finding.lead == channel.lead
     ]
     item = _text(words.finding(finding), about or everything, FINDINGS)
     if finding.start_s is None or finding.end_s is None or len(about or everything) != 1:
         return item  # sample positions count within one group only (PS3.3 C.10.10.1.1)
-    start, end = span(arranged[(about or everything)[0][0] - 1], len(arranged) == 1)
+    start, end = arranged.span(arranged.groups[(about or everything)[0][0] - 1])
     first = max(round(finding.start_s * recording.rate_hz), start)
     last = min(round(finding.end_s * recording.rate_hz), end)
     if last > first:
