@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 
 from gateway.config import Config
-from gateway.order import Order, Patient
+from gateway.order import Order, Patient, Unread
 from gateway.store import Store
 from gateway.typed import from_person
 from gateway.unpack import unpack
@@ -31,6 +31,23 @@ IMPERSONAL = frozenset(
     )
 )
 
+# The order's key that each attribute becomes, where their names differ: what a person states is no longer unread.
+STATED_AS = {
+    "PatientName": "name",
+    "PatientID": "patient_id",
+    "IssuerOfPatientID": "issuer",
+    "ReferringPhysicianName": "referring_physician",
+    "PlacerOrderNumberImagingServiceRequest": "placer_order_number",
+    "FillerOrderNumberImagingServiceRequest": "filler_order_number",
+    "AccessionNumber": "accession_number",
+    "AdmissionID": "visit_number",
+    "StudyInstanceUID": "study_uid",
+    "StudyID": "study_id",
+    "StudyDate": "study_date",
+    "StudyTime": "study_time",
+    "InstitutionName": "institution",
+}
+
 
 def identified(order: Order | None, changes: Mapping[str, str], afresh: bool = False) -> Order:
     """The order with every non-empty change in place; keys are fields of Patient and Order.
@@ -53,7 +70,14 @@ def identified(order: Order | None, changes: Mapping[str, str], afresh: bool = F
         order = replace(order, study_id="", study_date="", study_time="")  # they are of the first study
     if "acquired_at" in rest:
         rest["acquired_from"] = "a person"
-    return replace(order, patient=patient, by_person=order.by_person or bool(given), **rest)  # type: ignore[arg-type]  # the keys are Order's own texts
+    unread = tuple(each for each in order.unread if not _is_stated(each, given))
+    changed = {"patient": patient, "by_person": order.by_person or bool(given), "unread": unread, **rest}
+    return replace(order, **changed)  # type: ignore[arg-type]  # the keys are Order's own
+
+
+def _is_stated(unread: Unread, given: Mapping[str, str]) -> bool:
+    """Whether a person stated what could not be read; every date and time but the study's is the ECG's."""
+    return STATED_AS.get(unread.keyword, "acquired_at") in given
 
 
 def is_another_patient(order: Order, changes: Mapping[str, str]) -> bool:
@@ -78,6 +102,7 @@ def without_patient(order: Order) -> Order:
         acquired_from=order.acquired_from,
         source=order.source,
         attributes=tuple((key, value) for key, value in order.attributes if key in IMPERSONAL),
+        unread=tuple(each for each in order.unread if STATED_AS.get(each.keyword, "") in ("", "institution")),
     )
 
 

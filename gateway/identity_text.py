@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.unpack.dicom_order import is_date_time, is_uid
+from gateway.unpack.dicom_order import is_archived_uid, is_date_time
 
 DATE_KEYS = ("birth_date", "study_date")
 TEXT_MAX = 64  # characters: DICOM's LO and one component group of its PN (PS3.5 6.2)
@@ -44,5 +44,5 @@ def lawful(key: str, text: str) -> str | None:
     if key == "sex":
         return text.upper() if text.upper() in ("M", "F", "O") else None
     if key == "study_uid":
-        return text if is_uid(text) else None
+        return text if is_archived_uid(text) else None
     return text

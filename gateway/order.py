@@ -26,6 +26,18 @@ class SourceImage:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """An attribute that the page's object holds and that could not be read.
+
+    code: of pipeline.findings. must_hold: whether the page waits for a person because of it.
+    """
+
+    keyword: str
+    code: str
+    must_hold: bool = False
+
+
+@dataclass(frozen=True)
 class Order:
     """Frozen at the door. Every text is "" where unknown; nothing is guessed.
 
@@ -33,6 +45,7 @@ class Order:
     acquired_from: the attribute or sidecar key that said so.
     by_person: whether a person said whose it is, or completed what the door knew of it.
     attributes: DICOM keywords (or sidecar keys) to values as text, for the routing rules.
+    unread: what was stated and could not be read, for the page's findings.
     """
 
     patient: Patient = Patient()
@@ -52,11 +65,13 @@ class Order:
     source: SourceImage = SourceImage()
     attributes: tuple[tuple[str, str], ...] = field(default=())
     by_person: bool = False
+    unread: tuple[Unread, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able data; ``from_dict`` reads it back to an equal Order."""
         # not asdict: it copies every attribute pair in turn, a tenth of what receiving a page costs
-        return {**vars(self), "patient": dict(vars(self.patient)), "source": dict(vars(self.source))}
+        nested = {"patient": dict(vars(self.patient)), "source": dict(vars(self.source))}
+        return {**vars(self), **nested, "unread": [dict(vars(each)) for each in self.unread]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Order:
@@ -65,4 +80,5 @@ class Order:
         patient = Patient(**rest.pop("patient", {}))
         source = SourceImage(**rest.pop("source", {}))
         attributes = tuple((str(k), str(v)) for k, v in rest.pop("attributes", ()))
-        return cls(patient=patient, source=source, attributes=attributes, **rest)
+        unread = tuple(Unread(**each) for each in rest.pop("unread", ()))
+        return cls(patient=patient, source=source, attributes=attributes, unread=unread, **rest)

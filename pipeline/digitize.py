@@ -102,9 +102,10 @@ class Digitizer:
         self._libraries = ThreadpoolController()
 
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
-        """The recording that a page shows. given: what a person who looked at it says; it is believed.
+        """The recording that a page shows, the page's own findings first. given: what a person who looked at it says.
 
-        Raises Unreadable with a code of UnreadableCode when the page cannot be digitized honestly: as no ECG where
+        What is given is believed. Raises Unreadable with a code of UnreadableCode when the page cannot be digitized
+        honestly: as no ECG where
         nothing about it was found to be one.
         """
         lying: list[Lying] = []
@@ -112,7 +113,8 @@ class Digitizer:
             # the matrices are small: a second BLAS thread gains nothing, and where another process has its core it
             # spins; a page then took up to ten times the processor time
             with self._libraries.limit(limits=1, user_api="blas"):
-                return self._digitized(page, given, lying)
+                recording = self._digitized(page, given, lying)
+                return replace(recording, findings=(*page.findings, *recording.findings))
         except Unreadable as error:
             if error.code in BARREN and lying and not _speaks_of_an_ecg(lying[0]):
                 detail = f"no lead names, no beginnings of leads, and {error.why}"

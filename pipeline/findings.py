@@ -82,6 +82,22 @@ class FindingCode(_Worded):
     )
     NOT_RELEASED = "not_released", "This reading was not released: a person must look at it first."
 
+    PAGE_DAMAGED = "page_damaged", "The picture of this page ends early or is damaged: a part of the page is not shown."
+    FAX_LINES_DAMAGED = "fax_lines_damaged", "The fax was received with damaged lines; traces may be off there."
+    PREVIEW_LEFT_OUT = "preview_left_out", "The file holds a smaller copy of this page as well, which was left out."
+    PAGE_INVERTED = "page_inverted", "The page came white on black and was turned over to black on white."
+    OVERLAY_DRAWN = "overlay_drawn", "The object has an overlay; it was drawn onto the page in black before reading."
+    OVERLAY_NOT_DRAWN = "overlay_not_drawn", "The object has an overlay that could not be drawn onto the page."
+    CHARACTERS_NOT_READ = (
+        "characters_not_read",
+        "A text of the object is not of the character set it declares, or declares none; it was left out.",
+    )
+    TIME_NOT_READ = "time_not_read", "A date or a time of the object could not be read and was left out."
+    STUDY_UID_NOT_KEPT = (
+        "study_uid_not_kept",
+        "The study number of the object is none that a receiver could take; the ECG is in a study of its own.",
+    )
+
 
 class UnreadableCode(_Worded):
     """Why a page was not digitized at all."""

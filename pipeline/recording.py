@@ -97,10 +97,14 @@ class Seen(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """One page as an image. image: uint8 (H, W, 3) RGB. dpi: (x, y) as the file says, None where it is silent."""
+    """One page as an image. image: uint8 (H, W, 3) RGB. dpi: (x, y) as the file says, None where it is silent.
+
+    findings: what was found about the page while it was decoded; they become findings of its recording.
+    """
 
     image: UInt8
     dpi: tuple[float, float] | None = None
+    findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:

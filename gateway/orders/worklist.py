@@ -15,7 +15,7 @@ from gateway.known import KnownOrder
 from gateway.order import Order, Patient
 from gateway.orders.association import Call
 from gateway.orders.question import UNREADABLE, is_answer, keys_of
-from gateway.unpack.dicom_order import DAMAGE, Texts, is_uid
+from gateway.unpack.dicom_order import DAMAGE, Texts, is_archived_uid
 
 VERIFICATION = UID("1.2.840.10008.1.1")
 FIND = UID("1.2.840.10008.5.1.4.31")  # Modality Worklist Information Model – FIND
@@ -92,9 +92,7 @@ def echo(config: WorklistSection) -> None:
 def order_of(dataset: Dataset) -> tuple[Order, bool]:
     """What an answer says of patient and request, and whether texts were left out that could not be decoded."""
     texts = Texts(dataset)
-    broken = [keyword for keyword in KEYS if UNREADABLE in texts[keyword]]
-    for keyword in broken:
-        texts[keyword] = ""  # half a name is another name
+    broken = [keyword for keyword in KEYS if keyword in texts.unread]
     sex = texts["PatientSex"].upper()
     patient = Patient(
         patient_id=texts["PatientID"],
@@ -105,7 +103,7 @@ def order_of(dataset: Dataset) -> tuple[Order, bool]:
     )
     order = Order(
         patient=patient,
-        study_uid=texts["StudyInstanceUID"] if is_uid(texts["StudyInstanceUID"]) else "",
+        study_uid=texts["StudyInstanceUID"] if is_archived_uid(texts["StudyInstanceUID"]) else "",
         study_id=texts["RequestedProcedureID"],
         accession_number=texts["AccessionNumber"],
         referring_physician=texts["ReferringPhysicianName"],
@@ -179,7 +177,8 @@ class _Asked:
     def _take(self, dataset: Dataset) -> None:
         self._read += 1
         known = known_order(dataset, self._config.name)
-        if is_answer(known.order, Texts(dataset)["PatientName"], self._words):
+        texts = Texts(dataset)
+        if is_answer(known.order, texts["PatientName"] or texts.unread.get("PatientName", ""), self._words):
             self.found[known] = None
 
     def _identifier(self, keys: dict[str, str]) -> Dataset:

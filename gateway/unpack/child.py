@@ -78,7 +78,7 @@ class Child:
 
     def _send(self, page: Page) -> None:
         rows, columns, _ = page.image.shape
-        self._say(Decoded(rows=rows, columns=columns, dpi=page.dpi))
+        self._say(Decoded(rows=rows, columns=columns, dpi=page.dpi, findings=page.findings))
         self._answers.write(page.image.data.cast("B"))
         self._answers.flush()
 

@@ -8,6 +8,7 @@ import struct
 import unicodedata
 import warnings
 import zlib
+from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +16,16 @@ from pathlib import Path
 import pydicom
 from pydicom import config as pydicom_config
 from pydicom.datadict import dictionary_has_tag, dictionary_keyword, dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
 
 from gateway.config import IdentitySection
 from gateway.errors import Refused
-from gateway.order import Order, Patient, SourceImage
+from gateway.order import Order, Patient, SourceImage, Unread
+from gateway.unpack.dicom_text import decoded
+from pipeline.findings import FindingCode
 
 # pydicom warns about odd values by printing them: patient data in the log. Odd values are judged here instead.
 pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
@@ -50,6 +54,7 @@ DAMAGE = (
 LARGE_BYTES = 4096  # values beyond this are left in the file: no identifying text is that long
 TEXT_MAX = 256  # characters of an attribute that routing rules may look at
 TEXT_VRS = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR"))
+CHARACTER_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC"))  # PS3.5 6.1.2.3: of Specific Character Set
 NUMBER_VRS = frozenset(("US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"))
 
 # PS3.5 6.2: DT, truncated from the right as far as the year, with an optional offset from UTC
@@ -57,8 +62,25 @@ DATE_TIME = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:
 DATE = re.compile(r"\d{8}")
 OLD_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # ACR-NEMA's form, which PS3.5 asks readers to accept
 UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")  # PS3.5 9.1: no empty component, no leading zero
+ARCHIVED_UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # archives file a study under a leading zero as under any other digit
 UID_MAX = 64  # characters
 TIME = re.compile(r"\d\d(?:\d\d(?:\d\d(?:\.\d{1,6})?)?)?")
+CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d{1,6})?))?")
+FINER_THAN_MICROSECONDS = re.compile(r"(\.\d{6})\d+")  # ticks of 100 ns, for one
+UNKNOWN_MOMENT = re.compile(r"[0 .:]*")  # what software writes of a date that it does not know
+
+
+# Whose page it is: a wrong letter in one of them sends it to somebody else. The others stand beside it.
+IDENTIFYING = (
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "AccessionNumber",
+    "PlacerOrderNumberImagingServiceRequest",
+    "FillerOrderNumberImagingServiceRequest",
+    "AdmissionID",
+)
+BESIDES = ("ReferringPhysicianName", "InstitutionName", "StudyID")
 
 
 def read_header(path: Path) -> Dataset:
@@ -79,8 +101,9 @@ def order_from_dicom(dataset: Dataset, identity: IdentitySection) -> Order:
     """The Order in a dataset. What is missing or unreadable is "", never a guess.
 
     The acquisition time is the first of identity.acquired_at_from that holds a lawful date; a ...Date is joined with
-    its ...Time. A Study Instance UID that breaks the rules for UIDs counts as missing, for no receiver could take it:
-    what is made then belongs to a study of its own, as for a page that came as a file.
+    its ...Time. A Study Instance UID is kept as an archive knows it. One that no receiver could take counts as missing:
+    what is made then belongs to a study of its own, as for a page that came as a file. What the object holds and could
+    not be read is in the order's unread.
     """
     texts = Texts(dataset)
     acquired_at, acquired_from = acquired(texts, identity.acquired_at_from)
@@ -93,7 +116,7 @@ def order_from_dicom(dataset: Dataset, identity: IdentitySection) -> Order:
     )
     return Order(
         patient=patient,
-        study_uid=texts["StudyInstanceUID"] if is_uid(texts["StudyInstanceUID"]) else "",
+        study_uid=texts["StudyInstanceUID"] if is_archived_uid(texts["StudyInstanceUID"]) else "",
         study_id=texts["StudyID"],
         study_date=texts.date("StudyDate"),
         study_time=texts.time("StudyTime"),
@@ -108,22 +131,43 @@ def order_from_dicom(dataset: Dataset, identity: IdentitySection) -> Order:
         character_set=texts["SpecificCharacterSet"],
         source=SourceImage(texts["SOPClassUID"], texts["SOPInstanceUID"]),
         attributes=tuple((keyword, text[:TEXT_MAX]) for keyword, text in texts.items() if text),
+        unread=tuple(_unread(texts, identity.acquired_at_from)),
     )
+
+
+def _unread(texts: Texts, sources: tuple[str, ...]) -> Iterator[Unread]:
+    """What the object states of whose ECG it is, and when it was recorded, in a form that cannot be read."""
+    for keyword in texts.unread:
+        if keyword in IDENTIFYING or keyword in BESIDES:
+            yield Unread(keyword, FindingCode.CHARACTERS_NOT_READ, must_hold=keyword in IDENTIFYING)
+    if texts["StudyInstanceUID"] and not is_archived_uid(texts["StudyInstanceUID"]):
+        yield Unread("StudyInstanceUID", FindingCode.STUDY_UID_NOT_KEPT)
+    _, acquired_from = acquired(texts, sources)
+    asked = sources[: sources.index(acquired_from) + 1] if acquired_from else sources
+    for keyword in dict.fromkeys((*asked, *(_time_of(one) for one in asked), "StudyDate", "StudyTime")):
+        if not UNKNOWN_MOMENT.fullmatch(texts[keyword]) and not texts.moment(keyword):
+            yield Unread(keyword, FindingCode.TIME_NOT_READ)
 
 
 class Texts(dict[str, str]):
     """Every public top-level element that holds a text or numbers: keyword to text, in the file's order.
 
     "" for a keyword that is missing or whose element is damaged. Read in one pass, for a door is waiting.
+    unread: those whose character set is not known, with what can be made out of them, for comparisons only.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         super().__init__()
+        self.unread: dict[str, str] = {}
         for tag in tuple(dataset.keys()):
             # the dictionary decides before the value is touched: bulk data stays in the file, damaged elements unread
             keyword = _text_keyword(int(tag))
-            if keyword:
-                self[keyword] = text_of(dataset, keyword)
+            if not keyword:
+                continue
+            text = _decoded_text(dataset, keyword)
+            if text is None:
+                self.unread[keyword] = text_of(dataset, keyword)
+            self[keyword] = text or ""
 
     def __missing__(self, keyword: str) -> str:
         return ""
@@ -137,8 +181,22 @@ class Texts(dict[str, str]):
 
     def time(self, keyword: str) -> str:
         """A TM attribute as HHMMSS[.f], as far as it is stated, "" where it is no time of day."""
-        text = self[keyword].replace(":", "")
+        text = FINER_THAN_MICROSECONDS.sub(r"\1", self[keyword])
+        clock = CLOCK.fullmatch(text)  # ACR-NEMA's form, and one digit for an hour before ten
+        text = f"{int(clock[1]):02}{clock[2]}{clock[3] or ''}" if clock else text
         return text if TIME.fullmatch(text) and is_date_time("20000101" + text) else ""
+
+    def moment(self, keyword: str) -> str:
+        """An attribute of a date, a time or both in its lawful form, "" where it has none."""
+        if keyword.endswith("DateTime"):
+            text = FINER_THAN_MICROSECONDS.sub(r"\1", self[keyword])
+            return text if is_date_time(text) else ""
+        return self.date(keyword) if keyword.endswith("Date") else self.time(keyword)
+
+
+def _time_of(keyword: str) -> str:
+    """The attribute that a ...Date is joined with."""
+    return f"{keyword.removesuffix('Date')}Time" if keyword.endswith("Date") else keyword
 
 
 @lru_cache(maxsize=4096)
@@ -162,6 +220,21 @@ def text_of(dataset: Dataset, keyword: str) -> str:
         return ""
 
 
+def _decoded_text(dataset: Dataset, keyword: str) -> str | None:
+    """text_of, but None where the attribute's characters cannot be known."""
+    try:
+        element: object = dataset.get_item(keyword)
+        if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
+            return text_of(dataset, keyword)
+        if dictionary_VR(element.tag) not in CHARACTER_VRS:
+            return text_of(dataset, keyword)
+        declared = text_of(dataset, "SpecificCharacterSet").split("\\")
+        text = decoded(element.value, declared, is_name=dictionary_VR(element.tag) == "PN")
+    except DAMAGE:
+        return ""
+    return None if text is None else "\\".join(map(_clean, text.split("\\")))
+
+
 def _clean(text: str) -> str:
     """Without the padding of PS3.5 6.2 and without control characters, which no receiver of these texts allows.
 
@@ -176,6 +249,11 @@ def _clean(text: str) -> str:
 def is_uid(text: str) -> bool:
     """Whether a text is a UID as PS3.5 9.1 builds them."""
     return len(text) <= UID_MAX and UID.fullmatch(text) is not None
+
+
+def is_archived_uid(text: str) -> bool:
+    """Whether a text is a UID that an archive files a study under, lawful but perhaps for leading zeros."""
+    return len(text) <= UID_MAX and ARCHIVED_UID.fullmatch(text) is not None
 
 
 def is_date_time(text: str) -> bool:
@@ -199,7 +277,7 @@ def acquired(texts: Texts, sources: tuple[str, ...]) -> tuple[str, str]:
             date = texts.date(keyword)
             moment = date + texts.time(keyword.removesuffix("Date") + "Time") if date else ""
         else:
-            moment = texts[keyword]
-        if moment and is_date_time(moment):
+            moment = texts.moment(keyword)
+        if moment:
             return moment, keyword
     return "", ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.order import Order, Unread
 from gateway.unpack import dicom, pdf, raster
 from gateway.unpack.document import Unpacked
 from gateway.unpack.media import MediaType, recognise
+from pipeline.recording import Finding, Page, Severity
 
 
 def open_document(path: Path, order: Order | None, limits: LimitsSection, identity: IdentitySection) -> Unpacked:
@@ -22,7 +24,23 @@ def open_document(path: Path, order: Order | None, limits: LimitsSection, identi
     if media is None:
         raise Refused("unknown_format", "The file is no DICOM object, PDF, TIFF, PNG or JPEG.")
     if media is MediaType.DICOM:
-        return dicom.open_document(path, order, limits, identity)
+        return _with_findings(dicom.open_document(path, order, limits, identity))
     if media is MediaType.PDF:
         return pdf.open_document(path, order or Order(), limits)
     return raster.open_document(path, media, order or Order(), limits)
+
+
+def _with_findings(document: Unpacked) -> Unpacked:
+    """The document, what could not be read of its order told on each page."""
+    found = tuple(map(_finding, document.order.unread))
+
+    def read(number: int) -> Page:
+        page = document.read(number)
+        return replace(page, findings=(*page.findings, *found))
+
+    return replace(document, read=read)
+
+
+def _finding(unread: Unread) -> Finding:
+    usual = Severity.ERROR if unread.must_hold else Severity.WARNING
+    return Finding(unread.code, usual, detail=f"attribute {unread.keyword}")

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from gateway.config import IdentitySection, LimitsSection
+from pipeline.recording import Finding
 
 
 class Message(BaseModel):
@@ -44,6 +45,7 @@ class Decoded(Message):
     rows: int
     columns: int
     dpi: tuple[float, float] | None
+    findings: tuple[Finding, ...] = ()
 
 
 class Fault(Message):

@@ -171,7 +171,7 @@ class Decoder:
             answer = Answer.model_validate_json(line).answer
             page = None
             if isinstance(answer, Decoded):
-                page = Page(np.empty((answer.rows, answer.columns, 3), np.uint8), answer.dpi)
+                page = Page(np.empty((answer.rows, answer.columns, 3), np.uint8), answer.dpi, answer.findings)
                 self._child.fill(page.image.data.cast("B"), self._page_within_s)
         except TimeoutError:
             self._stop()

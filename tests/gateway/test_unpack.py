@@ -426,7 +426,7 @@ class TestOrder:
         order = opened(save(made, tmp_path / "x")).order
         assert (order.acquired_at, order.acquired_from) == (moment, source)
 
-    @pytest.mark.parametrize("number", ["1..2", "..", "1.02", "1.2.", "1." + "2" * 63, "study 7"])
+    @pytest.mark.parametrize("number", ["1..2", "..", "1.2.", "1." + "2" * 63, "study 7"])
     def test_a_study_uid_that_is_not_built_as_one_counts_as_missing(self, tmp_path: Path, number: str) -> None:
         made = dicom_object()
         put_pixels(made, gradient()[None])
@@ -435,7 +435,7 @@ class TestOrder:
         assert order.study_uid == ""
         assert ("StudyInstanceUID", number) in order.attributes
 
-    @pytest.mark.parametrize("number", ["1.2.0.3", "2.25." + "9" * 39, "0.1"])
+    @pytest.mark.parametrize("number", ["1.2.0.3", "1.02", "2.25." + "9" * 39, "0.1"])
     def test_a_study_uid_that_is_built_as_one_is_kept(self, tmp_path: Path, number: str) -> None:
         made = dicom_object()
         put_pixels(made, gradient()[None])

@@ -18,7 +18,7 @@ from gateway.job import Arrival, Claim, Door, Job, Outcome, State, Verdict
 from gateway.order import Order, Patient
 from gateway.review import NOTHING_GIVEN
 from gateway.store import Store
-from gateway.unpack import Unpacked, unpack
+from gateway.unpack import MediaType, Unpacked, unpack
 from gateway.worker import Stopped, Worker
 from pipeline.errors import Unreadable
 from pipeline.recording import Finding, Given, Page, Recording, Severity
@@ -254,3 +254,18 @@ def test_an_outcome_that_cannot_be_kept_is_our_fault(
 
     monkeypatch.setattr(store, "settle", fails_once)
     assert work(_read).code == "our_fault"
+
+
+def test_what_was_found_while_a_page_was_decoded_holds_it_too(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch, work: Callable[..., Job]
+) -> None:
+    found = (Finding("page_damaged", Severity.ERROR, detail="rows 700 to 1100 are missing"),)
+
+    def damaged(*_arguments: object) -> Unpacked:
+        page = Page(np.full((40, 60, 3), 200, np.uint8), None, found)
+        return Unpacked(MediaType.TIFF, WHOSE, 1, lambda _number: page)
+
+    monkeypatch.setattr("gateway.worker.unpack", damaged)
+    job = work(lambda page: replace(three_by_four(), findings=page.findings))
+    assert (job.state, job.code) == (State.HELD, "page_damaged")
+    assert "rows 700 to 1100 are missing" in job.why

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from printed_strips import RATE_HZ, heart
@@ -10,7 +12,7 @@ from pipeline.digitize import Digitizer, _bears_out, digitize
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap
-from pipeline.recording import TWELVE, Known, Lead, Page, Recording, Seen
+from pipeline.recording import TWELVE, Finding, Known, Lead, Page, Recording, Seen, Severity
 from pipeline.register import Reading, map_upright
 from pipeline.score import kaggle_db
 from pipeline.synth.page import faxed_page
@@ -189,3 +191,12 @@ def test_a_page_is_turned_for_matched_letters_only_where_the_network_bears_them_
     way: int, lying: Reading, turned: Reading, believed: bool
 ) -> None:
     assert _bears_out(way, lying, turned) is believed
+
+
+def test_what_was_found_while_a_page_was_decoded_is_told_with_it(
+    digitizer: Digitizer, clean: Rendered, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = Finding(FindingCode.PAGE_DAMAGED, Severity.ERROR)
+    monkeypatch.setattr(Digitizer, "_digitized", lambda *_arguments: recording)
+    told = digitizer.digitize(replace(clean.page, findings=(damaged,))).findings
+    assert told == (damaged, *recording.findings)

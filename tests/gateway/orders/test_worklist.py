@@ -122,7 +122,7 @@ def test_a_time_may_be_told_to_the_hour() -> None:
 
 def test_a_uid_a_date_or_a_sex_that_is_none_is_left_out() -> None:
     odd = entry(1, "Able^Ada", "4242", PatientSex="X")
-    odd.add_new("StudyInstanceUID", "UI", "1.02.3")
+    odd.add_new("StudyInstanceUID", "UI", "1..3")
     odd.add_new("PatientBirthDate", "DA", "19501301")
     order = known_order(odd, "ris").order
     assert (order.study_uid, order.patient.birth_date, order.patient.sex) == ("", "", "")
