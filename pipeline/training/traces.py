@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -133,7 +133,7 @@ def load_run(checkpoint: Path) -> tuple[RowNetwork, RowOptions, int]:
     """The running average of a checkpoint, what it is built of, and the patches it has seen."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     built = state["options"]
-    options = RowOptions(tuple(built["widths"]), built["head"], built["coordinates"])
+    options = RowOptions(**(built | {"widths": tuple(built["widths"])}))
     network = RowNetwork(options)
     network.load_state_dict(state["average"])
     return network.eval(), options, state["patches"]
@@ -166,7 +166,7 @@ def main() -> None:
             DATA,
             f"{db:.1f} dB (Kaggle rule, mean of {len(judged)} held-out renders, true geometry), {patches} patches",
             round(scale, 3),
-            {"widths": list(options.widths), "head": options.head, "coordinates": options.coordinates},
+            asdict(options) | {"widths": list(options.widths)},
         )
         print(ship(network.state_dict(), row))
 
