@@ -64,8 +64,8 @@ def error_power(label: Float32, found: Float32, rate_hz: int) -> ErrorPower:
             sums[place] += error[where].sum()
         sums[3] += error[~(steep | ends | missing)].sum()
         peaks.append(_largest_peak(wanted, np.where(missing, np.nan, read), rate_hz))
-    qrs, ends, not_read, elsewhere = (float(power) for power in sums)
-    return ErrorPower(qrs, ends, not_read, elsewhere, tuple(p for p in peaks if np.isfinite(p)))
+    in_qrs, at_ends, not_read, elsewhere = (float(power) for power in sums)
+    return ErrorPower(in_qrs, at_ends, not_read, elsewhere, tuple(p for p in peaks if np.isfinite(p)))
 
 
 def qrs_places(signal: Float64, rate_hz: int) -> Bool:
