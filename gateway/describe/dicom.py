@@ -16,8 +16,9 @@ from gateway.emit import channels, dicom_object, dicom_pdf, dicom_waveform, repo
 from gateway.emit.dicom_waveform import header
 from gateway.emit.dicom_waveform.arrangement import PAD
 from gateway.emit.dicom_waveform.groups import SCPECG_LEAD, SCPECG_VERSION
-from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, Status
+from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, Status, staging
 from gateway.orders import worklist
+from gateway.unpack import dicom_header
 
 _SENT = (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage, EncapsulatedPDFStorage)
 
@@ -25,8 +26,9 @@ _ANSWERS = {
     Status.SUCCESS: "the bytes and the job are committed to disk",
     Status.INVALID_SOP_INSTANCE: "the SOP Instance UID is not lawful",
     Status.OUT_OF_RESOURCES: "disk or queue is full, or the disk failed: send it again later",
-    Status.DOES_NOT_MATCH: "the dataset is another object than the command says",
-    Status.CANNOT_UNDERSTAND: "the object is damaged: do not send it again",
+    Status.DOES_NOT_MATCH: "the dataset is another object than the command says, or of another class than the context",
+    Status.CANNOT_UNDERSTAND: "the object is damaged, or holds more before its pixels than is read (see below): do not "
+    "send it again",
     Status.TOO_LARGE: "the object is larger than `dicom_scp.object_max_mb`",
 }
 
@@ -206,6 +208,7 @@ _CHANNEL_STATUS: tuple[Row, ...] = (
 
 def received() -> str:
     """What comes in."""
+    texts_kb, held_kb = dicom_header.TEXTS_MAX_BYTES // 1024, staging.HELD_MAX_BYTES // 1024
     return f"""\
 ## DICOM: what it receives
 
@@ -218,6 +221,12 @@ sender repeats is the same job.
 Deflated transfer syntaxes are not accepted.
 
 {table(("C-STORE answer", "Meaning"), ((f"{int(status):04X}H", _ANSWERS[status]) for status in Status))}
+Error Comment says why. Of an object, the texts and numbers before its pixels are read; sequences and private elements
+are stepped over. An object with more than {dicom_header.ELEMENTS_MAX} elements and items before its pixels, sequences
+nested more than {dicom_header.DEPTH_MAX} deep, or more than {texts_kb} KB of texts is answered C000H. The
+association is aborted where a request other than a C-STORE has more than {held_kb} KB, or where more than
+{staging.WAITING_MAX} wait for an answer.
+
 Every frame of an image, and every page of an encapsulated PDF, is a page of its own. Patient, study and order are taken
 from the object as they stand; the acquisition time from the attributes in `identity.acquired_at_from`. An Encapsulated
 PDF that a CardioScan Gateway made is refused: read again, each report would make another.

@@ -82,10 +82,9 @@ def build_row(
     widths: tuple[int, ...] | list[int] = RowOptions.widths,
     head: int = RowOptions.head,
     coordinates: bool = RowOptions.coordinates,
-    fine: int = RowOptions.fine,
 ) -> RowNetwork:
     """The coordinate-aware U-Net of stage 2."""
-    return RowNetwork(RowOptions(tuple(widths), head, coordinates, fine))
+    return RowNetwork(RowOptions(tuple(widths), head, coordinates))
 
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {

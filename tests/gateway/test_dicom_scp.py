@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import random
@@ -9,6 +10,8 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -33,6 +36,7 @@ from gateway.job import Door
 from gateway.order import Patient
 from gateway.store import Store
 from gateway.unpack import recognise
+from tests import hostile_dicom
 from tests.dicom_objects import (
     SECONDARY_CAPTURE,
     colours,
@@ -44,8 +48,10 @@ from tests.dicom_objects import (
     put_pixels,
     save,
 )
+from tests.flow.processes import free_port
 
 ECHO = "1.2.840.10008.1.1"
+PAGES = (SECONDARY_CAPTURE, uid.ExplicitVRLittleEndian)
 
 
 @pytest.fixture
@@ -235,6 +241,34 @@ class TestNo:
         assert store.jobs() == []
         assert {p for p in tmp_path.rglob("*") if p.suffix == ".dcm"} <= files
 
+    @pytest.mark.parametrize("instance", ["", "1." * 32 + "1", "1." * 500 + "1"], ids=["empty", "65", "1001"])
+    def test_a_uid_that_is_empty_or_too_long_refuses_the_object_and_not_the_association(
+        self, scp: DicomScp, store: Store, instance: str
+    ) -> None:
+        made = page()
+        with associated(scp.port, (SECONDARY_CAPTURE, uid.ExplicitVRLittleEndian)) as association:
+            answer = _answer_to(association, made, sop_instance=instance)
+            assert (answer.Status, answer.ErrorComment) == (
+                Status.INVALID_SOP_INSTANCE,
+                "the SOP Instance UID is not lawful",
+            )
+            assert answer.AffectedSOPInstanceUID is None  # and not one that nobody sent
+            dataset = hostile_dicom.names(SECONDARY_CAPTURE, instance)
+            assert _store_raw(association, made, dataset=dataset) == Status.INVALID_SOP_INSTANCE
+            assert association.send_c_store(made).Status == Status.SUCCESS
+        assert len(store.jobs()) == 1
+        assert left_in_staging(store) == []
+
+    @pytest.mark.parametrize("sop_class", ["", "1.2.3", "1." * 40 + "1", "1.2.840.10008.5.1.4.1.1.2"])
+    def test_a_class_that_is_not_the_contexts_refuses_the_object_and_not_the_association(
+        self, scp: DicomScp, store: Store, sop_class: str
+    ) -> None:
+        made = page()
+        with associated(scp.port, (SECONDARY_CAPTURE, uid.ExplicitVRLittleEndian)) as association:
+            assert _store_raw(association, made, sop_class=sop_class) == Status.DOES_NOT_MATCH
+            assert association.send_c_store(made).Status == Status.SUCCESS
+        assert left_in_staging(store) == []
+
     def test_a_dataset_that_is_another_object_than_its_command_is_refused(self, scp: DicomScp, store: Store) -> None:
         with associated(scp.port, (SECONDARY_CAPTURE, uid.ExplicitVRLittleEndian)) as association:
             assert _store_raw(association, page(), sop_instance="1.2.3.4") == Status.DOES_NOT_MATCH
@@ -269,8 +303,18 @@ class TestNo:
         assert echo(scp.port) == Status.SUCCESS
 
 
-def _store_raw(association: Any, made: FileDataset, sop_instance: str = "", dataset: bytes | None = None) -> int:
-    """A C-STORE whose command says what it likes; pynetdicom would correct it."""
+def _store_raw(association: Any, made: FileDataset, **said: Any) -> int:
+    return int(_answer_to(association, made, **said).Status)
+
+
+def _answer_to(
+    association: Any,
+    made: FileDataset,
+    sop_instance: str | None = None,
+    sop_class: str = SECONDARY_CAPTURE,
+    dataset: bytes | None = None,
+) -> Any:
+    """The answer to a C-STORE whose command says what it likes; pynetdicom would correct it."""
     from io import BytesIO
 
     from pynetdicom.dimse_primitives import C_STORE
@@ -279,8 +323,9 @@ def _store_raw(association: Any, made: FileDataset, sop_instance: str = "", data
     request = C_STORE()
     request.MessageID = 1
     request.Priority = 2
-    request.AffectedSOPClassUID = SECONDARY_CAPTURE
-    request._affected_sop_instance_uid = UID(sop_instance or made.SOPInstanceUID, validation_mode=0)
+    request._affected_sop_class_uid = UID(sop_class, validation_mode=0)
+    instance = made.SOPInstanceUID if sop_instance is None else sop_instance
+    request._affected_sop_instance_uid = UID(instance, validation_mode=0)
     request.DataSet = BytesIO(encode(made, False, True) if dataset is None else dataset or b"\0\0")
     context = association.accepted_contexts[0]
     association._reactor_checkpoint.clear()
@@ -289,7 +334,7 @@ def _store_raw(association: Any, made: FileDataset, sop_instance: str = "", data
     association.dimse.send_msg(request, context.context_id)
     _, answer = association.dimse.get_msg(block=True)
     association._reactor_checkpoint.set()
-    return int(answer.Status)
+    return answer
 
 
 def _soon(what: Any, seconds: float = 30) -> None:
@@ -405,6 +450,29 @@ class TestThoseWhoMeanNoGood:
             (serving,) = scp._server.active_associations  # type: ignore[union-attr]
             assert serving.dul.socket.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
+    @pytest.mark.parametrize("control", [0x01, 0x00], ids=["command", "dataset of a query"])
+    def test_a_request_that_never_ends_fills_no_memory(self, scp: DicomScp, control: int) -> None:
+        with associated(scp.port) as association:
+            connection = association.dul.socket.socket
+            if control == 0:
+                connection.sendall(_pdv(0x03, _command(0x0020)))  # C-FIND-RQ: a dataset follows
+            before = _memory_mb()
+            piece = _pdv(control, bytes(16_000))
+            with contextlib.suppress(OSError):
+                for _ in range(2000):
+                    connection.sendall(piece)
+            _soon(lambda: not association.is_established)
+            assert _memory_mb() - before < 20
+        assert echo(scp.port) == Status.SUCCESS
+
+    def test_a_sender_that_waits_for_no_answer_fills_no_memory(self, scp: DicomScp) -> None:
+        with associated(scp.port) as association:
+            connection = association.dul.socket.socket
+            with contextlib.suppress(OSError):
+                connection.sendall(_pdv(0x03, _command(0x0030)) * 20_000)  # C-ECHO-RQ
+            _soon(lambda: not association.is_established)
+        assert echo(scp.port) == Status.SUCCESS
+
     def test_a_request_in_many_small_pieces_is_understood(self, scp: DicomScp) -> None:
         from pynetdicom.pdu_primitives import A_ASSOCIATE
 
@@ -434,6 +502,18 @@ class TestThoseWhoMeanNoGood:
         assert "job" in text
 
 
+def _pdv(control: int, data: bytes) -> bytes:
+    """A P-DATA-TF PDU with one value of presentation context 1."""
+    return struct.pack(">BBLLBB", 4, 0, len(data) + 6, len(data) + 2, 1, control) + data
+
+
+def _command(field: int) -> bytes:
+    """A command set (PS3.7 E.1) with a dataset, but for a C-ECHO-RQ."""
+    values = ((0x0100, field), (0x0110, 1), (0x0700, 2), (0x0800, 0x0101 if field == 0x30 else 1))
+    verification = struct.pack("<HHI", 0, 2, 18) + ECHO.encode() + b"\0"
+    return verification + b"".join(struct.pack("<HHIH", 0, number, 2, value) for number, value in values)
+
+
 def _hung_up(connection: socket.socket, seconds: float = 2) -> bool:
     """Whether the other side closes the connection in time; TimeoutError where it does not."""
     connection.settimeout(seconds)
@@ -441,6 +521,88 @@ def _hung_up(connection: socket.socket, seconds: float = 2) -> bool:
         return connection.recv(1) == b""
     except ConnectionResetError:  # closed with something of ours unread
         return True
+
+
+@pytest.fixture(scope="module")
+def listener(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, psutil.Process]]:
+    port, folder = free_port(), tmp_path_factory.mktemp("listener")
+    command = [sys.executable, "-m", "tests.bench.bench_receive", "--serve", str(port), "--folder", str(folder)]
+    process = subprocess.Popen(command)
+    try:
+        _soon(lambda: _answers(port), 60)
+        yield port, psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+class TestAnObjectThatIsExpensiveToParse:
+    """In a process of its own, whose memory is only the listener's."""
+
+    @pytest.mark.parametrize(
+        ("shape", "size_mb", "status", "why"),
+        [
+            ("empty_items", 16, Status.CANNOT_UNDERSTAND, "more than 100000 elements before the pixels"),
+            ("open_items", 190, Status.CANNOT_UNDERSTAND, "more than 100000 elements before the pixels"),
+            ("nested", 16, Status.CANNOT_UNDERSTAND, "sequences nested more than 32 deep"),
+            ("small_private_elements", 16, Status.CANNOT_UNDERSTAND, "more than 100000 elements before the pixels"),
+            ("numbers", 16, Status.CANNOT_UNDERSTAND, "more than 128 KB of texts before the pixels"),
+            ("one_private_value", 100, Status.SUCCESS, None),
+            ("counted_items", 16, Status.SUCCESS, None),
+        ],
+    )
+    def test_is_answered_while_others_store(
+        self, listener: tuple[int, psutil.Process], shape: str, size_mb: int, status: Status, why: str | None
+    ) -> None:
+        port, process = listener
+        assert send(port, page(), called="CARDIOSCAN").Status == Status.SUCCESS  # everything lazy is loaded
+        over, waits, peaks = threading.Event(), [0.0], [process.memory_info().rss]
+
+        def store_pages() -> None:
+            with associated(port, PAGES, called="CARDIOSCAN") as association:
+                while not over.is_set():
+                    began = time.monotonic()
+                    assert association.send_c_store(page()).Status == Status.SUCCESS
+                    waits.append(time.monotonic() - began)
+
+        def watch() -> None:
+            while not over.wait(0.005):
+                peaks.append(process.memory_info().rss)
+
+        others = [threading.Thread(target=work) for work in (store_pages, watch)]
+        for other in others:
+            other.start()
+        before = _cpu_s(process)
+        try:
+            answer = _send_encoded(port, shape, size_mb * 10**6)
+        finally:
+            over.set()
+            for other in others:
+                other.join()
+        assert (answer.Status, answer.ErrorComment) == (status, why)
+        assert len(waits) > 3
+        assert max(waits) < 5
+        assert (max(peaks) - peaks[0]) / 1e6 < 50
+        assert _cpu_s(process) - before < 10  # pydicom takes 26 s for 16 MB of items
+
+
+def _answers(port: int) -> bool:
+    with associated(port, called="CARDIOSCAN") as association:
+        return bool(association.is_established)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _send_encoded(port: int, shape: str, size_bytes: int) -> Any:
+    instance = uid.generate_uid()
+    with associated(port, PAGES, called="CARDIOSCAN") as association:
+        association.dimse_timeout = 120
+        pieces = hostile_dicom.SHAPES[shape](size_bytes)
+        dataset = hostile_dicom.names(SECONDARY_CAPTURE, instance) + b"".join(pieces)
+        return _answer_to(association, page(), sop_instance=instance, dataset=dataset)
 
 
 def _dcmtk(program: str) -> str:

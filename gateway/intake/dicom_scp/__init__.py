@@ -9,9 +9,10 @@ import time
 from typing import Any
 
 from pynetdicom import AE, _config, evt
+from pynetdicom.presentation import PresentationContext
 
 from gateway.config import Config
-from gateway.errors import CodedError, Refused, TryAgain
+from gateway.errors import Refused, TryAgain
 from gateway.intake.dicom_scp.anteroom import REQUEST_WITHIN_S
 from gateway.intake.dicom_scp.connection import GuardedSocket, WakingQueue
 from gateway.intake.dicom_scp.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, supported_contexts
@@ -105,19 +106,15 @@ class DicomScp:
         dul._run_loop_delay = 0  # it sleeps where it waits for the socket
         association.dimse = StagingDimse(association, self._new_object)
 
-    def _new_object(self, sop_class: str, sop_instance: str, syntax: str) -> StagedObject:
+    def _new_object(self, sop_class: str, sop_instance: str, context: PresentationContext) -> StagedObject:
         """Where the dataset of a C-STORE goes that has just begun; already refused where its command is at fault."""
         size_max = self._settings.object_max_mb * 10**6
-        fault = self._objection(sop_class, sop_instance)
-        staged = StagedObject(self._store.staging, size_max, fault)
+        fault = _name_fault(sop_class, sop_instance, context) or self._no_room()
+        has_names = sop_class in STORAGE_CLASSES and is_uid(sop_instance)
+        staged = StagedObject(self._store.staging, size_max, fault, has_names=has_names)
         if fault is None:
-            staged.write(file_head(sop_class, sop_instance, syntax))
+            staged.write(file_head(sop_class, sop_instance, str(context.transfer_syntax[0])))
         return staged
-
-    def _objection(self, sop_class: str, sop_instance: str) -> CodedError | None:
-        if not (is_uid(sop_class) and is_uid(sop_instance)):
-            return Refused("invalid_uid", "the SOP Instance UID is not lawful")
-        return self._no_room()
 
     def _no_room(self) -> TryAgain | None:
         """Why nothing can be taken now, asked before the object is received and not only after."""
@@ -130,6 +127,15 @@ class DicomScp:
                 answer = error
             self._room = (time.monotonic(), answer)
         return answer
+
+
+def _name_fault(sop_class: str, sop_instance: str, context: PresentationContext) -> Refused | None:
+    """Why a command does not name an object that may come in this presentation context."""
+    if not is_uid(sop_instance):
+        return Refused("invalid_uid", "the SOP Instance UID is not lawful")
+    if sop_class not in STORAGE_CLASSES or sop_class != context.abstract_syntax:
+        return Refused("does_not_match", "the object is not of the context's SOP class")
+    return None
 
 
 def _no_delay(event: Any) -> None:

@@ -16,7 +16,8 @@ from gateway.order import Order
 from gateway.store import Store
 from gateway.trouble import frames_of
 from gateway.unpack import MediaType
-from gateway.unpack.dicom_order import is_uid, order_from_dicom, read_header
+from gateway.unpack.dicom_header import read_top_level
+from gateway.unpack.dicom_order import is_uid, order_from_dicom
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class CStoreHandler:
         except CodedError as error:
             status = _status_of(error)
             log.warning("C-STORE from %s at %s: %04X %s", sender.ae_title, sender.address, status, error)
-            return _answer(status, error.why)
+            return _answer(status, error.why, has_names=staged.has_names)
         except OSError as error:  # the disk, not the object: the sender keeps it and comes again
             log.error("C-STORE from %s at %s: the disk failed\n%s", sender.ae_title, sender.address, frames_of(error))
             return _answer(Status.OUT_OF_RESOURCES, f"storage failed: {error.strerror}")
@@ -78,13 +79,13 @@ class CStoreHandler:
     def _order(self, event: Any, staged: StagedObject) -> Order:
         """Whose ECG it is, once it is certain that command and dataset speak of the same object."""
         sop_class, sop_instance = str(event.request.AffectedSOPClassUID), str(event.request.AffectedSOPInstanceUID)
-        order = order_from_dicom(read_header(staged.path), self._config.identity)
+        header = read_top_level(staged.path)
+        order = order_from_dicom(header, self._config.identity)
         if not is_uid(order.source.sop_instance_uid):
-            raise Refused("no_sop_instance", "the dataset has no lawful SOP Instance UID")
+            code = "invalid_uid" if "SOPInstanceUID" in header else "no_sop_instance"
+            raise Refused(code, "the dataset has no lawful SOP Instance UID")
         if (order.source.sop_class_uid, order.source.sop_instance_uid) != (sop_class, sop_instance):
             raise Refused("does_not_match", "command and dataset name different objects")
-        if sop_class != event.context.abstract_syntax:
-            raise Refused("does_not_match", "the object is not of the context's SOP class")
         return order
 
 
@@ -99,9 +100,12 @@ def _status_of(error: CodedError) -> Status:
     return named.get(error.code, Status.CANNOT_UNDERSTAND)
 
 
-def _answer(status: Status, comment: str = "") -> Dataset:
+def _answer(status: Status, comment: str = "", *, has_names: bool = True) -> Dataset:
+    """has_names: whether pynetdicom holds the names that the command said, so that the answer may repeat them."""
     answer = Dataset()
     answer.Status = int(status)
+    if not has_names:
+        answer.AffectedSOPClassUID = answer.AffectedSOPInstanceUID = ""  # left out
     if comment:
         answer.ErrorComment = comment.encode("ascii", "replace").decode()[:COMMENT_MAX]
     return answer

@@ -17,6 +17,7 @@ from pydicom.uid import UID
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.pdu_primitives import P_DATA
+from pynetdicom.presentation import PresentationContext
 
 from gateway.errors import CodedError, OutOfSpace, Refused
 
@@ -27,8 +28,13 @@ NO_DATASET = 0x0101  # PS3.7 E.1: the value of Command Data Set Type that says s
 IMPLEMENTATION_CLASS_UID = UID("2.25.232786204571438520186270944113258412751")
 
 MESSAGE_ROUND_S = 0.02  # how often the association looks for a release while no message comes
+HELD_MAX_BYTES = 64 * 1024  # of a command, or of the dataset of another request than C-STORE; a command has 300
+WAITING_MAX = 16  # requests not yet worked on; without an asynchronous operations window a sender has one
+# In place of names that pynetdicom would end the association for, so that the object alone is refused.
+NAMELESS_CLASS, NAMELESS_INSTANCE = UID("1.2.840.10008.5.1.4.1.1.7"), UID("2.25.0")
 
-NewObject = Callable[[str, str, str], "StagedObject"]
+# SOP class, SOP instance and presentation context of a C-STORE
+NewObject = Callable[[str, str, PresentationContext], "StagedObject"]
 
 
 def file_head(sop_class: str, sop_instance: str, syntax: str) -> bytes:
@@ -60,12 +66,14 @@ class StagedObject:
     """A file in the staging folder that grows as the network delivers.
 
     A fault while it grows (no space, too large) does not stop the conversation: the rest is taken off the wire and
-    dropped, the file is removed at once, and fault says what the sender is to be told.
+    dropped, the file is removed at once, and fault says what the sender is to be told. has_names: whether the command
+    named a class and an object that pynetdicom can hold.
     """
 
-    def __init__(self, folder: Path, size_max: int, fault: CodedError | None = None) -> None:
+    def __init__(self, folder: Path, size_max: int, fault: CodedError | None = None, *, has_names: bool = True) -> None:
         self.path = folder / f"{uuid.uuid4().hex}.dcm"
         self.fault = fault
+        self.has_names = has_names
         self.size_bytes = 0
         self._size_max = size_max
         self._hash = hashlib.sha256()
@@ -147,10 +155,14 @@ class StagingDimse(DIMSEServiceProvider):
         super().__init__(assoc)
         self._new_object = new_object
         self._growing: StagedObject | None = None
+        self._held_bytes = 0
+        self._is_over = False
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Takes the fragments of a P-DATA one at a time: command and dataset may come in the same one."""
         for fragment in primitive.presentation_data_value_list:
+            if not self._is_bearable(fragment[1]):
+                return
             single = P_DATA()
             single.presentation_data_value_list.append(fragment)
             super().receive_primitive(single)
@@ -171,10 +183,36 @@ class StagingDimse(DIMSEServiceProvider):
             self._growing.close()
             self._growing = None
 
+    def _is_bearable(self, fragment: bytes) -> bool:
+        """Whether a fragment may be taken; ends the association of a sender that fills memory instead of a file."""
+        if self._growing is None:
+            self._held_bytes += len(fragment)
+        if self._held_bytes > HELD_MAX_BYTES or self.msg_queue.qsize() > WAITING_MAX:
+            self._end()
+        return not self._is_over
+
+    def send_msg(self, primitive: Any, context_id: int) -> None:
+        """Sends an answer, unless the association has been ended meanwhile."""
+        if not self._is_over:
+            super().send_msg(primitive, context_id)
+
+    def _end(self) -> None:
+        """Aborts the association as pynetdicom does for a request that cannot be one. No answer may follow that."""
+        if self._is_over:
+            return
+        self._is_over = True
+        sender = self.assoc.requestor
+        log.warning("association from %s at %s ended: too much of it to keep", sender.ae_title, sender.address)
+        for waiting in (self.msg_queue, self.dul.to_provider_queue):
+            with waiting.mutex:
+                waiting.queue.clear()
+        self.dul.event_queue.put("Evt19")
+
     def _redirect(self, context_id: int) -> None:
         message = self.message
         if message is None:  # complete, and on its way to the handler, which closes the file
             self._growing = None
+            self._held_bytes = 0
             return
         if not isinstance(message, C_STORE_RQ) or message._data_set_file is not None:
             return
@@ -183,8 +221,10 @@ class StagingDimse(DIMSEServiceProvider):
             return  # pynetdicom aborts such an association itself
         command = message.command_set
         self._growing = self._new_object(
-            str(command.get("AffectedSOPClassUID", "")),
-            str(command.get("AffectedSOPInstanceUID", "")),
-            str(context.transfer_syntax[0]),
+            str(command.get("AffectedSOPClassUID") or ""),
+            str(command.get("AffectedSOPInstanceUID") or ""),
+            context,
         )
+        if not self._growing.has_names:
+            command.AffectedSOPClassUID, command.AffectedSOPInstanceUID = NAMELESS_CLASS, NAMELESS_INSTANCE
         message._data_set_file = self._growing  # type: ignore[assignment]
