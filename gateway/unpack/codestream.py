@@ -9,6 +9,7 @@ from typing import NamedTuple
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RST0..7, SOI
 JPEG_2000 = b"\xff\x4f\xff\x51"  # ITU-T T.800 A.4.1: SOC, then SIZ at once
+END_OF_IMAGE = b"\xff\xd9"  # T.81 EOI, T.800 EOC; within pixels a byte of 255 is followed by a smaller one
 JP2_BOX = b"\x00\x00\x00\x0cjP  "
 
 
@@ -25,40 +26,68 @@ class Size(NamedTuple):
 
 def stated_size(stream: bytes) -> Size | None:
     """The size that a JPEG, JPEG-LS or JPEG 2000 codestream states; None where it states none."""
+    stated = _stated(stream)
+    return None if stated is None else stated[0]
+
+
+def stated_bits(stream: bytes) -> int | None:
+    """How many bits a sample of such a codestream has; None where it does not say."""
+    stated = _stated(stream)
+    return None if stated is None else stated[1]
+
+
+def pixels_at(stream: bytes) -> int:
+    """From where on only pixels follow in such a codestream; 0 where its header cannot be read.
+
+    What lies before, such as a preview, may hold an end-of-image marker of its own.
+    """
+    if stream[:2] == b"\xff\xd8":
+        return _start_of_frame(stream) or 0
+    return max(stream.find(JPEG_2000), 0)
+
+
+def _stated(stream: bytes) -> tuple[Size, int] | None:
+    """The size and the bits of a sample."""
     if stream[:8] == JP2_BOX:  # not lawful in DICOM (PS3.5 A.4.4), but seen, and the decoders take it
         at = stream.find(JPEG_2000)
-        return _jpeg_2000_size(stream[at:]) if at >= 0 else None
+        return _jpeg_2000(stream[at:]) if at >= 0 else None
     if stream[:4] == JPEG_2000:
-        return _jpeg_2000_size(stream)
+        return _jpeg_2000(stream)
     if stream[:2] == b"\xff\xd8":
-        return _jpeg_size(stream)
+        return _jpeg(stream)
     return None
 
 
-def _jpeg_2000_size(stream: bytes) -> Size | None:
-    """ITU-T T.800 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz, four of the tiles, Csiz."""
-    if len(stream) < 42:
+def _jpeg_2000(stream: bytes) -> tuple[Size, int] | None:
+    """ITU-T T.800 A.5.1: Xsiz, Ysiz, XOsiz, YOsiz, four of the tiles, Csiz, then Ssiz of the first component."""
+    if len(stream) < 43:
         return None
     right, bottom, left, top = struct.unpack(">4I", stream[8:24])
-    (samples,) = struct.unpack(">H", stream[40:42])
-    return Size(right - left, bottom - top, samples)
+    samples, depth = struct.unpack(">HB", stream[40:43])
+    return Size(right - left, bottom - top, samples), (depth & 0x7F) + 1
 
 
-def _jpeg_size(stream: bytes) -> Size | None:
+def _jpeg(stream: bytes) -> tuple[Size, int] | None:
+    at = _start_of_frame(stream)
+    if at is None or at + 10 > len(stream):
+        return None
+    bits, rows, columns, samples = struct.unpack(">B2HB", stream[at + 4 : at + 10])
+    return Size(columns, rows, samples), bits
+
+
+def _start_of_frame(stream: bytes) -> int | None:
+    """Where the marker that states the size begins."""
     at = 2
     while at + 4 <= len(stream):
         if stream[at] != 0xFF:
             return None
         marker = stream[at + 1]
+        if marker in START_OF_FRAME:
+            return at
         if marker == 0xFF:  # a fill byte
             at += 1
         elif marker in WITHOUT_LENGTH:
             at += 2
-        elif marker in START_OF_FRAME:
-            if at + 10 > len(stream):
-                return None
-            rows, columns, samples = struct.unpack(">2HB", stream[at + 5 : at + 10])
-            return Size(columns, rows, samples)
         else:
             at += 2 + int(struct.unpack(">H", stream[at + 2 : at + 4])[0])
     return None

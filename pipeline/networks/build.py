@@ -82,9 +82,10 @@ def build_row(
     widths: tuple[int, ...] | list[int] = RowOptions.widths,
     head: int = RowOptions.head,
     coordinates: bool = RowOptions.coordinates,
+    fine: int = RowOptions.fine,
 ) -> RowNetwork:
     """The coordinate-aware U-Net of stage 2."""
-    return RowNetwork(RowOptions(tuple(widths), head, coordinates))
+    return RowNetwork(RowOptions(tuple(widths), head, coordinates, fine))
 
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {

@@ -8,18 +8,22 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from scipy.interpolate import RectBivariateSpline
+from torch import nn
 
+from pipeline.errors import WeightsError
 from pipeline.geometry import PaperMap
-from pipeline.networks import RowNetwork, RowOptions, Running, Weights
+from pipeline.networks import RowNetwork, RowOptions, Running, Weights, load
+from pipeline.networks.build import Arguments
 from pipeline.recording import Float32, Seen, Source, Strip, UInt8
 from pipeline.score import Score, score
+from pipeline.training.error_power import ErrorPower, error_power, shares
 from pipeline.training.pages import Pool, PooledPage
 from pipeline.training.ship import commit_here, ship
 from pipeline.waveform import RowReader, read_traces
@@ -38,6 +42,7 @@ class Judged:
     sigma_mv: Float32
     bridged: float
     missed: float
+    power: ErrorPower
 
 
 def judge(page: PooledPage, reader: RowReader | None, twice_px_per_mm: float | None = None) -> Judged:
@@ -71,6 +76,7 @@ def judge(page: PooledPage, reader: RowReader | None, twice_px_per_mm: float | N
         sigma[read],
         float((seen == Seen.BRIDGED).mean()),
         float((seen == Seen.NOTHING).mean()),
+        error_power(label, guess[:, : label.shape[1]], recording.rate_hz),
     )
 
 
@@ -106,18 +112,19 @@ def sigma_scale(judged: Sequence[Judged]) -> float:
 
 
 def table(judged: Sequence[Judged], scale: float) -> str:
-    """Markdown: a line per kind of image and one for all."""
+    """Markdown: a line per kind of image and one for all. contest dB: of the mean ratio, as the contest averages."""
     kinds: dict[str, list[Judged]] = defaultdict(list)
     for page in judged:
         kinds[page.source].append(page)
-    head = "| kind | pages | dB | median dB | lead dB | r | RMSE mV | not read % | within 1 σ % | within 2 σ % |"
-    lines = [head, "|---|---|---|---|---|---|---|---|---|---|"]
+    head = "| kind | pages | dB | median dB | contest dB | lead dB | r | RMSE mV | not read % | 1 σ % | 2 σ % |"
+    lines = [head, "|---|---|---|---|---|---|---|---|---|---|---|"]
     for kind, pages in [*sorted(kinds.items()), ("all", list(judged))]:
         ratio = np.concatenate([j.error_mv / (j.sigma_mv * scale) for j in pages])
         db = [j.score.kaggle_db for j in pages]
         cells = [
             f"{np.mean(db):.1f}",
             f"{np.median(db):.1f}",
+            f"{10 * np.log10(np.mean([j.score.ratio for j in pages])):.1f}",
             f"{np.mean([j.score.lead_db for j in pages]):.1f}",
             f"{np.mean([j.score.r for j in pages]):.3f}",
             f"{np.mean([j.score.rmse_mv for j in pages]):.3f}",
@@ -133,15 +140,29 @@ def load_run(checkpoint: Path) -> tuple[RowNetwork, RowOptions, int]:
     """The running average of a checkpoint, what it is built of, and the patches it has seen."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     built = state["options"]
-    options = RowOptions(tuple(built["widths"]), built["head"], built["coordinates"])
+    options = RowOptions(**(built | {"widths": tuple(built["widths"])}))
     network = RowNetwork(options)
     network.load_state_dict(state["average"])
     return network.eval(), options, state["patches"]
 
 
+def load_judged(run: Path | None) -> tuple[nn.Module, Arguments, str]:
+    """A network to judge, what it is built of, and how long it learned: of a run, or the one that ships.
+
+    Raises WeightsError where run is None and none ship.
+    """
+    if run is not None:
+        network, options, patches = load_run(run / "checkpoint.pt")
+        return network, asdict(options) | {"widths": list(options.widths)}, f"{patches} patches"
+    shipped = load("waveform")
+    if shipped is None:
+        raise WeightsError("no weights of stage 2 ship: name a run")
+    return shipped.network, shipped.weights.arguments, shipped.weights.score
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, help="folder of checkpoint.pt")
+    parser.add_argument("--run", type=Path, help="folder of checkpoint.pt; without it the weights that ship are judged")
     parser.add_argument("--valid", type=Path, required=True, help="pool of held-out pages")
     parser.add_argument("--pages", type=int, default=48)
     parser.add_argument("--classical", action="store_true", help="judge the tracer without weights instead")
@@ -150,11 +171,13 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    network, options, patches = load_run(given.run / "checkpoint.pt")
+    if given.ship and given.run is None:
+        parser.error("--ship: name the --run whose weights are to ship")
+    network, arguments, patches = load_judged(given.run)
     reader = None if given.classical else NetworkReader(Running(network))
     judged = [judge(page, reader, given.twice) for page in Pool(given.valid).first(given.pages)]
     scale = sigma_scale(judged)
-    print(f"{patches} patches, sigma scale {scale:.3f}\n{table(judged, scale)}")
+    print(f"{patches}, sigma scale {scale:.3f}\n{table(judged, scale)}\n{shares([j.power for j in judged])}")
     if given.ship:
         db = np.mean([j.score.kaggle_db for j in judged])
         row = Weights(
@@ -164,9 +187,9 @@ def main() -> None:
             commit_here(),
             1,
             DATA,
-            f"{db:.1f} dB (Kaggle rule, mean of {len(judged)} held-out renders, true geometry), {patches} patches",
+            f"{db:.1f} dB (Kaggle rule, mean of {len(judged)} held-out renders, true geometry), {patches}",
             round(scale, 3),
-            {"widths": list(options.widths), "head": options.head, "coordinates": options.coordinates},
+            arguments,
         )
         print(ship(network.state_dict(), row))
 

@@ -13,14 +13,14 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 import torch.distributed
-from torch import nn
+from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
 from pipeline.errors import WeightsError
@@ -60,6 +60,9 @@ class Options:
     sigmoid: bool = False  # the ablation in which every height is asked for by itself
     from_shipped: bool = False  # begin with the weights that ship, where no checkpoint is gone on from
     already: int = 0  # patches those weights have seen
+    from_checkpoint: Path | None = (
+        None  # begin with the average of another run, of this network or one without its parts
+    )
     decay_share: float = 0.25  # of the time budget, at its end: the rate stays, then falls
 
 
@@ -134,7 +137,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "patches": self.patches,
             "steps": self.steps,
-            "options": {"widths": list(options.widths), "head": options.head, "coordinates": options.coordinates},
+            "options": asdict(options) | {"widths": list(options.widths)},
         }
         part = path.with_suffix(".part")
         torch.save(state, part)
@@ -150,13 +153,26 @@ class Trainer:
     def begin_with_shipped(self, already: int) -> None:
         """The shipped weights as network and average, with a fresh optimizer; already: patches they have seen.
 
-        Raises WeightsError where none ship, and RuntimeError where they are of another build.
+        Raises WeightsError where none ship or they are of another build, and RuntimeError where they have other widths.
         """
         shipped = load("waveform")
         if shipped is None:
             raise WeightsError("no weights of stage 2 ship: begin without --from-shipped")
+        self._begin_with(shipped.network.state_dict(), already)
+
+    def begin_with_checkpoint(self, path: Path) -> None:
+        """The running average of another run, with a fresh optimizer; a fine level that it lacks begins silent.
+
+        Raises WeightsError where the run's network is of another build.
+        """
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self._begin_with(state["average"], state["patches"])
+
+    def _begin_with(self, state: dict[str, Tensor], already: int) -> None:
         for mine in (self.network, self.average):
-            mine.load_state_dict(shipped.network.state_dict())
+            missing, unknown = mine.load_state_dict(state, strict=False)
+            if unknown or any(not name.startswith("fine.") for name in missing):
+                raise WeightsError(f"weights of another build: {[*missing, *unknown]}")
         self.patches, self.steps = already, EMA_SETTLED
 
     def step(self, batch: Batch, sigmoid: bool = False) -> float:
@@ -216,6 +232,8 @@ def work(rank: int, options: Options) -> None:
     checkpoint = options.run / "checkpoint.pt"
     if options.resume and checkpoint.exists():
         trainer.load(checkpoint)
+    elif options.from_checkpoint is not None:
+        trainer.begin_with_checkpoint(options.from_checkpoint)
     elif options.from_shipped:
         trainer.begin_with_shipped(options.already)
     rng = np.random.default_rng([options.seed, rank, trainer.patches])
@@ -295,10 +313,12 @@ def main() -> None:
     parser.add_argument("--sigmoid", action="store_true", help="the ablation without a softmax over the heights")
     parser.add_argument("--patches", type=int, help="stop after so many instead of after the minutes")
     parser.add_argument("--from-shipped", action="store_true", help="begin with the weights that ship")
+    parser.add_argument("--from-checkpoint", type=Path, help="begin with the average of another run's checkpoint.pt")
+    parser.add_argument("--fine", type=int, default=0, help="channels of the level of half as wide cells; 0: none")
     parser.add_argument("--already", type=int, default=0, help="patches that those have seen, for the record")
     parser.add_argument("--decay-share", type=float, default=Options.decay_share, help="of the time, at its end")
     given = parser.parse_args()
-    network = RowOptions(coordinates=not given.no_coordinates)
+    network = RowOptions(coordinates=not given.no_coordinates, fine=given.fine)
     options = Options(
         given.pool,
         given.valid,
@@ -314,6 +334,7 @@ def main() -> None:
         sigmoid=given.sigmoid,
         from_shipped=given.from_shipped,
         already=given.already,
+        from_checkpoint=given.from_checkpoint,
         decay_share=given.decay_share,
     )
     options.run.mkdir(parents=True, exist_ok=True)

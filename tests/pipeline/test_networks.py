@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from pipeline.errors import WeightsError
 from pipeline.networks import RowNetwork, RowOptions, Weights, load, manifest
@@ -112,3 +113,35 @@ def test_coordinates_tell_rows_apart_that_look_alike():
         # far from the edges, whose zero padding reaches 100 rows inwards, at the same place of a 32-row cell
         logits = network(torch.zeros(1, 3, 1280, 64), torch.zeros(1, 4, 320, 16))[0, :-1, 32]
         assert bool((logits[160 * 2 - 16] - logits[160 * 2 + 16]).abs() > 1e-4) is differs
+
+
+def test_the_fine_level_begins_silent_and_then_tells_half_cells_apart():
+    torch.manual_seed(0)
+    plain, fine = RowNetwork(RowOptions((8, 8, 8, 8), 8)), RowNetwork(RowOptions((8, 8, 8, 8), 8, fine=4))
+    missing, unknown = fine.load_state_dict(plain.state_dict(), strict=False)
+    assert not unknown
+    assert missing
+    assert all(name.startswith("fine.") for name in missing)
+    pixels, hints = torch.rand(1, 3, 64, 96), torch.zeros(1, 4, 16, 24)
+    with torch.inference_mode():
+        before = plain.eval()(pixels, hints)
+        assert torch.equal(before, fine.eval()(pixels, hints))  # nothing is added until it is trained
+        nn.init.constant_(fine.fine.heights.weight, 0.1)
+        nn.init.constant_(fine.fine.null_out.weight, 0.1)
+        after = fine(pixels, hints)
+    assert after.shape == before.shape == (1, 33, 96)
+    added = (after - before)[0, :-1].unflatten(1, (-1, 4))  # heights, cells of the trunk, columns of one
+    torch.testing.assert_close(added[..., 0], added[..., 1])
+    assert (added[..., 1] - added[..., 2]).abs().max() > 1e-3
+    assert (after - before)[0, -1].abs().max() > 0
+
+
+def test_every_column_of_the_strip_reaches_the_column_of_the_answer_it_belongs_to():
+    network = RowNetwork(RowOptions((8, 8, 8, 8), 8, coordinates=False, fine=4)).eval()
+    nn.init.normal_(network.fine.heights.weight)
+    blank, line = torch.zeros(1, 3, 64, 96), torch.zeros(1, 3, 64, 96)
+    line[:, :, :, 48:50] = -1.0
+    hints = torch.zeros(1, 4, 16, 24)
+    with torch.inference_mode():
+        change = (network(line, hints) - network(blank, hints))[0, :-1].abs().sum(dim=0)
+    assert int(change.argmax()) in range(44, 54)

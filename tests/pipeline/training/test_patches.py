@@ -6,7 +6,7 @@ import pytest
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.signals import synthetic_ecg
 from pipeline.training.pages import Pool, store_page
-from pipeline.training.patches import TALL, Bend, draw_patch
+from pipeline.training.patches import TALL, Bend, _segment, draw_patch
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +97,14 @@ def test_no_bend_moves_nothing():
 def test_an_empty_pool_says_what_to_start(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"pipeline\.training\.pages"):
         Pool(tmp_path).draw(np.random.default_rng(0))
+
+
+def test_steep_rows_are_drawn_more_often(tmp_path):
+    signals = np.zeros((12, 5000), np.float32)
+    signals[6] = np.where(np.arange(5000) % 500 < 25, 2.0, 0.0)  # V1, in the first row's third column
+    store_page(render(signals, 500, PageSpec(), 0), tmp_path, 0)
+    page, rng = Pool(tmp_path).draw(np.random.default_rng(8)), np.random.default_rng(8)
+    drawn = [_segment(page, rng, plain=False).lead for _ in range(300)]
+    alike = [_segment(page, rng, plain=True).lead for _ in range(300)]
+    assert drawn.count("V1") > 300 * 0.45 > 300 * 0.2 > alike.count("V1")
+    assert len(set(drawn)) == 12

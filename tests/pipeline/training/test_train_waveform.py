@@ -12,6 +12,7 @@ from pipeline.synth.page import PageSpec, render
 from pipeline.synth.signals import synthetic_ecg
 from pipeline.training import waveform
 from pipeline.training.pages import store_page
+from pipeline.training.traces import load_run
 from pipeline.training.wanted import Batch, _ratio_loss, loss_of, sigmoid_loss_of
 from pipeline.training.waveform import Options, Trainer, rate_now, validate, work
 
@@ -144,3 +145,25 @@ def test_says_so_where_no_weights_ship(monkeypatch):
     trainer = Trainer.fresh(Options(None, None, None, 1.0, network=RowOptions((8, 8, 8, 8), 8)), torch.device("cpu"))
     with pytest.raises(WeightsError, match="no weights of stage 2 ship"):
         trainer.begin_with_shipped(0)
+
+
+def test_a_run_may_begin_with_another_and_learn_to_see_finer(pages, tmp_path):
+    plain, fine = RowOptions((8, 8, 8, 8), 8), RowOptions((8, 8, 8, 8), 8, fine=4)
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "fine").mkdir()
+    work(0, Options(pages, pages, tmp_path / "plain", 60.0, batch=1, patches=1, network=plain))
+    before = tmp_path / "plain" / "checkpoint.pt"
+    options = Options(pages, pages, tmp_path / "fine", 60.0, batch=1, patches=3, network=fine, from_checkpoint=before)
+    work(0, options)
+    network, built, patches = load_run(tmp_path / "fine" / "checkpoint.pt")
+    assert built == fine
+    assert patches == torch.load(before, weights_only=True)["patches"] + 4
+    assert network.fine.heights.weight.abs().max() > 0
+
+
+def test_a_run_of_other_parts_is_no_beginning(pages, tmp_path):
+    fine = RowOptions((8, 8, 8, 8), 8, fine=4)
+    work(0, Options(pages, pages, tmp_path, 60.0, batch=1, patches=1, network=fine))
+    plain = Trainer.fresh(Options(None, None, None, 1.0, network=RowOptions((8, 8, 8, 8), 8)), torch.device("cpu"))
+    with pytest.raises(WeightsError, match=r"another build.*fine\."):
+        plain.begin_with_checkpoint(tmp_path / "checkpoint.pt")
