@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint setup bench clean
+.PHONY: demo test lint setup viewers bench clean
 
 demo: setup
 	$(BIN)/cardioscan demo
@@ -19,6 +19,13 @@ lint: setup
 bench: setup
 	$(BIN)/python -m tests.bench.bench_receive
 	$(BIN)/python -m tests.bench.bench_digitize
+
+# For the tests that look at what a viewer draws: needs node 18 or newer and npm.
+viewers: tests/viewers/node_modules/.package-lock.json
+
+tests/viewers/node_modules/.package-lock.json: tests/viewers/package-lock.json
+	cd tests/viewers && npm ci
+	touch $@
 
 setup: .venv/.installed
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -15,53 +12,7 @@ import pytest
 from gateway.emit import edf_plus, wfdb_record
 from pipeline.recording import TWELVE, Lead, Recording
 from tests import recordings as make
-
-GDF_TYPES = {3: "<i2", 5: "<i4", 16: "<f4", 17: "<f8"}
-ANNOTATIONS = "EDF Annotations"
-
-
-def biosig(*arguments: str | Path) -> str:
-    converter = shutil.which("save2gdf")
-    if converter is None:
-        pytest.skip("save2gdf is not installed (biosig-tools)")
-    run = subprocess.run([converter, *arguments], capture_output=True, check=True, text=True, timeout=60)
-    return run.stdout
-
-
-def header(path: Path) -> dict[str, object]:
-    """What BioSig understands of a file's header."""
-    told = biosig("-JSON", path)
-    found, _ = json.JSONDecoder().raw_decode(told[told.index("{") :])
-    assert isinstance(found, dict)
-    return found
-
-
-def millivolts(path: Path) -> np.ndarray:
-    """float (channels, samples) of the GDF file that save2gdf makes: its least value and what is beyond as NaN."""
-    gdf_path = path.with_suffix(".gdf")
-    biosig("-f=GDF", path, gdf_path)
-    gdf = gdf_path.read_bytes()
-    channels = int.from_bytes(gdf[252:254], "little")
-    at = 256
-
-    def column(kind: str, skip: int) -> np.ndarray:
-        return np.frombuffer(gdf, kind, channels, at + skip * channels)
-
-    low, high, digital_low, digital_high = (column("<f8", skip) for skip in (104, 112, 120, 128))
-    kinds = {GDF_TYPES[int(kind)] for kind in column("<u4", 220)}
-    (kind,) = kinds
-    begin = 256 * int.from_bytes(gdf[184:186], "little")
-    records = int.from_bytes(gdf[236:244], "little")
-    per_record = column("<u4", 216)
-    raw = np.frombuffer(gdf, kind, offset=begin, count=records * int(per_record.sum())).reshape(records, -1)
-    edges = np.cumsum([0, *per_record])
-    step = (high - low) / (digital_high - digital_low)
-    rows = []
-    for number in range(channels):
-        digital = raw[:, edges[number] : edges[number + 1]].reshape(-1).astype(float)
-        value = low[number] + (digital - digital_low[number]) * step[number]
-        rows.append(np.where(digital <= digital_low[number], np.nan, value))
-    return np.stack([row for row in rows if len(row) == len(rows[0])])
+from tests.conformance.gdf_reader import header, millivolts
 
 
 @pytest.mark.peer
