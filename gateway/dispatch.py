@@ -44,10 +44,11 @@ def documents_for(
 
 def wants_thumbnails(config: Config) -> bool:
     """Whether any destination gets a report, which shows the page."""
-    return any(
-        wishes_of(destination).report or not _PICTURED.isdisjoint(kinds_for(destination))
-        for destination in config.destination
-    )
+    return any(_holds_a_report(kind, wishes_of(each)) for each in config.destination for kind in kinds_for(each))
+
+
+def _holds_a_report(kind: DocumentKind, wishes: Wishes) -> bool:
+    return kind in _PICTURED or (kind is DocumentKind.HL7V2 and wishes.report)
 
 
 def kinds_for(destination: Destination) -> Iterator[DocumentKind]:

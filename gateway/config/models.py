@@ -153,7 +153,7 @@ class DicomDestination(Section):
     encoding: Literal["viewers", "padded", "groups", "general"] = "viewers"
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
     channel_codes: Literal["MDC", "SCPECG"] = "MDC"
-    report: bool = False  # the PDF beside the waveform, as Encapsulated PDF
+    report: bool = True  # the PDF beside the waveform, as Encapsulated PDF
     backoff: Backoff = Backoff()
 
 
@@ -171,8 +171,8 @@ class MllpDestination(Section):
     receiving_application: str = ""
     receiving_facility: str = ""
     character_set: Literal["UNICODE UTF-8", "8859/1", "ASCII"] = "UNICODE UTF-8"
-    aecg_layout: Literal["strips", "single_set", "none"] = "strips"
-    report: bool = False  # the PDF inside the message, as OBX ED
+    aecg_layout: Literal["single_set", "strips", "none"] = "single_set"
+    report: bool = True  # the PDF inside the message, as OBX ED
     message_max_bytes: int = Field(4_000_000, ge=1000)
     error_attempts_max: int = Field(3, ge=1)  # tries after AE or CE before the message is parked
     backoff: Backoff = Backoff()
@@ -185,7 +185,7 @@ class FolderDestination(Section):
     name: Name
     folder: Path
     documents: tuple[Literal["dicom_waveform", "aecg", "hl7v2", "pdf", "csv", "wfdb", "edf"], ...] = ("aecg",)
-    aecg_layout: Literal["strips", "single_set"] = "strips"
+    aecg_layout: Literal["single_set", "strips"] = "single_set"
     encoding: Literal["viewers", "padded", "groups", "general"] = "viewers"
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
     channel_codes: Literal["MDC", "SCPECG"] = "MDC"

@@ -77,7 +77,9 @@ _ATTRIBUTES: tuple[Row, ...] = (
         "SOP Common",
         "ContributingEquipmentSequence (PurposeOfReferenceCodeSequence, Manufacturer, ManufacturerModelName, "
         "SoftwareVersions, ContributionDateTime, ContributionDescription)",
-        "109103 DCM Modifying Equipment; this gateway, its version and the first 16 digits of each network's hash",
+        "109103 DCM Modifying Equipment; this gateway, its version and the first 16 digits of each network's hash. The "
+        "description holds how the samples were made: page and SHA-256 of the document, scales and how they are known, "
+        "confidence, the whole hashes",
     ),
     (
         "Patient",
@@ -138,7 +140,7 @@ _ATTRIBUTES: tuple[Row, ...] = (
         "Waveform Annotation",
         "WaveformAnnotationSequence (UnformattedTextValue, ReferencedWaveformChannels, AnnotationGroupNumber, "
         "TemporalRangeType, ReferencedSamplePositions)",
-        "group 0: provenance, scales and how they are known, hashes, what was printed when; group 1: findings",
+        "group 0: one line of origin, what was printed when; group 1: findings",
     ),
     ("every code sequence", "CodeValue, CodingSchemeDesignator, CodingSchemeVersion, CodeMeaning", ""),
 )

@@ -17,14 +17,16 @@ def _events(triggers: frozenset[str]) -> str:
 
 _LAYOUTS: tuple[Row, ...] = (
     (
-        "`strips` (default)",
-        "one for each set of leads printed side by side, the rhythm strip in its own. A list of digits cannot say that "
-        "nothing is there: a lead with a hole has one set for each unbroken stretch",
-    ),
-    (
-        "`single_set`",
+        "`single_set` (default)",
         "one; each lead once, its longest strip, **0 where the page shows nothing**. Annotations PRINTED say from when "
         "to when the digits of a lead are the page's. A lead that was not printed is absent",
+    ),
+    (
+        "`strips`",
+        "one for each set of leads printed side by side, the rhythm strip in its own. A list of digits cannot say that "
+        "nothing is there: a lead with a hole has one set for each unbroken stretch. Leads whose stretches begin and "
+        f"end within {aecg.EDGE_S:g} s of each other share a set over the time that all of them have. Many readers "
+        "take the first set only",
     ),
 )
 
@@ -125,9 +127,9 @@ def annotated_ecg() -> str:
 
 One `AnnotatedECG` (PORT_MT020001, schema of December 2003) for each page: one `series` of code RHYTHM, integers of
 1 uV within 16 bits, origin 0, increments in seconds, default namespace `{aecg.NAMESPACE}`. The root id is a UUID
-made of the content. `clinicalTrial` is nullFlavor NA. The subject's id is under the issuer's OID, or under a UUID made
-of the issuer's name where that is no OID that the schema allows. Without a patient or an acquisition time the page is
-held.
+made of the content, the id of the series another made of the root id. `clinicalTrial` is nullFlavor NA. The subject's
+id is under the issuer's OID, or under a UUID made of the issuer's name where that is no OID that the schema allows.
+Without a patient or an acquisition time the page is held.
 
 {table(("`aecg_layout`", "sequenceSets"), _LAYOUTS)}
 Time is TIME_ABSOLUTE, 14 digits and milliseconds without offset, where the acquisition is known to the second; else
@@ -159,7 +161,8 @@ def _observations() -> tuple[Row, ...]:
     measured = ", ".join(str(name).replace("_", " ") for name in mappings().measured)
     return (
         ("NM", f"what was measured, and only that; codes exist for {measured}"),
-        ("TX", "PROVENANCE: where the ECG comes from, scales, hashes; FINDING: one for each, its code in OBX-3.4"),
+        ("TX", "FINDING: one for each, its code in OBX-3.4, and one of code clipped for each lead beyond 16 bits"),
+        ("TX", "PROVENANCE: one, where the ECG comes from, scales, what was printed when, hashes"),
         ("ED", "the aECG as `^TEXT^XML^Base64^...`, unless `aecg_layout` is `none`"),
         ("ED", "the report as `^application^PDF^Base64^...`, where the destination's `report` is true"),
         (

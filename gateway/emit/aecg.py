@@ -2,12 +2,13 @@
 
 One series of rhythm waveforms. Two layouts, by destination:
 
+- ``single_set``: one set of equally long leads over the whole page time, the longest strip of each lead, **zero where
+  the page shows nothing**. An annotation per lead says from when to when its samples are real. A lead that was not
+  printed is left out. Readers take the first sequenceSet only, so this is the default.
 - ``strips``: as HL7 means it for paper: one sequenceSet per set of leads printed side by side, the rhythm strip in its
   own, each with its own time. A list of digits cannot say "nothing here", so a lead with a hole becomes one
-  sequenceSet per unbroken stretch; only samples the page shows are in the document.
-- ``single_set``: for readers that take only the first sequenceSet: one set of equally long leads over the whole page
-  time, the longest strip of each lead, **zero where the page shows nothing**. An annotation per lead says from when
-  to when its samples are real. A lead that was not printed is left out.
+  sequenceSet per unbroken stretch; only samples the page shows are in the document. Leads whose stretches begin and end
+  within EDGE_S of each other share a set over the time that all of them have.
 
 Time is TIME_ABSOLUTE where the acquisition is known to the second, else TIME_RELATIVE: no time of day is invented.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -23,7 +25,7 @@ from lxml import etree
 
 from gateway import MAKER, MODEL
 from gateway.emit import identity, words
-from gateway.emit.channels import Channel, channels, together
+from gateway.emit.channels import Channel, channels, longest, together
 from gateway.emit.emitted import Emitted, derived_uid, derived_uuid
 from gateway.emit.moment import Moment, must_be_acquired
 from gateway.errors import Held, Refused
@@ -42,6 +44,8 @@ MDC = "2.16.840.1.113883.6.24"
 GENDER = "2.16.840.1.113883.5.1"
 OUR_CODES = derived_uid("code system")  # PROVENANCE, PRINTED, SIGMA, CLIPPED and the codes of findings.toml
 
+EDGE_S = 0.04  # 1 mm of paper at 25 mm/s: on photographs the ends of leads printed side by side differ by less
+
 _GENDER = {"M": "M", "F": "F", "O": "UN"}  # DICOM's "other" is HL7's "undifferentiated"
 _OID = re.compile(r"[1-9][0-9]*(\.[1-9][0-9]*)+")  # the schema knows no arc of 0
 
@@ -52,7 +56,7 @@ def emit(
     recording: Recording,
     order: Order,
     *,
-    layout: Layout = "strips",
+    layout: Layout = "single_set",
     source_sha256: str,
     page: int,
     received_at: datetime | None = None,
@@ -79,8 +83,10 @@ def emit(
     _add(root, "text").text = words.provenance(recording, order)[0]
     _span(_add(root, "effectiveTime"), acquired, 0.0, recording.duration_s)
     _subject(root, order.patient, patient_root)
+    series = _add(root, "component", "series")
+    series_id = _add(series, "id")
     _series(
-        _add(root, "component", "series"),
+        series,
         recording,
         order,
         acquired,
@@ -94,6 +100,7 @@ def emit(
     # the name is the content's: the same page read again alike keeps its id, read otherwise it gets another
     name = str(derived_uuid("aecg", etree.tostring(root, encoding="UTF-8")))
     own_id.set("root", name)
+    series_id.set("root", str(derived_uuid("aecg series", name)))
     return Emitted(name, etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
 
 
@@ -142,10 +149,10 @@ def _series(
     if layout == "strips":
         chosen = all_channels
         for group in together(all_channels):
-            for (first, last), leads in _unbroken(group):
+            for (first, last), leads in _unbroken(group, round(EDGE_S * rate_hz)):
                 _sequence_set(series, acquired, rate_hz, first, last, leads)
     else:
-        chosen = _longest(all_channels)
+        chosen = longest(all_channels)
         _sequence_set(series, acquired, rate_hz, 0, max(c.end for c in chosen), chosen)
     notes = _add(series, "subjectOf", "annotationSet")
     if received_at is not None:
@@ -156,24 +163,42 @@ def _series(
     _annotate(notes, recording, order, acquired, chosen, layout, source_sha256, page)
 
 
-def _unbroken(group: tuple[Channel, ...]) -> list[tuple[tuple[int, int], list[Channel]]]:
-    """The stretches of known samples of leads printed side by side; leads with the very same stretch share an entry."""
-    stretches: dict[tuple[int, int], list[Channel]] = {}
+def _unbroken(group: tuple[Channel, ...], near: int) -> list[tuple[tuple[int, int], list[Channel]]]:
+    """The stretches of known samples of leads printed side by side, each with the leads that have all of it.
+
+    near: samples by which the edges of stretches of different leads may differ and still be one printed edge.
+    """
+    stretches: list[_Stretch] = []
     for channel in group:
         for run in channel.runs():
-            stretches.setdefault(run, []).append(channel)
+            alike = next((s for s in stretches if s.takes(channel, run, near)), None)
+            if alike is None:
+                stretches.append(_Stretch([channel], [run]))
+            else:
+                alike.leads.append(channel)
+                alike.runs.append(run)
     # the fullest set first: some readers stop after it
-    return sorted(
-        stretches.items(), key=lambda stretch: (-len(stretch[1]), stretch[0], TWELVE.index(stretch[1][0].lead))
-    )
+    ranked = sorted(stretches, key=lambda s: (-len(s.leads), s.common, TWELVE.index(s.leads[0].lead)))
+    return [(s.common, s.leads) for s in ranked]
 
 
-def _longest(all_channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
-    best = {
-        lead: max((c for c in all_channels if c.lead == lead), key=lambda c: len(c.known), default=None)
-        for lead in TWELVE
-    }
-    return tuple(c for c in best.values() if c is not None and c.known.any())
+@dataclass(eq=False)
+class _Stretch:
+    """Leads side by side and where each of them is known, as (first, last + 1) in samples of page time."""
+
+    leads: list[Channel]
+    runs: list[tuple[int, int]]
+
+    @property
+    def common(self) -> tuple[int, int]:
+        return max(first for first, _ in self.runs), min(last for _, last in self.runs)
+
+    def takes(self, channel: Channel, run: tuple[int, int], near: int) -> bool:
+        """Whether no edge of these differs by more from the others', and something is left for all."""
+        runs = [*self.runs, run]
+        edges = zip(*runs, strict=True)
+        alike = all(max(edge) - min(edge) <= near for edge in edges)
+        return alike and channel not in self.leads and max(r[0] for r in runs) < min(r[1] for r in runs)
 
 
 def _sequence_set(

@@ -52,12 +52,12 @@ class Material:
 class Wishes:
     """How somebody wants them. report: whether the HL7 v2 message holds the PDF."""
 
-    aecg_layout: Literal["strips", "single_set", "none"] = "strips"
+    aecg_layout: Literal["single_set", "strips", "none"] = "single_set"
     encoding: dicom_waveform.Encoding = "viewers"
     originality: dicom_waveform.Originality = "DERIVED"
     channel_codes: dicom_waveform.ChannelCodes = "MDC"
     to: hl7v2.Addressing = DOWNLOAD
-    report: bool = False
+    report: bool = True
 
 
 def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emitted:
@@ -75,7 +75,7 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
                 received_at=of.received_at,
             )
         case DocumentKind.AECG:
-            return _annotated(of, "strips" if wishes.aecg_layout == "none" else wishes.aecg_layout)
+            return _annotated(of, "single_set" if wishes.aecg_layout == "none" else wishes.aecg_layout)
         case DocumentKind.HL7V2:
             return _message(of, wishes)
         case DocumentKind.PDF:

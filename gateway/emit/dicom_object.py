@@ -18,6 +18,7 @@ from gateway import MAKER, MODEL
 from gateway.emit.emitted import Emitted, derived_id, derived_uid, digest
 from gateway.emit.identity import CONTROL_OR_BACKSLASH, DATE, SEX, bad, like
 from gateway.emit.moment import Moment
+from gateway.emit.words import provenance
 from gateway.order import Order
 from pipeline.recording import Recording
 
@@ -25,6 +26,7 @@ MODALITY = "ECG"
 IMPLEMENTATION_UID = UID(derived_uid("implementation"))
 IMPLEMENTATION_NAME = "CARDIOSCAN"
 
+_ST = 1024  # characters, PS3.5 6.2
 _TEXT_MAX = 256  # characters: no name or number of a hospital is that long
 _UID = (r"[0-9.]{1,64}", "digits and dots, at most 64")
 _TIME = (r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", "HHMMSS")
@@ -52,7 +54,7 @@ def fill(
     ds.ContentDate = f"{received_at:%Y%m%d}"
     ds.ContentTime = f"{received_at:%H%M%S}"
     ds.AcquisitionDateTime = _dt(acquired) if acquired else ""
-    ds.ContributingEquipmentSequence = [_contribution(recording, received_at)]
+    ds.ContributingEquipmentSequence = [_contribution(recording, order, source_sha256, page, received_at)]
 
 
 def series(ds: Dataset, kind: str, description: str, source_sha256: str) -> None:
@@ -125,19 +127,21 @@ def _equipment(ds: Dataset, order: Order, recording: Recording) -> None:
 
 
 def _software(recording: Recording) -> list[str]:
-    """Version, then each network with as much of its hash as a LO holds; the whole hash is in an annotation."""
+    """Version, then each network with as much of its hash as a LO holds; Contribution Description has all of it."""
     made_by = recording.made_by
     return [made_by.version[:64], *(f"{name[:40]} {sha256[:16]}" for name, sha256 in made_by.weights)]
 
 
-def _contribution(recording: Recording, received_at: datetime) -> Dataset:
+def _contribution(recording: Recording, order: Order, source_sha256: str, page: int, received_at: datetime) -> Dataset:
+    """How the samples were made: for who asks, not for who reads the ECG."""
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [coded("109103", "DCM", "Modifying Equipment")]
     item.Manufacturer = MAKER
     item.ManufacturerModelName = MODEL
     item.SoftwareVersions = _software(recording)
     item.ContributionDateTime = f"{received_at:%Y%m%d%H%M%S}" + (f"{received_at:%z}" if received_at.tzinfo else "")
-    item.ContributionDescription = "Digitized the picture of a paper ECG into samples"
+    making = [f"Page {page} of the document with SHA-256 {source_sha256}.", *provenance(recording, order)[1:]]
+    item.ContributionDescription = " ".join(["Digitized the picture of a paper ECG into samples.", *making])[:_ST]
     return item
 
 

@@ -22,13 +22,21 @@ _KNOWN = {
 }
 
 
-def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
-    """What every receiver is told about the whole recording."""
-    made_by = recording.made_by
+def origin(recording: Recording) -> str:
+    """What must be known before anything else of a recording is looked at, in one line for a reader of ECGs."""
     standing = "a person has checked the traces" if checked(recording) else "no person has checked the traces"
+    scales = f"{_brief(recording.speed_mm_s, 'mm/s')}, {_brief(recording.gain_mm_mv, 'mm/mV')}"
+    return (
+        f"Digitized from a picture of a paper ECG ({recording.layout}, {scales}) by {MODEL} "
+        f"{recording.made_by.version}; no device recorded these samples. Preliminary: {standing}."
+    )
+
+
+def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
+    """What can be known of the whole recording's making; origin comes first."""
+    made_by = recording.made_by
     out = [
-        f"Digitized from a picture of a paper ECG by {MODEL} {made_by.version}. No device recorded these samples. "
-        f"Preliminary: {standing}.",
+        origin(recording),
         f"Layout {recording.layout}. {_scale('Paper speed', recording.speed_mm_s, 'mm/s')}. "
         f"{_scale('Gain', recording.gain_mm_mv, 'mm/mV')}.",
     ]
@@ -95,6 +103,10 @@ def how_read(channel: Channel, zeros_rate_hz: int | None = None) -> str:
         making = f"Paper {channel.start / zeros_rate_hz:.2f}-{channel.end / zeros_rate_hz:.2f} s, else 0"
     sigma = "SD unknown" if channel.sigma_mv != channel.sigma_mv else f"SD {channel.sigma_mv * 1000:.0f} uV"
     return f"{making}; {sigma}; {channel.read:.0%} read, {channel.bridged:.0%} bridged"[:64]
+
+
+def _brief(scale: Scale, unit: str) -> str:
+    return f"{scale.value:g} {unit}" + (" assumed" if scale.known is Known.ASSUMED else "")
 
 
 def _scale(name: str, scale: Scale, unit: str) -> str:

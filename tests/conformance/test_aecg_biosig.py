@@ -1,4 +1,4 @@
-"""The single_set layout before BioSig, a reader that takes only the first sequenceSet."""
+"""The default layout before BioSig, a reader that takes only the first sequenceSet."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def millivolts_read_by_biosig(data: bytes, folder: Path) -> np.ndarray:
 @pytest.mark.parametrize("page", PAGES)
 def test_biosig_reads_every_lead_within_half_a_microvolt(page: str, tmp_path: Path) -> None:
     recording = PAGES[page]()
-    out = aecg.emit(recording, make.order(), layout="single_set", source_sha256=make.SHA256, page=1)
+    out = aecg.emit(recording, make.order(), source_sha256=make.SHA256, page=1)
     got, truth = millivolts_read_by_biosig(out.data, tmp_path), recording.twelve().millivolts
     assert got.shape == truth.shape
     assert np.nanmax(np.abs(got - truth)) <= 0.0005 + 1e-6

@@ -39,9 +39,7 @@ def documents(destination: DicomDestination | MllpDestination | FolderDestinatio
 
 
 def pacs(port: int, title: str) -> DicomDestination:
-    return DicomDestination(
-        kind="dicom", name="pacs", host="127.0.0.1", port=port, called_ae_title=title, report=True, timeout_s=10
-    )
+    return DicomDestination(kind="dicom", name="pacs", host="127.0.0.1", port=port, called_ae_title=title, timeout_s=10)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +120,7 @@ def test_a_pacs_that_takes_no_reports_is_told_before_the_first_page() -> None:
 def test_python_hl7s_server_takes_the_message_with_aecg_and_report_and_acknowledges_it() -> None:
     receiver = Receiver()
     try:
-        destination = MllpDestination(kind="mllp", name="ehr", host="127.0.0.1", port=receiver.port, report=True)
+        destination = MllpDestination(kind="mllp", name="ehr", host="127.0.0.1", port=receiver.port)
         (document,) = documents(destination)
         client = MllpClient(destination)
         assert client.send(document).response == f"MSA|AA|{document.name}"

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from lxml import etree
 from pydicom import dcmread
+from pydicom.uid import EncapsulatedPDFStorage, TwelveLeadECGWaveformStorage
 
 from gateway.demo.secondary_capture import secondary_capture
 from gateway.job import State
@@ -124,11 +125,9 @@ def _signals(seed: int) -> np.ndarray:
     return synthetic_ecg(np.random.default_rng(seed), 10.0, 500)
 
 
-def _aecg(message: hl7.Message) -> bytes:
-    for obx in message.segments("OBX"):
-        if str(obx[2]) == "ED":
-            return base64.b64decode(str(obx[5]).split("^")[-1])
-    raise AssertionError("no OBX with encapsulated data")
+def _encapsulated(message: hl7.Message, what: str) -> bytes:
+    (found,) = [obx for obx in message.segments("OBX") if str(obx[3]).startswith(f"{what}^") and str(obx[2]) == "ED"]
+    return base64.b64decode(str(found[5]).split("^")[-1])
 
 
 def _millivolts(data: bytes) -> np.ndarray:
@@ -154,17 +153,20 @@ def test_a_scanned_page_arrives_as_waveform_and_aecg(road: Road, tmp_path: Path)
     road.storescu(path, "SCANNER")
     assert road.ended("SCANNER").state == State.DELIVERED
     instances = road.orthanc.get("/instances")
-    datasets = [dcmread(io.BytesIO(road.orthanc.file(i))) for i in instances]
-    mine = next(i for i, ds in zip(instances, datasets, strict=True) if ds.PatientID == "ROAD-1")
-    data = road.orthanc.file(mine)
+    files = [road.orthanc.file(i) for i in instances]
+    mine = {ds.SOPClassUID: f for f in files if (ds := dcmread(io.BytesIO(f))).PatientID == "ROAD-1"}
+    data, pdf = mine[TwelveLeadECGWaveformStorage], dcmread(io.BytesIO(mine[EncapsulatedPDFStorage]))
     ds = dcmread(io.BytesIO(data))
+    assert pdf.StudyInstanceUID == ds.StudyInstanceUID
+    assert pdf.EncapsulatedDocument.startswith(b"%PDF-")
     source = dcmread(path)
     assert ds.StudyInstanceUID == source.StudyInstanceUID
     assert str(ds.PatientName) == "Straße^Jörg"
     assert kaggle_db(rendered.truth.recording.twelve().millivolts, _millivolts(data)) >= 14.0
     message = next(m for m in road.ehr.messages if "ROAD-1" in str(m.segment("PID")))
     assert str(message.segment("OBR")[25]) == "P"
-    aecg = _aecg(message)
+    aecg = _encapsulated(message, "AECG")
+    assert _encapsulated(message, "REPORT").startswith(b"%PDF-")
     assert etree.fromstring(aecg).tag == "{urn:hl7-org:v3}AnnotatedECG"
 
 

@@ -37,17 +37,17 @@ def sent(destination: Destination, thumbnail: bytes = b"") -> list[Document]:
     return documents_for(config, destination.name, JOB, make.order(), 1, make.three_by_four(), thumbnail)
 
 
-def test_a_pacs_gets_the_waveform_and_by_choice_the_report_in_the_same_study() -> None:
-    assert [document.kind for document in sent(pacs())] == [DocumentKind.DICOM_WAVEFORM]
-    both = sent(pacs(report=True))
+def test_a_pacs_gets_the_waveform_and_the_report_in_the_same_study_unless_it_wants_none() -> None:
+    assert [document.kind for document in sent(pacs(report=False))] == [DocumentKind.DICOM_WAVEFORM]
+    both = sent(pacs())
     assert [document.kind for document in both] == [DocumentKind.DICOM_WAVEFORM, DocumentKind.DICOM_PDF]
     assert len({dcmread(BytesIO(document.data)).StudyInstanceUID for document in both}) == 1
     assert [dcmread(BytesIO(document.data)).SOPInstanceUID for document in both] == [d.name for d in both]
 
 
-def test_an_ehr_gets_one_message_and_by_choice_the_report_in_it() -> None:
-    (plain,) = sent(ehr())
-    (full,) = sent(ehr(report=True))
+def test_an_ehr_gets_one_message_and_the_report_in_it_unless_it_wants_none() -> None:
+    (plain,) = sent(ehr(report=False))
+    (full,) = sent(ehr())
     assert plain.kind == full.kind == DocumentKind.HL7V2
     assert b"^application^PDF^Base64^" in full.data
     assert b"^application^PDF^" not in plain.data
@@ -64,11 +64,12 @@ def test_a_folder_gets_what_it_lists() -> None:
 @pytest.mark.parametrize(
     ("destination", "wanted"),
     [
-        (pacs(), False),
-        (pacs(report=True), True),
-        (ehr(), False),
-        (ehr(report=True), True),
+        (pacs(report=False), False),
+        (pacs(), True),
+        (ehr(report=False), False),
+        (ehr(), True),
         (folder("aecg", "csv"), False),
+        (folder("hl7v2"), True),
         (folder("pdf"), True),
     ],
 )

@@ -72,7 +72,7 @@ def assert_every_printed_sample_is_there_once(recording: Recording, root: etree.
 
 
 def test_strips_are_one_set_per_column_and_one_for_the_rhythm_strip() -> None:
-    found = sets(read(make.three_by_four()))
+    found = sets(read(make.three_by_four(), layout="strips"))
     assert [(seconds_after(head), len(leads)) for head, leads in found] == [(0, 3), (2.5, 3), (5, 3), (7.5, 3), (0, 1)]
 
 
@@ -82,18 +82,45 @@ def test_strips_are_one_set_per_column_and_one_for_the_rhythm_strip() -> None:
     ids=["3x4+1", "6x2+1", "12x1", "gaps"],
 )
 def test_every_printed_sample_is_in_one_set_and_nothing_else(recording: Recording) -> None:
-    assert_every_printed_sample_is_there_once(recording, read(recording))
+    assert_every_printed_sample_is_there_once(recording, read(recording, layout="strips"))
+
+
+def test_leads_printed_together_share_a_set_though_their_edges_differ_by_some_samples() -> None:
+    """As on a photograph, where each lead's ends are found by themselves."""
+    starts_ms = [
+        ((0, 8, -4), (2504, 2500, 2498), (5010, 4996, 5000), (7500, 7506, 7490))[n // 3][n % 3] for n in range(12)
+    ]
+    lengths_ms = [(2488, 2476, 2500, 2492)[n % 4] for n in range(12)]
+    strips = [
+        make.strip(lead, start / 1000, length / 1000)
+        for lead, start, length in zip(TWELVE, starts_ms, lengths_ms, strict=True)
+    ]
+    found = sets(read(make.recording([*strips, make.strip(Lead.II, 0.0, 10.0)], "3x4+1"), layout="strips"))
+    assert [len(leads) for _, leads in found] == [3, 3, 3, 3, 1]
+    assert all(len(mv) >= 1200 for _, leads in found for mv in leads.values())
+    for head, leads in found[:4]:
+        first = round((seconds_after(head) + min(0, min(starts_ms)) / 1000) * 500)
+        for code, mv in leads.items():
+            lead = next(lead for lead in TWELVE if code == f"MDC_ECG_LEAD_{lead.value.upper()}")
+            whole = make.millivolts(lead, -1.0, 12.0)
+            assert np.abs(whole[first + 500 : first + 500 + len(mv)] - mv).max() <= 0.0005 + 1e-5
+
+
+def test_a_lead_that_begins_much_later_keeps_a_set_of_its_own() -> None:
+    late = [make.strip(lead, 0.5 if lead is Lead.III else 0.0, 2.0 if lead is Lead.III else 2.5) for lead in TWELVE[:3]]
+    found = sets(read(make.recording(late, "3x1"), layout="strips"))
+    assert [sorted(len(mv) for mv in leads.values()) for _, leads in found] == [[1250, 1250], [1000]]
 
 
 def test_a_hole_splits_its_lead_and_leaves_the_others_whole() -> None:
-    found = sets(read(make.with_gaps()))
+    found = sets(read(make.with_gaps(), layout="strips"))
     lengths = sorted((code, len(mv)) for _, leads in found for code, mv in leads.items() if code.endswith(("V1", "V2")))
     assert lengths == [("MDC_ECG_LEAD_V1", 1250), ("MDC_ECG_LEAD_V2", 500), ("MDC_ECG_LEAD_V2", 650)]
 
 
 def test_single_set_is_twelve_equal_leads_and_says_where_they_are_real() -> None:
     recording = make.with_gaps()
-    root = read(recording, layout="single_set")
+    root = read(recording)
     ((head, leads),) = sets(root)
     assert seconds_after(head) == 0
     assert len(leads) == 12
@@ -112,18 +139,18 @@ def test_single_set_is_twelve_equal_leads_and_says_where_they_are_real() -> None
 
 
 def test_single_set_takes_the_rhythm_strip_for_its_lead() -> None:
-    ((_, leads),) = sets(read(make.three_by_four(), layout="single_set"))
+    ((_, leads),) = sets(read(make.three_by_four()))
     assert np.abs(leads["MDC_ECG_LEAD_II"] - make.millivolts(Lead.II, 0.0, 10.0)).max() <= 0.0005 + 1e-6
 
 
 def test_a_lead_that_was_not_printed_is_left_out() -> None:
     recording = make.recording([make.strip(lead, 0.0, 2.5) for lead in TWELVE[:6]], "3x2")
-    ((_, leads),) = sets(read(recording, layout="single_set"))
+    ((_, leads),) = sets(read(recording))
     assert len(leads) == 6
 
 
 def test_time_of_day_is_not_invented() -> None:
-    root = read(make.three_by_four(), make.order(acquired_at="20240131"))
+    root = read(make.three_by_four(), make.order(acquired_at="20240131"), layout="strips")
     codes = {e.get("code") for e in root.iterfind(".//h:code", NS)}
     assert "TIME_RELATIVE" in codes
     assert "TIME_ABSOLUTE" not in codes
@@ -133,7 +160,7 @@ def test_time_of_day_is_not_invented() -> None:
 
 
 def test_times_have_fourteen_digits_three_decimals_and_no_offset() -> None:
-    root = read(make.three_by_four(), make.order(acquired_at="20240131143000.25+0100"))
+    root = read(make.three_by_four(), make.order(acquired_at="20240131143000.25+0100"), layout="strips")
     assert [e.get("value") for e in root.iterfind(".//h:head", NS)][:2] == ["20240131143000.250", "20240131143002.750"]
 
 
@@ -153,10 +180,13 @@ def test_the_same_input_gives_the_same_bytes_and_another_another_id() -> None:
     assert first == emitted(make.with_gaps())
     root = etree.fromstring(first.data)
     assert root.find("h:id", NS).get("root") == first.name
+    series = root.find("h:component/h:series", NS)
+    assert etree.QName(series[0]).localname == "id"
+    assert series[0].get("root") not in ("", first.name)
     for other in (
         emitted(replace(make.with_gaps(), made_by=MadeBy("0.2.0"))),
         emitted(make.with_gaps(), make.order(patient=Patient("4712", "1.2.276.99"))),
-        emitted(make.with_gaps(), layout="single_set"),
+        emitted(make.with_gaps(), layout="strips"),
         emitted(make.with_gaps(), page=2),
     ):
         assert other.name != first.name

@@ -67,7 +67,7 @@ def test_wishes_are_granted() -> None:
     message = document(DocumentKind.HL7V2, MATERIAL, wishes).data
     assert b"REPORT^" in message
     assert b"AECG^" not in message
-    assert b"REPORT^" not in document(DocumentKind.HL7V2, MATERIAL).data
+    assert b"REPORT^" not in document(DocumentKind.HL7V2, MATERIAL, Wishes(report=False)).data
 
 
 def test_the_thumbnail_goes_into_the_report() -> None:

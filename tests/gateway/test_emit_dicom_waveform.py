@@ -30,6 +30,17 @@ def read(recording: Recording, order: Order | None = None, **settings: object) -
     return dcmread(BytesIO(emitted(recording, order, **settings).data))
 
 
+def making(ds: Dataset) -> str:
+    """How the samples were made: no reader of the ECG is shown this beside the trace."""
+    (equipment,) = ds.ContributingEquipmentSequence
+    return str(equipment.ContributionDescription)
+
+
+def finding_of(ds: Dataset) -> Dataset:
+    (found,) = [note for note in ds.WaveformAnnotationSequence if note.UnformattedTextValue.startswith("WARNING")]
+    return found
+
+
 def texts(ds: Dataset) -> list[str]:
     return [str(note.UnformattedTextValue) for note in ds.WaveformAnnotationSequence]
 
@@ -317,8 +328,21 @@ def test_software_and_weights_are_told() -> None:
     (equipment,) = ds.ContributingEquipmentSequence
     assert equipment.PurposeOfReferenceCodeSequence[0].CodeValue == "109103"
     assert list(equipment.SoftwareVersions) == ["0.1.0", "grid " + "ab" * 8, "waveform " + "cd" * 8]
-    assert any("ab" * 32 in text for text in texts(ds))
-    assert any(make.SHA256 in text for text in texts(ds))
+    for sha256 in ("ab" * 32, "cd" * 32, make.SHA256):
+        assert sha256 in making(ds)
+        assert not any(sha256 in text for text in texts(ds))
+    assert len(making(ds)) <= 1024
+
+
+@pytest.mark.parametrize("encoding", ["viewers", "padded", "groups", "general"])
+def test_provenance_is_one_line_beside_the_findings_and_the_printed_times(encoding: str) -> None:
+    finding = Finding("gap_not_read", Severity.WARNING, Lead.V2, 6.0, 6.2)
+    first, second, *rest = texts(read(make.with_gaps((finding,)), encoding=encoding))
+    assert first.startswith("Digitized from a picture of a paper ECG (3x4+1, 25 mm/s, 10 mm/mV) by ")
+    assert first.endswith("Preliminary: no person has checked the traces.")
+    assert second.startswith("WARNING: A stretch of the lead could not be read")
+    assert rest
+    assert all("rinted" in text for text in rest)
 
 
 def test_derived_unless_the_destination_says_otherwise() -> None:
@@ -330,15 +354,17 @@ def test_derived_unless_the_destination_says_otherwise() -> None:
 
 def test_scales_say_how_they_are_known() -> None:
     recording = replace(make.three_by_four(), speed_mm_s=Scale(50.0, Known.ASSUMED))
-    assert any("Paper speed 50 mm/s, assumed, not seen on the page" in text for text in texts(read(recording)))
+    ds = read(recording)
+    assert "Paper speed 50 mm/s, assumed, not seen on the page" in making(ds)
+    assert "(3x4+1, 50 mm/s assumed, 10 mm/mV)" in texts(ds)[0]
 
 
 def test_findings_are_annotations_of_their_channel_and_seconds() -> None:
     finding = Finding("gap_not_read", Severity.WARNING, Lead.V2, 6.0, 6.2)
-    padded = read(make.with_gaps((finding,)), encoding="padded").WaveformAnnotationSequence[-1]
+    padded = finding_of(read(make.with_gaps((finding,)), encoding="padded"))
     assert list(padded.ReferencedWaveformChannels) == [1, 8]
     assert list(padded.ReferencedSamplePositions) == [3001, 3100]
-    groups = read(make.with_gaps((finding,)), encoding="groups").WaveformAnnotationSequence[-1]
+    groups = finding_of(read(make.with_gaps((finding,)), encoding="groups"))
     assert list(groups.ReferencedWaveformChannels) == [3, 2]
     assert list(groups.ReferencedSamplePositions) == [501, 600]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -182,12 +183,23 @@ def test_a_number_that_is_none_is_our_fault() -> None:
 
 def test_provenance_and_findings_are_texts() -> None:
     found = results(emitted(make.with_gaps((Finding("gap_not_read", Severity.WARNING, Lead.V2, 6.0, 6.2, "a|b\rc"),))))
-    provenance = [obx[5] for obx in found if obx[3].startswith("PROVENANCE^")]
-    assert provenance[0].startswith("Digitized from a picture of a paper ECG")
-    assert any(make.SHA256 in text for text in provenance)
+    (provenance,) = [obx[5] for obx in found if obx[3].startswith("PROVENANCE^")]
+    assert provenance.startswith("Digitized from a picture of a paper ECG")
+    for told in (make.SHA256, "ab" * 32, "Paper speed 25 mm/s, measured on the paper grid", "V1 5.000-7.500"):
+        assert told in provenance
     (finding,) = [obx for obx in found if obx[3].startswith("FINDING^")]
     assert finding[3].split("^")[3] == "gap_not_read"
     assert finding[5].endswith("(V2, 6.000 to 6.200 s) a\\F\\b c")
+
+
+def test_a_lead_that_does_not_fit_is_a_finding() -> None:
+    first, *rest = make.three_by_four().strips
+    high = first.millivolts.copy()
+    high[7] = 99.0
+    found = results(emitted(make.recording([replace(first, millivolts=high), *rest], "3x4+1")))
+    (clipped,) = [obx for obx in found if obx[3].startswith("FINDING^")]
+    assert clipped[3].split("^")[3] == "clipped"
+    assert clipped[5].startswith("I: 1 samples beyond 32.767 mV")
 
 
 def test_the_waveform_is_embedded_unchanged() -> None:

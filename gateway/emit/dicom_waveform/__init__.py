@@ -93,6 +93,6 @@ def emit(
     ds.WaveformSequence = [
         groups.item(arranged, group, recording, originality, channel_codes) for group in arranged.groups
     ]
-    ds.WaveformAnnotationSequence = notes.items(recording, order, arranged, source_sha256, page)
+    ds.WaveformAnnotationSequence = notes.items(recording, arranged)
 
     return dicom_object.finished(ds, "instance")

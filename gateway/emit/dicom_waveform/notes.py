@@ -1,4 +1,8 @@
-"""What the object says about itself in words (PS3.3 C.10.10): provenance, what was printed where, findings."""
+"""What the object says about itself in words (PS3.3 C.10.10): one line of origin, findings, what was printed where.
+
+Viewers show these beside the trace, some as the machine's interpretation: how it was made stands in Contributing
+Equipment.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +12,25 @@ from pydicom.dataset import Dataset
 
 from gateway.emit import words
 from gateway.emit.dicom_waveform.arrangement import ZERO, Arrangement
-from gateway.order import Order
 from pipeline.recording import Finding, Recording
 
 _ST = 1024  # characters, PS3.5 6.2
 
-PROVENANCE, FINDINGS = 0, 1  # Annotation Group Number
+ORIGIN, FINDINGS = 0, 1  # Annotation Group Number
 
 Channels = list[tuple[int, int]]  # (group, channel) from 1, 0 for all channels
 
 
-def items(recording: Recording, order: Order, arranged: Arrangement, source_sha256: str, page: int) -> list[Dataset]:
+def items(recording: Recording, arranged: Arrangement) -> list[Dataset]:
     """The items of Waveform Annotation Sequence."""
     everything = [(number, 0) for number in range(1, len(arranged.groups) + 1)]
-    out = [_text(line, everything, PROVENANCE) for line in words.provenance(recording, order)]
-    out.append(_text(f"Page {page} of the document with SHA-256 {source_sha256}.", everything, PROVENANCE))
-    out.extend(_printed(recording, arranged, everything))
+    out = [_text(words.origin(recording), everything, ORIGIN)]
+    out.extend(_finding(finding, recording, arranged, everything) for finding in recording.findings)
     for group_number, group in enumerate(arranged.groups, start=1):
         for number, channel in enumerate(group, start=1):
             if channel.clipped:
                 out.append(_text(words.clipped(channel), [(group_number, number)], FINDINGS))
-    out.extend(_finding(finding, recording, arranged, everything) for finding in recording.findings)
+    out.extend(_printed(recording, arranged, everything))
     return out
 
 
@@ -36,13 +38,13 @@ def _printed(recording: Recording, arranged: Arrangement, everything: Channels) 
     """From when to when the page shows each lead: a line for each where no padding value tells it."""
     if arranged.fill != ZERO:
         flat = [c for group in arranged.groups for c in group]
-        yield _text(words.printed(flat, recording.rate_hz), everything, PROVENANCE)
+        yield _text(words.printed(flat, recording.rate_hz), everything, ORIGIN)
         return
     for number, channel in enumerate(arranged.groups[0], start=1):
         zeros = arranged.zeros(channel, arranged.groups[0])
-        yield _text(words.printed_lead(channel, recording.rate_hz, zeros), [(1, number)], PROVENANCE)
+        yield _text(words.printed_lead(channel, recording.rate_hz, zeros), [(1, number)], ORIGIN)
     if arranged.left_out:
-        yield _text(words.left_out(arranged.left_out, recording.rate_hz), everything, PROVENANCE)
+        yield _text(words.left_out(arranged.left_out, recording.rate_hz), everything, ORIGIN)
 
 
 def _text(text: str, channels: Channels, number: int) -> Dataset:

@@ -69,8 +69,9 @@ def emit(
     filler = segments.filler_number(order, to, source_sha256, page)
     told = [
         *map(results.measured, measurements),
-        *results.provenance(recording, order, source_sha256, page),
         *map(results.finding, recording.findings),
+        *results.clipped(recording),
+        results.provenance(recording, order, source_sha256, page),
     ]
 
     def written(what: Sequence[Result]) -> Emitted:

@@ -18,6 +18,8 @@ from gateway.mapping import Told, mappings
 from gateway.order import Order
 from pipeline.recording import Finding, Recording
 
+CLIPPED = "clipped"  # a finding of the emitter's own: no page is at fault, 16 bits are
+
 
 @dataclass(frozen=True)
 class Result:
@@ -39,17 +41,21 @@ def measured(measurement: Measurement) -> Result:
     return Result("NM", coded(code), number, fields(unit.ucum, unit.meaning, "UCUM"))
 
 
-def provenance(recording: Recording, order: Order, source_sha256: str, page: int) -> Sequence[Result]:
-    """Where the recording comes from and what is wrong with its samples, a sentence each."""
-    printed = channels(recording)
+def provenance(recording: Recording, order: Order, source_sha256: str, page: int) -> Result:
+    """Where the recording comes from, in one result: it is no diagnosis and must not push one off the screen."""
     lines = [
         *words.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
-        words.printed(printed, recording.rate_hz),
-        *(words.clipped(channel) for channel in printed if channel.clipped),
+        words.printed(channels(recording), recording.rate_hz),
     ]
-    code = coded(mappings().told[Told.PROVENANCE])
-    return [Result("TX", code, sentence(line)) for line in lines]
+    return Result("TX", coded(mappings().told[Told.PROVENANCE]), sentence(" ".join(lines)))
+
+
+def clipped(recording: Recording) -> Sequence[Result]:
+    """The leads whose samples did not fit, a finding each."""
+    told = mappings().told[Told.FINDING]
+    identifier = fields(told.code, told.meaning, told.system, CLIPPED, "Samples are held at the limit.", told.system)
+    return [Result("TX", identifier, sentence(words.clipped(c))) for c in channels(recording) if c.clipped]
 
 
 def finding(what: Finding) -> Result:

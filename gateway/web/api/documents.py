@@ -28,7 +28,7 @@ from gateway.web.deps import Principal
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/documents", tags=["documents"])
 
-WITH_THUMBNAIL = (DocumentKind.PDF, DocumentKind.DICOM_PDF)
+WITH_THUMBNAIL = (DocumentKind.PDF, DocumentKind.DICOM_PDF, DocumentKind.HL7V2)  # the message holds the report
 REPORT_WIDTH_PX = 2400  # of a sheet of A4 drawn at 300 dpi: its small print can be read
 A_FILE = gives(*(form.media_type for form in FORMS.values()))
 
