@@ -24,6 +24,8 @@ HEALTHY = b'{"ok":true}'  # what a window says at /healthz
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, and where that is reached from here
 
 
+OBJECTED_DAYS = 7  # how far back documents are told that a destination took and then refused
+
 ADVICE = "advice"  # a line that is about this: nothing is wrong, but somebody should read it
 
 
@@ -97,6 +99,7 @@ def _database(config: Config) -> Iterator[Line]:
         with Store.open(config.data) as store:
             yield Line("database", True, store.check())
             waiting = store.queue_depths()
+            objected = store.objected_counts(OBJECTED_DAYS)
     except GatewayError as error:
         yield Line("database", False, str(error))
         return
@@ -104,6 +107,10 @@ def _database(config: Config) -> Iterator[Line]:
         where = error.filename or config.data.folder
         yield Line("database", False, f"{where}: {error.strerror}; data.folder must be this user's to read and write")
         return
+    for name, count in sorted(objected.items()):
+        taken = f"{count} document(s) of the last {OBJECTED_DAYS} days were taken (CA)"
+        words = f"{taken}, and then its application refused them; the jobs say why"
+        yield Line(ADVICE, True, f'destination "{name}": {words}')
     names = {destination.name for destination in config.destination}
     for name, count in sorted(waiting.items()):
         if name not in names:

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.mllp_block import message_in
+
 
 class AckError(Exception):
     """The bytes are no HL7 message, or hold no readable acknowledgement. The text holds nothing of the message."""
@@ -44,7 +46,10 @@ _PLACE = re.compile(rb"[A-Z][A-Z0-9]{2}(?:\^\d{0,3}){0,5}")
 
 @dataclass(frozen=True)
 class Ack:
-    """An acknowledgement. control_id: MSA-2, the MSH-10 it answers. errors: conditions and places, no free text."""
+    """An acknowledgement. errors: conditions and places, no free text.
+
+    control_id: MSA-2, the MSH-10 it answers, without blanks around it and further components.
+    """
 
     code: AckCode
     control_id: bytes
@@ -69,18 +74,25 @@ def control_id(message: bytes) -> bytes:
     return fields[9]
 
 
-def read_ack(message: bytes) -> Ack:
-    """Reads the first MSA segment. Raises AckError where the message has none, or one that says nothing known."""
-    _, separator = _header(message)
+def read_ack(block: bytes) -> Ack:
+    """Reads the first MSA segment of a block. Raises AckError where it has none, or one that says nothing known."""
+    message = message_in(block)
+    header, separator = _header(message)
     segments = [segment.split(separator) for segment in re.split(rb"[\r\n]+", message)]
     found = next((segment for segment in segments if segment[0] == b"MSA"), None)
     if found is None:
         raise AckError("the answer holds no MSA segment")
-    code = found[1].decode("ascii", "replace") if len(found) > 1 else ""
+    code = found[1].strip().decode("ascii", "replace") if len(found) > 1 else ""
     if code not in AckCode.__members__:
         raise AckError("the answer's MSA-1 is none of AA, AE, AR, CA, CE, CR")
     errors = tuple(words for segment in segments if segment[0] == b"ERR" and (words := _error(segment)))
-    return Ack(AckCode(code), found[2] if len(found) > 2 else b"", errors)
+    answered = found[2].split(_component(header, separator))[0].strip() if len(found) > 2 else b""
+    return Ack(AckCode(code), answered, errors)
+
+
+def _component(header: bytes, separator: bytes) -> bytes:
+    """The component separator: the first byte of MSH-2, else the usual one."""
+    return header[4:5].strip(separator) or b"^"
 
 
 def _header(message: bytes) -> tuple[bytes, bytes]:

@@ -16,7 +16,7 @@ from gateway.config import Backoff, Destination, DicomDestination, FolderDestina
 from gateway.deliver.dicom_scu import DicomScu
 from gateway.deliver.folder import FolderDrop
 from gateway.deliver.mllp import MllpClient
-from gateway.deliver.sender import Delivered, Sender
+from gateway.deliver.sender import AnswersLater, Delivered, Later, Sender
 from gateway.errors import LostLease, Refused, TryAgain
 from gateway.job import Delivery, Document
 from gateway.trouble import frames_of
@@ -30,6 +30,7 @@ STOP_S = 5.0  # how long stop() waits for the document in flight; its lease cove
 # A send takes at most 4 timeouts (to connect, and three on the wire); a lease that ran out sends the document twice.
 LEASE_TIMEOUTS = 5
 LEASE_LEAST_S = 60.0
+TAKEN_MAX = 1000  # documents taken lately, of which the destination may still say something
 
 
 class Outbox(Protocol):
@@ -46,6 +47,9 @@ class Outbox(Protocol):
 
     def park(self, delivery: Delivery, code: str, why: str, answer: str = "") -> None:
         """Not without a person."""
+
+    def answered_later(self, delivery: Delivery, answer: str, note: str) -> None:
+        """What the destination said of a document after it had taken it. note: for a person, "" for nothing wrong."""
 
     def object_path(self, sha256: str) -> Path:
         """The file with these bytes."""
@@ -74,6 +78,8 @@ class DeliveryLoop:
         self._clock = clock
         self._busy_at = clock()
         self._bounded = (-1, 0)  # the delivery that failed with a tighter bound last, and how often
+        self._taken: dict[str, Delivery] = {}  # by the document's name
+        self._unwritten: list[Later] = []  # kept while the store does not answer
         self._stopping = threading.Event()
         self._due = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"deliver {destination.name}", daemon=True)
@@ -107,11 +113,13 @@ class DeliveryLoop:
         Raises what the store raises. The document is then tried again when its lease has run out, which is harmless:
         it goes out under the same name.
         """
+        self._take_later_answers()
         delivery = self._store.claim_delivery(self.destination.name, self.lease_s)
         if delivery is None:
             self._rest()
             return False
         self._record(delivery, self._send(delivery))
+        self._take_later_answers()
         self._busy_at = self._clock()
         return True
 
@@ -137,8 +145,28 @@ class DeliveryLoop:
         return STORE_TROUBLE_S
 
     def _rest(self) -> None:
-        if self._clock() - self._busy_at >= REST_S:
+        """Puts an idle connection away, unless a second answer is still waited for on it."""
+        listening = isinstance(self._sender, AnswersLater) and self._sender.is_listening
+        if self._clock() - self._busy_at >= REST_S and not listening:
             self._sender.close()
+
+    def _take_later_answers(self) -> None:
+        """Writes down what the destination said of documents that it had taken. Raises what the store raises."""
+        if isinstance(self._sender, AnswersLater):
+            self._unwritten += self._sender.later()
+        while self._unwritten:
+            self._write_down(self._unwritten[0])
+            del self._unwritten[0]
+
+    def _write_down(self, later: Later) -> None:
+        delivery = self._taken.get(later.name)
+        if delivery is None:
+            return
+        self._store.answered_later(delivery, later.answer, later.note)
+        if later.note:
+            name, number = self.destination.name, delivery.delivery_id
+            words = "destination %s: delivery %d of job %s: %s"
+            log.warning(words, name, number, delivery.job_id, later.note)
 
     def _send(self, delivery: Delivery) -> Delivered | TryAgain | Refused:
         try:
@@ -166,6 +194,7 @@ class DeliveryLoop:
         name, number = self.destination.name, delivery.delivery_id
         if isinstance(answer, Delivered):
             self._store.delivered(delivery, answer.response, answer.response)
+            self._remember(delivery)
             log.info("destination %s: delivery %d of job %s: delivered", name, number, delivery.job_id)
             return
         tries = delivery.attempts + 1
@@ -177,6 +206,11 @@ class DeliveryLoop:
         why = f"{answer.why} (tried {tries} times)" if isinstance(answer, TryAgain) else answer.why
         self._store.park(delivery, answer.code, why, answer.answer)
         log.error("destination %s: delivery %d of job %s: parked, %s", name, number, delivery.job_id, answer.code)
+
+    def _remember(self, delivery: Delivery) -> None:
+        self._taken[delivery.name] = delivery
+        if len(self._taken) > TAKEN_MAX:
+            del self._taken[next(iter(self._taken))]
 
     def _exhausted(self, delivery: Delivery, error: TryAgain) -> bool:
         """Whether this was the last try: of all, or of those that failed with an error of a tighter bound.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gateway.job import Document
 
@@ -23,3 +23,27 @@ class Sender(Protocol):
 
     def close(self) -> None:
         """Puts the connection away; the next send opens another. Never raises."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """What the destination said of a document after it had taken it.
+
+    name: the document's. answer: as codes. note: in words for a person, "" where nothing is wrong.
+    """
+
+    name: str
+    answer: str
+    note: str
+
+
+@runtime_checkable
+class AnswersLater(Protocol):
+    """A sender whose peer may answer twice: that it has the message, and later what its application makes of it."""
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether a second answer is still waited for; close() would end that."""
+
+    def later(self) -> list[Later]:
+        """What was said since the last call. Returns at once and never raises."""

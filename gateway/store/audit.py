@@ -56,6 +56,7 @@ class Event(StrEnum):
     TOKEN_ISSUED = "token_issued"
     TOKEN_REVOKED = "token_revoked"
     FORGOTTEN = "forgotten"  # patients and orders that a feed had told of, and not again for long
+    ANSWERED_LATER = "answered_later"  # what a destination said of a document that it had taken before
 
 
 def append(tx: Transaction, event: Event, job_id: str, actor: str, **detail: Detail) -> int:

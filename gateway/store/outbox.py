@@ -81,6 +81,38 @@ def park(database: Database, delivery: Delivery, code: str, why: str, answer: st
         _record(tx, Event.PARKED, job, row, why_sha256=text_hash(why), reason=(code, why), told=told)
 
 
+def answered_later(database: Database, delivery: Delivery, answer: str, note: str) -> None:
+    """Writes beside a delivered document what its destination said of it afterwards; nothing where it waits again.
+
+    answer: as codes without patient data. note: what is wrong, for the person who looks at the job; "" for nothing.
+    """
+    answer, note = clean(answer), clean(note)[:RESPONSE_CHARACTERS_MAX]
+    with database.write() as tx:
+        job = lock_job(tx, delivery.job_id)
+        rows = [row for row in lock_deliveries(tx, delivery.job_id) if row.delivery_id == delivery.delivery_id]
+        if not rows or rows[0].state != DeliveryState.DELIVERED:
+            return
+        response = "\n".join(filter(None, (rows[0].response, answer)))[:RESPONSE_CHARACTERS_MAX]
+        tx.execute(
+            update(outbox).where(outbox.c.delivery_id == delivery.delivery_id).values(response=response, why=note)
+        )
+        answered(tx, delivery.destination, response)
+        told = _told(answer=answer)
+        _record(tx, Event.ANSWERED_LATER, job, rows[0], why_sha256=text_hash(note), told=told)
+
+
+def objected_counts(database: Database, days: int) -> dict[str, int]:
+    """How many documents delivered in so many days each destination took and then found fault with."""
+    with database.read() as connection:
+        since = database.now(connection) - timedelta(days=days)
+        query = (
+            select(outbox.c.destination, func.count())
+            .where(outbox.c.state == DeliveryState.DELIVERED, outbox.c.why != "", outbox.c.delivered_at >= since)
+            .group_by(outbox.c.destination)
+        )
+        return {row[0]: int(row[1]) for row in connection.execute(query)}
+
+
 def _told(**codes: str) -> dict[str, str]:
     """Those of these codes that say anything, cut to a bounded length."""
     return {name: clean(text)[:ANSWER_CHARACTERS_MAX] for name, text in codes.items() if text}

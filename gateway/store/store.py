@@ -258,6 +258,14 @@ class Store:
         """Not again by itself: the job is HELD for this reason, its other deliveries go on. Raises LostLease."""
         outbox.park(self._database, delivery, code, why, answer)
 
+    def answered_later(self, delivery: Delivery, answer: str, note: str) -> None:
+        """What a destination said of a document after it had taken it: codes, and what is wrong in words or ""."""
+        outbox.answered_later(self._database, delivery, answer, note)
+
+    def objected_counts(self, days: int) -> dict[str, int]:
+        """How many documents of so many days each destination took and then found fault with (AE after CA)."""
+        return outbox.objected_counts(self._database, days)
+
     # Proving
 
     def verify_audit(self, check_objects: bool = True) -> AuditReport:

@@ -155,7 +155,7 @@ def test_a_rejection_is_refused(code: str) -> None:
     ],
 )
 def test_an_acknowledgement_of_another_message_is_no_answer(wrong: bytes) -> None:
-    assert outcome(answers(wrong)) == "again wrong_ack"
+    assert outcome(answers(wrong)) == "again wrong_ack/3"
 
 
 @pytest.mark.parametrize("code", ["AE", "AR", "CE", "CR"])
@@ -181,11 +181,150 @@ def test_a_no_that_names_no_message_is_tried_again_a_bounded_number_of_times(cod
     ],
 )
 def test_garbage_is_no_yes(garbage: bytes) -> None:
-    assert outcome(answers(garbage)) == "again garbled_ack"
+    assert outcome(answers(garbage)) == "again garbled_ack/3"
 
 
 def test_an_endless_answer_is_cut_off() -> None:
-    assert outcome(answers(b"\x0b" + b"A" * (ACK_MAX_BYTES + 65_536))) == "again garbled_ack"
+    assert outcome(answers(b"\x0b" + b"A" * (ACK_MAX_BYTES + 65_536))) == "again garbled_ack/3"
+
+
+@pytest.mark.parametrize("answered", ["MSG1   ", "  MSG1", "MSG1^1", "MSG1 ^ISO^1.2.3", "MSG1^"])
+def test_blanks_and_components_around_the_number_do_not_count(answered: str) -> None:
+    assert outcome(answers(ack(number=answered))) == "MSA|AA|MSG1"
+
+
+def test_components_are_told_apart_by_the_answers_own_delimiter() -> None:
+    answer = ack(number="MSG1$1").replace(b"^~", b"$~")
+    assert outcome(answers(answer)) == "MSA|AA|MSG1"
+    assert outcome(answers(ack(number="MSG1$1"))) == "again wrong_ack/3"
+
+
+@pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b"\x0b", b"\x0b\x0b", b"\r\n", b"\r\n\xef\xbb\xbf\x0b\r\n"])
+def test_what_stands_before_the_header_is_skipped(before: bytes) -> None:
+    assert outcome(answers(b"\x0b" + before + ack()[1:])) == "MSA|AA|MSG1"
+
+
+def test_a_byte_order_mark_before_the_block_is_skipped_however_it_is_cut() -> None:
+    assert outcome(answers(b"\xef", b"\xbb", b"\xbf" + ack(), pause_s=0.02)) == "MSA|AA|MSG1"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        ack().replace(b"\x1c\r", b"\x1c"),
+        ack().replace(b"\r\x1c", b"\x1c"),
+        ack().replace(b"\rMSA", b"\rERR||PID^1^5|0\rMSA"),
+        ack().replace(b"\r", b"\r\n"),
+        ack() + b"\r\n",
+    ],
+)
+def test_odd_framing_of_a_yes_is_a_yes(odd: bytes) -> None:
+    assert outcome(answers(odd)).startswith("MSA|AA|MSG1")
+
+
+def test_a_yes_counts_although_the_peer_hangs_up_after_it() -> None:
+    def serve(connection: socket.socket) -> None:
+        read_message(connection)
+        connection.sendall(ack())
+
+    assert outcome(serve) == "MSA|AA|MSG1"
+
+
+def test_an_error_twice_and_then_a_yes_is_delivered() -> None:
+    codes = ["AE", "AE", "AA"]
+
+    def serve(connection: socket.socket) -> None:
+        while read_message(connection):
+            connection.sendall(ack(codes.pop(0)))
+
+    with peer(serve) as port, client(port) as mllp:
+        for _ in range(2):
+            with pytest.raises(TryAgain, match="peer_error"):
+                mllp.send(document())
+        assert mllp.send(document()).response == "MSA|AA|MSG1"
+
+
+COMMIT, NO_COMMIT = b"\x0b\x06\x1c\r", b"\x0b\x15\x1c\r"
+
+
+@pytest.mark.parametrize("packets", [(COMMIT, ack()), (COMMIT + ack(),)])
+def test_a_peer_of_mllp_release_2_is_waited_for_and_told_that_its_answer_is_stored(packets: tuple[bytes, ...]) -> None:
+    told: list[bytes] = []
+    done = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        read_message(connection)
+        for packet in packets:
+            connection.sendall(packet)
+            time.sleep(0.02)
+        told.append(read_message(connection))
+        done.set()
+
+    with peer(serve) as port, client(port) as mllp:
+        assert mllp.send(document()).response == "MSA|AA|MSG1"
+        assert done.wait(PATIENCE_S)
+    assert told == [COMMIT]
+
+
+def test_a_block_stored_by_release_2_and_never_acknowledged_is_bounded_like_an_error() -> None:
+    assert outcome(answers(COMMIT), timeout_s=0.3) == "again no_ack_after_commit/3"
+    assert outcome(answers(NO_COMMIT)) == "again not_committed/3"
+    assert outcome(answers(COMMIT, NO_COMMIT)) == "again not_committed/3"
+
+
+def test_what_the_application_says_after_the_commit_answer_is_told() -> None:
+    tail = f"ERR||PID^1^3|204^{SECRET}^HL70357|E\r"
+    both = ack("CA") + ack("AE", tail=tail)
+    with peer(answers(both)) as port, client(port) as mllp:
+        assert mllp.send(document()).response == "MSA|CA|MSG1"
+        (told,) = mllp.later()
+        assert mllp.later() == []
+    assert told.name == "MSG1"
+    assert told.answer == "MSA|AE|MSG1; 204 unknown key identifier at PID^1^3"
+    assert told.note == "taken (CA), and then the application answered AE: 204 unknown key identifier at PID^1^3"
+
+
+def test_an_application_that_takes_its_time_is_told_apart_from_the_answer_to_the_next_message() -> None:
+    """CA for the first; then, while the second is on its way, AR for the first, and AA for the second."""
+    connections: list[int] = []
+
+    def serve(connection: socket.socket) -> None:
+        connections.append(1)
+        read_message(connection)
+        connection.sendall(ack("CA", "A"))
+        read_message(connection)
+        connection.sendall(ack("AR", "A"))
+        time.sleep(0.05)
+        connection.sendall(ack("AA", "B"))
+        read_message(connection)
+
+    with peer(serve) as port, client(port) as mllp:
+        assert mllp.send(document("A")).response == "MSA|CA|A"
+        assert mllp.is_listening
+        assert mllp.later() == []
+        assert mllp.send(document("B")).response == "MSA|AA|B"
+        assert [(told.name, told.answer, bool(told.note)) for told in mllp.later()] == [("A", "MSA|AR|A", True)]
+        assert not mllp.is_listening
+    assert len(connections) == 1
+
+
+def test_a_yes_of_the_application_after_the_commit_answer_is_no_trouble() -> None:
+    said = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        read_message(connection)
+        connection.sendall(ack("CA"))
+        said.wait(PATIENCE_S)
+        connection.sendall(ack("AA"))
+        read_message(connection)
+
+    with peer(serve) as port, client(port) as mllp:
+        assert mllp.send(document()).response == "MSA|CA|MSG1"
+        said.set()
+        until = time.monotonic() + PATIENCE_S
+        while not (told := mllp.later()) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert [(one.answer, one.note) for one in told] == [("MSA|AA|MSG1", "")]
 
 
 @pytest.mark.parametrize("newline", [b"\n", b"\r\n"])

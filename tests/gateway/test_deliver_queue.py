@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,7 +19,7 @@ from gateway.deliver.dicom_scu import DicomScu
 from gateway.deliver.folder import FolderDrop
 from gateway.deliver.mllp import MllpClient
 from gateway.deliver.queue import REST_S, DeliveryLoop, make_sender, wait_before
-from gateway.deliver.sender import Delivered
+from gateway.deliver.sender import Delivered, Later
 from gateway.errors import LostLease, Refused, TryAgain
 from gateway.job import Delivery, Document, DocumentKind, State
 from gateway.store import Store
@@ -175,6 +176,72 @@ def test_a_tighter_bound_starts_anew_for_every_document(store: Store, loop_for: 
     error = TryAgain("peer_error", "AE", attempts_max=2)
     run_dry(loop_for(Scripted(error, "yes", error, "yes")))
     assert all(store.job(job).state is State.DELIVERED for job in jobs)
+
+
+class AnswersTwice(Scripted):
+    """Takes every document, and says later what its application makes of it."""
+
+    is_listening = True
+
+    def __init__(self, *said: Later) -> None:
+        super().__init__()
+        self.said = list(said)
+
+    def later(self) -> list[Later]:
+        told, self.said = self.said, []
+        return told
+
+
+def test_what_a_destination_says_after_its_yes_stands_beside_the_delivery_and_in_the_audit(
+    store: Store, loop_for: Callable[..., DeliveryLoop], caplog: pytest.LogCaptureFixture
+) -> None:
+    job = settled(store, digitized(document("pacs", "A")))
+    sender = AnswersTwice()
+    loop = loop_for(sender)
+    assert loop.step()
+    sender.said = [Later("A", "MSA|AE|A; 204", "taken (CA), and then the application answered AE: 204")]
+    assert not loop.step()
+    (row,) = store.deliveries(job)
+    assert (row.state, row.response, row.why) == (
+        "delivered",
+        "yes\nMSA|AE|A; 204",
+        "taken (CA), and then the application answered AE: 204",
+    )
+    assert store.job(job).state is State.DELIVERED
+    last = store.looking.job_audit(job)[-1]
+    assert (last.kind, last.detail["answer"], last.detail["state"]) == ("answered_later", "MSA|AE|A; 204", "delivered")
+    assert store.objected_counts(7) == {"pacs": 1}
+    assert store.verify_audit().ok
+    assert "the application answered AE" in caplog.text
+
+
+def test_a_later_answer_waits_for_a_store_that_fails_and_for_no_document_that_waits_again(
+    store: Store, loop_for: Callable[..., DeliveryLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = settled(store, digitized(document("pacs", "A")))
+    sender = AnswersTwice()
+    loop = loop_for(sender)
+    assert loop.step()
+    sender.said = [Later("A", "MSA|AA|A", ""), Later("unknown", "MSA|AE|x", "x")]
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "answered_later", Mock(side_effect=TryAgain("database_busy", "locked")))
+        with pytest.raises(TryAgain):
+            loop.step()
+    assert not loop.step()
+    assert store.deliveries(job)[0].response == "yes\nMSA|AA|A"
+    assert store.objected_counts(7) == {}
+
+
+def test_a_connection_on_which_a_second_answer_is_due_is_not_put_away(
+    loop_for: Callable[..., DeliveryLoop],
+) -> None:
+    sender = AnswersTwice()
+    loop = loop_for(sender, clock=iter((0.0, REST_S, REST_S + 1)).__next__)
+    loop.step()
+    assert sender.closed == 0
+    sender.is_listening = False
+    loop.step()
+    assert sender.closed == 1
 
 
 def test_our_own_fault_is_parked_logged_and_lets_the_next_one_go(

@@ -26,7 +26,17 @@ TICK_S = 10.0  # a dashboard's figures are drawn anew, and a dead connection is 
 LIFE_S = 300.0  # then the browser asks again by itself, and whether it still may is looked at anew
 AT_ONCE_MAX = 200
 STREAM = gives("text/event-stream", text=True)
-DELIVERIES = frozenset({Event.QUEUED, Event.DELIVERED, Event.POSTPONED, Event.PARKED, Event.WITHDRAWN, Event.RESENT})
+DELIVERIES = frozenset(
+    {
+        Event.QUEUED,
+        Event.DELIVERED,
+        Event.POSTPONED,
+        Event.PARKED,
+        Event.WITHDRAWN,
+        Event.RESENT,
+        Event.ANSWERED_LATER,
+    }
+)
 
 
 @router.get("/events", response_class=StreamingResponse, responses=STREAM)

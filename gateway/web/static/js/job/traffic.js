@@ -37,11 +37,12 @@ export function drawDeliveries(host, job, history, done) {
 /** Every try of a delivery as the audit tells it, each with all that it tells of the receiver's answer. */
 function attemptsOf(row, history) {
   const tries = history.filter(({ kind, detail }) =>
-    ["delivered", "postponed", "parked"].includes(kind) && (detail.delivery === row.delivery_id || detail.delivery_id === row.delivery_id || detail.name === row.name) &&
+    ["delivered", "postponed", "parked", "answered_later"].includes(kind) && (detail.delivery === row.delivery_id || detail.delivery_id === row.delivery_id || detail.name === row.name) &&
     (detail.destination === undefined || detail.destination === row.destination));
+  const sent = tries.filter(({ kind }) => kind !== "answered_later").length;
   if (!tries.length) return String(row.attempts);
   return h("details", {},
-    h("summary", {}, count(Math.max(row.attempts, tries.length), "attempt")),
+    h("summary", {}, count(Math.max(row.attempts, sent), "attempt")),
     h("ol", {}, tries.map(({ at, kind, detail }) => h("li", {}, moment(at, { seconds: true }), ` ${plain(kind)}`, tryWords(detail)))));
 }
 
