@@ -52,9 +52,18 @@ _FIELDS: tuple[Row, ...] = (
 
 _ANSWERS: tuple[Row, ...] = (
     ("AA, CA", "delivered"),
+    (
+        "AE, AR, AA after CA, on the same connection",
+        "delivered; AE and AR are written beside the delivery in the job, told in the log, and counted by `check`. "
+        "Listened for until `timeout_s` after CA, and for as long as the connection is open",
+    ),
     ("AE, CE", "tried again, at most `error_attempts_max` times, then parked"),
     ("AR, CR", "parked"),
-    ("none in `timeout_s`, or of another message", "connection dropped; tried again with the same MSH-10"),
+    (
+        "any, but MSA-2 empty or of another message; or no acknowledgement that can be read",
+        "not believed: connection dropped; tried again, at most `error_attempts_max` times, then parked",
+    ),
+    ("none in `timeout_s`", "connection dropped; tried again with the same MSH-10"),
 )
 
 _FEED_MESSAGES: tuple[Row, ...] = (
@@ -96,10 +105,15 @@ _FEED_ANSWERS: tuple[Row, ...] = (
     ("AA", "what the message says is committed, or it is not needed here"),
     (
         "AE",
-        "it cannot be kept: too long, not in its character set, or a segment or the patient's number is missing",
+        "it cannot be kept: too long, not in its character set, a segment or the patient's number is missing, or a "
+        "line is no segment, as a line end within a field makes one",
     ),
     ("AE, `not kept`", "the database does not answer: send it again"),
-    ("AR", "no HL7 v2, another version than 2.1 to 2.9, no control id or type, a processing id that is not taken"),
+    (
+        "AR",
+        "no HL7 v2, a batch (FHS, BHS, or several messages in a block), another version than 2.1 to 2.9, no control id "
+        "or type, a processing id that is not taken",
+    ),
 )
 
 
@@ -116,7 +130,9 @@ itself. An empty field says nothing and `""` deletes, as HL7 has it. The same me
 {table(("Fields", "Taken as"), _FEED_FIELDS)}
 {table(("Answer (MSA-1)", "Because"), _FEED_ANSWERS)}
 There is one answer to a message, always, in the sender's own delimiters. Where MSH-15 is AL, SU or ER it is CA, CE or
-CR. The reason is in MSA-3 and, from version 2.5, in ERR: codes and places only, nothing of the patient.
+CR. The reason is in MSA-3 and, from version 2.5, in ERR: codes and places only, nothing of the patient. A byte order
+mark before or in a block is skipped and says UTF-8. MLLP is of release 1 here: commit blocks are neither sent nor
+asked for.
 """
 
 
@@ -154,7 +170,12 @@ get in. Segments end with CR, the last one too.
 
 {table(("Fields", "Content"), _FIELDS)}
 {table(("OBX-2", "Content"), _observations())}
-{table(("Answer (MSA-1), its MSA-2 being our MSH-10", "Taken as"), _ANSWERS)}"""
+{table(("Answer (MSA-1), its MSA-2 being our MSH-10", "Taken as"), _ANSWERS)}
+Blanks around MSA-2 and further components of it do not count. A byte order mark, line ends or a second start byte
+before MSH are skipped. Of MLLP release 2 the commit blocks are spoken: a positive one (0x06) is waited beyond for the
+acknowledgement, which is then committed in turn; a negative one (0x15), or a positive one without an acknowledgement in
+`timeout_s`, counts as AE.
+"""
 
 
 def _observations() -> tuple[Row, ...]:

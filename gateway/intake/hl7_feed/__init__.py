@@ -12,11 +12,12 @@ from datetime import datetime
 
 from gateway.config import Hl7FeedSection
 from gateway.errors import TryAgain
-from gateway.intake.hl7_feed.answer import NOT_HL7, Code, Rejected, acknowledgement
-from gateway.intake.hl7_feed.connection import END_BLOCK, START_BLOCK
+from gateway.intake.hl7_feed.answer import Code, Rejected, acknowledgement, rejection
+from gateway.intake.hl7_feed.connection import Answer
 from gateway.intake.hl7_feed.meaning import understand
 from gateway.intake.hl7_feed.reading import read_header
 from gateway.intake.hl7_feed.server import MllpServer, open_port
+from gateway.mllp_block import END_BLOCK, framed
 from gateway.store import Store
 
 __all__ = ["Hl7Feed", "is_feed", "open_port"]
@@ -51,14 +52,14 @@ class Hl7Feed:
         """Closes the port; returns when no connection is left."""
         self._server.stop(STOP_PATIENCE_S)
 
-    def answer(self, message: bytes, address: str = "") -> bytes:
+    def answer(self, message: bytes, address: str = "") -> Answer:
         """Takes one message in and returns its acknowledgement."""
         now = datetime.now().astimezone()
         try:
             header = read_header(message)
-        except Rejected:
-            log.warning("HL7 feed: AR to %s: no HL7 v2 message", address)
-            return NOT_HL7
+        except Rejected as rejected:
+            _log_fault(b"", address, rejected)
+            return Answer(rejection(rejected), is_message=False)
         words = ""
         fault: Rejected | None = None
         try:
@@ -73,16 +74,16 @@ class Hl7Feed:
             fault = Rejected(Code.AE, "207", "", f"not kept ({error.code}); send it again")
         if fault is not None:
             _log_fault(header.field(9), address, fault)
-        return acknowledgement(header, now, words, fault)
+        return Answer(acknowledgement(header, now, words, fault), is_message=True)
 
-    def _too_big(self, head: bytes, address: str) -> bytes:
+    def _too_big(self, head: bytes, address: str) -> Answer:
         most = self._settings.message_max_bytes
         fault = Rejected(Code.AE, "207", "", f"longer than the {most} bytes of hl7_feed.message_max_bytes")
         _log_fault(b"", address, fault)
         try:
-            return acknowledgement(read_header(head), datetime.now().astimezone(), fault=fault)
-        except Rejected:
-            return NOT_HL7
+            return Answer(acknowledgement(read_header(head), datetime.now().astimezone(), fault=fault), is_message=True)
+        except Rejected as rejected:
+            return Answer(rejection(rejected), is_message=False)
 
 
 def _log_fault(kind: bytes, address: str, fault: Rejected) -> None:
@@ -97,7 +98,7 @@ def is_feed(host: str, settings: Hl7FeedSection, timeout_s: float) -> bool:
     try:
         with socket.create_connection((host, settings.port), timeout_s) as connection:
             connection.settimeout(timeout_s)
-            connection.sendall(START_BLOCK + question.encode() + END_BLOCK + b"\r")
+            connection.sendall(framed(question.encode()))
             while END_BLOCK not in received and len(received) < ANSWER_MAX_BYTES:
                 if not (chunk := connection.recv(ANSWER_MAX_BYTES)):
                     return False

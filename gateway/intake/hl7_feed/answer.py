@@ -38,7 +38,9 @@ class SaysHow(Protocol):
     def component(self) -> bytes: ...
 
 
-NOT_HL7 = b"MSH|^~\\&|||||||ACK||P|2.5.1\rMSA|AR||no HL7 v2 message\r"  # to bytes that have no header to answer to
+def rejection(fault: Rejected) -> bytes:
+    """The answer to bytes that have no header to answer to."""
+    return f"MSH|^~\\&|||||||ACK||P|2.5.1\rMSA|{fault.code}||{fault.words}\r".encode("ascii", "replace")
 
 
 def acknowledgement(header: SaysHow, at: datetime, words: str = "", fault: Rejected | None = None) -> bytes:

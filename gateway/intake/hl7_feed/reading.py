@@ -2,7 +2,8 @@
 
 The header is read as bytes, for it says how the rest is written; the rest is decoded whole before it is split, for in
 some character sets a delimiter's byte is half of a letter. Senders are taken as they come: segments may end with CR,
-LF or both, and what stands behind the fields we ask for is not looked at.
+LF or both, and what stands behind the fields we ask for is not looked at. But a line that is no segment is a fault: it
+is what a line end inside a field has cut off, perhaps a birth date.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ from dataclasses import dataclass
 
 from gateway.intake.hl7_feed.answer import Code, Rejected
 from gateway.intake.hl7_feed.character_sets import codec_of
+from gateway.mllp_block import has_byte_order_mark, message_in
 
 NULL = '""'  # HL7's word for: delete what you have
 VERSION = re.compile(rb"2(\.\d){0,2}")
+BATCHES = "batches (FHS/BHS) are not taken; send each message in a block of its own"
+_HEADERS = ("MSH", "FHS", "BHS")
+_LINE_ENDS = re.compile(r"([\r\n]+)")
+_CONTROLS = "".join(map(chr, range(0x21))) + "\x7f"  # and the blank: some senders pad lines, or end with Ctrl-Z
 _ESCAPED = {"F": 0, "S": 1, "T": 4, "R": 2, "E": 3}  # the letter of an escape, and which delimiter it stands for
 
 
@@ -52,7 +58,9 @@ class Header:
 
 def read_header(message: bytes) -> Header:
     """The header of a message. Raises Rejected where the bytes are no HL7 v2 message."""
-    line = re.split(rb"[\r\n]", message.lstrip(b"\r\n"), maxsplit=1)[0]
+    line = re.split(rb"[\r\n]", message_in(message), maxsplit=1)[0]
+    if line[:3] in (b"FHS", b"BHS"):
+        raise Rejected(Code.AR, "200", "MSH", BATCHES)
     separator = line[3:4]
     fields = line.split(separator) if separator else []
     marks = fields[1] if len(fields) > 1 else b""
@@ -60,27 +68,61 @@ def read_header(message: bytes) -> Header:
     # five different signs, and none that means something else in a character set
     lawful = all(0x20 < sign < 0x7F and not chr(sign).isalnum() for sign in delimiters)
     if not line.startswith(b"MSH") or not marks or not lawful or len(set(delimiters)) != len(delimiters):
-        raise Rejected(Code.AR, "100", "MSH", "this is no HL7 v2 message")
+        raise Rejected(Code.AR, "100", "MSH", "no HL7 v2 message")
     return Header((fields[0], separator, *fields[1:]))
 
 
 def read_segments(message: bytes, header: Header, character_set: str) -> tuple[Segment, ...]:
     """All segments. character_set: by its HL7 name, in which the message is read whatever its MSH-18 says; "" = MSH-18.
 
-    Raises Rejected where that set is not known, or the bytes are not of it.
+    Raises Rejected where that set is not known, the bytes are not of it, a line is no segment, or it is a batch.
     """
-    said = character_set or header.field(18).decode("ascii", "replace")
-    codec = codec_of(said, header.field(2)[1:2].decode("ascii", "replace") or "~")
-    if codec is None:
-        raise Rejected(Code.AE, "103", "MSH^1^18", "this character set is not known here; see hl7_feed.character_set")
+    codec = _codec(message, header, character_set)
     try:
-        text = message.decode(codec)
+        text = message_in(message).decode(codec)
         by = _delimiters(header, codec)
     except UnicodeDecodeError:
         words = "bytes that are not of the character set; set MSH-18, or hl7_feed.character_set"
         raise Rejected(Code.AE, "102", "MSH^1^18", words) from None  # its words would quote the message
-    lines = (line.strip() for line in re.split(r"[\r\n]+", text))
-    return tuple(Segment(line[:3], tuple(line.split(by.field)), by, codec) for line in lines if line)
+    segments = tuple(Segment(line[:3], tuple(line.split(by.field)), by, codec) for line in _lines(text, by.field))
+    if any(segment.name in _HEADERS for segment in segments[1:]):
+        raise Rejected(Code.AR, "200", "MSH", BATCHES)
+    return segments
+
+
+def _codec(message: bytes, header: Header, character_set: str) -> str:
+    """A byte order mark says UTF-8, as MSH-18 may; the configuration outvotes both. Raises Rejected."""
+    said = character_set or header.field(18).decode("ascii", "replace")
+    if has_byte_order_mark(message) and not character_set:
+        said = "UNICODE UTF-8"
+    codec = codec_of(said, header.field(2)[1:2].decode("ascii", "replace") or "~")
+    if codec is None:
+        raise Rejected(Code.AE, "103", "MSH^1^18", "this character set is not known here; see hl7_feed.character_set")
+    return codec
+
+
+def _lines(text: str, separator: str) -> list[str]:
+    """The segments of a message as text. Raises Rejected where a line is none.
+
+    A lone line feed ends no segment of a sender who ends them with CR: what follows belongs to the field before it.
+    """
+    segment = re.compile(rf"[A-Z][A-Z0-9]{{2}}(?:{re.escape(separator)}|$)")
+    ends_with_cr = "\r" in text
+    lines: list[str] = []
+    end = "\r"
+    for part in _LINE_ENDS.split(text):
+        line = part.strip(_CONTROLS)
+        if _LINE_ENDS.fullmatch(part):
+            end = part
+        elif line and segment.match(line):
+            lines.append(line)
+        elif line and ends_with_cr and "\r" not in end:
+            lines[-1] += f" {line}"
+        elif line:
+            place = f"{lines[-1][:3]}^1" if lines else "MSH"
+            words = "a line that is no segment: a line end within a field must be escaped"
+            raise Rejected(Code.AE, "100", place, words)
+    return lines
 
 
 def _delimiters(header: Header, codec: str) -> Delimiters:

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 
 from gateway.config import Hl7FeedSection
-from gateway.intake.hl7_feed.connection import Connection
+from gateway.intake.hl7_feed.connection import Answer, Connection
+from gateway.intake.hl7_feed.places import NoPlace, Senders, who_leaves
 
 log = logging.getLogger(__name__)
 
 LOOK_ROUND_S = 0.2  # how often the listener looks up from its socket
+LOG_EVERY_S = 10.0  # of one kind of trouble: who connects a thousand times must not fill the log
 BACKLOG = 32
 
 
@@ -29,7 +31,7 @@ class MllpServer:
     """Connections in threads of their own, from start() to stop()."""
 
     def __init__(
-        self, settings: Hl7FeedSection, answer: Callable[[bytes, str], bytes], too_big: Callable[[bytes, str], bytes]
+        self, settings: Hl7FeedSection, answer: Callable[[bytes, str], Answer], too_big: Callable[[bytes, str], Answer]
     ) -> None:
         """Both are given the sender's address too."""
         self._settings = settings
@@ -37,6 +39,8 @@ class MllpServer:
         self._too_big = too_big
         self._networks = tuple(ipaddress.ip_network(address, strict=False) for address in settings.addresses)
         self._open: dict[Connection, threading.Thread] = {}
+        self._senders = Senders()
+        self._told: dict[str, tuple[float, int]] = {}  # of the listener's thread: by kind, when, and how often since
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._listener: socket.socket | None = None
@@ -83,49 +87,65 @@ class MllpServer:
                 self._closing.wait(LOOK_ROUND_S)
                 continue
             if not self._may_come(address[0]):
-                log.warning("HL7 feed: connection from %s refused: not in hl7_feed.addresses", address[0])
+                self._warn("connection from %s refused: not in hl7_feed.addresses", address[0])
                 connection.close()
-            elif not self._make_room():
-                log.warning("HL7 feed: connection from %s refused: hl7_feed.connections_max are busy", address[0])
-                connection.close()
-            else:
+            elif self._make_room(address[0]):
                 self._enter(connection, address[0])
+            else:
+                connection.close()
 
     def _may_come(self, host: str) -> bool:
         address = ipaddress.ip_address(host.partition("%")[0])
         address = getattr(address, "ipv4_mapped", None) or address
         return not self._networks or any(address in network for network in self._networks)
 
-    def _make_room(self) -> bool:
-        """Whether one more may come. Where all places are taken, who has been silent the longest must go.
-
-        An engine behind a firewall that forgot its connections comes anew, and its old ones must not keep it out.
-        """
-        with self._lock:
-            if len(self._open) < self._settings.connections_max:
-                return True
-            silent = [(since, one) for one in self._open if (since := one.idle_since) is not None]
-            if not silent:
-                return False
-            _, oldest = min(silent, key=lambda pair: pair[0])
-            del self._open[oldest]
-        log.warning("HL7 feed: connection from %s, silent, makes room for another", oldest.address)
-        oldest.cut()
+    def _make_room(self, address: str) -> bool:
+        """Whether one more may come from this address. Who must go for it is cut off."""
+        try:
+            with self._lock:
+                leaving = who_leaves(tuple(self._open), address, self._senders, self._settings)
+                if leaving is not None:
+                    del self._open[leaving]
+        except NoPlace as error:
+            self._warn("connection from %s refused: " + str(error), address)
+            return False
+        if leaving is not None:
+            kind = "silent" if leaving.has_sent else "which has sent nothing yet"
+            self._warn(f"connection from %s, {kind}, makes room for another", leaving.address)
+            leaving.cut()
         return True
+
+    def _warn(self, words: str, address: str) -> None:
+        """One line of a kind each LOG_EVERY_S, with how many were left out."""
+        now = time.monotonic()
+        at, left_out = self._told.get(words, (-LOG_EVERY_S, 0))
+        if now - at < LOG_EVERY_S:
+            self._told[words] = (at, left_out + 1)
+            return
+        self._told[words] = (now, 0)
+        more = f" (and {left_out} like it since the last such line)" if left_out else ""
+        log.warning("HL7 feed: " + words + "%s", address, more)
 
     def _enter(self, connection: socket.socket, address: str) -> None:
         one = Connection(
             connection,
             address,
             self._settings,
-            lambda message: self._answer(message, address),
-            lambda head: self._too_big(head, address),
+            lambda message: self._remembered(address, self._answer(message, address)),
+            lambda head: self._remembered(address, self._too_big(head, address)),
+            is_from_sender=address in self._senders,
         )
         thread = threading.Thread(target=self._run, args=(one,), name="hl7-feed", daemon=True)
         with self._lock:
             self._open[one] = thread
         log.info("HL7 feed: connection from %s", address)
         thread.start()
+
+    def _remembered(self, address: str, answer: Answer) -> Answer:
+        """The answer itself; who sent a message is known for a sender from now on."""
+        if answer.is_message:
+            self._senders.add(address)
+        return answer
 
     def _run(self, connection: Connection) -> None:
         try:

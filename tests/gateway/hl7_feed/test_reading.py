@@ -14,7 +14,7 @@ from gateway.config import Hl7FeedSection
 from gateway.intake.hl7_feed.answer import Code, Rejected, acknowledgement
 from gateway.intake.hl7_feed.character_sets import codec_of
 from gateway.intake.hl7_feed.reading import read_header
-from gateway.store.known import PatientTold
+from gateway.store.known import OrderTold, PatientTold
 from tests.gateway.hl7_feed.messages import NOW, PID, SETTINGS, message, said, told
 
 AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -135,7 +135,6 @@ def test_escapes_are_what_they_stand_for(written: str, meant: str) -> None:
         b"MSH|^|\\&|A"[:4] + b"|",
         b"MSHA^~\\&AAA",
         b"PID|1\rMSH|^~\\&|A",
-        b"\xef\xbb\xbfMSH|^~\\&|A",
         b"FHS|^~\\&|A",
         b"MSH|\x1b$B|A",
         b"MSH|\xc3\xa4~\\&|A",
@@ -146,6 +145,73 @@ def test_what_is_no_message_is_told_so(data: bytes) -> None:
     with pytest.raises(Rejected) as caught:
         read_header(data)
     assert caught.value.code is Code.AR
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\r\n\ufeff", "\ufeff\r\n"])
+@pytest.mark.parametrize("msh18", ["", "UNICODE UTF-8", "8859/1"])
+def test_a_byte_order_mark_is_skipped_and_says_utf_8(mark: str, msh18: str) -> None:
+    assert name((mark + with_name("Müller", msh18)).encode()) == "Müller^X"
+
+
+def test_bytes_that_are_no_utf_8_behind_a_byte_order_mark_are_a_fault() -> None:
+    with pytest.raises(Rejected, match="102"):
+        said(b"\xef\xbb\xbf" + with_name("Müller", "8859/1").encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        "FHS|^~\\&|KIS\rBHS|^~\\&|KIS\r" + message("ADT^A08", PID) + "BTS|1\rFTS|1\r",
+        "BHS|^~\\&|KIS\r" + message("ADT^A08", PID),
+        message("ADT^A08", PID) + message("ADT^A08", PID.replace("4711", "4712")),
+    ],
+)
+def test_a_batch_is_rejected_in_words(batch: str) -> None:
+    with pytest.raises(Rejected, match=r"batches \(FHS/BHS\) are not taken") as caught:
+        said(batch)
+    assert caught.value.code is Code.AR
+
+
+@pytest.mark.parametrize(
+    "pid",
+    [
+        "PID|1||2003^^^HOSP^MR||Cr^An\rna||19600131|F",
+        "PID|1||2003^^^HOSP^MR||Cr^An\r^M||19600131|F",
+        "PID|1||2003^^^HOSP^MR||Cr^An\r1||19600131|F",
+        "PID|1||2003^^^HOSP^MR||Cr^An\r\nna||19600131|F",
+    ],
+)
+def test_a_line_end_within_a_field_is_a_fault(pid: str) -> None:
+    """Else the birth date behind it is lost, and nobody is told."""
+    with pytest.raises(Rejected, match="no segment") as caught:
+        said(message("ADT^A08", "EVN|A08", pid))
+    fault = caught.value
+    assert (fault.code, fault.condition, fault.place) == ("AE", "100", "PID^1")
+
+
+def test_a_line_feed_within_a_field_is_a_blank_where_segments_end_with_cr() -> None:
+    found = told(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An\nna||19600131|F"))
+    assert isinstance(found, PatientTold)
+    assert (found.name, found.birth_date) == ("Cr^An na", "19600131")
+    with pytest.raises(Rejected, match="no segment"):
+        said(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An\nna||19600131|F").replace("\r", "\n"))
+
+
+@pytest.mark.parametrize("end", ["\x1a", " \r", "\r\r\x00\r", "Z01|ours\r", "PV1\r"])
+def test_padding_and_local_segments_are_no_fault(end: str) -> None:
+    assert name((message("ADT^A08", PID) + end).encode()) == "Müller^Änne^Maria^Dr."
+
+
+@pytest.mark.parametrize("loosely", ["ISO-8859-1", "ISO8859/1", "8859-1", "iso 8859 1", "ISO_8859-1"])
+def test_a_character_set_may_be_spelt_loosely(loosely: str) -> None:
+    assert name(with_name("Müller", loosely).encode("latin-1")) == "Müller^X"
+
+
+def test_an_order_without_obr_4_and_a_receiver_of_empty_components_are_taken() -> None:
+    order = message("ORM^O01", PID, "ORC|NW|PL9^KIS", "OBR|1|PL9^KIS").replace("|CARDIOSCAN|ECG|", "|CARDIOSCAN|^^|")
+    found = told(order)
+    assert isinstance(found, OrderTold)
+    assert found.placer_number == "PL9"
 
 
 @given(some.binary(max_size=300), some.integers(0, 400))

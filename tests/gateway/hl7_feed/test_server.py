@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +176,7 @@ def test_one_more_than_allowed_takes_the_place_of_the_longest_silent(store: Stor
 
 def test_where_all_are_busy_one_more_is_refused(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with feed(store, connections_max=1) as door, connect(door) as busy:
+        assert b"|AA|" in ask(busy, A08)  # who has sent nothing yet would make room
         busy.sendall(VT + A08[:30])
         until = time.monotonic() + 30
         while not any(one.idle_since is None for one in list(door._server._open)) and time.monotonic() < until:
@@ -185,6 +186,95 @@ def test_where_all_are_busy_one_more_is_refused(store: Store, caplog: pytest.Log
         busy.sendall(A08[30:] + FS_CR)
         assert b"|AA|" in answer(busy)
     assert "connections_max" in caplog.text
+
+
+def reach(door: Hl7Feed, source: str) -> socket.socket:
+    """A connection that comes from another address of this machine."""
+    return socket.create_connection(("127.0.0.1", door.port), 10, source_address=(source, 0))
+
+
+@pytest.mark.parametrize("says", [b"", VT, VT + A08[:40], b"\r\n"])
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+def test_silent_connections_and_half_messages_do_not_push_the_engine_out(
+    store: Store, says: bytes, source: str
+) -> None:
+    with feed(store) as door, connect(door) as engine, ExitStack() as crowd:
+        assert b"|AA|" in ask(engine, number(1))
+        for _ in range(60):
+            with suppress(OSError):  # one that made room already
+                crowd.enter_context(reach(door, source)).sendall(says)
+        assert b"|AA|" in ask(engine, number(2))
+        with connect(door) as anew:
+            assert b"|AA|" in ask(anew, number(3))
+        assert b"|AA|" in ask(engine, number(4))
+
+
+def test_an_engine_that_comes_after_a_crowd_of_many_addresses_is_served(store: Store) -> None:
+    with feed(store) as door, ExitStack() as crowd:
+        for n in range(60):
+            with suppress(OSError):
+                crowd.enter_context(reach(door, f"127.0.1.{n % 12 + 1}")).sendall(VT + A08[:40])
+        with connect(door) as engine:
+            assert b"|AA|" in ask(engine, number(1))
+            for n in range(60):
+                crowd.enter_context(reach(door, f"127.0.2.{n % 12 + 1}"))
+            assert b"|AA|" in ask(engine, number(2))
+
+
+def test_one_address_has_a_bound_of_its_own(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    with feed(store, connections_per_address_max=2) as door, ExitStack() as opened:
+        first, second = (opened.enter_context(reach(door, "127.0.0.2")) for _ in range(2))
+        assert b"|AA|" in ask(first, number(1))
+        third = opened.enter_context(reach(door, "127.0.0.2"))
+        assert b"|AA|" in ask(third, number(3))
+        assert answer(second) == b""
+        assert b"|AA|" in ask(first, number(1))
+    assert "which has sent nothing yet, makes room" in caplog.text
+
+
+def test_a_newcomer_may_be_silent_for_less_long_than_a_sender(store: Store) -> None:
+    with feed(store, first_message_timeout_s=QUICK_S) as door, connect(door) as sender:
+        assert b"|AA|" in ask(sender, A08)
+        with reach(door, "127.0.0.2") as stranger, connect(door) as of_a_sender:
+            assert answer(stranger) == b""
+            time.sleep(QUICK_S)
+            assert b"|AA|" in ask(sender, A08)
+            assert b"|AA|" in ask(of_a_sender, A08)
+
+
+def test_a_crowd_does_not_fill_the_log(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    with feed(store) as door, ExitStack() as crowd:
+        for _ in range(100):
+            crowd.enter_context(connect(door))
+        with connect(door) as sender:
+            assert b"|AA|" in ask(sender, A08)
+    assert caplog.text.count("makes room") == 1
+
+
+@pytest.mark.parametrize("block", [b"\x06", b"\x15"])
+def test_a_commit_block_of_mllp_release_2_is_no_message(store: Store, block: bytes) -> None:
+    with feed(store) as door, connect(door) as sender:
+        sender.sendall(VT + block + FS_CR)
+        assert b"|AA|C1\r" in ask(sender, A08)
+
+
+def test_a_byte_order_mark_before_or_in_a_block_is_skipped(store: Store) -> None:
+    mark = b"\xef\xbb\xbf"
+    with feed(store) as door, connect(door) as sender:
+        sender.sendall(mark[:1])
+        time.sleep(0.05)
+        sender.sendall(mark[1:] + VT + A08 + FS_CR)
+        assert b"|AA|C1\r" in answer(sender)
+        assert b"|AA|C1\r" in ask(sender, mark + A08)
+    assert store.known_counts().patients == 1
+
+
+def test_a_batch_is_answered_with_what_is_wrong(store: Store) -> None:
+    with feed(store) as door, connect(door) as sender:
+        assert b"MSA|AR||batches (FHS/BHS) are not taken" in ask(sender, b"FHS|^~\\&|KIS\r" + A08)
+        assert b"MSA|AR|C1|batches (FHS/BHS) are not taken" in ask(sender, A08 + A08)
+        assert b"MSA|AE|C1|a line that is no segment" in ask(sender, A08.replace(b"nne^M", b"n\rne^M"))
+    assert store.known_counts().patients == 0
 
 
 def test_only_the_addresses_of_the_configuration_may_send(store: Store, caplog: pytest.LogCaptureFixture) -> None:
