@@ -18,14 +18,14 @@ from gateway.emit import npz
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
-from gateway.judging import ahead_in_words, confidence_min_in_words, identity_missing, missing_in_words
+from gateway.judging import ahead_in_words, doubts, explained, identity_missing, missing_in_words
 from gateway.order import Order
 from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Approval, Digitize, PageReview, reviewed
 from gateway.rules import Action, Decision, facts_of, route
 from gateway.store import Store
 from gateway.unpack import Unpacked, unpack
 from pipeline.errors import Unreadable
-from pipeline.recording import Recording, Severity
+from pipeline.recording import Recording
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ class Worker:
         """One page, decoded and digitized. A damaged page is that page's verdict, not the document's."""
         try:
             page = unpacked.read(number)
-            recording = self.digitize(page, review.given)
+            recording = explained(self.config, self.digitize(page, review.given))
         except Unreadable as error:
             verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
             return ReadPage(PageResult(number, verdict, error.code, error.why, given=review.given), None)
@@ -200,13 +200,9 @@ class Worker:
         return ReadPage(result, going, thumbnail_png(page) if self.with_thumbnails else b"")
 
     def _judge(self, recording: Recording, review: PageReview) -> tuple[Verdict, str, str]:
-        if recording.confidence < self.config.pipeline.confidence_min:
-            least = confidence_min_in_words(self.config)
-            why = f"Confidence {recording.confidence_in_words} is below the configured {least}."
-            return Verdict.HELD, "low_confidence", why
-        for finding in recording.findings:
-            if finding.severity == Severity.ERROR:
-                return Verdict.HELD, finding.code, finding.detail or "A finding holds this page for a person."
+        doubt = next(doubts(self.config, recording), None)
+        if doubt is not None:
+            return Verdict.HELD, doubt.code, doubt.why
         if review.changed:
             why = "A person changed how this page is read; what came of it must be looked at and approved."
             return Verdict.HELD, AWAITS_APPROVAL, why

@@ -222,6 +222,7 @@ class Digitizer:
             scale.chest_gain_mm_mv,
             _placed(orientation, paper, at.segments, traced.late_mm, judged.strips),
             tuple(asdict(judged.features).items()),
+            judged.weakest,
             _summed(watch.laps),
         )
 

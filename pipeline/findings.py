@@ -35,6 +35,7 @@ class FindingCode(_Worded):
     RHYTHM_LEAD_ASSUMED = "rhythm_lead_assumed", "The name of a long strip was not read; the usual lead was assumed."
     BOUNDARY_ASSUMED = "boundary_assumed", "The border between two leads was not visible and was set by equal division."
     SCALE_ASSUMED = "scale_assumed", "Speed or gain was neither measured nor printed; the usual value was assumed."
+    GAIN_ASSUMED = "gain_assumed", "Neither a pulse nor a printed text tells the gain; the usual one was assumed."
     SPEED_BY_BEATS = (
         "speed_by_beats",
         "Nothing printed tells the speed for sure; the one that suits the beats was taken.",
@@ -66,6 +67,7 @@ class FindingCode(_Worded):
     SIGMA_LARGE = "sigma_large", "The reading of this lead is uncertain, over most of it or where told."
     CLIPPED_AT_STRIP_EDGE = "clipped_at_strip_edge", "The trace leaves the height that was read; its peaks may be cut."
     LOW_CONFIDENCE = "low_confidence", "The page as a whole was read with low confidence."
+    LEAST_SURE = "least_sure", "What takes most from the page's confidence."
     ACQUISITION_DATE_FROM_STUDY = (
         "acquisition_date_from_study",
         "The recording date is the study's date; the page's own date is not known.",

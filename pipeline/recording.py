@@ -214,7 +214,8 @@ class Recording:
     layout: a name of layouts.toml, such as ``3x4+1``. seconds: (stage, wall seconds) in the order run.
     chest_gain_mm_mv: only where the chest leads are printed at another gain than the limb leads.
     placed: where on the image the strips lie; None for a recording that came from elsewhere. signs: what the
-    confidence was made from, each 0..1, 1 the best.
+    confidence was made from, each 0..1, 1 the best. weakest: what takes most of the confidence, with the lead or time
+    to look at; it becomes one of the findings where the confidence is too low for who reads it.
     """
 
     strips: tuple[Strip, ...]
@@ -229,6 +230,7 @@ class Recording:
     chest_gain_mm_mv: Scale | None = None
     placed: Placed | None = None
     signs: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+    weakest: Finding | None = field(default=None, compare=False)
     seconds: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
     def twelve(self) -> Twelve:

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.findings import FindingCode
 from pipeline.recording import TWELVE, Finding, Known, Lead, Recording, Seen, Severity, Strip
 
 Int16 = npt.NDArray[np.int16]
@@ -23,6 +24,9 @@ CUT_SHORT = (
 )
 
 _CHEST = frozenset(TWELVE[6:])
+# findings of severity error that hold a page, but say no more of its lead than that it must be looked at: what goes out
+# was approved by who looked, and is doubtful, not invalid
+_DOUBTS = frozenset({FindingCode.SIGMA_LARGE})
 
 
 class Status(StrEnum):
@@ -180,7 +184,7 @@ def _status(
 
 def _doubt(recording: Recording, strip: Strip, anything: bool, clipped: int, sigma_mv: float, read: float) -> Doubt:
     own = [f for f in recording.findings if f.lead == strip.lead and concerns(f, strip, recording.rate_hz)]
-    if not anything or clipped or any(f.severity == Severity.ERROR for f in own):
+    if not anything or clipped or any(f.severity == Severity.ERROR and f.code not in _DOUBTS for f in own):
         return Doubt.NOT_VALID
     doubtful = any(f.severity != Severity.INFO for f in own)
     unsure = sigma_mv > SIGMA_QUESTIONABLE_MV or read < 1.0 - UNREAD_QUESTIONABLE

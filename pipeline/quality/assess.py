@@ -13,6 +13,7 @@ from pipeline.quality.confidence import Features, confidence
 from pipeline.quality.ends import trim_ends
 from pipeline.quality.limb import LimbCheck, check_limbs, correct_limbs, turn_over
 from pipeline.quality.twice import TwiceCheck, belies, check_twice, recognise, renamed
+from pipeline.quality.weakest import Checked, doubtful_s, weakest
 from pipeline.recording import Finding, Lead, Seen, Severity, Strip
 
 NOISE_ALIKE, HEART_ALIKE = 0.65, 0.95
@@ -26,10 +27,7 @@ SIGMA_MV = 0.12  # more than a small P wave
 # a lead the networks doubt themselves: of 17 confident pages with one, 12 had a lead below 8 dB; of the 71 others 8 had
 DOUBT_MV = 0.015  # root mean square of its sigma; with less, even a flat lead is read to a fraction of its pen
 DOUBT_SHARE = 10 ** (-9 / 10)  # of its own power
-DOUBTED = 0.89  # what such a lead leaves of a page's confidence, so that by the usual bound of 0.9 a person looks at it
 LOW = 0.5  # confidence below which the page says so itself
-USUAL = 0.78  # of pages whose gain nothing tells, those of the usual gain and speed: 24 of 31
-MOST_DOUBT = (0.1, 0.9)  # of a lead's expected squared error: between them lies what a person must look at
 HOPELESS = 0.04  # confidence below which nothing is worth passing on, not even to a person
 
 
@@ -64,12 +62,16 @@ class PageEvidence:
 
 @dataclass(frozen=True)
 class Assessment:
-    """strips: corrected where that was safe. features: what the confidence was made from."""
+    """strips: corrected where that was safe. features: what the confidence was made from. weakest: what cost most.
+
+    A doubt that a person must settle, whatever the confidence, is a finding of severity error.
+    """
 
     strips: tuple[Strip, ...]
     findings: tuple[Finding, ...]
     confidence: float
     features: Features
+    weakest: Finding | None = None
 
 
 def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Assessment:
@@ -104,15 +106,15 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
     sure = confidence(features)
     if sure < HOPELESS:
         raise Unreadable(UnreadableCode.LOW_CONFIDENCE, f"what was read contradicts itself (confidence {sure:.2f})")
-    if not evidence.gain_told:
-        sure *= USUAL
+    if not evidence.gain_told:  # of such pages, 24 of 31 are of the usual gain and speed
+        findings.append(Finding(FindingCode.GAIN_ASSUMED, Severity.ERROR))
+    # as read, or as the limb leads' law left it
     doubted = {strip.lead for strip in strips if _is_doubted(strip)}
-    if doubted or any(map(_is_doubted, corrected)):  # as read, or as the limb leads' law left it
-        sure *= DOUBTED
     findings += [_doubt(strip, rate_hz) for strip in corrected if _is_doubted(strip) and strip.lead not in doubted]
     if sure < LOW:
         findings.append(Finding(FindingCode.LOW_CONFIDENCE, Severity.ERROR, detail=f"{sure:.2f}"))
-    return Assessment(corrected, tuple(findings), sure, features)
+    told = weakest(Checked(corrected, rate_hz, limbs, twice, features))
+    return Assessment(corrected, tuple(findings), sure, features, told)
 
 
 def _named(
@@ -170,10 +172,10 @@ def _lead_findings(strip: Strip, rate_hz: int) -> Iterator[Finding]:
     if span < FLAT_MV:
         yield Finding(FindingCode.FLAT_LEAD, Severity.WARNING, strip.lead, detail=f"{span:.2f} mV")
     sigma = float(np.nanmedian(strip.sigma_mv))
-    if sigma > SIGMA_MV:
-        yield Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, detail=f"{sigma:.2f} mV")
-    elif _is_doubted(strip):
+    if _is_doubted(strip):
         yield _doubt(strip, rate_hz)
+    elif sigma > SIGMA_MV:
+        yield Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, detail=f"{sigma:.2f} mV")
 
 
 def _is_doubted(strip: Strip) -> bool:
@@ -186,11 +188,8 @@ def _is_doubted(strip: Strip) -> bool:
 
 def _doubt(strip: Strip, rate_hz: int) -> Finding:
     """That a lead is doubted, and between when most of it."""
-    power = np.cumsum(np.nan_to_num(strip.sigma_mv, nan=0.0).astype(np.float64) ** 2)
-    first, stop = (int(np.searchsorted(power, share * power[-1])) for share in MOST_DOUBT)
-    at = strip.start_s + first / rate_hz, strip.start_s + (stop + 1) / rate_hz
     detail = f"up to {float(np.nanmax(strip.sigma_mv)):.2f} mV"
-    return Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, *at, detail=detail)
+    return Finding(FindingCode.SIGMA_LARGE, Severity.ERROR, strip.lead, *doubtful_s(strip, rate_hz), detail=detail)
 
 
 def _runs(flags: np.ndarray[tuple[int], np.dtype[np.bool_]], least: int) -> list[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 
 import numpy as np
 
@@ -54,3 +54,16 @@ def confidence(features: Features) -> float:
     """0..1: the estimated chance that the page was read right."""
     logit = BIAS + float(np.dot(astuple(WEIGHTS), astuple(features)))
     return float(1.0 / (1.0 + np.exp(-logit)))
+
+
+def costs(features: Features) -> dict[str, float]:
+    """Log-odds that each feature takes from a page, none negative; 0 where it is the best it can be."""
+    weights = asdict(WEIGHTS)
+    return {name: weights[name] * max(1.0 - value, 0.0) for name, value in asdict(features).items()}
+
+
+def costliest(features: Features) -> str | None:
+    """The name of the feature that takes most, the first of equals; None where no feature takes anything."""
+    taken = costs(features)
+    name = max(taken, key=lambda feature: taken[feature])
+    return name if taken[name] > 0 else None

@@ -22,7 +22,7 @@ import torch
 from pipeline.digitize import Digitizer
 from pipeline.errors import Unreadable
 from pipeline.measure import beats_s, heart_rate
-from pipeline.recording import CHEST, TWELVE, Float32, Page, Strip
+from pipeline.recording import CHEST, TWELVE, Float32, Page, Severity, Strip
 from pipeline.score import Score, score
 from pipeline.synth.signals import SignalBank
 from pipeline.training.dev import dev_pages
@@ -31,7 +31,7 @@ from pipeline.training.suite import Case, cases, draw
 CARD = Path(__file__).parents[1] / "weights" / "MODEL_CARD.md"
 SCALE_TOLERANCE = 0.02  # speed and gain are right within this share: a class apart is a factor of 2
 SILENT_DB = 6.0  # below this a page is wrong
-CONFIDENT = 0.9  # above this the gateway sends without a person (pipeline.confidence_min)
+CONFIDENT = 0.9  # the bound whose silent errors are counted
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Row:
     seconds: float = np.nan
     stages: str = ""
     signs: str = ""
+    held: str = ""  # codes of the findings of severity error: the page does not go on, whatever its confidence
 
 
 def main() -> None:
@@ -174,6 +175,7 @@ def judge(name: str, kind: str, plain: bool, page: Page, label: Float32, rate_hz
         seconds=seconds,
         stages=head,
         signs=";".join(f"{name}={value:.4f}" for name, value in recording.signs),
+        held=";".join(dict.fromkeys(f.code for f in recording.findings if f.severity is Severity.ERROR)),
     )
 
 
@@ -291,8 +293,8 @@ def _line(kind: str, rows: Sequence[Row]) -> str:
 
 
 def _risk(rows: Sequence[Row]) -> list[str]:
-    """What is left, and how bad, when pages below a confidence are held."""
-    read = [row for row in rows if not row.refused]
+    """What is left, and how bad, when pages below a confidence are held, and those that a finding holds."""
+    read = [row for row in rows if not row.refused and not row.held]
     lines = ["| held below confidence | pages that go on | their dB mean | of these below 6 dB |", "|---|---|---|---|"]
     for bound in (0.0, 0.3, 0.5, 0.7, 0.8, 0.9):
         on = [row for row in read if row.confidence >= bound]

@@ -41,8 +41,10 @@ def hold_ends(reading: Reading, x0_mm: float, spans_mm: Sequence[tuple[float, fl
     held = np.zeros(len(rise), np.bool_)
     reach = round(HELD_MM * COLUMNS_PER_MM)
     for start, end in spans_mm:
-        first = max(int(np.ceil((start - x0_mm) * COLUMNS_PER_MM)), 0)
-        last = min(int(np.ceil((end - x0_mm) * COLUMNS_PER_MM)) - 1, len(rise) - 1)
+        # every column of which any part lies in the lead: a column is as wide as two and a half samples at 25 mm/s, and
+        # the last sample often lies in the half of a column whose centre is the next lead's
+        first = max(int(np.floor((start - x0_mm) * COLUMNS_PER_MM + 0.5)), 0)
+        last = min(int(np.ceil((end - x0_mm) * COLUMNS_PER_MM - 0.5)), len(rise) - 1)
         for inward in (np.arange(first, last + 1), np.arange(last, first - 1, -1)):
             read = np.flatnonzero(reading.present[inward[: reach + 1]] >= present)
             if not len(read) or not read[0]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gateway.emit.channels import Status, channels, together
+from gateway.emit.channels import Doubt, Status, channels, together
 from gateway.emit.moment import Moment, acquired, must_be_acquired
 from gateway.errors import Held
 from pipeline.recording import TWELVE, Finding, Known, Lead, Scale, Seen, Severity, Strip
@@ -71,6 +71,11 @@ def test_status_follows_findings() -> None:
     assert found["V4"].status == (Status.OK,)
     assert found["II"].status == (Status.OK,)  # the finding is about seconds that only the rhythm strip shows
     assert found["II rhythm"].status == (Status.QUESTIONABLE,)
+
+
+def test_a_lead_that_held_its_page_as_doubtful_and_was_approved_is_questionable_and_not_invalid() -> None:
+    found = by_label(make.three_by_four(findings=(Finding("sigma_large", Severity.ERROR, Lead.V3),)))
+    assert (found["V3"].status, found["V3"].doubt) == ((Status.QUESTIONABLE,), Doubt.DOUBTFUL)
 
 
 def test_a_finding_about_the_page_is_about_every_channel() -> None:

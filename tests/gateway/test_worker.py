@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,13 +16,14 @@ from PIL import Image
 from gateway.config import Config
 from gateway.errors import Refused, TryAgain
 from gateway.job import Arrival, Claim, Door, Job, Outcome, State, Verdict
+from gateway.judging import doubts
 from gateway.order import Order, Patient
 from gateway.review import NOTHING_GIVEN
 from gateway.store import Store
 from gateway.unpack import MediaType, Unpacked, unpack
 from gateway.worker import Stopped, Worker
 from pipeline.errors import Unreadable
-from pipeline.recording import Finding, Given, Page, Recording, Severity
+from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
 from tests.recordings import three_by_four
 
 WHOSE = Order(patient=Patient("P-1", name="Test^Worker"), acquired_at="20240131143000", acquired_from="test")
@@ -126,6 +128,29 @@ def test_low_confidence_is_held(work: Callable[..., Job]) -> None:
 def test_a_confidence_just_below_the_threshold_is_told_apart_from_it(work: Callable[..., Job]) -> None:
     job = work(lambda _page: replace(three_by_four(), confidence=0.8969))
     assert "Confidence 89 % is below the configured 90 %." in job.why
+
+
+def test_a_page_held_for_its_confidence_says_what_it_lacks(work: Callable[..., Job], store: Store) -> None:
+    lacks = Finding("least_sure", Severity.INFO, Lead.V3, 1.0, 2.0, "52% of it was read")
+    job = work(lambda _page: replace(three_by_four(), confidence=0.6, weakest=lacks))
+    (page,) = store.pages(job.job_id)
+    assert (job.state, job.code) == (State.HELD, "low_confidence")
+    assert [f["detail"] for f in json.loads(page.summary)["findings"]] == ["52% of it was read"]
+
+
+def test_a_page_that_goes_on_carries_no_doubt(work: Callable[..., Job], store: Store) -> None:
+    job = work(lambda _page: replace(three_by_four(), confidence=0.95, weakest=Finding("least_sure", Severity.INFO)))
+    (page,) = store.pages(job.job_id)
+    assert json.loads(page.summary)["findings"] == []
+
+
+@pytest.mark.parametrize("confidence_min", [0.0, 0.5, 1.0])
+def test_a_finding_of_severity_error_holds_at_every_bound(confidence_min: float) -> None:
+    config = Config.model_validate({"pipeline": {"confidence_min": confidence_min}})
+    sure = replace(three_by_four(), confidence=1.0)
+    doubtful = replace(sure, findings=(Finding("gain_assumed", Severity.ERROR),))
+    assert not list(doubts(config, sure))
+    assert [doubt.code for doubt in doubts(config, doubtful)] == ["gain_assumed"]
 
 
 def test_a_finding_of_severity_error_holds_the_page(work: Callable[..., Job]) -> None:

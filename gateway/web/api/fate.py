@@ -120,7 +120,7 @@ def _doubts(config: Config, case: Case, page: PageResult, read: Read | None) -> 
         return
     if read.review.approved_sha256:
         return
-    yield from doubts(config, read.recording)
+    yield from (doubt.setting for doubt in doubts(config, read.recording))
     if read.review.changed:
         yield "a person changed how it is read, and nobody has approved what came of it"
 

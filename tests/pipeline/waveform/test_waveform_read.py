@@ -146,3 +146,10 @@ def test_says_by_how_much_it_moved_the_segments_so_that_a_picture_can_follow():
     for strip in (found.strips[0], found.strips[2]):
         peak_s = int(np.nanargmax(strip.millivolts[:500])) / RATE_HZ
         assert early[0].start_mm + found.late_mm + peak_s * SPEED_MM_S == pytest.approx(20.0, abs=0.15)
+
+
+def test_the_last_lead_of_a_row_is_read_to_its_last_sample():
+    strips = read(page(beats()))
+    for strip in strips:
+        assert strip.seen[-1] != Seen.NOTHING
+        assert np.isfinite(strip.millivolts).all()
