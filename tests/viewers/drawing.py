@@ -74,6 +74,11 @@ class Drawing:
         """What is written beside the rows, from the top, without the word Lead."""
         return [text.text.removeprefix("Lead ") for text in sorted(self.texts, key=lambda text: text.y)]
 
+    @property
+    def names_apart_px(self) -> float:
+        """The least distance of two names, foot to foot: rows of low leads are drawn one over the other's name."""
+        return float(np.diff(sorted(text.y for text in self.texts)).min())
+
     def astray_px(self, row: Row, millivolts: npt.NDArray[np.floating[Any]]) -> float:
         """How far the row's trace lies from where these millivolts belong, at its worst; infinite where none is.
 

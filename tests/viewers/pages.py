@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from functools import cache
 from io import BytesIO
 from typing import NamedTuple
 
+import hl7
 import numpy as np
 
-from gateway.config import DicomDestination, FolderDestination
+from gateway.config import DicomDestination, FolderDestination, MllpDestination
 from gateway.dispatch import wishes_of
 from gateway.emit import catalogue
 from gateway.emit.catalogue import Material
@@ -72,6 +74,14 @@ def aecg(of: Recording, **settings: object) -> bytes:
     """The aECG for a folder, by the configuration's defaults but for these settings."""
     to = FolderDestination(kind="folder", name="archive", folder="archive", documents=("aecg",), **settings)  # type: ignore[arg-type]
     return catalogue.document(DocumentKind.AECG, _material(of), wishes_of(to)).data
+
+
+def aecg_in_message(of: Recording) -> bytes:
+    """The aECG inside the ORU^R01 for an EHR, by the configuration's defaults."""
+    to = MllpDestination(kind="mllp", name="ehr", host="h", port=2575)
+    message = hl7.parse(catalogue.document(DocumentKind.HL7V2, _material(of), wishes_of(to)).data.decode())
+    values = (str(segment[5]) for segment in message.segments("OBX") if str(segment[2]) == "ED")
+    return next(base64.b64decode(value.split("^")[4]) for value in values if "^XML^" in value)
 
 
 def _material(of: Recording) -> Material:

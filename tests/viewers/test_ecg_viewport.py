@@ -17,6 +17,7 @@ from tests.viewers.drawing import Drawing, Viewer, bundle
 pytestmark = [pytest.mark.peer, needs_chromium]
 
 PX_PER_MV = 10  # the least; a wave of 0.1 mV is then as high as the line that draws it is wide
+NAME_PX = 14  # the size that names are written in
 MICROVOLT = 0.001
 ASTRAY_PX = 1.0  # a pixel of a line's smoothed edge
 
@@ -50,6 +51,7 @@ def worst_px(drawing: Drawing, leads: npt.NDArray[np.floating[Any]]) -> float:
 @pytest.mark.parametrize("page", pages.PAGES)
 def test_the_viewport_shows_twelve_leads_under_their_own_names(page: str, drawn: Callable[[str], Drawing]) -> None:
     assert drawn(page).names == [*TWELVE]
+    assert drawn(page).names_apart_px >= NAME_PX
 
 
 @pytest.mark.parametrize("page", pages.PAGES)
