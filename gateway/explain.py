@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.app import open_eye
 from gateway.config import Config, FaxInboxSection
 from gateway.errors import Refused
-from gateway.intake.fax_inbox.identity import order_from_name, order_from_sidecar, pattern_of
+from gateway.intake.fax_inbox.identity import order_from_name, pattern_of, read_sidecar
 from gateway.intake.fax_inbox.settling import SIDECAR
 from gateway.job import Arrival, Door
 from gateway.judging import held_before_rules
@@ -78,11 +78,18 @@ def _inbox(config: Config, sender: str) -> FaxInboxSection | None:
 def _fax_order(path: Path, inbox: FaxInboxSection | None) -> tuple[Order, str]:
     """The Order as the fax door makes it, and from what, in words. Raises Refused and OSError."""
     for sidecar in (path.with_name(path.name + SIDECAR), path.with_suffix(SIDECAR)):
-        if sidecar.is_file():
-            return order_from_sidecar(sidecar.read_bytes()), f"identity from the sidecar {sidecar.name}"
+        if _is_there(sidecar):
+            return read_sidecar(sidecar.resolve()), f"identity from the sidecar {sidecar.name}"
     if inbox is None:
         return Order(), "no identity: no sidecar, and no one inbox to take a file_name_pattern from (--sender NAME)"
     order = order_from_name(path.name, pattern_of(inbox.file_name_pattern, inbox.name))
     if order == Order():
         return order, f"no identity: no sidecar, and the name does not match file_name_pattern of inbox {inbox.name}"
     return order, f"identity from the name, by file_name_pattern of inbox {inbox.name}"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long to exist
+        return False

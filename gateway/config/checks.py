@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import combinations
@@ -203,7 +204,13 @@ def _is_loopback(host: str) -> bool:
 
 def advice(config: Config) -> list[str]:
     """What is lawful and works, but may not be what was meant, one sentence each."""
-    return [*_doors(config), *_feed(config.hl7_feed), *_nowhere(config), *_window(config.web)]
+    return [
+        *_doors(config),
+        *_feed(config.hl7_feed),
+        *_nowhere(config),
+        *_window(config.web),
+        *_open_secrets(config),
+    ]
 
 
 def _doors(config: Config) -> Iterator[str]:
@@ -240,6 +247,21 @@ def _nowhere(config: Config) -> Iterator[str]:
         for destination in config.destination:
             if destination.name not in sent_to:
                 yield f'destination "{destination.name}": no rule sends to it'
+
+
+def _open_secrets(config: Config) -> Iterator[str]:
+    """Files with a key, password or secret that every user of this machine may read or change."""
+    oidc = config.web.oidc
+    files = [("data.database_url_file", config.data.database_url_file), ("web.tls_key", config.web.tls_key)]
+    files.append(("web.oidc.client_secret_file", oidc.client_secret_file if oidc else None))
+    for use, file in files:
+        try:
+            mode = file.stat().st_mode if file is not None else 0
+        except OSError:  # told as a file that is missing
+            continue
+        if mode & (stat.S_IROTH | stat.S_IWOTH):
+            does = "read" if mode & stat.S_IROTH else "change"
+            yield f"{use}: every user of this machine may {does} {file}; give it to this user alone: chmod 600"
 
 
 def _missing_folders(config: Config) -> Iterator[str]:

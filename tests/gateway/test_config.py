@@ -372,6 +372,28 @@ def test_the_window_opens_to_this_machine_or_behind_tls_or_when_told_so(text: st
     assert read(f"[web]\n{text}").web.host
 
 
+@pytest.mark.parametrize(
+    ("mode", "does"), [(0o644, "read"), (0o604, "read"), (0o602, "change"), (0o640, ""), (0o600, "")]
+)
+def test_advice_tells_of_keys_and_secrets_that_everybody_may_read(tmp_path: Path, mode: int, does: str) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    secret.chmod(mode)
+    oidc = {"issuer": "https://id.example", "client_id": "c", "public_url": "https://g.example"}
+    config = Config.model_validate(
+        {
+            "data": {"database_url_file": secret},
+            "web": {"tls_key": secret, "tls_certificate": secret, "oidc": {**oidc, "client_secret_file": secret}},
+        }
+    )
+    keys = ("data.database_url_file", "web.tls_key", "web.oidc.client_secret_file")
+    told = [line for line in advice(config) if "every user" in line]
+    expected = [
+        f"{key}: every user of this machine may {does} {secret}; give it to this user alone: chmod 600" for key in keys
+    ]
+    assert told == (expected if does else [])
+
+
 def test_advice_tells_of_a_window_in_plain_text() -> None:
     config = read('[web]\nhost = "0.0.0.0"\nallow_plain_http_beyond_loopback = true')
     assert [line for line in advice(config) if line.startswith("web:")] == [

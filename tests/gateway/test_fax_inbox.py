@@ -247,6 +247,114 @@ def test_does_not_follow_a_link_out_of_the_folder(
     (folder / "fax.png").symlink_to(tmp_path / "secret.png")
     settle(inbox, clock)
     assert store.jobs() == []
+    assert (folder / "refused" / "fax.png").is_symlink()
+    assert reason(folder, "fax.png").startswith("link: ")
+    assert (tmp_path / "secret.png").read_bytes() == PNG
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+@pytest.mark.parametrize("name", ["fax.png", "fax.json"])
+def test_what_is_no_file_is_told_and_put_away(
+    inbox: FaxInbox,
+    clock: Clock,
+    store: Store,
+    folder: Path,
+    caplog: pytest.LogCaptureFixture,
+    put: Callable[[Path], object],
+    name: str,
+) -> None:
+    """A pipe that was opened would wait for a writer for ever: the next document would never be taken."""
+    for _ in range(2):
+        put(folder / name)
+        (folder / "after.png").write_bytes(PNG)
+        settle(inbox, clock, EMPTY_PATIENCE_S)
+    assert len(store.jobs()) == 1
+    assert [entry.name for entry in folder.iterdir() if entry.name not in ("taken", "refused")] == []
+    code = reason(folder, name).partition(":")[0]
+    assert code in ("folder", "no_file", "link")
+    assert caplog.text.count(f"a file was refused, {code}") == 2
+    stem, _, suffix = name.partition(".")
+    assert os.path.lexists(folder / "refused" / f"{stem}-2.{suffix}")
+
+
+def test_a_folder_that_is_still_filled_is_waited_for_and_a_servers_own_is_left(
+    inbox: FaxInbox, clock: Clock, folder: Path
+) -> None:
+    (folder / "ward").mkdir()
+    (folder / "@eaDir").mkdir()
+    settle(inbox, clock)
+    assert (folder / "ward").is_dir()
+    clock.now += EMPTY_PATIENCE_S
+    inbox.poll()
+    assert (folder / "refused" / "ward").is_dir()
+    assert (folder / "@eaDir").is_dir()
+
+
+def test_a_folder_that_cannot_be_moved_is_told_once_and_stops_nothing(
+    inbox: FaxInbox,
+    clock: Clock,
+    store: Store,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rename = Path.rename
+
+    def busy(path: Path, target: Path) -> Path:
+        if path.name == "mounted":
+            raise OSError(16, "Device or resource busy")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    (folder / "mounted").mkdir()
+    settle(inbox, clock, EMPTY_PATIENCE_S)
+    (folder / "fax.png").write_bytes(PNG)
+    settle(inbox, clock)
+    assert len(store.jobs()) == 1
+    assert caplog.text.count("Device or resource busy") == 1
+    assert names(folder / "refused") == []
+
+
+@pytest.mark.parametrize("length", [243, 244, 245, 250, 251, 255])
+@pytest.mark.parametrize("letter", ["a", "ä"])
+def test_long_names_are_taken_and_refused_as_others_are(
+    inbox: FaxInbox, clock: Clock, store: Store, folder: Path, length: int, letter: str
+) -> None:
+    for data in (PNG, NEXT, b"Dear colleague,", b"Dear colleague"):
+        name = letter * ((length - 4) // len(letter.encode())) + ".png"
+        name = "x" * (length - len(name.encode())) + name
+        (folder / name).write_bytes(data)
+        settle(inbox, clock)
+    assert [job.arrival.file_name for job in store.jobs()] == [name, name]
+    assert names(folder) == []
+    assert len(names(folder / "taken")) == 2
+    assert (folder / "taken" / name).read_bytes() == PNG
+    refused = names(folder / "refused")
+    assert len(refused) == 4
+    assert sum(one.endswith(".reason.txt") for one in refused) == 2
+
+
+def test_a_long_name_keeps_its_sidecar(inbox: FaxInbox, clock: Clock, store: Store, folder: Path) -> None:
+    stem = "a" * 250
+    (folder / f"{stem}.png").write_bytes(PNG)
+    (folder / f"{stem}.json").write_text('{"patient_id": "P-1"}')
+    settle(inbox, clock)
+    order = only_job(store).arrival.order
+    assert order is not None
+    assert order.patient.patient_id == "P-1"
+    assert names(folder) == []
+    assert len(names(folder / "taken")) == 2
+
+
+def test_a_sidecar_is_judged_by_its_size_before_it_is_read(
+    inbox: FaxInbox, clock: Clock, store: Store, folder: Path
+) -> None:
+    (folder / "fax.png").write_bytes(PNG)
+    with (folder / "fax.json").open("wb") as sparse:
+        sparse.truncate(8 << 30)  # no memory of this machine would hold it
+    settle(inbox, clock)
+    assert store.jobs() == []
+    assert f"{8 << 30} bytes" in reason(folder, "fax.png")
 
 
 @pytest.mark.parametrize(
@@ -283,6 +391,7 @@ def test_an_empty_file_is_waited_for_and_then_refused(inbox: FaxInbox, clock: Cl
     clock.now += EMPTY_PATIENCE_S
     inbox.poll()
     assert names(folder / "refused") == ["fax.tif", "fax.tif.reason.txt"]
+    assert reason(folder, "fax.tif").startswith("empty: ")
 
 
 def test_names_never_collide(inbox: FaxInbox, clock: Clock, store: Store, folder: Path) -> None:

@@ -3,7 +3,7 @@
 What was taken lies in ``taken/`` afterwards, what could not be in ``refused/`` beside a ``.reason.txt``. A file is
 moved only after the store has committed; a crash in between takes it again, as a repeat of the same job, and moves it.
 What is read and what is moved is the very file that was seen to settle: another that came under its name in between
-stays for the next look.
+stays for the next look. What is no file, a folder or a link, is neither opened nor followed, and moved to refused/ too.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 import uuid
 from pathlib import Path
 
 from gateway.config import Config, FaxInboxSection
 from gateway.errors import Refused, TryAgain
-from gateway.intake.fax_inbox.identity import order_from_name, order_from_sidecar, pattern_of
-from gateway.intake.fax_inbox.settling import SIDECAR, Settled, Sighting, Watch
+from gateway.intake.fax_inbox.identity import order_from_name, pattern_of, read_sidecar
+from gateway.intake.fax_inbox.settling import REFUSED, SIDECAR, TAKEN, Settled, Sighting, Watch
 from gateway.job import Arrival, Door
 from gateway.order import Order
 from gateway.store import Store
@@ -25,8 +26,9 @@ from gateway.unpack.media import PDF_HEADER_WITHIN, MediaType, recognise_bytes
 
 log = logging.getLogger(__name__)
 
-TAKEN, REFUSED = "taken", "refused"
 REASON = ".reason.txt"
+NAME_MAX_BYTES = 255  # of one name in a folder of Linux's file systems
+SUFFIX_MAX_BYTES = 16  # what is longer behind the last dot is no suffix to be kept
 CHUNK_BYTES = 1 << 20
 CLAIMED = ".claimed-"
 NAMES_MAX = 100_000  # files of one name in taken/, after which a person should look
@@ -64,11 +66,13 @@ class FaxInbox:
             except OSError as error:
                 # by its inode: a file's name may hold the patient's
                 trouble = f"the file with inode {settled.document.inode} cannot be taken: {error.strerror}"
-        for orphan in ready.orphans:
+        refusals = [(orphan, Refused("no_document", "No document came for this sidecar.")) for orphan in ready.orphans]
+        refusals += [(one, _no_file(one)) for one in ready.no_files]
+        for sighting, refusal in refusals:
             try:
-                self._refuse(Settled(orphan, None), Refused("no_document", "No document came for this sidecar."))
+                self._refuse(Settled(sighting, None), refusal)
             except OSError as error:
-                trouble = f"the file with inode {orphan.inode} cannot be moved: {error.strerror}"
+                trouble = f"the file with inode {sighting.inode} cannot be moved: {error.strerror}"
         self._tell(trouble)
 
     def _tell(self, trouble: str) -> None:
@@ -103,6 +107,8 @@ class FaxInbox:
         document = settled.document
         if document.size_bytes > self.settings.file_max_mb * 10**6:
             raise Refused("too_large", f"The file is larger than {self.settings.file_max_mb} MB (file_max_mb).")
+        if not document.size_bytes:
+            raise Refused("empty", "The file has no content; the sender did not finish it. Send the page again.")
         order = self._order(settled)
         if order is None:
             return False
@@ -135,13 +141,21 @@ class FaxInbox:
             raise Refused("sidecar", "Two documents share one sidecar; name it <document>.json, extension included.")
         claimed = self._claimed(settled.document)
         if claimed.exists():
-            return order_from_sidecar(claimed.read_bytes())
+            return read_sidecar(claimed)
         if settled.sidecar is not None:
-            data = (self.settings.folder / settled.sidecar.name).read_bytes()
-            if not settled.sidecar.is_still_in(self.settings.folder):
-                return None
-            return order_from_sidecar(data)
+            return self._order_beside(settled.sidecar)
         return order_from_name(settled.document.name, self._pattern)
+
+    def _order_beside(self, sidecar: Sighting) -> Order | None:
+        """The Order of a sidecar, None where it is another by now. Raises Refused."""
+        folder = self.settings.folder
+        try:
+            order = read_sidecar(folder / sidecar.name)
+        except Refused:
+            if sidecar.is_still_in(folder):
+                raise
+            return None
+        return order if sidecar.is_still_in(folder) else None
 
     def _copy(self, document: Sighting, staged: Path) -> tuple[str, bytes, Sighting]:
         """Copies a document into staging: its SHA-256, its first bytes, and which file that was afterwards.
@@ -166,10 +180,15 @@ class FaxInbox:
             return
         folder = self._folder(REFUSED)
         target = _free(folder, settled.document.name)
-        reason = folder / (target.name + REASON)
+        reason = folder / _fitting(target.name, REASON)
         reason.write_text(f"{error.code}: {error.why}\n", encoding="utf-8")
-        if not self._move(settled, folder, target):
-            reason.unlink()
+        moved = False
+        try:
+            moved = self._move(settled, folder, target)
+        finally:
+            if not moved:  # else every look at what cannot be moved left one more
+                reason.unlink()
+        if not moved:
             return
         log.warning("inbox %s: a file was refused, %s", self.settings.name, error.code)
 
@@ -192,7 +211,7 @@ class FaxInbox:
         if is_still_here:
             (here / settled.document.name).rename(target)
         if claimed.exists():  # also where the document has gone: what it said must not become another's
-            claimed.rename(_free(folder, target.name + SIDECAR))
+            claimed.rename(_free(folder, _fitting(target.name, SIDECAR)))
         return is_still_here
 
     def _claimed(self, document: Sighting) -> Path:
@@ -226,11 +245,34 @@ def _media_type(head: bytes) -> str:
     return media
 
 
+def _no_file(sighting: Sighting) -> Refused:
+    """Why what is no file is not taken."""
+    if sighting.form == stat.S_IFDIR:
+        return Refused(
+            "folder", "This is a folder; only files directly in the inbox are taken. Put its documents there."
+        )
+    if sighting.form == stat.S_IFLNK:
+        return Refused("link", "This is a link, which is not followed. Put the document itself into the inbox.")
+    return Refused("no_file", "This is a pipe, socket or device and no file.")
+
+
+def _fitting(stem: str, ending: str) -> str:
+    """A name with this ending; the stem is cut, by whole characters, where the name would be too long to exist."""
+    while stem and len(os.fsencode(stem + ending)) > NAME_MAX_BYTES:
+        stem = stem[:-1]
+    return stem + ending
+
+
 def _free(folder: Path, name: str) -> Path:
     """A name that no file there has yet: the name itself, or with -2, -3 … before its extension."""
-    stem, suffix = Path(name).stem, Path(name).suffix
+    suffix = Path(name).suffix
+    suffix = suffix if len(os.fsencode(suffix)) <= SUFFIX_MAX_BYTES else ""
+    stem = name.removesuffix(suffix)
     for number in range(1, NAMES_MAX):
-        target = folder / (name if number == 1 else f"{stem}-{number}{suffix}")
-        if not target.exists() and not (folder / (target.name + REASON)).exists():
+        # a numbered name leaves room for its reason, which must be numbered too
+        numbered = _fitting(stem, f"-{number}{suffix}{REASON}").removesuffix(REASON)
+        target = folder / (name if number == 1 else numbered)
+        # a link that leads nowhere has its name all the same
+        if not os.path.lexists(target) and not os.path.lexists(folder / _fitting(target.name, REASON)):
             return target
     raise FileExistsError(17, f"{NAMES_MAX} files of one name", str(folder))

@@ -20,8 +20,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
+import stat
 from collections.abc import Mapping
+from pathlib import Path
 
 from gateway.errors import ConfigError, Refused
 from gateway.identity_text import TEXT_MAX, is_text, lawful
@@ -44,6 +47,24 @@ ORDER_KEYS = (
 KEYS = (*PATIENT_KEYS, *ORDER_KEYS)
 
 SIDECAR_MAX_BYTES = 64 * 1024  # sixteen short texts; anything longer is another file
+
+
+def read_sidecar(path: Path) -> Order:
+    """The Order in a sidecar's file, of which no more is read than a sidecar may have.
+
+    Raises:
+        Refused: as order_from_sidecar; also what is no regular file.
+        OSError: it cannot be opened, or is a link.
+    """
+    # O_NONBLOCK: what became a pipe since it was looked at must not be waited for
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise _refused("The sidecar is no file.")
+        if status.st_size > SIDECAR_MAX_BYTES:
+            raise _refused(f"The sidecar has {status.st_size} bytes; {SIDECAR_MAX_BYTES} are allowed.")
+        return order_from_sidecar(file.read(SIDECAR_MAX_BYTES + 1))
 
 
 def order_from_sidecar(data: bytes) -> Order:

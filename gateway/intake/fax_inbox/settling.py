@@ -1,4 +1,4 @@
-"""Which files of a folder have stopped growing."""
+"""Which files of a folder have stopped growing, and what else lies there that is no file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from pathlib import Path
 # How copying programs, browsers and fax servers name what they have not finished.
 UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".download", ".writing", ".swp", "~")
 SIDECAR = ".json"
+TAKEN, REFUSED = "taken", "refused"
+# What file servers keep in a shared folder for themselves, and make anew where it is moved away.
+SERVERS_FOLDERS = ("@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 EMPTY_PATIENCE_S = 60.0  # some servers create the file long before its first byte
 # A sidecar whose document does not come in this time is put away, or the next document of that name, perhaps of
 # another patient, would get it.
@@ -21,17 +24,27 @@ ORPHAN_PATIENCE_S = 600.0
 
 @dataclass(frozen=True)
 class Sighting:
-    """A file as it was seen; equal sightings mean that nothing has been written in between."""
+    """A file as it was seen; equal sightings mean that nothing has been written in between.
+
+    form: stat's S_IFREG for a file, S_IFDIR, S_IFLNK ... for what is none.
+    """
 
     name: str
     size_bytes: int
     changed_ns: int
     inode: int
+    form: int = stat.S_IFREG
 
     @classmethod
     def of(cls, name: str, status: os.stat_result) -> Sighting:
         """What a file's status says."""
-        return cls(name, status.st_size, status.st_mtime_ns, status.st_ino)
+        form = stat.S_IFMT(status.st_mode)
+        return cls(name, status.st_size, status.st_mtime_ns, status.st_ino, form)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a regular file: no folder, link, pipe, socket or device."""
+        return self.form == stat.S_IFREG
 
     def is_still_in(self, folder: Path) -> bool:
         """Whether this very file, unchanged, still has its name; a sender may have put another there. OSError."""
@@ -56,6 +69,7 @@ class Ready:
 
     documents: tuple[Settled, ...]
     orphans: tuple[Sighting, ...]  # sidecars without a document
+    no_files: tuple[Sighting, ...] = ()  # folders, links, pipes: nothing that can be taken
 
 
 class Watch:
@@ -76,8 +90,9 @@ class Watch:
             OSError: the folder cannot be read.
         """
         now = self._clock()
-        seen = {sighting.name: sighting for sighting in _look(folder)}
-        self._since = {sighting: self._since.get(sighting, now) for sighting in seen.values()}
+        found = _look(folder)
+        self._since = {sighting: self._since.get(sighting, now) for sighting in found}
+        seen = {sighting.name: sighting for sighting in found if sighting.is_file}
         documents = [sighting for name, sighting in sorted(seen.items()) if not _is_sidecar(name)]
         stems = Counter(_stem(document.name) for document in documents)
         ready = []
@@ -90,19 +105,25 @@ class Watch:
         wanted = {name + SIDECAR for document in documents for name in (document.name, _stem(document.name))}
         orphans = [seen[name] for name in sorted(seen) if _is_sidecar(name) and name not in wanted]
         patience_s = max(ORPHAN_PATIENCE_S, self._settle_s)
-        return Ready(tuple(ready), tuple(one for one in orphans if now - self._since[one] >= patience_s))
+        return Ready(
+            tuple(ready),
+            tuple(one for one in orphans if now - self._since[one] >= patience_s),
+            tuple(one for one in found if not one.is_file and self._is_settled(one, now)),
+        )
 
     def documents(self) -> list[Sighting]:
         """All documents of the last look, settled or not."""
-        return [sighting for sighting in self._since if not _is_sidecar(sighting.name)]
+        return [one for one in self._since if one.is_file and not _is_sidecar(one.name)]
 
     def _is_settled(self, sighting: Sighting, now: float) -> bool:
-        patience_s = self._settle_s if sighting.size_bytes else max(self._settle_s, EMPTY_PATIENCE_S)
+        # a folder that is copied here is there long before the last of its files
+        is_begun = sighting.form == stat.S_IFDIR or (sighting.is_file and not sighting.size_bytes)
+        patience_s = max(self._settle_s, EMPTY_PATIENCE_S) if is_begun else self._settle_s
         return now - self._since[sighting] >= patience_s
 
 
 def _look(folder: Path) -> list[Sighting]:
-    """The regular files of a folder that are not hidden, unfinished or links. Raises OSError."""
+    """What lies in a folder, by name, but hidden and unfinished files and the folders that belong there. OSError."""
     found = []
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -112,9 +133,9 @@ def _look(folder: Path) -> list[Sighting]:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:  # gone since the listing
                 continue
-            if stat.S_ISREG(status.st_mode):
+            if entry.name not in (TAKEN, REFUSED, *SERVERS_FOLDERS):
                 found.append(Sighting.of(entry.name, status))
-    return found
+    return sorted(found, key=lambda sighting: sighting.name)
 
 
 def _is_sidecar(name: str) -> bool:
