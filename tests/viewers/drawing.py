@@ -1,7 +1,7 @@
-"""What cornerstone's ECGViewport draws of a DICOM object in a real Chromium, measured on its pixels.
+"""What viewers of npm make of a DICOM object in a real Chromium; of cornerstone's ECGViewport, measured on its pixels.
 
-The viewport is npm's own, with the versions of package-lock.json. `npm ci` in this folder fetches it; here it is only
-bundled, and nothing is asked of a network when it runs.
+The viewers are npm's own, with the versions of package-lock.json. `make viewers` fetches them; here they are only
+bundled, and nothing is asked of a network when they run.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,14 +20,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.browser import Watch
+from tests.viewers.readers import Shown
 
 HERE = Path(__file__).parent
-BUNDLE = HERE.parents[1] / "build" / "viewers" / "viewport.js"
+BUNDLES = HERE.parents[1] / "build" / "viewers"  # git ignores it
 WINDOW = {"width": 1400, "height": 900}  # CSS pixels: a viewer on a usual desktop screen
-PAGE = "<!doctype html><title>ECG</title><body></body>"
+EMPTY = "<!doctype html><title>ECG</title><body></body>"
 
 # The viewport draws on a sheet of its own units, 150 to a second, which it stretches over the window. A trace is one
 # unit wide, white over red rulings and an orange zero line; a name is yellow, on black that reaches 4 units beyond it.
@@ -113,38 +116,45 @@ def _astray(shown: npt.NDArray[np.float64], inside: npt.NDArray[np.float64], aro
     return float(max(beyond, short))
 
 
-def bundle() -> Path:
-    """The viewport and its page as one script, made anew where its sources or its packages are newer."""
+def bundle(page: str) -> Path:
+    """A script of this folder and its packages as one file, made anew where either is newer. Skips without them."""
     bundler = HERE / "node_modules" / ".bin" / "esbuild"
     if not bundler.exists():
-        pytest.skip("cornerstone's viewport is not installed: npm ci in tests/viewers")
-    sources = (HERE / "viewport.js", HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json")
-    if not BUNDLE.exists() or BUNDLE.stat().st_mtime < max(source.stat().st_mtime for source in sources):
-        BUNDLE.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=BUNDLE.parent) as folder:
-            made = Path(folder) / BUNDLE.name
-            arguments = ["--bundle", "--format=iife", "--minify", "--log-level=warning", f"--outfile={made}"]
-            subprocess.run([bundler, "viewport.js", *arguments], cwd=HERE, check=True, timeout=120)
-            made.replace(BUNDLE)
-    return BUNDLE
+        pytest.skip("the viewers' packages are not installed: make viewers")
+    made = BUNDLES / page
+    sources = (HERE / page, HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json")
+    if not made.exists() or made.stat().st_mtime < max(source.stat().st_mtime for source in sources):
+        BUNDLES.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUNDLES) as folder:
+            new = Path(folder) / page
+            arguments = ["--bundle", "--format=iife", "--minify", "--log-level=warning", f"--outfile={new}"]
+            subprocess.run([bundler, page, *arguments], cwd=HERE, check=True, timeout=120)
+            new.replace(made)
+    return made
 
 
-class Viewer:
-    """A page with one viewport, in which one file after another is opened, as a person does it."""
+@contextmanager
+def page_with(script: str, browser: Browser) -> Iterator[Page]:
+    """A page that runs a script of this folder. Fails where it complains, or asks a network for anything."""
+    page, watch = browser.new_page(viewport=WINDOW, device_scale_factor=1), Watch()
+    watch.on(page, "about:")
+    page.set_content(EMPTY)
+    page.add_script_tag(path=bundle(script))
+    yield page
+    assert (watch.complaints, watch.strangers) == ([], [])
 
-    def __init__(self, browser: Browser) -> None:
-        self._watch = Watch()
-        self._page = browser.new_page(viewport=WINDOW, device_scale_factor=1)
-        self._watch.on(self._page, "about:")
-        self._page.set_content(PAGE)
-        self._page.add_script_tag(path=bundle())
 
-    def draw(self, dicom: bytes) -> Drawing:
-        """A DICOM file, opened. Fails where the page complains or asks a network for anything."""
-        told = self._page.evaluate("(file) => window.show(file)", base64.b64encode(dicom).decode())
-        png = self._page.screenshot()
-        assert (self._watch.complaints, self._watch.strangers) == ([], [])
-        assert (told["width"], told["height"]) == (WINDOW["width"], WINDOW["height"])
-        rows = [Row(np.array(row.pop("microvolts")) / 1000.0, **row) for row in told["rows"]]
-        picture = np.asarray(Image.open(BytesIO(png)).convert("RGB"))
-        return Drawing(told["rate"], tuple(Text(**text) for text in told["texts"]), tuple(rows), picture, png)
+def draw(page: Page, dicom: bytes) -> Drawing:
+    """A DICOM file, opened in the viewport of a page with viewport.js, as a person opens one after another."""
+    told = page.evaluate("(file) => window.show(file)", base64.b64encode(dicom).decode())
+    png = page.screenshot()
+    assert (told["width"], told["height"]) == (WINDOW["width"], WINDOW["height"])
+    rows = [Row(np.array(row.pop("microvolts")) / 1000.0, **row) for row in told["rows"]]
+    picture = np.asarray(Image.open(BytesIO(png)).convert("RGB"))
+    return Drawing(told["rate"], tuple(Text(**text) for text in told["texts"]), tuple(rows), picture, png)
+
+
+def read(page: Page, dicom: bytes) -> Shown:
+    """What a page with web_viewer.js reads of a DICOM file."""
+    told = page.evaluate("(file) => window.read(file)", base64.b64encode(dicom).decode())
+    return Shown(told["names"], np.array(told["millivolts"], float), told["rate"])

@@ -12,7 +12,11 @@ import numpy.typing as npt
 import pytest
 from pydicom import dcmread
 
+from pipeline.recording import TWELVE
 from tests.conformance import gdf_reader
+from tests.viewers.pages import Truth
+
+MICROVOLT = 0.001  # mV: what a document of whole microvolts may be off, and a reader of reals beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,3 +62,11 @@ DICOM_READERS: dict[str, Callable[[Path], Shown]] = {
     "BioSig": by_biosig,
 }
 AECG_READERS: dict[str, Callable[[Path], Shown]] = {"ecgdatakit": by_ecgdatakit, "BioSig": by_biosig}
+
+
+def differs_by(shown: Shown, truth: Truth) -> float:
+    """The largest difference, mV, of any lead at any sample; infinite where number, names, rate or length differ."""
+    alike = (shown.names, shown.rate_hz) == ([*TWELVE], truth.rate_hz)
+    if not alike or shown.millivolts.shape != truth.drawn.shape or np.isnan(shown.millivolts).any():
+        return float("inf")
+    return float(np.abs(shown.millivolts - truth.drawn).max())

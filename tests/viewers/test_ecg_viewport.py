@@ -8,35 +8,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from playwright.sync_api import Page
 
 from pipeline.recording import TWELVE
 from tests.browser import chromium, needs_chromium, pictures_folder
 from tests.viewers import pages
-from tests.viewers.drawing import Drawing, Viewer, bundle
+from tests.viewers.drawing import Drawing, bundle, draw, page_with
+from tests.viewers.readers import MICROVOLT
 
 pytestmark = [pytest.mark.peer, needs_chromium]
 
 PX_PER_MV = 10  # the least; a wave of 0.1 mV is then as high as the line that draws it is wide
 NAME_PX = 14  # the size that names are written in
-MICROVOLT = 0.001
 ASTRAY_PX = 1.0  # a pixel of a line's smoothed edge
 
 
 @pytest.fixture(scope="module")
-def viewer() -> Iterator[Viewer]:
-    bundle()
-    with chromium() as browser:
-        yield Viewer(browser)
+def viewer() -> Iterator[Page]:
+    bundle("viewport.js")
+    with chromium() as browser, page_with("viewport.js", browser) as page:
+        yield page
 
 
 @pytest.fixture(scope="module")
-def drawn(viewer: Viewer) -> Callable[[str], Drawing]:
+def drawn(viewer: Page) -> Callable[[str], Drawing]:
     """The drawing of a page's default object, made once; its picture is kept for people to look at."""
     made: dict[str, Drawing] = {}
 
     def of(page: str) -> Drawing:
         if page not in made:
-            made[page] = viewer.draw(pages.dicom(pages.recording(page)))
+            made[page] = draw(viewer, pages.dicom(pages.recording(page)))
             name = page.replace(" ", "_").replace("/", "_per_")
             (pictures_folder() / f"ecg_viewport_{name}.png").write_bytes(made[page].png)
         return made[page]
@@ -81,12 +82,12 @@ def test_a_trace_that_lies_elsewhere_is_found(drawn: Callable[[str], Drawing]) -
         assert worst_px(drawing, wrong) > ASTRAY_PX
 
 
-def test_padding_makes_the_viewport_draw_a_flat_line_and_a_thirteenth_lead(viewer: Viewer) -> None:
+def test_padding_makes_the_viewport_draw_a_flat_line_and_a_thirteenth_lead(viewer: Page) -> None:
     """What this gate is here to stop: the viewport scales its rows on the padding value."""
-    padded = viewer.draw(pages.dicom(pages.recording("3x4+1"), encoding="padded"))
+    padded = draw(viewer, pages.dicom(pages.recording("3x4+1"), encoding="padded"))
     assert max(row.px_per_mv for row in padded.rows) < 2
     assert len(padded.names) == 13
 
 
-def test_of_several_groups_the_viewport_shows_the_first(viewer: Viewer) -> None:
-    assert viewer.draw(pages.dicom(pages.recording("3x4+1"), encoding="groups")).names == ["I", "II", "III"]
+def test_of_several_groups_the_viewport_shows_the_first(viewer: Page) -> None:
+    assert draw(viewer, pages.dicom(pages.recording("3x4+1"), encoding="groups")).names == ["I", "II", "III"]

@@ -12,20 +12,11 @@ import pytest
 from pipeline.recording import TWELVE, Lead
 from tests import recordings as make
 from tests.viewers import ecg_plot, pages
-from tests.viewers.readers import AECG_READERS, DICOM_READERS, Shown
+from tests.viewers.readers import AECG_READERS, DICOM_READERS, MICROVOLT, Shown, differs_by
 
 pytestmark = pytest.mark.peer
 
-MICROVOLT = 0.001
 A_WALL_MV = 5.0  # no lead of these pages comes near it
-
-
-def differs_by(shown: Shown, truth: pages.Truth) -> float:
-    """The largest difference, mV, of any lead at any sample; infinite where number, names, rate or length differ."""
-    alike = (shown.names, shown.rate_hz) == ([*TWELVE], truth.rate_hz)
-    if not alike or shown.millivolts.shape != truth.drawn.shape or np.isnan(shown.millivolts).any():
-        return float("inf")
-    return float(np.abs(shown.millivolts - truth.drawn).max())
 
 
 def written(data: bytes, folder: Path, name: str) -> Path:
