@@ -21,6 +21,7 @@ from gateway.emit import aecg, npz
 from gateway.emit.catalogue import Material, document
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import CodedError, Held
+from gateway.file_name import shortened
 from gateway.job import Arrival, DocumentKind, Door
 from gateway.order import Order
 from gateway.unpack import Unpacked, unpack
@@ -38,6 +39,7 @@ KINDS = {
 }
 FORMATS = ("npz", "csv", "dcm", "aecg", "png", "pdf", "wfdb", "edf")
 Identify = Callable[[Order], Order]
+ADDED_BYTES = 32  # by us to an input's name: a dot, a page, a number, an ending such as .wfdb.zip, .part
 ENDINGS = {"aecg": "xml", "wfdb": "wfdb.zip"}  # of files; the others are named as they end
 
 
@@ -79,13 +81,13 @@ class Names:
         self._inputs = {image.resolve() for image in images}
         self._taken: set[str] = set()
         self._taking = Lock()
-        self._of_file = {image: self._take(image.stem, image.name) for image in dict.fromkeys(images)}
+        self._of_file = {image: self._take(_short(image.stem), _short(image.name)) for image in dict.fromkeys(images)}
 
     def of(self, image: Path, page: int, page_count: int) -> str:
         """The name for a page: the file's own where it is the only one."""
         if page_count == 1:
             return self._of_file[image]
-        return self._take(f"{self._of_file[image]}-{page}", f"{image.name}-{page}")
+        return self._take(f"{self._of_file[image]}-{page}", f"{_short(image.name)}-{page}")
 
     def _take(self, *wanted: str) -> str:
         numbered = (f"{wanted[0]}-{number}" for number in count(2))
@@ -201,6 +203,10 @@ def digitize_files(
                     refused += bool(problems.refusals)
                     progress.advance(bar)
     return refused
+
+
+def _short(name: str) -> str:
+    return shortened(name, ADDED_BYTES)
 
 
 def _problems(batch: Batch, images: Sequence[Path], at_once: int) -> Generator[Problems]:

@@ -83,7 +83,7 @@ def demo(
 
 @app.command()
 def digitize(
-    images: Annotated[list[Path], typer.Argument(help="PNG, JPEG, TIFF, PDF or DICOM files.")],
+    images: Annotated[list[Path], typer.Argument(help="DICOM, PDF, TIFF, PNG, JPEG, BMP, WebP or HEIC files.")],
     folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path(),
     formats: Annotated[
         str, typer.Option("--format", help="Any of npz,csv,dcm,aecg,png,pdf,wfdb,edf, with commas.")
@@ -140,7 +140,7 @@ def check(
 
 @rules_app.command("explain")
 def rules_explain(
-    file: Annotated[Path, typer.Argument(help="A page as it would be received (DICOM, TIFF, PDF, PNG, JPEG).")],
+    file: Annotated[Path, typer.Argument(help="A page as it would be received (DICOM, TIFF, PDF, a picture).")],
     config: ConfigOption = DEFAULT_CONFIG,
     sender: Annotated[str, typer.Option(help="The sender to assume (AE title or inbox name).")] = "",
     called: Annotated[str, typer.Option(help="The called AE title to assume.")] = "",

@@ -60,7 +60,7 @@ class Arrival:
     sender: str  # calling AE title, inbox name, user
     sender_address: str = ""
     called: str = ""  # called AE title
-    media_type: str = ""  # application/dicom, image/tiff, application/pdf, image/png, image/jpeg
+    media_type: str = ""  # application/dicom, image/tiff, application/pdf, image/png … (unpack.media)
     file_name: str = ""  # as the sender called it; never used as a path
     order: Order | None = None
 

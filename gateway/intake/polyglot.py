@@ -39,7 +39,7 @@ def check_not_also_something_else(path: Path, media: MediaType, head: bytes) -> 
         before = head[:128]
     if before.lstrip().startswith(OTHER_STARTS) or MARKUP.search(before):
         raise Refused("polyglot", f"The file is {media} and something else at the same time.")
-    if media in (MediaType.PNG, MediaType.JPEG, MediaType.TIFF) and MARKUP.search(head):
+    if media not in (MediaType.PDF, MediaType.DICOM) and MARKUP.search(head):
         raise Refused("polyglot", f"The file is {media} and a web page at the same time.")
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
         for start, end in _beside_the_pixels(data, media):
@@ -58,7 +58,8 @@ def _beside_the_pixels(data: mmap, media: MediaType) -> Iterator[tuple[int, int]
             yield from _png(data)
         case MediaType.JPEG:
             yield from _jpeg(data)
-        case MediaType.TIFF:  # its parts lie in any order; what was put behind it lies at its end
+        case MediaType.TIFF | MediaType.BMP | MediaType.WEBP | MediaType.HEIC:
+            # parts in any order, or none that need be known: what was put behind them lies at the end
             yield max(0, _end_without_blanks(data) - TAIL_BYTES), len(data)
 
 

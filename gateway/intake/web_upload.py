@@ -19,7 +19,7 @@ from gateway.intake.polyglot import MARKUP, check_not_also_something_else
 from gateway.job import Arrival, Door
 from gateway.store import Receipt, Store
 from gateway.unpack import MediaType
-from gateway.unpack.media import PDF_HEADER_WITHIN, recognise_bytes
+from gateway.unpack.media import KINDS, PDF_HEADER_WITHIN, recognise_bytes
 
 FILE_NAME_MAX = 255
 MEGABYTE = 1_000_000
@@ -105,4 +105,4 @@ def recognised(head: bytes) -> MediaType:
         return media
     if MARKUP.search(head):
         raise Refused("unknown_format", "The file is a web page or a drawing in markup (HTML, SVG, XML), no document.")
-    raise Refused("unknown_format", "The file is no PNG, JPEG, TIFF, PDF or DICOM object; its name does not matter.")
+    raise Refused("unknown_format", f"The file is none of {KINDS}; its name does not matter.")

@@ -1,4 +1,4 @@
-"""Bytes as received -> (pages, Order). DICOM, PDF, TIFF, PNG and JPEG are told apart by content, never by name.
+"""Bytes as received -> (pages, Order). DICOM, PDF and the kinds of picture are told apart by content, never by name.
 
 Everything is capped before it is decoded, and pages are decoded one at a time: a document of fifty pages holds one
 page in memory. Decoding happens in a process of its own with a bound on its memory and its time, for the decoders are
@@ -22,7 +22,7 @@ def unpack(path: Path, arrival: Arrival, limits: LimitsSection, identity: Identi
     """Opens a received file and reads whose ECG it holds; pages are decoded as they are asked for.
 
     Raises:
-        Refused: the file is none of the five kinds, is damaged, or breaks a cap.
+        Refused: the file is of no kind taken, is damaged, or breaks a cap.
         OSError: the file is not there.
         TryAgain: the decoder's process did not start, or was stopped by a signal that no page causes.
     """

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 # ITU-T T.81 table B.1: start of frame, without DHT (C4), JPG (C8) and DAC (CC); T.87: SOF55 (F7) of JPEG-LS
 START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
+START_OF_SCAN = frozenset((0xDA,))
 WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RST0..7, SOI
 JPEG_2000 = b"\xff\x4f\xff\x51"  # ITU-T T.800 A.4.1: SOC, then SIZ at once
 END_OF_IMAGE = b"\xff\xd9"  # T.81 EOI, T.800 EOC; within pixels a byte of 255 is followed by a smaller one
@@ -42,7 +43,7 @@ def pixels_at(stream: bytes) -> int:
     What lies before, such as a preview, may hold an end-of-image marker of its own.
     """
     if stream[:2] == b"\xff\xd8":
-        return _start_of_frame(stream) or 0
+        return _marker(stream, START_OF_SCAN) or 0
     return max(stream.find(JPEG_2000), 0)
 
 
@@ -68,22 +69,24 @@ def _jpeg_2000(stream: bytes) -> tuple[Size, int] | None:
 
 
 def _jpeg(stream: bytes) -> tuple[Size, int] | None:
-    at = _start_of_frame(stream)
+    at = _marker(stream, START_OF_FRAME)
     if at is None or at + 10 > len(stream):
         return None
     bits, rows, columns, samples = struct.unpack(">B2HB", stream[at + 4 : at + 10])
     return Size(columns, rows, samples), bits
 
 
-def _start_of_frame(stream: bytes) -> int | None:
-    """Where the marker that states the size begins."""
+def _marker(stream: bytes, wanted: frozenset[int]) -> int | None:
+    """Where the first of these markers begins, None where none comes before the pixels."""
     at = 2
     while at + 4 <= len(stream):
         if stream[at] != 0xFF:
             return None
         marker = stream[at + 1]
-        if marker in START_OF_FRAME:
+        if marker in wanted:
             return at
+        if marker in START_OF_SCAN:
+            return None
         if marker == 0xFF:  # a fill byte
             at += 1
         elif marker in WITHOUT_LENGTH:

@@ -10,17 +10,27 @@ PDF_HEADER_WITHIN = 1024  # bytes; readers since Acrobat accept leading rubbish 
 
 
 class MediaType(StrEnum):
-    """The five kinds of document that a door takes."""
+    """The kinds of document that a door takes."""
 
     DICOM = "application/dicom"
     PDF = "application/pdf"
     TIFF = "image/tiff"
     PNG = "image/png"
     JPEG = "image/jpeg"
+    BMP = "image/bmp"
+    WEBP = "image/webp"
+    HEIC = "image/heic"
+
+
+KINDS = "DICOM, PDF, TIFF, PNG, JPEG, BMP, WebP or HEIC"  # for who sent something else
+
+BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # bytes, of all the versions there are
+# ISO 23008-12 10.2 and B.4: still pictures coded by HEVC, and the brand of those that do not say by what
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1")
 
 
 def recognise(path: Path) -> MediaType | None:
-    """The kind of a file, None where it is none of the five. OSError where it cannot be read."""
+    """The kind of a file, None where it is none of these. OSError where it cannot be read."""
     with path.open("rb") as file:
         return recognise_bytes(file.read(PDF_HEADER_WITHIN))
 
@@ -38,6 +48,12 @@ def recognise_bytes(head: bytes) -> MediaType | None:
         return MediaType.PNG
     if head[:3] == b"\xff\xd8\xff":
         return MediaType.JPEG
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in BMP_HEADERS:
+        return MediaType.BMP
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return MediaType.WEBP
+    if head[4:8] == b"ftyp" and head[8:12] in HEIC_BRANDS:
+        return MediaType.HEIC
     if b"%PDF-" in head:
         return MediaType.PDF
     return None

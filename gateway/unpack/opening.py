@@ -10,7 +10,8 @@ from gateway.errors import Refused
 from gateway.order import Order, Unread
 from gateway.unpack import dicom, pdf, raster
 from gateway.unpack.document import Unpacked
-from gateway.unpack.media import MediaType, recognise
+from gateway.unpack.inverted import black_on_white
+from gateway.unpack.media import KINDS, MediaType, recognise
 from pipeline.recording import Finding, Page, Severity
 
 
@@ -18,24 +19,24 @@ def open_document(path: Path, order: Order | None, limits: LimitsSection, identi
     """A received file as a document. order: as the door read it, None to read it from the file where it can.
 
     Raises:
-        Refused: the file is none of the five kinds, is damaged, or breaks a cap.
+        Refused: the file is of no kind taken, is damaged, or breaks a cap.
     """
     media = recognise(path)
     if media is None:
-        raise Refused("unknown_format", "The file is no DICOM object, PDF, TIFF, PNG or JPEG.")
+        raise Refused("unknown_format", f"The file is none of {KINDS}.")
     if media is MediaType.DICOM:
         return _with_findings(dicom.open_document(path, order, limits, identity))
     if media is MediaType.PDF:
-        return pdf.open_document(path, order or Order(), limits)
-    return raster.open_document(path, media, order or Order(), limits)
+        return _with_findings(pdf.open_document(path, order or Order(), limits))
+    return _with_findings(raster.open_document(path, media, order or Order(), limits))
 
 
 def _with_findings(document: Unpacked) -> Unpacked:
-    """The document, what could not be read of its order told on each page."""
+    """The document, each page black on white, and what could not be read of its order told on each."""
     found = tuple(map(_finding, document.order.unread))
 
     def read(number: int) -> Page:
-        page = document.read(number)
+        page = black_on_white(document.read(number))
         return replace(page, findings=(*page.findings, *found))
 
     return replace(document, read=read)

@@ -1,4 +1,4 @@
-"""TIFF, PNG and JPEG files into pages, through Pillow."""
+"""TIFF, PNG, JPEG, BMP, WebP and HEIC files into pages, through Pillow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +17,22 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from gateway.config import LimitsSection
 from gateway.errors import Refused
 from gateway.order import Order
+from gateway.unpack import jpeg, tiff
 from gateway.unpack.document import Unpacked, check_page_count, check_pixels
 from gateway.unpack.media import MediaType
 from gateway.unpack.resolution import CM_PER_INCH, believable
-from pipeline.recording import Page, UInt8
+from pipeline.findings import FindingCode
+from pipeline.recording import Finding, Page, Severity, UInt8
 
-FORMAT = {MediaType.TIFF: "TIFF", MediaType.PNG: "PNG", MediaType.JPEG: "JPEG"}
+FORMAT = {
+    MediaType.TIFF: "TIFF",
+    MediaType.PNG: "PNG",
+    MediaType.JPEG: "JPEG",
+    MediaType.BMP: "BMP",
+    MediaType.WEBP: "WEBP",
+    MediaType.HEIC: "HEIF",
+}
+ONE_PAGE = tiff.Pages((0,), frozenset())
 BAND_ROWS = 512  # rows converted to RGB at a time: bounds the copies beside the page itself
 WHITE = 255
 WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -58,22 +69,31 @@ def open_document(path: Path, media: MediaType, order: Order, limits: LimitsSect
     Raises:
         Refused: damaged, or too many pages.
     """
-    with _opened(path, media, limits) as image:
-        count = _count_pages(image, limits) if media is MediaType.TIFF else 1
-    check_page_count(count, limits)
-    return Unpacked(media, order, count, partial(_read, path, media, limits))
+    pages = ONE_PAGE
+    if media is MediaType.TIFF:
+        with _opened(path, media, limits) as image:
+            pages = tiff.find_pages(image, limits)
+    check_page_count(len(pages.directories), limits)
+    return Unpacked(media, order, len(pages.directories), partial(_read, path, media, limits, pages))
 
 
-def _read(path: Path, media: MediaType, limits: LimitsSection, number: int) -> Page:
+def _read(path: Path, media: MediaType, limits: LimitsSection, pages: tiff.Pages, number: int) -> Page:
     """Page number of a raster file, upright, RGB. Raises Refused."""
     with _opened(path, media, limits) as image:
-        if number > 1:
-            image.seek(number - 1)
+        directory = pages.directories[number - 1]
+        if directory:
+            image.seek(directory)
         check_pixels(*image.size, limits)
         orientation = _orientation(image)
         dpi = _dpi(image)
+        findings = list(tiff.damage(image)) if media is MediaType.TIFF else []
         image.load()
-        return turned(Page(to_rgb(image), dpi), orientation)
+        if number - 1 in pages.copies:
+            findings.append(Finding(FindingCode.PREVIEW_LEFT_OUT, Severity.INFO))
+        if media is MediaType.JPEG and jpeg.ends_early(path.read_bytes()):
+            detail = "the picture is closed before its last row"
+            findings.append(Finding(FindingCode.PAGE_DAMAGED, Severity.ERROR, detail=detail))
+        return turned(Page(to_rgb(image), dpi, tuple(findings)), orientation)
 
 
 @contextmanager
@@ -81,6 +101,10 @@ def _opened(path: Path, media: MediaType, limits: LimitsSection) -> Iterator[Ima
     """The image, not yet decoded; Pillow's exceptions become Refused."""
     # Pillow's own cap warns at this many pixels and raises at twice as many; ours, before decoding, comes first.
     Image.MAX_IMAGE_PIXELS = int(limits.pixels_max_megapixels * 1e6)
+    if media is MediaType.HEIC:
+        from pi_heif import register_heif_opener  # here: two libraries that no other page needs
+
+        register_heif_opener()
     try:
         with Image.open(path, formats=(FORMAT[media],)) as image:
             yield image
@@ -97,18 +121,6 @@ def _why(error: BaseException) -> str:
         return type(error).__name__
     text = " ".join(str(error).split())[:120]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _count_pages(image: Image.Image, limits: LimitsSection) -> int:
-    """The number of pages, counted no further than one beyond the cap: a directory of pages can be a bomb too."""
-    count = 1
-    while count <= limits.pages_max:
-        try:
-            image.seek(count)
-        except EOFError:
-            break
-        count += 1
-    return count
 
 
 def _orientation(image: Image.Image) -> int:
@@ -180,4 +192,4 @@ def turned(page: Page, orientation: int) -> Page:
         image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):
         image = image[::-1]
-    return Page(np.ascontiguousarray(image), dpi)
+    return replace(page, image=np.ascontiguousarray(image), dpi=dpi)

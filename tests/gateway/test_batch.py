@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -240,3 +241,12 @@ def test_the_report_and_the_files_for_other_programs_are_written(tmp_path: Path)
     assert (refused, told.strip()) == (0, "")
     assert names == ["page.edf", "page.json", "page.pdf", "page.wfdb.zip"]
     assert (tmp_path / "out" / "page.pdf").read_bytes().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("stem", ["x" * 251, "ü" * 125 + "x", "x" * 250 + "y"])
+def test_a_page_with_a_name_as_long_as_a_name_may_be_is_written(tmp_path: Path, stem: str) -> None:
+    other = _png(tmp_path / f"{stem[:-1]}z.png")
+    refused, told, names = _run([_png(tmp_path / f"{stem}.png"), other], tmp_path / "out", ("wfdb", "npz"))
+    assert (refused, told.strip()) == (0, "")
+    assert len(names) == 6
+    assert all(len(os.fsencode(name)) <= 255 for name in names)

@@ -394,6 +394,19 @@ def test_an_empty_file_is_waited_for_and_then_refused(inbox: FaxInbox, clock: Cl
     assert reason(folder, "fax.tif").startswith("empty: ")
 
 
+@pytest.mark.parametrize("name", ["ü" * 122 + ".png", "x" * 251 + ".png", "y" * 255, "z." + "t" * 253])
+@pytest.mark.parametrize("data", [PNG, b"Dear colleague,"])
+def test_a_name_as_long_as_a_name_may_be_is_taken_or_refused(
+    inbox: FaxInbox, clock: Clock, store: Store, folder: Path, name: str, data: bytes
+) -> None:
+    for nth in range(2):
+        (folder / name).write_bytes(data + bytes(nth))
+        settle(inbox, clock)
+    assert names(folder) == []
+    assert len(store.jobs()) == (2 if data == PNG else 0)
+    assert len(names(folder / ("taken" if data == PNG else "refused"))) == (2 if data == PNG else 4)
+
+
 def test_names_never_collide(inbox: FaxInbox, clock: Clock, store: Store, folder: Path) -> None:
     for shade in range(3):
         (folder / "fax.png").write_bytes(encoded(gradient() // (shade + 1), "PNG"))

@@ -17,17 +17,17 @@ from pathlib import Path
 
 from gateway.config import Config, FaxInboxSection
 from gateway.errors import Refused, TryAgain
+from gateway.file_name import NAME_MAX_BYTES
 from gateway.intake.fax_inbox.identity import order_from_name, pattern_of, read_sidecar
 from gateway.intake.fax_inbox.settling import REFUSED, SIDECAR, TAKEN, Settled, Sighting, Watch
 from gateway.job import Arrival, Door
 from gateway.order import Order
 from gateway.store import Store
-from gateway.unpack.media import PDF_HEADER_WITHIN, MediaType, recognise_bytes
+from gateway.unpack.media import KINDS, PDF_HEADER_WITHIN, MediaType, recognise_bytes
 
 log = logging.getLogger(__name__)
 
 REASON = ".reason.txt"
-NAME_MAX_BYTES = 255  # of one name in a folder of Linux's file systems
 SUFFIX_MAX_BYTES = 16  # what is longer behind the last dot is no suffix to be kept
 CHUNK_BYTES = 1 << 20
 CLAIMED = ".claimed-"
@@ -241,7 +241,7 @@ def _media_type(head: bytes) -> str:
     if media is MediaType.DICOM:
         raise Refused("unknown_format", "The file is a DICOM object; send it to the DICOM listener by C-STORE.")
     if media is None:
-        raise Refused("unknown_format", "The file is no TIFF, PDF, PNG or JPEG.")
+        raise Refused("unknown_format", f"The file is none of {KINDS}.")
     return media
 
 

@@ -43,7 +43,7 @@ BODY: dict[str, Any] = {
 
 @router.post("/uploads", openapi_extra=BODY)
 async def uploads(who: Uploader, store: TheStore, config: TheConfig, request: Request) -> models.UploadResults:
-    """PNG, JPEG, TIFF, PDF or DICOM; one result per file, in the order sent. Taken means on disk and committed."""
+    """A file of any kind taken here; one result per file, in the order sent. Taken means on disk and committed."""
     address = request.client.host if request.client else ""
     results: list[models.UploadResult] = []
     taking: _Taking | None = None
