@@ -18,6 +18,7 @@ from gateway import jobs_table
 from gateway.cli_users import app as users_app
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, NotFound
+from gateway.job import Door
 from pipeline.errors import DeviceError, LostError, WeightsError
 
 if TYPE_CHECKING:
@@ -142,13 +143,16 @@ def check(
 def rules_explain(
     file: Annotated[Path, typer.Argument(help="A page as it would be received (DICOM, TIFF, PDF, a picture).")],
     config: ConfigOption = DEFAULT_CONFIG,
-    sender: Annotated[str, typer.Option(help="The sender to assume (AE title or inbox name).")] = "",
+    sender: Annotated[str, typer.Option(help="The sender to assume (AE title, inbox name or user).")] = "",
     called: Annotated[str, typer.Option(help="The called AE title to assume.")] = "",
+    door: Annotated[
+        Door | None, typer.Option(help="The door to assume; without it dicom, or fax where there is an inbox, or web.")
+    ] = None,
 ) -> None:
     """Digitize FILE and say which rule matched and why each other did not."""
     from gateway.explain import explain_file
 
-    for line in explain_file(load(config), file, sender=sender, called=called):
+    for line in explain_file(load(config), file, sender=sender, called=called, door=door):
         _say(line)
 
 

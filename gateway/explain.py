@@ -21,23 +21,24 @@ from pipeline.errors import Unreadable
 NOT_AN_ECG = "not_an_ecg"  # a cover sheet: it stops no document
 
 
-def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Iterator[str]:
+def explain_file(config: Config, path: Path, *, sender: str, called: str, door: Door | None = None) -> Iterator[str]:
     """Lines for a terminal. The file is read as its door would read it, digitized, and sent nowhere.
 
-    A fax gets its identity from the sidecar beside it, else from its name by the file_name_pattern of the inbox that
-    sender names, or of the only one there is.
+    door: None for DICOM with a DICOM object, else for fax where an inbox is configured, else for web. A fax gets its
+    identity from the sidecar beside it, else from its name by the file_name_pattern of the inbox that sender names, or
+    of the only one there is; at the other doors only the file itself says whose it is.
 
     Raises:
-        Refused: the file, or its sidecar, cannot be read.
+        Refused: the file, or its sidecar, cannot be read, or this door does not take files of its kind.
         TryAgain: the decoder's process was ended from outside.
         OSError: the file or its sidecar cannot be opened.
     """
     media = recognise(path)
+    door = door or _usual_door(config, media)
+    yield f"read as the {door} door would (--door)"
+    _check_taken(door, media)
     order: Order | None = None
-    if media is MediaType.DICOM:
-        door = Door.DICOM
-    else:
-        door = Door.FAX
+    if door is Door.FAX:
         inbox = _inbox(config, sender)
         sender = sender or (inbox.name if inbox else "")
         order, told = _fax_order(path, inbox)
@@ -67,6 +68,20 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str) -> Ite
     if read and stopping and unpacked.page_count > 1:
         told = "; ".join(f"page {number}: {why}" for number, why in stopping.items())
         yield f"the document goes out whole or waits whole, and does not go out: {told}"
+
+
+def _usual_door(config: Config, media: MediaType | None) -> Door:
+    if media is MediaType.DICOM:
+        return Door.DICOM
+    return Door.FAX if config.fax_inbox else Door.WEB
+
+
+def _check_taken(door: Door, media: MediaType | None) -> None:
+    """Raises Refused where a door takes no files of this kind, in words that name one that does."""
+    if door is Door.DICOM and media is not MediaType.DICOM:
+        raise Refused("unknown_format", "By C-STORE come DICOM objects only; this file is none: --door fax or web.")
+    if door is Door.FAX and media is MediaType.DICOM:
+        raise Refused("unknown_format", "A fax inbox takes no DICOM objects: --door dicom or web.")
 
 
 def _inbox(config: Config, sender: str) -> FaxInboxSection | None:

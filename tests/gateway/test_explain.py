@@ -14,12 +14,15 @@ from PIL import Image
 from gateway import explain
 from gateway.app import Eye
 from gateway.config import Config, PipelineSection
+from gateway.errors import Refused
 from gateway.explain import explain_file, held_before_rules
+from gateway.job import Door
 from gateway.order import Order, Patient
 from pipeline.errors import Unreadable
 from pipeline.recording import Page, Recording
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page
+from tests.dicom_objects import dicom_object, gradient, put_pixels, save
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 
@@ -70,6 +73,40 @@ def test_a_sidecar_goes_before_the_name(page: Path) -> None:
 def test_says_that_a_page_without_identity_is_held_before_any_rule(page: Path) -> None:
     told = _explained(page)
     assert "held before any rule: no patient id" in told
+
+
+@pytest.mark.parametrize(("door", "matched"), [(Door.WEB, "of the web"), (Door.FAX, "of a fax"), (None, "of a fax")])
+def test_a_file_is_explained_as_the_door_that_is_named_would_read_it(
+    page: Path, door: Door | None, matched: str
+) -> None:
+    """What comes by the window gets no patient from its name, and other rules than a fax."""
+    config = Config.model_validate(
+        {
+            "identity": {"require": ()},
+            "fax_inbox": [{"name": "fax", "folder": page.parent, "file_name_pattern": "(?P<patient_id>[0-9]+)_.*"}],
+            "destination": [{"kind": "folder", "name": "out", "folder": page.parent / "out"}],
+            "rule": [
+                {"name": "of the web", "when": [{"field": "door", "equals": "web"}], "send": ["out"]},
+                {"name": "of a fax", "when": [{"field": "door", "equals": "fax"}], "send": ["out"]},
+            ],
+        }
+    )
+    told = "\n".join(explain_file(config, page, sender="", called="", door=door))
+    assert f'rule "{matched}": matched' in told
+    assert f"read as the {door or 'fax'} door would" in told
+    assert ("identity from the name" in told) == (door is not Door.WEB)
+    no_inbox = config.model_copy(update={"fax_inbox": ()})
+    assert "read as the web door would" in "\n".join(explain_file(no_inbox, page, sender="", called=""))
+
+
+def test_a_door_that_does_not_take_the_file_says_so(page: Path) -> None:
+    with pytest.raises(Refused, match="DICOM objects only"):
+        list(explain_file(Config(), page, sender="", called="", door=Door.DICOM))
+    made = dicom_object()
+    put_pixels(made, gradient()[None])
+    save(made, page.with_suffix(".dcm"))
+    with pytest.raises(Refused, match="takes no DICOM"):
+        list(explain_file(Config(), page.with_suffix(".dcm"), sender="", called="", door=Door.FAX))
 
 
 def test_says_that_a_doubtful_page_is_held_before_any_rule(recording: Recording) -> None:
