@@ -166,7 +166,8 @@ def results() -> str:
 
 ORU^R01 over MLLP, versions {versions}; character sets {sets}. A
 character that the destination's set lacks holds the page. The five delimiters are escaped; control characters never
-get in. Segments end with CR, the last one too.
+get in. Segments end with CR, the last one too. Version 2.3 requires quantity and timing, field 7 of ORC and 27 of OBR:
+there they hold 1.
 
 {table(("Fields", "Content"), _FIELDS)}
 {table(("OBX-2", "Content"), _observations())}

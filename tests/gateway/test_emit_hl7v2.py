@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from hl7apy import load_library
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +79,16 @@ def test_segments_stand_in_the_order_of_oru_r01(version: str) -> None:
     assert msh[2] == "^~\\&"
     assert msh[9] == ("ORU^R01" if version == "2.3" else "ORU^R01^ORU_R01")
     assert (msh[11], msh[12], msh[18]) == ("P", version, "UNICODE UTF-8")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_field_that_the_version_requires_is_there(version: str) -> None:
+    recording = make.three_by_four()
+    out = emitted(recording, to=Addressing("ehr", version), aecg=waveform(recording))
+    tables = load_library(version).SEGMENTS
+    for segment in segments(out):
+        required = [int(name.partition("_")[2]) for name, _, (least, _), _ in tables[segment[0]][1] if least]
+        assert [n for n in required if n >= len(segment) or not segment[n]] == [], segment[0]
 
 
 def test_header_says_who_to_whom_and_when() -> None:

@@ -14,6 +14,7 @@ from gateway.errors import Held
 from gateway.mapping import mappings
 from gateway.order import Order
 
+ONCE = "1"
 PRELIMINARY = "P"  # HL7 tables 0123 and 0085
 
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
@@ -95,6 +96,8 @@ def request(orc: Any, obr: Any, order: Order, filler: str, acquired: str, messag
     ):
         if text:
             setattr(segment, field, text)
+    if orc.version == "2.3":  # which requires quantity and timing; where there is none, it takes 1
+        orc.orc_7 = obr.obr_27 = ONCE
 
 
 def filler_number(order: Order, to: Addressing, source_sha256: str, page: int) -> str:
