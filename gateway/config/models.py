@@ -49,6 +49,9 @@ class DicomScpSection(Section):
     addresses: tuple[str, ...] = ()  # CIDR networks, () = any
     require_called_ae_title: bool = True
     associations_max: int = Field(20, ge=1)
+    associations_per_address_max: int = Field(10, ge=1)
+    store_within_s: float = Field(300.0, gt=0)  # an association without a C-STORE
+    receive_rate_min_bytes_s: int = Field(1000, ge=0)  # while an object comes; 0 = any
     object_max_mb: int = Field(200, ge=1)
     network_timeout_s: float = Field(30.0, gt=0)
 

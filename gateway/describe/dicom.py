@@ -229,6 +229,10 @@ nested more than {dicom_header.DEPTH_MAX} deep, or more than {texts_kb} KB of te
 association is aborted where a request other than a C-STORE has more than {held_kb} KB, or where more than
 {staging.WAITING_MAX} wait for an answer.
 
+An association is rejected as "local limit exceeded", which is transient, beyond `associations_max` and beyond
+`associations_per_address_max` from one address. It is aborted after `network_timeout_s` of silence, after
+`store_within_s` without a C-STORE, and where an object comes more slowly than `receive_rate_min_bytes_s`.
+
 Every frame of an image, and every page of an encapsulated PDF, is a page of its own. Patient, study and order are taken
 from the object as they stand; the acquisition time from the attributes in `identity.acquired_at_from`. An Encapsulated
 PDF that a CardioScan Gateway made is refused: read again, each report would make another.

@@ -22,9 +22,10 @@ import numpy as np
 import psutil
 import pytest
 from pydicom import dcmread, uid
-from pydicom.dataset import FileDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID
 from pynetdicom import AE, evt
+from pynetdicom.dsutils import encode
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from gateway.config import Config, DataSection, DicomScpSection
@@ -86,12 +87,15 @@ def page(**attributes: object) -> FileDataset:
 
 
 @contextmanager
-def associated(port: int, *contexts: tuple[str, str], calling: str = "CART", called: str = "DOOR") -> Iterator[Any]:
+def associated(
+    port: int, *contexts: tuple[str, str], calling: str = "CART", called: str = "DOOR", address: str = "127.0.0.1"
+) -> Iterator[Any]:
+    """An association from this address of this machine."""
     entity = AE(calling)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
     for sop_class, syntax in contexts or ((ECHO, uid.ImplicitVRLittleEndian),):
         entity.add_requested_context(sop_class, syntax)
-    association = entity.associate("127.0.0.1", port, ae_title=called)
+    association = entity.associate("127.0.0.1", port, ae_title=called, bind_address=(address, 0))
     try:
         yield association
     finally:
@@ -318,7 +322,6 @@ def _answer_to(
     from io import BytesIO
 
     from pynetdicom.dimse_primitives import C_STORE
-    from pynetdicom.dsutils import encode
 
     request = C_STORE()
     request.MessageID = 1
@@ -378,6 +381,68 @@ class TestWhoMayComeIn:
             assert second.is_established
             assert third.is_rejected
             assert third.acceptor.primitive.result == 2  # transient: it may come again
+
+    def test_one_address_has_its_share_of_the_associations_and_leaves_the_rest(self, store: Store) -> None:
+        with listening(store, associations_per_address_max=2) as scp, ExitStack() as stack:
+            first = stack.enter_context(associated(scp.port))
+            assert stack.enter_context(associated(scp.port)).is_established
+            third = stack.enter_context(associated(scp.port))
+            assert third.is_rejected
+            assert (third.acceptor.primitive.result, third.acceptor.primitive.diagnostic) == (2, 2)  # for now
+            assert stack.enter_context(associated(scp.port, address="127.0.0.2")).is_established
+            first.release()
+            _soon(lambda: stack.enter_context(associated(scp.port)).is_established)
+
+    @pytest.mark.peer
+    def test_the_share_is_told_to_storescu_as_a_limit_of_ours(self, store: Store, tmp_path: Path) -> None:
+        path = save(page(), tmp_path / "page.dcm")
+        with listening(store, associations_per_address_max=1) as scp:
+            command = [_dcmtk("storescu"), "-aec", "DOOR", "127.0.0.1", str(scp.port), path]
+            with associated(scp.port):
+                done = _run(*command)
+                assert done.returncode != 0
+                assert "Local Limit Exceeded" in done.stderr
+            _soon(lambda: _run(*command).returncode == 0)
+        assert len(store.jobs()) == 1
+
+
+class TestThoseWhoKeepUsWaiting:
+    def test_an_association_that_only_echoes_ends_and_one_that_stores_does_not(
+        self, store: Store, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with listening(store, store_within_s=2.0) as scp, associated(scp.port, PAGES) as storing:
+            with associated(scp.port) as echoing:
+                for _ in range(30):
+                    if echoing.is_established:
+                        echoing.send_c_echo()
+                    assert storing.send_c_store(page()).Status == Status.SUCCESS
+                    time.sleep(0.1)
+                assert not echoing.is_established
+            assert storing.is_established
+        assert "no C-STORE for 2 s" in caplog.text
+
+    @pytest.mark.parametrize(("pieces_a_second", "comes"), [(5, False), (100, True)])
+    def test_an_object_that_drips_ends_its_association_and_a_slow_one_is_taken(
+        self, store: Store, pieces_a_second: int, comes: bool
+    ) -> None:
+        """Of 50 bytes each: none is late by itself."""
+        made = page()
+        dataset = encode(made, False, True)
+        with listening(store, network_timeout_s=1.5) as scp, associated(scp.port, PAGES) as association:
+            connection = association.dul.socket.socket
+            connection.sendall(_pdv(0x03, _store_command(made)))
+            began = time.monotonic()
+            while dataset and time.monotonic() - began < 20 and association.is_established:
+                with contextlib.suppress(OSError):
+                    connection.sendall(_pdv(0x00 if len(dataset) > 50 else 0x02, dataset[:50]))
+                dataset = dataset[50:]
+                time.sleep(1 / pieces_a_second)
+            if comes:
+                _soon(lambda: len(store.jobs()) == 1)
+            _soon(lambda: association.is_established is comes)
+            assert echo(scp.port) == Status.SUCCESS
+        assert len(store.jobs()) == comes
+        assert left_in_staging(store) == []
 
 
 class TestThoseWhoMeanNoGood:
@@ -512,6 +577,14 @@ def _command(field: int) -> bytes:
     values = ((0x0100, field), (0x0110, 1), (0x0700, 2), (0x0800, 0x0101 if field == 0x30 else 1))
     verification = struct.pack("<HHI", 0, 2, 18) + ECHO.encode() + b"\0"
     return verification + b"".join(struct.pack("<HHIH", 0, number, 2, value) for number, value in values)
+
+
+def _store_command(made: FileDataset) -> bytes:
+    """The command set of a C-STORE-RQ."""
+    command = Dataset()
+    command.AffectedSOPClassUID, command.AffectedSOPInstanceUID = made.SOPClassUID, made.SOPInstanceUID
+    command.CommandField, command.MessageID, command.Priority, command.CommandDataSetType = 1, 1, 2, 1
+    return bytes(encode(command, True, True))
 
 
 def _hung_up(connection: socket.socket, seconds: float = 2) -> bool:

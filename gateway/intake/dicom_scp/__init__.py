@@ -17,6 +17,7 @@ from gateway.intake.dicom_scp.anteroom import REQUEST_WITHIN_S
 from gateway.intake.dicom_scp.connection import GuardedSocket, WakingQueue
 from gateway.intake.dicom_scp.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, supported_contexts
 from gateway.intake.dicom_scp.handler import CStoreHandler, Status
+from gateway.intake.dicom_scp.pace import Pace
 from gateway.intake.dicom_scp.server import GuardedServer
 from gateway.intake.dicom_scp.staging import IMPLEMENTATION_CLASS_UID, StagedObject, StagingDimse, file_head
 from gateway.store import Store
@@ -71,6 +72,7 @@ class DicomScp:
                 *((ending, _abandon) for ending in (evt.EVT_CONN_CLOSE, evt.EVT_ABORTED, evt.EVT_RELEASED)),
             ],
             networks=tuple(ipaddress.ip_network(address, strict=False) for address in settings.addresses),
+            per_address_max=settings.associations_per_address_max,
             prepare=self._prepare,
         )
         server.start()
@@ -102,9 +104,10 @@ class DicomScp:
         timeout_s = self._settings.network_timeout_s
         dul = association.dul
         dul.to_provider_queue = to_send = WakingQueue()
-        dul.socket = GuardedSocket(dul.socket, to_send, PDU_MAX_BYTES, timeout_s)
+        pace = Pace(self._settings)
+        dul.socket = GuardedSocket(dul.socket, to_send, PDU_MAX_BYTES, timeout_s, pace)
         dul._run_loop_delay = 0  # it sleeps where it waits for the socket
-        association.dimse = StagingDimse(association, self._new_object)
+        association.dimse = StagingDimse(association, self._new_object, pace)
 
     def _new_object(self, sop_class: str, sop_instance: str, context: PresentationContext) -> StagedObject:
         """Where the dataset of a C-STORE goes that has just begun; already refused where its command is at fault."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from pynetdicom.transport import AssociationSocket
 
+from gateway.intake.dicom_scp.pace import Pace
 from gateway.intake.dicom_scp.pdu import (
     ABORT,
     ASSOCIATE_MAX_BYTES,
@@ -53,12 +54,16 @@ class GuardedSocket(AssociationSocket):
     second.
     """
 
-    def __init__(self, adopted: AssociationSocket, to_send: WakingQueue, pdu_max_bytes: int, timeout_s: float) -> None:
+    def __init__(
+        self, adopted: AssociationSocket, to_send: WakingQueue, pdu_max_bytes: int, timeout_s: float, pace: Pace
+    ) -> None:
         # Adopts another's state: making a new one would tell the state machine of a second connection.
         self.__dict__.update(adopted.__dict__)
         self._to_send = to_send
         self._pdu_max_bytes = pdu_max_bytes
         self._timeout_s = timeout_s
+        self._pace = pace
+        self._is_ended = False
         self._kind = 0
         if self.socket is not None:
             self.socket.settimeout(timeout_s)  # for sending: a peer that stops reading must not hold a thread
@@ -70,13 +75,20 @@ class GuardedSocket(AssociationSocket):
         if connection is None or not self._is_connected:
             time.sleep(REACTOR_ROUND_S)  # the reactor is about to end, and must not spin until it does
             return False
+        if not self._is_ended and (fault := self._pace.fault()):
+            self._is_ended = True
+            log.warning("association from %s ended: %s", self._assoc.requestor.address, fault)
+            self.event_queue.put("Evt19")  # pynetdicom's word for a peer that breaks the rules: it aborts
+            return False
         patience_s = REACTOR_ROUND_S if self._to_send.empty() and self.event_queue.empty() else 0
         bell = self._to_send.bell
         try:
             poll = select.poll()
             poll.register(connection, select.POLLIN)
             poll.register(bell, select.POLLIN)
+            began = time.monotonic()
             found = dict(poll.poll(patience_s * 1000))
+            self._pace.count(0, time.monotonic() - began)
             state = found.get(connection.fileno(), 0)
         except (OSError, ValueError):
             state = select.POLLNVAL
@@ -102,6 +114,7 @@ class GuardedSocket(AssociationSocket):
         view = memoryview(data)
         read = 0
         deadline = time.monotonic() + self._timeout_s
+        began = time.monotonic()
         while read < nr_bytes:
             if time.monotonic() > deadline:
                 raise TimeoutError("the peer is too slow")
@@ -109,6 +122,7 @@ class GuardedSocket(AssociationSocket):
             if got == 0:
                 break
             read += got
+        self._pace.count(read, time.monotonic() - began)
         view.release()
         del data[read:]
         if nr_bytes == HEADER_BYTES and read:

@@ -14,3 +14,5 @@ SLACK_BYTES = 1024
 SMALL_MAX_BYTES = 1024  # release and abort are 4 bytes
 # A-ABORT by the service provider, reason "invalid PDU parameter value" (PS3.8 9.3.8)
 ABORT = struct.pack(">BBI4B", 0x07, 0, 4, 0, 0, 2, 6)
+# A-ASSOCIATE-RJ: transient, by the provider's presentation part, "local limit exceeded" (PS3.8 9.3.4)
+REJECT = struct.pack(">BBL4B", 0x03, 0, 4, 0, 2, 3, 2)

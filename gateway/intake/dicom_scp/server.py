@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from socketserver import BaseServer
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pynetdicom import AE
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from gateway.intake.dicom_scp.anteroom import Anteroom
+from gateway.intake.dicom_scp.pdu import ASSOCIATE_MAX_BYTES, HEADER_BYTES, REJECT
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class GuardedServer(ThreadedAssociationServer):
         contexts: list[PresentationContext],
         evt_handlers: list[Any],
         networks: tuple[Network, ...],
+        per_address_max: int,
         prepare: Callable[[Any], None],
     ) -> None:
         """prepare is given each new Association before its threads start."""
@@ -55,7 +60,9 @@ class GuardedServer(ThreadedAssociationServer):
         self._gc = [0, round(COLLECT_EVERY_S / LOOK_ROUND_S)]  # pynetdicom counts its rounds
         self.prepare = prepare
         self._networks = networks
-        self._anteroom = Anteroom(super().process_request)
+        self._per_address_max = per_address_max
+        self._admitted: WeakKeyDictionary[socket.socket, str] = WeakKeyDictionary()  # whose each association's is
+        self._anteroom = Anteroom(self._admit)
         self._anteroom.start()
         self._thread = threading.Thread(
             target=self.serve_forever, args=(LOOK_ROUND_S,), name="dicom-accept", daemon=True
@@ -89,3 +96,22 @@ class GuardedServer(ThreadedAssociationServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """To the anteroom; an association is made only of a connection that asks for one."""
         self._anteroom.enter(request, client_address)
+
+    def _admit(self, connection: socket.socket, client_address: Any) -> None:
+        """Makes an association of a connection whose request is here, unless its address has its share already."""
+        address = client_address[0]
+        taken = [one for one, whose in list(self._admitted.items()) if whose == address and one.fileno() >= 0]
+        if len(taken) >= self._per_address_max:
+            log.warning("association from %s rejected: it has %d (associations_per_address_max)", address, len(taken))
+            _reject(connection)
+            return
+        self._admitted[connection] = address
+        super().process_request(connection, client_address)
+
+
+def _reject(connection: socket.socket) -> None:
+    """Answers a request that is here in full."""
+    with suppress(OSError), connection:  # gone, or not reading: then it needs no answer
+        connection.recv(HEADER_BYTES + ASSOCIATE_MAX_BYTES, socket.MSG_DONTWAIT)  # left unread, it would reset our no
+        connection.send(REJECT, socket.MSG_DONTWAIT)
+        connection.shutdown(socket.SHUT_WR)

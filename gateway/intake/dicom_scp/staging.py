@@ -20,6 +20,7 @@ from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.presentation import PresentationContext
 
 from gateway.errors import CodedError, OutOfSpace, Refused
+from gateway.intake.dicom_scp.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -151,8 +152,9 @@ class StagingDimse(DIMSEServiceProvider):
     leaves the file of a broken transfer behind.)
     """
 
-    def __init__(self, assoc: Any, new_object: NewObject) -> None:
+    def __init__(self, assoc: Any, new_object: NewObject, pace: Pace) -> None:
         super().__init__(assoc)
+        self._pace = pace
         self._new_object = new_object
         self._growing: StagedObject | None = None
         self._held_bytes = 0
@@ -211,6 +213,8 @@ class StagingDimse(DIMSEServiceProvider):
     def _redirect(self, context_id: int) -> None:
         message = self.message
         if message is None:  # complete, and on its way to the handler, which closes the file
+            if self._growing is not None:
+                self._pace.rest()
             self._growing = None
             self._held_bytes = 0
             return
@@ -220,6 +224,7 @@ class StagingDimse(DIMSEServiceProvider):
         if context is None or message.command_set.get("CommandDataSetType") == NO_DATASET:
             return  # pynetdicom aborts such an association itself
         command = message.command_set
+        self._pace.begin()
         self._growing = self._new_object(
             str(command.get("AffectedSOPClassUID") or ""),
             str(command.get("AffectedSOPInstanceUID") or ""),
