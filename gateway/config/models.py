@@ -277,6 +277,9 @@ class WebSection(Section):
     behind_proxy: bool = False  # a proxy in front speaks TLS and passes on X-Forwarded-For and -Proto
     proxy_addresses: tuple[str, ...] = ("127.0.0.1",)  # whose X-Forwarded headers are believed
     allow_plain_http_beyond_loopback: bool = False
+    connections_max: int = Field(500, ge=10)
+    connections_per_address_max: int = Field(100, ge=1)  # that keep us waiting; a proxy's do not count
+    request_within_s: float = Field(10.0, gt=0)  # the TLS handshake and the headers of a request
     session_minutes: int = Field(30, ge=1)  # without a request
     session_max_hours: int = Field(12, ge=1)  # whatever is done
     lockout_failures: int = Field(5, ge=1)  # wrong passwords in a row

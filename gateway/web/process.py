@@ -16,6 +16,7 @@ from gateway.eye.once import eyes
 from gateway.store import Store
 from gateway.trouble import frames_of
 from gateway.web.app import make_app
+from gateway.web.connections import GuardedServer
 from gateway.web.security.first import make_first_administrator
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,6 @@ log = logging.getLogger(__name__)
 STOP_S = 3  # how long an open answer, such as a stream of events, may go on after SIGTERM
 LOOK_S = 1.0  # how often the process looks whether its gateway is still there
 BEGIN_S = 0.05  # how often it looks whether it answers yet
-AT_ONCE_MAX = 500  # connections; more are answered 503
 
 
 class Discreet(logging.Filter):
@@ -53,7 +53,7 @@ def run_web(config: Config, gateway_pid: int, listener: socket.socket) -> None:
 def make_server(config: Config, store: Store) -> uvicorn.Server:
     """uvicorn with the application, TLS and proxies as the configuration says."""
     web = config.web
-    return uvicorn.Server(
+    return GuardedServer(
         uvicorn.Config(
             make_app(config, store),
             http="h11",
@@ -66,9 +66,9 @@ def make_server(config: Config, store: Store) -> uvicorn.Server:
             forwarded_allow_ips=list(web.proxy_addresses),
             ssl_certfile=web.tls_certificate,
             ssl_keyfile=web.tls_key,
-            limit_concurrency=AT_ONCE_MAX,
             timeout_graceful_shutdown=STOP_S,
-        )
+        ),
+        web,
     )
 
 

@@ -11,7 +11,7 @@ from gateway.config import WebSection
 from gateway.errors import GatewayError
 from gateway.store import Store
 from gateway.web.deps import SAFE_METHODS
-from gateway.web.failures import WebError, answer, not_signed_in, translate
+from gateway.web.failures import RETRY_AFTER_S, WebError, answer, not_signed_in, translate
 from gateway.web.security.credentials import recognise
 
 STATIC_PATH = "/static/"
@@ -19,6 +19,8 @@ STATIC_PATH = "/static/"
 PROBES = frozenset({"/healthz", "/readyz"})
 OPEN_TO_STRANGERS = frozenset({"/login"})  # what may be posted without being signed in
 MEGABYTE = 1_000_000
+# Of the connections there may be: the rest is for probes and for those who have not asked yet.
+AT_WORK_SHARE = 0.8
 FILES_PATHS = frozenset({"/api/v1/uploads", "/api/v1/rules/explain/file"})  # what takes files
 # Of what is no upload: it is held in memory whole, and read before it is looked whether this person may send it.
 BODY_MAX_MB = 2
@@ -52,11 +54,19 @@ class Gate:
         self.app = app
         self.store = store
         self.web = web
+        self._at_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        self._at_work += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self._at_work -= 1
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_static = scope["path"].startswith(STATIC_PATH)
 
         async def send_with_headers(message: Message) -> None:
@@ -67,6 +77,7 @@ class Gate:
         request = Request(scope, receive)
         if not is_static and scope["path"] not in PROBES:
             try:
+                self._look_whether_there_is_room()
                 request.state.principal = await to_thread.run_sync(recognise, request, self.store, self.web)
                 self._look_at_what_it_brings(request)
             except GatewayError as error:
@@ -76,6 +87,11 @@ class Gate:
                 await answer(request, error)(scope, receive, send_with_headers)
                 return
         await self.app(scope, receive, send_with_headers)
+
+    def _look_whether_there_is_room(self) -> None:
+        """Raises WebError where too many requests are worked on."""
+        if self._at_work > AT_WORK_SHARE * self.web.connections_max:
+            raise WebError(503, "busy", "too many ask at the same time", {"Retry-After": str(RETRY_AFTER_S)})
 
     def _look_at_what_it_brings(self, request: Request) -> None:
         """Raises WebError for a stranger who brings something, and for more bytes than are allowed."""
