@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 from threading import Event, Lock
@@ -233,9 +233,11 @@ def _document(form: str, source: Source) -> bytes:
         return draw_png(source.page, source.recording)
     if form == "aecg":  # without the time it was made, so that the same page gives the same file
         return aecg.emit(source.recording, source.order, source_sha256=source.sha256, page=source.number).data
-    now = datetime.now(UTC)  # the command's only clock: ContentDate is when the waveform was made
+    now = datetime.now().astimezone()  # the command's only clock: ContentDate is when the waveform was made
     small = thumbnail_png(source.page) if form == "pdf" else b""
-    material = Material(source.recording, source.order, "digitize", source.sha256, source.number, now, small)
+    material = Material(
+        source.recording, source.order, "digitize", source.sha256, source.number, now, thumbnail_png=small
+    )
     return document(KINDS[form], material).data
 
 

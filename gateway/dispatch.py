@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from gateway.config import Config, Destination, DicomDestination, FolderDestination, MllpDestination
 from gateway.emit import catalogue, hl7v2
 from gateway.emit.catalogue import Material, Wishes
 from gateway.errors import NotFound
-from gateway.job import Document, DocumentKind, Job
+from gateway.job import Document, DocumentKind, Job, Place, Reading
 from gateway.order import Order
 from gateway.review import Approval
 from pipeline.recording import Recording
@@ -23,10 +25,15 @@ def documents_for(
     order: Order,
     page: int,
     recording: Recording,
+    reading: Reading,
+    before: Mapping[Place, Reading] = MappingProxyType({}),
     thumbnail_png: bytes = b"",
     approval: Approval | None = None,
 ) -> list[Document]:
-    """Every document one destination gets of one page. thumbnail_png: the page, for reports. approval: of this reading.
+    """Every document one destination gets of one page.
+
+    reading: of now. before: of the documents that were made of this job earlier; one that would say the same again is
+    made as it was, and any other is a later reading. thumbnail_png: the page, for reports. approval: of this reading.
 
     Raises:
         Held: something a document must say is unknown, or cannot be written in the destination's character set.
@@ -36,10 +43,29 @@ def documents_for(
     found = next((candidate for candidate in config.destination if candidate.name == destination), None)
     if found is None:
         raise NotFound(f"no destination is called {destination!r}")
-    material = Material(recording, order, job.job_id, job.sha256, page, job.received_at, thumbnail_png, approval)
+    material = Material(
+        recording, order, job.job_id, job.sha256, page, reading.made_at, job.received_at, thumbnail_png, approval
+    )
     wishes = wishes_of(found)
-    emitted = ((kind, catalogue.document(kind, material, wishes)) for kind in kinds_for(found))
-    return [Document(kind, destination, each.name, page, each.data) for kind, each in emitted]
+    return [
+        _document(kind, destination, material, wishes, reading, before.get((destination, kind, page)))
+        for kind in kinds_for(found)
+    ]
+
+
+def _document(
+    kind: DocumentKind, destination: str, material: Material, wishes: Wishes, reading: Reading, before: Reading | None
+) -> Document:
+    """The document as it was made before where it would say the same again, else a later one."""
+
+    def made(of: Reading) -> Document:
+        emitted = catalogue.document(kind, replace(material, made_at=of.made_at, reading=of.number), wishes)
+        return Document(kind, destination, emitted.name, material.page, emitted.data, of.made_at)
+
+    again = made(before) if before is not None else None
+    if again is not None and before is not None and again.name == before.document:
+        return again
+    return made(reading.after(before))
 
 
 def wants_thumbnails(config: Config) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway.errors import UnlawfulMove
@@ -135,13 +135,38 @@ class DocumentKind(StrEnum):
 
 @dataclass(frozen=True)
 class Document:
-    """One emitted document for one destination. name: SOP Instance UID, aECG id or MSH-10: the same on every try."""
+    """One emitted document for one destination. name: SOP Instance UID, aECG id or MSH-10: the same on every try.
+
+    made_at: the time of the result that it holds.
+    """
 
     kind: DocumentKind
     destination: str
     name: str
     page: int
     data: bytes
+    made_at: datetime | None = None
+
+
+Place = tuple[str, DocumentKind, int]  # destination, kind and page: where one document takes the place of another
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A result of a page. made_at: to the second, with the offset of this machine's zone; number: counted from 1.
+
+    document: the name of the one that holds it, "" where none was made yet.
+    """
+
+    made_at: datetime
+    number: int = 1
+    document: str = ""
+
+    def after(self, earlier: Reading | None) -> Reading:
+        """This reading as the one that follows an earlier one: later than it, whatever the clock says."""
+        if earlier is None:
+            return self
+        return Reading(max(self.made_at, earlier.made_at + timedelta(seconds=1)), earlier.number + 1)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from gateway.ahead import keys_ahead
@@ -17,7 +18,7 @@ from gateway.dispatch import documents_for, wants_thumbnails
 from gateway.emit import npz
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
-from gateway.job import Claim, Document, Job, Outcome, PageResult, State, Verdict
+from gateway.job import Claim, Document, Job, Outcome, PageResult, Reading, State, Verdict
 from gateway.judging import ahead_in_words, doubts, explained, identity_missing, missing_in_words
 from gateway.order import Order
 from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Approval, Digitize, PageReview, reviewed
@@ -246,6 +247,8 @@ class Worker:
     ) -> Outcome:
         """Every page to where its rule says; a rule that holds or refuses one page does so with the document."""
         documents: list[Document] = []
+        now = Reading(datetime.now().astimezone().replace(microsecond=0))
+        before = self.store.readings(job.job_id)
         for page, recording in read:
             number = page.result.number
             decision = self._decide(job, order, recording)
@@ -256,7 +259,7 @@ class Worker:
                 return self._held("held_by_rule", f"Page {number}: {decision.why}", results, order)
             for name in decision.destinations:
                 documents += documents_for(
-                    self.config, name, job, order, number, recording, page.thumbnail_png, page.approval
+                    self.config, name, job, order, number, recording, now, before, page.thumbnail_png, page.approval
                 )
         return Outcome(State.DIGITIZED, "", "", results, tuple(documents), order, self.made_by)
 

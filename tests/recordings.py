@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from pipeline.recording import (
 
 RATE_HZ = 500
 RECEIVED_AT = datetime(2026, 11, 22, 14, 30, 5, tzinfo=UTC)
+MADE_AT = datetime(2026, 11, 22, 15, 31, 40, tzinfo=timezone(timedelta(hours=1)))
 SHA256 = "5f" * 32
 MADE_BY = MadeBy("0.1.0", (("grid", "ab" * 32), ("waveform", "cd" * 32)))
 

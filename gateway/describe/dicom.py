@@ -68,6 +68,7 @@ _ATTRIBUTES: tuple[Row, ...] = (
         "the UID is 2.25 and a hash of the whole object: same content, same UID",
     ),
     ("SOP Common", "SpecificCharacterSet", "ISO_IR 192 where a text is not ASCII, else absent"),
+    ("SOP Common", "TimezoneOffsetFromUTC", "of ContentDate and ContentTime, as the machine's zone has it"),
     (
         "SOP Common",
         "ConversionSourceAttributesSequence (ReferencedSOPClassUID, ReferencedSOPInstanceUID, ReferencedFrameNumber)",
@@ -89,8 +90,9 @@ _ATTRIBUTES: tuple[Row, ...] = (
     ("Patient Study", "AdmissionID", "visit number of the order; absent where unknown"),
     (
         "General Study",
-        "StudyInstanceUID, StudyDate, StudyTime, StudyID, AccessionNumber, ReferringPhysicianName",
-        "the source's study; where it has none, a study of the gateway's own that begins with the acquisition",
+        "StudyInstanceUID, StudyDate, StudyTime, StudyID, StudyDescription, AccessionNumber, ReferringPhysicianName",
+        "the source's study, without StudyDescription; where it has none, a study of the gateway's own that begins "
+        f'with the acquisition and is called "{dicom_object.STUDY_DESCRIPTION}"',
     ),
     (
         "General Series",
@@ -106,8 +108,9 @@ _ATTRIBUTES: tuple[Row, ...] = (
     (
         "Waveform Identification",
         "InstanceNumber, ContentDate, ContentTime, AcquisitionDateTime",
-        "page of the document; when the page was received (UTC); when the ECG was recorded, as precisely as known. "
-        "Without AcquisitionDateTime the page is held",
+        f"page of the document, {dicom_object.READING_STEP} more for each later reading that says something else; "
+        "when the result was made, local time; when the ECG was recorded, as precisely as known and as the source "
+        "writes it. Without AcquisitionDateTime the page is held",
     ),
     (
         "Waveform Identification",

@@ -35,7 +35,7 @@ _FIELDS: tuple[Row, ...] = (
         "MSH-3, MSH-4, MSH-5, MSH-6",
         "applications and facilities of the destination's configuration; `^` separates the parts of an HD",
     ),
-    ("MSH-7", "when the page was received"),
+    ("MSH-7", "when the result was made, local time with its offset; a later reading of a page has a later one"),
     ("MSH-9, MSH-11, MSH-12, MSH-18", "ORU^R01^ORU_R01 (2.3: ORU^R01), P, the configured version and character set"),
     ("MSH-10", "20 letters and digits made of job, page, destination and content: the same on every try"),
     ("PID-1, PID-3, PID-5, PID-7, PID-8", "the order's patient; several alphabets of a name as repetitions A, I, P"),
@@ -45,7 +45,7 @@ _FIELDS: tuple[Row, ...] = (
     ("OBR-4, OBR-24", "what the result is, and its section: see the codes"),
     ("OBR-7, OBX-14", "when the ECG was recorded, as precisely as known; empty where unknown"),
     ("OBR-18", "accession number"),
-    ("OBR-22", "when the page was received"),
+    ("OBR-22", "as MSH-7"),
     ("OBR-25, OBX-11", "P, preliminary, always"),
     ("OBX-1, OBX-2, OBX-3, OBX-4, OBX-5, OBX-6", "one result each, see below"),
 )

@@ -59,12 +59,12 @@ def emit(
     layout: Layout = "single_set",
     source_sha256: str,
     page: int,
-    received_at: datetime | None = None,
+    made_at: datetime | None = None,
     patient_root: str = "",
 ) -> Emitted:
     """Write one page's recording as aECG.
 
-    source_sha256, page: of the document received, counted from 1. received_at: when, from the job.
+    source_sha256, page: of the document received, counted from 1. made_at: when the result was made.
     patient_root: the OID under which patient ids are unique; "" takes the order's issuer where that is an OID, else a
     UUID derived from the issuer's name.
 
@@ -94,7 +94,7 @@ def emit(
         layout,
         source_sha256,
         page,
-        received_at,
+        made_at,
     )
 
     # the name is the content's: the same page read again alike keeps its id, read otherwise it gets another
@@ -138,7 +138,7 @@ def _series(
     layout: Layout,
     source_sha256: str,
     page: int,
-    received_at: datetime | None,
+    made_at: datetime | None,
 ) -> None:
     _add(series, "code", code="RHYTHM", codeSystem=ACT_CODE, codeSystemName="ActCode", displayName="Rhythm Waveforms")
     _span(_add(series, "effectiveTime"), acquired, 0.0, recording.duration_s)
@@ -155,8 +155,8 @@ def _series(
         chosen = longest(all_channels)
         _sequence_set(series, acquired, rate_hz, 0, max(c.end for c in chosen), chosen)
     notes = _add(series, "subjectOf", "annotationSet")
-    if received_at is not None:
-        _add(notes, "activityTime", value=f"{received_at:%Y%m%d%H%M%S}.{received_at.microsecond // 1000:03d}")
+    if made_at is not None:
+        _add(notes, "activityTime", value=f"{made_at:%Y%m%d%H%M%S}.{made_at.microsecond // 1000:03d}")
     device = _add(notes, "author", "assignedEntity", "assignedAuthorType", "assignedDevice")
     _device(device, recording)
     _add(device, "playedManufacturedDevice", "manufacturerOrganization", "name").text = MAKER

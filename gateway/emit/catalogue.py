@@ -3,7 +3,7 @@
 For a download::
 
     emitted = catalogue.document(kind, catalogue.Material(recording, order, job.job_id, job.sha256, page,
-                                                          job.received_at, thumbnail_png))
+                                                          made_at, job.received_at, thumbnail_png))
     form = FORMS[kind]                      # gateway.emit.forms: suffix, media_type, title
     Response(emitted.data, media_type=form.media_type)
 
@@ -32,8 +32,9 @@ DOWNLOAD = hl7v2.Addressing("download")  # a message that a person looks at goes
 class Material:
     """What the documents of one page are made from.
 
-    source_sha256, page: of the document received, counted from 1. received_at: when, from the job: it stands for the
-    time of every document, so that the same page gives the same bytes on every try.
+    source_sha256, page: of the document received, counted from 1. made_at: when the result was made,
+    with its offset: no emitter has a clock, so the same page and time give the same bytes on every try. received_at:
+    when the document came, which the report says. reading: counted from 1, the how-manieth content of this page.
     thumbnail_png: the page as a small picture (gateway.emit.thumbnail), b"" for a report without one.
     approval: of this recording, by a person; the report names it.
     """
@@ -43,9 +44,11 @@ class Material:
     job_id: str
     source_sha256: str
     page: int
-    received_at: datetime
+    made_at: datetime
+    received_at: datetime | None = None
     thumbnail_png: bytes = b""
     approval: Approval | None = None
+    reading: int = 1
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
                 channel_codes=wishes.channel_codes,
                 source_sha256=of.source_sha256,
                 page=of.page,
-                received_at=of.received_at,
+                made_at=of.made_at,
+                reading=of.reading,
             )
         case DocumentKind.AECG:
             return _annotated(of, "single_set" if wishes.aecg_layout == "none" else wishes.aecg_layout)
@@ -87,7 +91,8 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
                 _report(of),
                 source_sha256=of.source_sha256,
                 page=of.page,
-                received_at=of.received_at,
+                made_at=of.made_at,
+                reading=of.reading,
             )
         case DocumentKind.WFDB:
             return wfdb_record.emit(of.recording, of.order, source_sha256=of.source_sha256, page=of.page)
@@ -112,7 +117,7 @@ def _annotated(of: Material, layout: aecg.Layout) -> Emitted:
         layout=layout,
         source_sha256=of.source_sha256,
         page=of.page,
-        received_at=of.received_at,
+        made_at=of.made_at,
     )
 
 
@@ -125,7 +130,7 @@ def _message(of: Material, wishes: Wishes) -> Emitted:
         job_id=of.job_id,
         page=of.page,
         source_sha256=of.source_sha256,
-        message_time=of.received_at,
+        message_time=of.made_at,
         measurements=measured(of.recording),
         report=_report(of) if wishes.report else None,
     )
@@ -137,7 +142,7 @@ def _report(of: Material) -> Emitted:
         of.order,
         source_sha256=of.source_sha256,
         page=of.page,
-        received_at=of.received_at,
+        received_at=(of.received_at or of.made_at).astimezone(of.made_at.tzinfo),
         measurements=measured(of.recording),
         thumbnail_png=of.thumbnail_png,
         approval=of.approval,

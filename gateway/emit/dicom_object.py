@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 
@@ -26,35 +27,47 @@ MODALITY = "ECG"
 IMPLEMENTATION_UID = UID(derived_uid("implementation"))
 IMPLEMENTATION_NAME = "CARDIOSCAN"
 
+STUDY_DESCRIPTION = "ECG digitized from paper"  # of studies of our own: a study of others describes itself
+READING_STEP = 10_000  # of Instance Number from one reading of a page to the next: no document has so many pages
 _ST = 1024  # characters, PS3.5 6.2
 _TEXT_MAX = 256  # characters: no name or number of a hospital is that long
 _UID = (r"[0-9.]{1,64}", "digits and dots, at most 64")
 _TIME = (r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", "HHMMSS")
 
 
+@dataclass(frozen=True)
+class Result:
+    """Which page of which received document an object is made from, and when.
+
+    page: counted from 1. made_at: when, on the wall clock of the place, with its offset. reading: counted from 1, how
+    many times other content was made of this page.
+    """
+
+    source_sha256: str
+    page: int
+    made_at: datetime
+    reading: int = 1
+
+
 def fill(
-    ds: Dataset,
-    recording: Recording,
-    order: Order,
-    sop_class: str,
-    acquired: Moment | None,
-    source_sha256: str,
-    page: int,
-    received_at: datetime,
+    ds: Dataset, recording: Recording, order: Order, sop_class: str, acquired: Moment | None, result: Result
 ) -> None:
     """Set patient, study, equipment and the instance's own numbers and times, but not its UID.
 
+    Content Date and Time are those of the result, in the offset that Timezone Offset From UTC tells.
     Raises Held(bad_identity) where a text of the order holds what DICOM forbids.
     """
     _patient(ds, order)
-    _study(ds, order, acquired, source_sha256)
+    _study(ds, order, acquired, result.source_sha256)
     _equipment(ds, order, recording)
     ds.SOPClassUID = sop_class
-    ds.InstanceNumber = str(page)
-    ds.ContentDate = f"{received_at:%Y%m%d}"
-    ds.ContentTime = f"{received_at:%H%M%S}"
+    ds.InstanceNumber = str(result.page + READING_STEP * (result.reading - 1))
+    ds.ContentDate = f"{result.made_at:%Y%m%d}"
+    ds.ContentTime = f"{result.made_at:%H%M%S}"
+    if offset := _offset(result.made_at):
+        ds.TimezoneOffsetFromUTC = offset
     ds.AcquisitionDateTime = _dt(acquired) if acquired else ""
-    ds.ContributingEquipmentSequence = [_contribution(recording, order, source_sha256, page, received_at)]
+    ds.ContributingEquipmentSequence = [_contribution(recording, order, result)]
 
 
 def series(ds: Dataset, kind: str, description: str, source_sha256: str) -> None:
@@ -109,6 +122,7 @@ def _study(ds: Dataset, order: Order, acquired: Moment | None, source_sha256: st
         day = day or (digits[:8] if len(digits) >= 8 else "")
         time = time or digits[8:]
         number = number or derived_id("study id", uid, length=16)
+        ds.StudyDescription = STUDY_DESCRIPTION
     ds.StudyDate = like("study date", day, DATE)
     ds.StudyTime = like("study time", time, _TIME)
     _write(ds, "StudyID", "SH", "study id", number)
@@ -132,17 +146,25 @@ def _software(recording: Recording) -> list[str]:
     return [made_by.version[:64], *(f"{name[:40]} {sha256[:16]}" for name, sha256 in made_by.weights)]
 
 
-def _contribution(recording: Recording, order: Order, source_sha256: str, page: int, received_at: datetime) -> Dataset:
+def _contribution(recording: Recording, order: Order, result: Result) -> Dataset:
     """How the samples were made: for who asks, not for who reads the ECG."""
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [coded("109103", "DCM", "Modifying Equipment")]
     item.Manufacturer = MAKER
     item.ManufacturerModelName = MODEL
     item.SoftwareVersions = _software(recording)
-    item.ContributionDateTime = f"{received_at:%Y%m%d%H%M%S}" + (f"{received_at:%z}" if received_at.tzinfo else "")
-    making = [f"Page {page} of the document with SHA-256 {source_sha256}.", *provenance(recording, order)[1:]]
+    item.ContributionDateTime = f"{result.made_at:%Y%m%d%H%M%S}{_offset(result.made_at)}"
+    making = [
+        f"Page {result.page} of the document with SHA-256 {result.source_sha256}.",
+        *provenance(recording, order)[1:],
+    ]
     item.ContributionDescription = " ".join(["Digitized the picture of a paper ECG into samples.", *making])[:_ST]
     return item
+
+
+def _offset(at: datetime) -> str:
+    """``+0100``, to the minute as DICOM has it; "" where the time has none."""
+    return f"{at:%z}"[:5]
 
 
 def _dt(moment: Moment) -> str:

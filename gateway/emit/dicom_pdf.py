@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
 from gateway.emit import dicom_object, moment
-from gateway.emit.dicom_object import coded
+from gateway.emit.dicom_object import Result, coded
 from gateway.emit.emitted import Emitted
 from gateway.emit.report import title
 from gateway.mapping import mappings
@@ -23,19 +23,27 @@ SERIES_DESCRIPTION = "ECG report, digitized from paper, preliminary"
 
 
 def emit(
-    recording: Recording, order: Order, report: Emitted, *, source_sha256: str, page: int, received_at: datetime
+    recording: Recording,
+    order: Order,
+    report: Emitted,
+    *,
+    source_sha256: str,
+    page: int,
+    made_at: datetime,
+    reading: int = 1,
 ) -> Emitted:
     """Write one page's report as a DICOM file with an empty preamble.
 
-    report: of the same recording, by gateway.emit.report. source_sha256, page: of the document received, counted from
-    1. received_at: when, from the job; its own wall clock becomes Content Date and Time.
+    report: of the same recording, by gateway.emit.report. source_sha256, page, made_at, reading: as of
+    dicom_object.Result.
 
     Raises:
         Held: bad_acquisition_date, or bad_identity where a text of the order is not lawful DICOM.
     """
     ds = Dataset()
     acquired = moment.acquired(order)
-    dicom_object.fill(ds, recording, order, EncapsulatedPDFStorage, acquired, source_sha256, page, received_at)
+    result = Result(source_sha256, page, made_at, reading)
+    dicom_object.fill(ds, recording, order, EncapsulatedPDFStorage, acquired, result)
     dicom_object.series(ds, "report series", SERIES_DESCRIPTION, source_sha256)
     _reference(ds, order)
     ds.ConversionType = "WSD"  # made by a workstation, not a scanned document: PS3.3 C.8.6.1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from sqlalchemy import Connection, func, select
 
 from gateway.errors import NotFound
-from gateway.job import Job, PageResult, State, Verdict
+from gateway.job import Job, PageResult, Place, Reading, State, Verdict
 from gateway.order import Order
 from gateway.review import NOTHING_GIVEN, given_from
 from gateway.store.database import Database
@@ -92,6 +92,18 @@ def deliveries(database: Database, job_id: str) -> tuple[DeliveryRow, ...]:
         row_of(connection, job_id)
         query = select(outbox).where(outbox.c.job_id == job_id).order_by(outbox.c.delivery_id)
         return tuple(delivery_row_from(row) for row in connection.execute(query))
+
+
+def readings(database: Database, job_id: str) -> Mapping[Place, Reading]:
+    """The last reading of each place that documents of a job were made for."""
+    found: dict[Place, Reading] = {}
+    for row in deliveries(database, job_id):
+        place = (row.destination, row.kind, row.page)
+        made_at = (row.made_at or row.queued_at).astimezone()  # in this machine's zone, as it was told then
+        before = found.get(place)
+        last = before if before is not None and before.made_at > made_at else Reading(made_at, 1, row.name)
+        found[place] = replace(last, number=before.number + 1 if before else 1)
+    return MappingProxyType(found)
 
 
 def counts(database: Database) -> Mapping[State, int]:

@@ -27,7 +27,8 @@ AnyRow = Row[*tuple[Any, ...]]
 class DeliveryRow:
     """One document on its way to one destination. response: what the destination said, cut to a bounded length.
 
-    superseded: it was made before its job was last done again, and is none of what stands now.
+    superseded: it was made before its job was last done again, and is none of what stands now. made_at: the time of the
+    result that it holds, None of a document of an older version.
     """
 
     delivery_id: int
@@ -47,6 +48,7 @@ class DeliveryRow:
     due_at: datetime
     delivered_at: datetime | None
     superseded: bool
+    made_at: datetime | None
 
 
 def new_id() -> str:
@@ -135,6 +137,7 @@ def delivery_row_from(row: AnyRow) -> DeliveryRow:
         due_at=row.due_at,
         delivered_at=row.delivered_at,
         superseded=row.superseded,
+        made_at=row.made_at,
     )
 
 

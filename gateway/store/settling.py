@@ -176,6 +176,7 @@ def _values(document: Document, kept: _Kept) -> dict[str, Any]:
         "kind": document.kind.value,
         "name": document.name,
         "page": document.page,
+        "made_at": document.made_at,
         "sha256": kept.sha256,
         "size_bytes": kept.size_bytes,
     }

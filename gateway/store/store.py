@@ -9,7 +9,7 @@ from typing import TextIO
 
 from gateway.config import DataSection
 from gateway.errors import ConfigError
-from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, State
+from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, Place, Reading, State
 from gateway.known import KnownOrder
 from gateway.order import Order
 from gateway.store import audit, known, leases, outbox, people, proof, reading, receiving, settling, traffic
@@ -148,6 +148,10 @@ class Store:
     def deliveries(self, job_id: str) -> tuple[DeliveryRow, ...]:
         """A job's documents and how far each has come."""
         return reading.deliveries(self._database, job_id)
+
+    def readings(self, job_id: str) -> Mapping[Place, Reading]:
+        """The last result of each place that documents of a job were made for."""
+        return reading.readings(self._database, job_id)
 
     def counts(self) -> Mapping[State, int]:
         """How many jobs stand in each state."""

@@ -170,6 +170,7 @@ outbox = Table(
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_until", Moment),
     Column("superseded", Boolean, nullable=False, server_default=false()),  # made before its job was last done again
+    Column("made_at", Moment),  # the time of the result that the document holds; NULL for older rows
     CheckConstraint(one_of("state", DeliveryState), name="state"),
     UniqueConstraint("job_id", "destination", "name"),
     Index(None, "destination", "state", "position"),

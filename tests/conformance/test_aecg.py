@@ -45,7 +45,7 @@ def emitted(recording: Recording, layout: aecg.Layout, **order: object) -> bytes
         layout=layout,
         source_sha256=make.SHA256,
         page=1,
-        received_at=make.RECEIVED_AT,
+        made_at=make.MADE_AT,
     ).data
 
 

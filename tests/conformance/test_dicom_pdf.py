@@ -28,7 +28,7 @@ ORDERS: dict[str, Order] = {
 
 
 def emitted(kind: DocumentKind, order: Order) -> bytes:
-    return document(kind, Material(make.with_gaps(), order, "job-1", make.SHA256, 1, make.RECEIVED_AT)).data
+    return document(kind, Material(make.with_gaps(), order, "job-1", make.SHA256, 1, make.MADE_AT)).data
 
 
 def judged_by_dciodvfy(data: bytes, folder: Path) -> list[str]:

@@ -49,7 +49,7 @@ def emit(recording: Recording, encoding: Encoding = "viewers", codes: ChannelCod
         channel_codes=codes,
         source_sha256=make.SHA256,
         page=1,
-        received_at=make.RECEIVED_AT,
+        made_at=make.MADE_AT,
     ).data
 
 

@@ -22,7 +22,7 @@ from gateway.deliver.mllp import MllpClient
 from gateway.deliver.reach import check_peer
 from gateway.dispatch import documents_for
 from gateway.errors import Refused
-from gateway.job import Arrival, Document, DocumentKind, Door, Job, State
+from gateway.job import Arrival, Document, DocumentKind, Door, Job, Reading, State
 from tests import recordings as make
 from tests.flow.mllp_receiver import Receiver
 from tests.flow.orthanc import BINARY, Orthanc
@@ -35,7 +35,7 @@ JOB = Job("job-1", State.RECEIVED, Arrival(Door.FAX, "fax"), make.SHA256, 1, mak
 
 def documents(destination: DicomDestination | MllpDestination | FolderDestination) -> list[Document]:
     config = Config(destination=(destination,))
-    return documents_for(config, destination.name, JOB, make.order(), 1, make.with_gaps())
+    return documents_for(config, destination.name, JOB, make.order(), 1, make.with_gaps(), Reading(make.MADE_AT))
 
 
 def pacs(port: int, title: str) -> DicomDestination:

@@ -55,14 +55,14 @@ def test_every_attribute_written_is_named(encoding: dicom_waveform.Encoding) -> 
         channel_codes="SCPECG",
         source_sha256=make.SHA256,
         page=1,
-        received_at=make.RECEIVED_AT,
+        made_at=make.MADE_AT,
     )
     told = set(re.findall(r"\w+", describe()))
     assert keywords(dcmread(BytesIO(out.data))) <= told
 
 
 def test_every_attribute_of_the_report_object_is_named() -> None:
-    material = catalogue.Material(RECORDING, ORDER, "j", make.SHA256, 1, make.RECEIVED_AT)
+    material = catalogue.Material(RECORDING, ORDER, "j", make.SHA256, 1, make.MADE_AT)
     out = catalogue.document(DocumentKind.DICOM_PDF, material)
     assert keywords(dcmread(BytesIO(out.data))) <= set(re.findall(r"\w+", describe()))
 
@@ -88,7 +88,7 @@ def test_every_field_written_is_named_and_no_other() -> None:
         job_id="j",
         page=1,
         source_sha256=make.SHA256,
-        message_time=make.RECEIVED_AT,
+        message_time=make.MADE_AT,
         measurements=(hl7v2.Measurement(Measured.HEART_RATE, 70.0),),
     )
     written = set()

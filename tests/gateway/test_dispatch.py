@@ -13,11 +13,13 @@ from gateway.config import Config, Destination, DicomDestination, FolderDestinat
 from gateway.dispatch import documents_for, wants_thumbnails
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import NotFound
-from gateway.job import Arrival, Document, DocumentKind, Door, Job, State
+from gateway.job import Arrival, Document, DocumentKind, Door, Job, Reading, State
 from pipeline.recording import Page
 from tests import recordings as make
 
 JOB = Job("job-1", State.RECEIVED, Arrival(Door.FAX, "fax"), make.SHA256, 1, make.RECEIVED_AT, make.RECEIVED_AT, 0)
+
+NOW = Reading(make.MADE_AT)
 
 
 def pacs(**changes: object) -> DicomDestination:
@@ -34,7 +36,9 @@ def folder(*documents: str) -> FolderDestination:
 
 def sent(destination: Destination, thumbnail: bytes = b"") -> list[Document]:
     config = Config(destination=(destination,))
-    return documents_for(config, destination.name, JOB, make.order(), 1, make.three_by_four(), thumbnail)
+    return documents_for(
+        config, destination.name, JOB, make.order(), 1, make.three_by_four(), NOW, thumbnail_png=thumbnail
+    )
 
 
 def test_a_pacs_gets_the_waveform_and_the_report_in_the_same_study_unless_it_wants_none() -> None:
@@ -82,4 +86,4 @@ def test_pages_are_made_small_only_where_a_report_shows_them(destination: Destin
 
 def test_a_destination_that_is_not_there_is_not_found() -> None:
     with pytest.raises(NotFound):
-        documents_for(Config(), "pacs", JOB, make.order(), 1, make.three_by_four())
+        documents_for(Config(), "pacs", JOB, make.order(), 1, make.three_by_four(), NOW)

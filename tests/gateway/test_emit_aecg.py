@@ -21,7 +21,7 @@ XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 
 
 def emitted(recording: Recording, order: Order | None = None, **settings: object) -> Emitted:
-    values: dict[str, object] = {"source_sha256": make.SHA256, "page": 1, "received_at": make.RECEIVED_AT}
+    values: dict[str, object] = {"source_sha256": make.SHA256, "page": 1, "made_at": make.MADE_AT}
     return aecg.emit(recording, order or make.order(), **(values | settings))  # type: ignore[arg-type]
 
 

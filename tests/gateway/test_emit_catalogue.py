@@ -28,7 +28,7 @@ from gateway.order import Order
 from pipeline.recording import Page
 from tests import recordings as make
 
-MATERIAL = Material(make.with_gaps(), make.order(), "job-1", make.SHA256, 1, make.RECEIVED_AT)
+MATERIAL = Material(make.with_gaps(), make.order(), "job-1", make.SHA256, 1, make.MADE_AT)
 
 
 @pytest.mark.parametrize("kind", DocumentKind)

@@ -22,13 +22,15 @@ from pipeline.findings import FindingCode
 from pipeline.recording import Finding, Recording, Severity
 from tests import recordings as make
 
-COMMON: dict[str, object] = {"source_sha256": make.SHA256, "page": 1, "received_at": make.RECEIVED_AT}
+COMMON: dict[str, object] = {"source_sha256": make.SHA256, "page": 1}
+MADE: dict[str, object] = COMMON | {"made_at": make.MADE_AT}
+RECEIVED: dict[str, object] = COMMON | {"received_at": make.RECEIVED_AT}
 
 
 def emitted(recording: Recording | None = None, order: Order | None = None, **settings: object) -> Emitted:
     recording, order = recording or make.three_by_four(), order or make.order()
-    pdf = report.emit(recording, order, **(COMMON | settings))  # type: ignore[arg-type]
-    return dicom_pdf.emit(recording, order, pdf, **(COMMON | settings))  # type: ignore[arg-type]
+    pdf = report.emit(recording, order, **(RECEIVED | {k: v for k, v in settings.items() if k in RECEIVED}))  # type: ignore[arg-type]
+    return dicom_pdf.emit(recording, order, pdf, **(MADE | settings))  # type: ignore[arg-type]
 
 
 def read(order: Order | None = None, **settings: object) -> Dataset:
@@ -37,7 +39,7 @@ def read(order: Order | None = None, **settings: object) -> Dataset:
 
 def test_it_holds_the_report_byte_for_byte() -> None:
     ds = read()
-    pdf = report.emit(make.three_by_four(), make.order(), **COMMON).data  # type: ignore[arg-type]
+    pdf = report.emit(make.three_by_four(), make.order(), **RECEIVED).data  # type: ignore[arg-type]
     assert ds.EncapsulatedDocumentLength == len(pdf)
     assert ds.EncapsulatedDocument[: len(pdf)] == pdf
     assert ds.EncapsulatedDocument[len(pdf) :] in (b"", b"\0")
@@ -62,7 +64,7 @@ def test_once_approved_it_is_called_checked_and_stays_preliminary_and_unverified
 
 def test_it_lies_in_the_study_of_the_waveform_and_in_a_series_of_its_own() -> None:
     for order in (make.order(), make.order(study_uid="", source=SourceImage())):
-        wave = dcmread(BytesIO(dicom_waveform.emit(make.three_by_four(), order, **COMMON).data))  # type: ignore[arg-type]
+        wave = dcmread(BytesIO(dicom_waveform.emit(make.three_by_four(), order, **MADE).data))  # type: ignore[arg-type]
         ds = read(order)
         for keyword in ("StudyInstanceUID", "PatientID", "PatientName", "IssuerOfPatientID", "StudyID", "StudyDate"):
             assert ds[keyword].value == wave[keyword].value
@@ -93,7 +95,7 @@ def test_name_is_the_sop_instance_uid_and_follows_from_the_content() -> None:
     others = (
         emitted(make.with_gaps()),
         emitted(order=make.order(patient=Patient("4712"))),
-        emitted(received_at=make.RECEIVED_AT + timedelta(seconds=1)),
+        emitted(made_at=make.MADE_AT + timedelta(seconds=1)),
         emitted(source_sha256="00" * 32),
     )
     assert len({out.name, *(other.name for other in others)}) == 5

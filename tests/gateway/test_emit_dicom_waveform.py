@@ -22,7 +22,7 @@ from tests import recordings as make
 
 
 def emitted(recording: Recording, order: Order | None = None, **settings: object) -> Emitted:
-    values: dict[str, object] = {"source_sha256": make.SHA256, "page": 1, "received_at": make.RECEIVED_AT}
+    values: dict[str, object] = {"source_sha256": make.SHA256, "page": 1, "made_at": make.MADE_AT}
     return dicom_waveform.emit(recording, order or make.order(), **(values | settings))  # type: ignore[arg-type]
 
 
@@ -201,7 +201,7 @@ def test_how_long_it_took_does_not_change_the_object() -> None:
         {"channel_codes": "SCPECG"},
         {"page": 2},
         {"source_sha256": "00" * 32},
-        {"received_at": make.RECEIVED_AT + timedelta(seconds=1)},
+        {"made_at": make.MADE_AT + timedelta(seconds=1)},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -401,7 +401,18 @@ def test_a_rate_no_ecg_object_may_have_is_our_fault() -> None:
         emitted(replace(make.three_by_four(), rate_hz=100))
 
 
-def test_content_time_is_when_the_page_came() -> None:
+def test_content_time_is_when_the_result_was_made_on_the_clock_of_the_place() -> None:
     ds = read(make.three_by_four())
-    assert (ds.ContentDate, ds.ContentTime) == ("20261122", "143005")
-    assert ds.ContributingEquipmentSequence[0].ContributionDateTime == "20261122143005+0000"
+    assert (ds.ContentDate, ds.ContentTime, ds.TimezoneOffsetFromUTC) == ("20261122", "153140", "+0100")
+    assert ds.ContributingEquipmentSequence[0].ContributionDateTime == "20261122153140+0100"
+    assert "TimezoneOffsetFromUTC" not in read(make.three_by_four(), made_at=make.MADE_AT.replace(tzinfo=None))
+
+
+def test_a_later_reading_of_a_page_has_another_instance_number() -> None:
+    numbers = [read(make.three_by_four(), page=2, reading=reading).InstanceNumber for reading in (1, 2, 3)]
+    assert numbers == [2, 10_002, 20_002]
+
+
+def test_a_study_of_our_own_is_described_and_one_of_others_is_not() -> None:
+    assert read(make.three_by_four(), make.order(study_uid="")).StudyDescription == "ECG digitized from paper"
+    assert "StudyDescription" not in read(make.three_by_four())

@@ -14,7 +14,7 @@ from gateway.job import DocumentKind
 from gateway.order import Patient
 from tests import recordings as make
 
-MATERIAL = Material(make.with_gaps(), make.order(), "job-1", make.SHA256, 1, make.RECEIVED_AT)
+MATERIAL = Material(make.with_gaps(), make.order(), "job-1", make.SHA256, 1, make.MADE_AT)
 USUAL = Wishes()
 JOERG = Material(
     make.with_gaps(),
@@ -22,7 +22,7 @@ JOERG = Material(
     "job-1",
     make.SHA256,
     1,
-    make.RECEIVED_AT,
+    make.MADE_AT,
 )
 
 

@@ -95,9 +95,7 @@ def test_a_name_typed_with_a_comma_goes_out_in_its_parts() -> None:
     order = identified(make.order(), {"name": "Meier, Hans", "referring_physician": "House, Gregory"})
     message = emitted(make.three_by_four(), order)
     assert only("PID", message)[5] == "Meier^Hans"
-    made = dicom_waveform.emit(
-        make.three_by_four(), order, source_sha256=make.SHA256, page=1, received_at=make.RECEIVED_AT
-    )
+    made = dicom_waveform.emit(make.three_by_four(), order, source_sha256=make.SHA256, page=1, made_at=make.MADE_AT)
     dataset = dcmread(BytesIO(made.data))
     assert (dataset.PatientName.family_name, dataset.PatientName.given_name) == ("Meier", "Hans")
     assert (dataset.ReferringPhysicianName.family_name, dataset.ReferringPhysicianName.given_name) == (

@@ -27,6 +27,7 @@ from pydicom.dataset import Dataset
 
 from gateway.emit import dicom_object, moment
 from gateway.emit.channels import channels
+from gateway.emit.dicom_object import Result
 from gateway.emit.dicom_waveform import groups, header, notes
 from gateway.emit.dicom_waveform.arrangement import (
     TWELVE_LEAD_CHANNELS,
@@ -65,13 +66,13 @@ def emit(
     channel_codes: ChannelCodes = "MDC",
     source_sha256: str,
     page: int,
-    received_at: datetime,
+    made_at: datetime,
+    reading: int = 1,
 ) -> Emitted:
     """Write one page's recording as a DICOM file with an empty preamble.
 
     channel_codes: the scheme of the leads' codes; some readers know those of SCP-ECG only.
-    source_sha256, page: of the document received, counted from 1. received_at: when, from the job; its own wall clock
-    becomes Content Date and Time.
+    source_sha256, page, made_at, reading: as of dicom_object.Result.
 
     Raises:
         Held: no_acquisition_date, bad_acquisition_date, or bad_identity where a text of the order is not lawful DICOM.
@@ -88,8 +89,9 @@ def emit(
     arranged = arrange(recording, all_channels, encoding)
 
     ds = Dataset()
+    result = Result(source_sha256, page, made_at, reading)
     described = header.WITH_ZEROS if encoding == "viewers" else header.SERIES_DESCRIPTION
-    header.fill(ds, recording, order, arranged.sop_class, described, acquired, source_sha256, page, received_at)
+    header.fill(ds, recording, order, arranged.sop_class, described, acquired, result)
     ds.WaveformSequence = [
         groups.item(arranged, group, recording, originality, channel_codes) for group in arranged.groups
     ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
@@ -13,7 +11,7 @@ from pydicom.uid import (
 )
 
 from gateway.emit import dicom_object
-from gateway.emit.dicom_object import coded
+from gateway.emit.dicom_object import Result, coded
 from gateway.emit.moment import Moment
 from gateway.order import Order
 from pipeline.recording import Recording
@@ -37,19 +35,17 @@ def fill(
     sop_class: str,
     description: str,
     acquired: Moment,
-    source_sha256: str,
-    page: int,
-    received_at: datetime,
+    result: Result,
 ) -> None:
     """Set every attribute outside Waveform and Waveform Annotation but the SOP Instance UID.
 
     description: of the series.
     Raises Held(bad_identity) where a text of the order holds what DICOM forbids.
     """
-    dicom_object.fill(ds, recording, order, sop_class, acquired, source_sha256, page, received_at)
-    dicom_object.series(ds, "series", description, source_sha256)
+    dicom_object.fill(ds, recording, order, sop_class, acquired, result)
+    dicom_object.series(ds, "series", description, result.source_sha256)
     ds.AcquisitionContextSequence = [_lead_system()]
-    _references(ds, order, page)
+    _references(ds, order, result.page)
 
 
 def _lead_system() -> Dataset:

@@ -59,7 +59,8 @@ def emit(
     """Write one page's result for one destination. aecg and report are embedded (OBX ED, Base64) unless None.
 
     Of a message that would be too big the aecg is left out, else the report, else both, and the message says so.
-    message_time: from the job, the same on every try, for it is in the message and the message makes its own name.
+    message_time: when the result was made, for MSH-7 and OBR-22; the same on every try, for the message makes its own
+    name.
 
     Raises:
         Held: no_patient, bad_identity, bad_acquisition_date; unmappable_character where the destination's character

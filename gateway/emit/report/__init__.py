@@ -51,7 +51,8 @@ def emit(
 ) -> Emitted:
     """Write one page's report.
 
-    source_sha256, page: of the document received, counted from 1. received_at: when, from the job; the file's own date.
+    source_sha256, page: of the document received, counted from 1. received_at: when it came, said in its
+    own zone; the file's own date.
     thumbnail_png: the page as a small picture; b"" leaves its place empty. approval: who checked these very traces;
     without one the sheet warns that a person must. Preliminary it stays: whoever checks traces reads no ECG.
 
@@ -72,7 +73,7 @@ def emit(
     rows = arranged(recording)
     drawn = traces.draw(sheet, rows)
     _legend(sheet, recording, rows, drawn)
-    received = f"Received {made_at:%Y-%m-%d %H:%M:%S}{' UTC' if received_at.tzinfo else ''}."
+    received = f"Received {received_at:%Y-%m-%d %H:%M:%S %z}".rstrip() + "."
     checked = [f"{_checked(approval)}."] if approval else []
     _foot(sheet, recording, [*words.provenance(recording, order), *checked, of, received])
     data = sheet.finished()

@@ -157,6 +157,7 @@ def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: i
         job_id=job_id,
         source_sha256=job.sha256,
         page=page,
+        made_at=job.changed_at.astimezone().replace(microsecond=0),
         received_at=job.received_at,
         thumbnail_png=thumbnail,
         approval=read.review.approval,
