@@ -30,11 +30,11 @@ tests/viewers/node_modules/.package-lock.json: tests/viewers/package-lock.json
 setup: .venv/.installed
 
 # uv installs in a third of the time where it is on the PATH; pip does the same with what every Python has.
-.venv/.installed: requirements.lock pyproject.toml
+.venv/.installed: requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	if command -v uv >/dev/null 2>&1; \
-	then uv pip install --python $(BIN)/python --require-hashes -r requirements.lock; \
-	else $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock; fi
+	then uv pip install --python $(BIN)/python --require-hashes -r requirements-dev.lock; \
+	else $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock; fi
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
