@@ -100,10 +100,10 @@ def search(worklists: Sequence[WorklistSection], store: Memory, words: str, now:
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     for row in rows:
-        if row.patient_id:  # what belongs to that recording alone is not taken over
+        if row.patient_id:  # its accession number, order and study are of that recording, and not taken over
             patient = Patient(row.patient_id, row.issuer, row.patient_name, row.birth_date, row.sex)
-            order = Order(patient, accession_number=row.accession_number)
-            matches.append(Match(order, (Teller(Source.EARLIER),), row.received_at))
+            what = f"accession {row.accession_number} then" if row.accession_number else ""
+            matches.append(Match(Order(patient), (Teller(Source.EARLIER),), row.received_at, what))
     return Found(
         tuple(sorted(united(matches), key=lambda match: _place(match, now))),
         tuple(unanswered),

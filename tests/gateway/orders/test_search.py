@@ -58,17 +58,16 @@ def teller(source: Source, name: str = "") -> Match:
     return Match(Order(ADA, accession_number="N-1"), (Teller(source, name),))
 
 
-def test_one_order_that_three_know_is_one_line_with_all_that_they_say(store: Store, ris: Ris) -> None:
+def test_one_order_that_two_know_is_one_line_with_all_that_they_say_and_an_earlier_ecg_another(
+    store: Store, ris: Ris
+) -> None:
     ris.answering = telling(entry(1, "Able^Ada", "4242"))
     told = KnownOrder(Order(ADA, accession_number="N-1", visit_number="V-1"), "adt", NOW, "ward 3")
     memory = Memory(store, told)
     found = search([section(ris.start())], memory, "  4242 ", NOW)
-    (match,) = found.matches
-    assert [(each.source, each.name) for each in match.told_by] == [
-        ("worklist", "ris"),
-        ("feed", "adt"),
-        ("earlier", ""),
-    ]
+    match, earlier = found.matches
+    assert [(each.source, each.name) for each in match.told_by] == [("worklist", "ris"), ("feed", "adt")]
+    assert (earlier.order, earlier.told_by) == (Order(ADA), (Teller(Source.EARLIER),))
     assert (match.order.patient, match.order.study_uid, match.order.visit_number) == (ADA, "1.2.3.1", "V-1")
     assert match.what == "Resting ECG"
     assert found.unanswered == ()
@@ -78,7 +77,8 @@ def test_one_order_that_three_know_is_one_line_with_all_that_they_say(store: Sto
 def test_what_belongs_to_an_earlier_recording_alone_is_not_taken_over(store: Store) -> None:
     found = search([], Memory(store), "able", NOW)
     (match,) = found.matches
-    assert match.order == Order(ADA, accession_number="N-1")
+    assert match.order == Order(ADA)
+    assert match.what == "accession N-1 then"
     assert match.told_by == (Teller(Source.EARLIER),)
     jobs = store.worklist.page(JobQuery(words="able"), JobOrder.NEWEST, "", 10).rows
     assert found.job_ids == tuple(row.job_id for row in jobs)

@@ -32,6 +32,7 @@ const PATIENT = [...IDENTIFIES, "name", "birth_date", "sex"];
 const OF_THE_PAGE = "acquired_at"; // whoever it is of, it was recorded then
 const STUDY = ["study_id", "study_uid"];
 const OF_A_REQUEST = FIELDS.filter(([name]) => !PATIENT.includes(name) && name !== OF_THE_PAGE);
+const REQUEST = OF_A_REQUEST.map(([name]) => name);
 const SEX_CHOICES = [["", "not known"], ["F", "female"], ["M", "male"], ["O", "other"]];
 const SOURCES = { // who told, what its moment is of
   worklist: ["worklist", "scheduled"],
@@ -69,8 +70,10 @@ export function identifyForm(job, done) {
     (value("patient_id") !== filled.patient_id || (value("issuer") !== filled.issuer && !emptied.has("issuer")));
   const use = ({ order, told_by }) => {
     filled = { ...Object.fromEntries(names.map((name) => [name, order[name] ?? ""])), [OF_THE_PAGE]: known[OF_THE_PAGE] };
-    // a page that came in a study of this very patient stays in it, where nobody tells of another
-    if (!STUDY.some((name) => filled[name]) && isSame(order)) for (const name of STUDY) filled[name] = known[name];
+    // a page that came with a request of this very patient keeps it, where nobody tells of another, and so its study
+    for (const group of isSame(order) ? [REQUEST, STUDY] : []) {
+      if (!group.some((name) => filled[name])) for (const name of group) filled[name] = known[name];
+    }
     emptied.clear();
     for (const name of names) {
       form.elements[name].value = filled[name];
