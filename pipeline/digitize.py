@@ -82,6 +82,14 @@ class Lying:
     marks: Marks | None = None
 
 
+@dataclass(eq=False)
+class Found:
+    """What is known of a page so far, for who must say why it was not read."""
+
+    kind: source.SourceGuess | None = None
+    lying: Lying | None = None
+
+
 class Digitizer:
     """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights.
 
@@ -108,30 +116,55 @@ class Digitizer:
         honestly: as no ECG where
         nothing about it was found to be one.
         """
-        lying: list[Lying] = []
         try:
             # the matrices are small: a second BLAS thread gains nothing, and where another process has its core it
             # spins; a page then took up to ten times the processor time
             with self._libraries.limit(limits=1, user_api="blas"):
-                recording = self._digitized(page, given, lying)
+                recording = self._read_best(page, given)
                 return replace(recording, findings=(*page.findings, *recording.findings))
-        except Unreadable as error:
-            if error.code in BARREN and lying and not _speaks_of_an_ecg(lying[0]):
-                detail = f"no lead names, no beginnings of leads, and {error.why}"
-                raise Unreadable(UnreadableCode.NOT_AN_ECG, detail) from error
-            raise
         finally:
             give_back()
 
-    def _digitized(self, page: Page, given: Given, found: list[Lying]) -> Recording:
-        """The recording; found gets how the page lies as soon as that is known."""
+    def _read_best(self, page: Page, given: Given) -> Recording:
+        """The recording at the resolution at which the page is read with most confidence. Raises Unreadable."""
+        resolutions = source.resolutions(page.image, page.dpi)
+        if len(resolutions) == 1:
+            return self._read(page, given)
+        read: list[tuple[Recording, tuple[float, float] | None]] = []
+        refusals: list[Unreadable] = []
+        for dpi in resolutions:
+            try:
+                read.append((self._read(replace(page, dpi=dpi), given), dpi))
+            except Unreadable as error:
+                refusals.append(error)
+        if not read:
+            raise _least_sure(refusals)
+        recording, dpi = max(read, key=lambda each: each[0].confidence)
+        return recording if dpi == page.dpi else _at_other_resolution(recording, page.dpi, dpi)
+
+    def _read(self, page: Page, given: Given) -> Recording:
+        """The recording at the page's own resolution. Raises Unreadable."""
+        found = Found()
+        try:
+            return self._digitized(page, given, found)
+        except Unreadable as error:
+            sure = found.kind is not None and found.kind.surely_none
+            if error.code in BARREN and found.lying is not None and not _speaks_of_an_ecg(found.lying):
+                detail = f"no lead names, no beginnings of leads, and {error.why}"
+                raise Unreadable(UnreadableCode.NOT_AN_ECG, detail, sure) from error
+            if error.code == UnreadableCode.NOT_AN_ECG:
+                raise Unreadable(error.code, error.why, sure) from error
+            raise
+
+    def _digitized(self, page: Page, given: Given, found: Found) -> Recording:
+        """The recording; found gets what is known of the page as soon as it is known."""
         if min(page.image.shape[:2]) < SIDE_MIN_PX:
             height, width = page.image.shape[:2]
             raise Unreadable(UnreadableCode.IMAGE_TOO_SMALL, f"{width} x {height} pixels; a trace needs more")
         watch = Stopwatch([])
         findings: list[Finding] = []
         with watch.stage("source"):
-            kind = source.classify(page.image, page.dpi, self.source_reader)
+            kind = found.kind = source.classify(page.image, page.dpi, self.source_reader)
         if kind.source is Source.NOT_AN_ECG:
             raise Unreadable(UnreadableCode.NOT_AN_ECG, "the image looks like no electrocardiogram")
         with watch.stage("enhance"):
@@ -145,7 +178,7 @@ class Digitizer:
             fit = grid.find_grid(image, dpi, self.ruling, original)
         with watch.stage("register"):
             lying = self._lie_right(original, fit.paper, turn=given.orientation is None)
-            found.append(lying)
+            found.lying = lying
             paper, marks = lying.paper, lying.marks
             image, dpi = register.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
             original = register.set_upright(original, lying.orientation)
@@ -286,6 +319,21 @@ def _read(leads: Leads, scale: calibration.Calibration, watch: Stopwatch) -> tup
         at = leads.arranged(scale)
     with watch.stage("waveform"):
         return at, leads.traced(at, scale)
+
+
+def _least_sure(refusals: Sequence[Unreadable]) -> Unreadable:
+    """Of one page's refusals at several resolutions: it is no ECG only where each says so, and sure where each is."""
+    return min(refusals, key=lambda error: (error.code == UnreadableCode.NOT_AN_ECG, error.sure))
+
+
+def _at_other_resolution(
+    recording: Recording, stated: tuple[float, float] | None, dpi: tuple[float, float] | None
+) -> Recording:
+    """The recording with the finding that the file's resolution was not the one it was read at."""
+    told = "states none" if stated is None else f"states {stated[0]:.0f} x {stated[1]:.0f}"
+    taken = "none" if dpi is None else f"{dpi[0]:.0f} x {dpi[1]:.0f}"
+    finding = Finding(FindingCode.RESOLUTION_BY_READING, Severity.WARNING, detail=f"{taken} an inch; the file {told}")
+    return replace(recording, findings=(finding, *recording.findings))
 
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:

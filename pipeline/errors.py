@@ -19,16 +19,18 @@ class Unreadable(PipelineError):
 
     code: a short stable word, such as ``not_an_ecg``, ``no_grid``, ``no_traces``, ``low_confidence``.
     why: one sentence for a person.
+    sure: of ``not_an_ecg``, whether the kind of the page was told so clearly that hardly any ECG is told so.
     """
 
-    def __init__(self, code: str, why: str) -> None:
+    def __init__(self, code: str, why: str, sure: bool = False) -> None:
         super().__init__(f"{code}: {why}")
         self.code = code
         self.why = why
+        self.sure = sure
 
-    def __reduce__(self) -> tuple[type[Unreadable], tuple[str, str]]:
-        """Of both, so that it comes through to who asked another process."""
-        return type(self), (self.code, self.why)
+    def __reduce__(self) -> tuple[type[Unreadable], tuple[str, str, bool]]:
+        """Of all, so that it comes through to who asked another process."""
+        return type(self), (self.code, self.why, self.sure)
 
 
 class DeviceError(PipelineError):

@@ -49,6 +49,10 @@ class FindingCode(_Worded):
     HALF_GAIN_CHEST = "half_gain_chest", "The chest leads are printed at half the gain of the limb leads."
     GRID_NOT_FOUND = "grid_not_found", "No paper grid was found; the millimetre is known by other means, and less well."
     GRID_WEAK = "grid_weak", "The paper grid was found only in places or with a large residual."
+    RESOLUTION_BY_READING = (
+        "resolution_by_reading",
+        "The file does not tell the fax's resolution; the one at which the page is read best was taken.",
+    )
     PULSE_NOT_FOUND = "pulse_not_found", "No calibration pulse was found."
     SOURCE_UNSURE = "source_unsure", "The kind of image could not be told with confidence."
     ORIENTATION_CORRECTED = "orientation_corrected", "The page was turned or mirrored and was set upright."

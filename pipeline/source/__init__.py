@@ -12,8 +12,9 @@ from pipeline.recording import Degradation, Source, UInt8
 from pipeline.source import opinion, rules
 from pipeline.source.network import Reader, SourceReader, SourceReading
 from pipeline.source.opinion import SAID
+from pipeline.source.resolution import resolutions
 
-__all__ = ["SAID", "Reader", "SourceGuess", "SourceReader", "SourceReading", "classify"]
+__all__ = ["SAID", "Reader", "SourceGuess", "SourceReader", "SourceReading", "classify", "resolutions"]
 
 CLEAR = 0.5  # probability from which the network says clearly that a page is no ECG: 1 in 300 ECGs reaches it
 DOUBT = 0.2  # and from which it does not contradict rules that see nothing: what it doubts less, the later stages judge
@@ -26,12 +27,14 @@ class SourceGuess:
     """source: the likeliest kind; score: 0..1, how sure. not_an_ecg: 0..1. degradations: 0..1 each, as Degradation.
 
     source is NOT_AN_ECG only where nothing on the page speaks for an ECG; not_an_ecg alone refuses no page.
+    surely_none: a page that cannot be read as an ECG is none, and not one that is only hard to read.
     """
 
     source: Source
     score: float
     not_an_ecg: float
     degradations: tuple[float, ...]
+    surely_none: bool = False
 
     def severity(self, of: Degradation) -> float:
         return self.degradations[tuple(Degradation).index(of)]
@@ -46,22 +49,23 @@ def _by_network(image: UInt8, dpi: tuple[float, float] | None, network: Reader) 
     reading = network.read(image)
     not_an_ecg = reading.probability(Source.NOT_AN_ECG)
     look = rules.measure(image)
+    surely_none = look.blank or not_an_ecg >= CLEAR
     if not_an_ecg >= DOUBT and _shows_nothing(look, rules.signs(image, dpi), clear=not_an_ecg >= CLEAR):
-        return SourceGuess(Source.NOT_AN_ECG, not_an_ecg, not_an_ecg, reading.severities)
+        return SourceGuess(Source.NOT_AN_ECG, not_an_ecg, not_an_ecg, reading.severities, surely_none)
     # one bit a pixel at a fax's resolution is a fax, and the file says which: no picture of it knows better
     fax = rules.fax_of(image, dpi)
     if fax is not None:
-        return SourceGuess(fax, 1.0 - not_an_ecg, not_an_ecg, reading.severities)
+        return SourceGuess(fax, 1.0 - not_an_ecg, not_an_ecg, reading.severities, surely_none)
     likely = opinion.together(reading, rules.kind_of(look, dpi)[0])
     source = max(likely, key=lambda kind: likely[kind])
-    return SourceGuess(source, (1.0 - not_an_ecg) * likely[source], not_an_ecg, reading.severities)
+    return SourceGuess(source, (1.0 - not_an_ecg) * likely[source], not_an_ecg, reading.severities, surely_none)
 
 
 def _by_rules(image: UInt8, dpi: tuple[float, float] | None) -> SourceGuess:
     look, signs = rules.measure(image), rules.signs(image, dpi)
     severities = rules.severities_of(look)
     if _shows_nothing(look, signs):
-        return SourceGuess(Source.NOT_AN_ECG, signs.not_an_ecg, signs.not_an_ecg, severities)
+        return SourceGuess(Source.NOT_AN_ECG, signs.not_an_ecg, signs.not_an_ecg, severities, look.blank)
     source, score = rules.kind_of(look, dpi)
     return SourceGuess(source, score, signs.not_an_ecg, severities)
 

@@ -185,12 +185,17 @@ def said_of(image: UInt8, dpi: tuple[float, float] | None) -> Source:
 
 def fax_of(image: UInt8, dpi: tuple[float, float] | None) -> Source | None:
     """Which fax a page is by its file's resolution and its one bit a pixel; None where it is none or does not say."""
-    if dpi is None or not FAX_DPI[0] <= dpi[0] <= FAX_DPI[1] or _two_tone(image) <= ONE_BIT:
+    if dpi is None or not FAX_DPI[0] <= dpi[0] <= FAX_DPI[1] or not is_one_bit(image):
         return None
     ratio = dpi[1] / dpi[0]
     if abs(ratio - 98 / 204) < RATIO_OFF:
         return Source.FAX_STANDARD
     return Source.FAX_FINE if min(abs(ratio - lines / 204) for lines in (196, 391)) < RATIO_OFF else None
+
+
+def is_one_bit(image: UInt8) -> bool:
+    """Whether a page is black and white and nothing between."""
+    return _two_tone(image) > ONE_BIT
 
 
 def signs(image: UInt8, dpi: tuple[float, float] | None) -> Signs:

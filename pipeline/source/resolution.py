@@ -1,0 +1,55 @@
+"""Which resolutions a fax may have: its file may be silent, tell a ratio only, or tell a wrong one.
+
+ITU-T T.4 has one resolution across, 204 an inch, and three down: 98 (standard), 196 (fine) and 391 (superfine). A page
+at a wrong one of them is squeezed or stretched by two, and its reading tells.
+"""
+
+from __future__ import annotations
+
+from pipeline.recording import UInt8
+from pipeline.source import rules
+
+ACROSS_DPI = 204.0
+DOWN_DPI = (98.0, 196.0, 391.0)
+COLUMNS = (1728, 2432)  # of the shortest and the longest line in T.4: 215 and 303 mm
+# What is faxed, across and down: A4 and Letter either way, Legal and B4.
+SHEETS_MM = ((210.0, 297.0), (297.0, 210.0), (216.0, 279.0), (279.0, 216.0), (216.0, 356.0), (257.0, 364.0))
+MM_PER_INCH = 25.4
+
+Dpi = tuple[float, float]
+
+
+def resolutions(image: UInt8, dpi: Dpi | None) -> tuple[Dpi | None, ...]:
+    """The resolutions to read a page at, (x, y) in pixels per inch: the stated one, or those that a fax may have.
+
+    image: uint8 (H, W, 3) RGB. dpi: as the file says, None where it is silent. A page of one bit and a fax's width gets
+    three, the stated one first, unless it states one at which the page is of the size of a sheet.
+    """
+    lines, columns = image.shape[:2]
+    if not is_fax_wide(columns) or (dpi is not None and not _is_doubtful(lines, columns, dpi)):
+        return (dpi,)
+    if not rules.is_one_bit(image):
+        return (dpi,)
+    tried: list[Dpi] = [(ACROSS_DPI, down) for down in DOWN_DPI]
+    return tuple(tried) if dpi is None else (dpi, *(each for each in tried if not _is_like(each, dpi)))
+
+
+def is_fax_wide(columns: int) -> bool:
+    """Whether so many columns are a fax's, as senders cut or pad them."""
+    narrowest, widest = COLUMNS
+    return narrowest * (1 - rules.RATIO_OFF) <= columns <= widest * (1 + rules.RATIO_OFF)
+
+
+def _is_doubtful(lines: int, columns: int, dpi: Dpi) -> bool:
+    """Whether a fax's stated resolution makes its page no sheet of paper."""
+    if not rules.FAX_DPI[0] <= dpi[0] <= rules.FAX_DPI[1]:
+        return False
+    across_mm, down_mm = columns / dpi[0] * MM_PER_INCH, lines / dpi[1] * MM_PER_INCH
+    return not any(
+        abs(across_mm / wide - 1) < rules.RATIO_OFF and abs(down_mm / tall - 1) < rules.RATIO_OFF
+        for wide, tall in SHEETS_MM
+    )
+
+
+def _is_like(one: Dpi, other: Dpi) -> bool:
+    return abs(one[1] / one[0] - other[1] / other[0]) < rules.RATIO_OFF
