@@ -76,10 +76,11 @@ def open_eyes(processes: int, device: str = "auto") -> Iterator[Eye]:
         yield Eye(pool.digitize, made_by_json(pool.made_by))
 
 
-def run_worker(config: Config, gateway_pid: int, number: int) -> None:
+def run_worker(config: Config, gateway_pid: int, gateway: str, number: int) -> None:
     """The main function of a worker process: works until SIGTERM, or until its gateway is gone.
 
     gateway_pid comes from the gateway: asked for here, it would already be another's if the gateway died meanwhile.
+    gateway: its identity in the store.
     """
     from gateway.worker import Stopped, Worker  # scipy and the emitters take seconds to load, and no door needs them
 
@@ -96,7 +97,7 @@ def run_worker(config: Config, gateway_pid: int, number: int) -> None:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGALRM, give_up)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
-    store = Store.open(config.data)  # before the networks: an unreachable database is told at once
+    store = Store.open(config.data, gateway)  # before the networks: an unreachable database is told at once
     try:
         eye = open_eye(config.pipeline.threads, config.pipeline.device)
         worker = Worker(f"{gateway_pid}.{number}", config, store, eye.digitize, eye.made_by)
@@ -118,7 +119,8 @@ class Gateway:
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
         self._peers = PeerWatch(config, self.store.lanes)
-        self._workers = Supervisor(config.worker.processes, partial(run_worker, config, os.getpid()))
+        work = partial(run_worker, config, os.getpid(), self.store.process)
+        self._workers = Supervisor(config.worker.processes, work, on_death=self._end_dead_leases)
         self._listener: socket.socket | None = None
         self._window: Supervisor | None = None
         self._scheduler = BackgroundScheduler(
@@ -139,6 +141,7 @@ class Gateway:
             self._open_door("dicom_scp", self.config.dicom_scp, self.scp)
         if self.feed is not None:
             self._open_door("hl7_feed", self.config.hl7_feed, self.feed)
+        self._end_dead_leases()  # of a gateway that was killed here: nobody waits for what it held
         self._workers.look()
         if self._window is not None:
             self._window.look()
@@ -186,6 +189,15 @@ class Gateway:
                 f"{name}: {settings.host}:{settings.port} cannot be listened on ({error.strerror}); is another "
                 "gateway running, or the port below 1024?"
             ) from error
+
+    def _end_dead_leases(self) -> None:
+        try:
+            ended = self.store.end_dead_leases()
+        except GatewayError as error:
+            log.warning("leases of dead processes run out by themselves: %s", error)
+        else:
+            if ended:
+                log.info("%d leases of dead processes ended", ended)
 
     def _forget(self) -> None:
         try:

@@ -26,7 +26,10 @@ class _Post:
 
 
 class Supervisor:
-    """So many processes of one function, which takes its number. look() is called every second or so."""
+    """So many processes of one function, which takes its number. look() is called every second or so.
+
+    on_death: called once for each that died, before it is replaced.
+    """
 
     def __init__(
         self,
@@ -34,11 +37,13 @@ class Supervisor:
         work: Callable[[int], None],
         clock: Callable[[], float] = time.monotonic,
         name: str = "worker",
+        on_death: Callable[[], object] = lambda: None,
     ) -> None:
         self.count = count
         self.name = name
         self.work = work
         self.clock = clock
+        self.on_death = on_death
         self._context = multiprocessing.get_context("spawn")  # fork would copy open sockets and database handles
         self._posts: dict[int, _Post] = {}
 
@@ -48,7 +53,7 @@ class Supervisor:
         return tuple(p.process.pid for p in self._posts.values() if p.process.pid is not None and p.process.is_alive())
 
     def look(self) -> None:
-        """Starts who is missing and due. What a dead worker held comes back when its lease runs out."""
+        """Starts who is missing and due."""
         for number in range(self.count):
             post = self._posts.get(number)
             if post is None:
@@ -75,6 +80,7 @@ class Supervisor:
             post.wait_s = WAIT_FIRST_S if now - post.started > SETTLED_S else post.wait_s
             died = post.process.exitcode
             log.error("%s %d died (exit code %s); next in %g s", self.name, number, died, post.wait_s)
+            self.on_death()
         if now - post.vacant_since >= post.wait_s:
             self._posts[number] = _Post(self._start(number), now, min(2 * post.wait_s, WAIT_MAX_S))
 

@@ -18,8 +18,8 @@ WORKER_DIED = "our_fault_worker_died"
 RELEASED_WAITS_S = 5.0
 
 
-def claim(database: Database, worker: str, lease_s: float, attempts_max: int) -> Claim | None:
-    """The oldest job that nobody works on, None where there is none.
+def claim(database: Database, worker: str, lease_s: float, attempts_max: int, holder: str = "") -> Claim | None:
+    """The oldest job that nobody works on, None where there is none. holder: gateway.store.holder, of this process.
 
     A job whose workers have died attempts_max times is held as ours instead, and the next one is looked at.
     """
@@ -29,7 +29,7 @@ def claim(database: Database, worker: str, lease_s: float, attempts_max: int) ->
             if row is None:
                 return None
             if row.lease_token is None or row.attempts < attempts_max:
-                return _lend(tx, row, worker, lease_s)
+                return _lend(tx, row, worker, lease_s, holder)
             _hold_as_ours(tx, row)
 
 
@@ -50,7 +50,9 @@ def release(database: Database, held: Claim) -> None:
         tx.execute(
             update(jobs)
             .where(jobs.c.number == row.number)
-            .values(attempts=row.attempts - 1, lease_token=None, lease_worker="", lease_until=waits_until)
+            .values(
+                attempts=row.attempts - 1, lease_token=None, lease_worker="", lease_until=waits_until, lease_holder=""
+            )
         )
         append(tx, Event.RELEASED, row.job_id, row.lease_worker, state=row.state)
 
@@ -75,12 +77,18 @@ def _next_free(tx: Transaction) -> AnyRow | None:
     return tx.execute(query).one_or_none()
 
 
-def _lend(tx: Transaction, row: AnyRow, worker: str, lease_s: float) -> Claim:
+def _lend(tx: Transaction, row: AnyRow, worker: str, lease_s: float, holder: str) -> Claim:
     worker = clean(worker)
     tx.execute(
         update(jobs)
         .where(jobs.c.number == row.number)
-        .values(attempts=row.attempts + 1, lease_token=new_id(), lease_worker=worker, lease_until=_end(tx, lease_s))
+        .values(
+            attempts=row.attempts + 1,
+            lease_token=new_id(),
+            lease_worker=worker,
+            lease_until=_end(tx, lease_s),
+            lease_holder=holder,
+        )
     )
     if row.lease_token is not None:
         append(tx, Event.LEASE_EXPIRED, row.job_id, row.lease_worker, attempts=row.attempts, state=row.state)
@@ -100,6 +108,7 @@ def _hold_as_ours(tx: Transaction, row: AnyRow) -> None:
         lease_token=None,
         lease_worker="",
         lease_until=None,
+        lease_holder="",
     )
     append(tx, Event.LEASE_EXPIRED, row.job_id, row.lease_worker, attempts=row.attempts, state=row.state)
     append(

@@ -95,6 +95,24 @@ class Objects:
         usage = shutil.disk_usage(self._root)
         return usage.free / MEGABYTE, usage.total / MEGABYTE
 
+    @property
+    def process(self) -> str:
+        """The identity of the process that opened this: no other one ever has it."""
+        return self.staging.name
+
+    def lives(self, process: str) -> bool:
+        """Whether a process with this identity still has its staging folder locked."""
+        folder = self.staging.parent / process
+        try:
+            with private_file(self.staging.parent / SWEEP_LOCK) as sweep, (folder / SWEEP_LOCK).open("r") as lock:
+                fcntl.flock(sweep, fcntl.LOCK_EX)  # a folder that is being made is not locked yet
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     def close(self) -> None:
         """Gives up the staging folder and what is still in it."""
         shutil.rmtree(self.staging, ignore_errors=True)

@@ -21,11 +21,11 @@ RESPONSE_CHARACTERS_MAX = 4000  # an answer is kept for a person to read; a peer
 ANSWER_CHARACTERS_MAX = 400  # of its codes in the audit, where each try is told and nothing is ever removed
 
 
-def claim_delivery(database: Database, destination: str, lease_s: float) -> Delivery | None:
+def claim_delivery(database: Database, destination: str, lease_s: float, holder: str = "") -> Delivery | None:
     """The head of a destination's queue, None where it is empty, waits, or something is on its way there.
 
     A head that waits for its back-off blocks those behind it: order is kept. Parked rows are not in the queue. None
-    also where a person has paused the destination.
+    also where a person has paused the destination. holder: gateway.store.holder, of this process.
     """
     with database.write() as tx:
         _lock_lane(tx, destination)
@@ -38,7 +38,12 @@ def claim_delivery(database: Database, destination: str, lease_s: float) -> Deli
         tx.execute(
             update(outbox)
             .where(outbox.c.delivery_id == head.delivery_id)
-            .values(attempts=head.attempts + 1, lease_token=token, lease_until=tx.now + timedelta(seconds=lease_s))
+            .values(
+                attempts=head.attempts + 1,
+                lease_token=token,
+                lease_until=tx.now + timedelta(seconds=lease_s),
+                lease_holder=holder,
+            )
         )
         if head.lease_token is not None:
             append(tx, Event.LEASE_EXPIRED, head.job_id, _actor(destination), delivery_id=head.delivery_id)
@@ -169,7 +174,7 @@ def _close(tx: Transaction, row: AnyRow, state: DeliveryState, **values: object)
     tx.execute(
         update(outbox)
         .where(outbox.c.delivery_id == row.delivery_id)
-        .values(state=state, lease_token=None, lease_until=None, **values)
+        .values(state=state, lease_token=None, lease_until=None, lease_holder="", **values)
     )
 
 

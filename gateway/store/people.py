@@ -20,7 +20,12 @@ from gateway.store.words import show_order
 
 GIVEN_UP = "given_up"
 SENT = (DeliveryState.DELIVERED, DeliveryState.PARKED)
-NOT_APPROVED = {"approved_sha256": None, "approved_by": "", "left_out_by": ""}  # columns of reviews
+NOT_APPROVED = {
+    "approved_sha256": None,
+    "approved_by": "",
+    "approved_again_by": "",
+    "left_out_by": "",
+}  # columns of reviews
 
 
 def retry(database: Database, job_id: str, actor: str) -> None:
@@ -182,7 +187,7 @@ def withdraw(tx: Transaction, rows: Sequence[AnyRow], actor: str) -> None:
             tx.execute(
                 update(outbox)
                 .where(outbox.c.delivery_id == row.delivery_id)
-                .values(state=DeliveryState.WITHDRAWN, lease_token=None, lease_until=None)
+                .values(state=DeliveryState.WITHDRAWN, lease_token=None, lease_until=None, lease_holder="")
             )
             append(
                 tx,

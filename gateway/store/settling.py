@@ -121,6 +121,7 @@ def _write_job(tx: Transaction, row: AnyRow, outcome: Outcome, state: State) -> 
         lease_token=None,
         lease_worker="",
         lease_until=None,
+        lease_holder="",
         pages=len(outcome.pages),
         confidence=min(_confidences(outcome.pages), default=None),
         **values,
@@ -195,6 +196,7 @@ def _untried(tx: Transaction, position: int) -> dict[str, Any]:
         "due_at": tx.now,
         "lease_token": None,
         "lease_until": None,
+        "lease_holder": "",
         "superseded": False,
     }
 

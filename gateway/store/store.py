@@ -12,7 +12,7 @@ from gateway.errors import ConfigError
 from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, Place, Reading, State
 from gateway.known import KnownOrder
 from gateway.order import Order
-from gateway.store import audit, known, leases, outbox, people, proof, reading, receiving, settling, traffic
+from gateway.store import audit, holder, known, leases, outbox, people, proof, reading, receiving, settling, traffic
 from gateway.store.accounts import Accounts
 from gateway.store.database import Database, database_url
 from gateway.store.lanes import Lanes
@@ -35,7 +35,8 @@ class Store:
     Any method may raise TryAgain where the database does not answer, and OutOfSpace where a disk is full.
     """
 
-    def __init__(self, database: Database, objects: Objects, data: DataSection) -> None:
+    def __init__(self, database: Database, objects: Objects, data: DataSection, gateway: str = "") -> None:
+        self._holder = str(holder.Holder(holder.machine(), gateway or objects.process, objects.process))
         self._database = database
         self._objects = objects
         self._data = data
@@ -46,14 +47,17 @@ class Store:
         self.looking = Looking(database, objects)  # the audit to read, parked documents, the dashboard's figures
 
     @classmethod
-    def open(cls, data: DataSection) -> Store:
-        """Opens the store, making folders that only its own user may read, and the schema of the newest revision."""
+    def open(cls, data: DataSection, gateway: str = "") -> Store:
+        """Opens the store, making folders that only its own user may read, and the schema of the newest revision.
+
+        gateway: the identity of the process that this one works for, "" for a process of its own.
+        """
         data.folder.parent.mkdir(parents=True, exist_ok=True)
         data.folder.mkdir(FOLDER_MODE, exist_ok=True)
         database = Database(database_url(data))
         try:
             upgrade(database)
-            return cls(database, Objects(data.folder), data)
+            return cls(database, Objects(data.folder), data, gateway)
         except BaseException:
             database.close()
             raise
@@ -104,7 +108,19 @@ class Store:
 
     def claim(self, worker: str, lease_s: float, attempts_max: int) -> Claim | None:
         """The oldest received job that nobody works on; one whose workers died attempts_max times is held instead."""
-        return leases.claim(self._database, worker, lease_s, attempts_max)
+        return leases.claim(self._database, worker, lease_s, attempts_max, self._holder)
+
+    @property
+    def process(self) -> str:
+        """The identity of this process among all that open the store."""
+        return self._objects.process
+
+    def end_dead_leases(self) -> int:
+        """Ends at once what dead processes of this machine held, pages and documents, and returns how many.
+
+        A page whose worker died alone counts the attempt; one whose whole gateway died does not.
+        """
+        return holder.end_dead(self._database, self._objects)
 
     def heartbeat(self, claim: Claim, lease_s: float) -> Claim:
         """The same claim with a later end. LostLease where another worker has the job now."""
@@ -248,7 +264,7 @@ class Store:
 
     def claim_delivery(self, destination: str, lease_s: float) -> Delivery | None:
         """The head of a destination's queue, if it is due and nothing is on its way there."""
-        return outbox.claim_delivery(self._database, destination, lease_s)
+        return outbox.claim_delivery(self._database, destination, lease_s, self._holder)
 
     def delivered(self, delivery: Delivery, response: str, answer: str = "") -> None:
         """The destination accepted it. answer, here and below: what it said, as codes. Raises LostLease."""

@@ -115,6 +115,7 @@ jobs = Table(
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_worker", Text, nullable=False),
     Column("lease_until", Moment),  # without a token: not to be lent before, for it has just been given back
+    Column("lease_holder", Text, nullable=False, server_default=EMPTY),  # gateway.store.holder: whose a lease is
     # What the worklist shows and filters by, taken from the order and the pages whenever these change
     Column("patient_id", Text, nullable=False, server_default=EMPTY),
     Column("issuer", Text, nullable=False, server_default=EMPTY),
@@ -169,6 +170,7 @@ outbox = Table(
     Column("delivered_at", Moment),
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_until", Moment),
+    Column("lease_holder", Text, nullable=False, server_default=EMPTY),
     Column("superseded", Boolean, nullable=False, server_default=false()),  # made before its job was last done again
     Column("made_at", Moment),  # the time of the result that the document holds; NULL for older rows
     CheckConstraint(one_of("state", DeliveryState), name="state"),
@@ -316,6 +318,7 @@ reviews = Table(
     Column("invalid_by", Text, nullable=False, server_default=EMPTY),
     Column("approved_sha256", String(SHA256_CHARACTERS)),  # the recording that was approved
     Column("approved_by", Text, nullable=False, server_default=EMPTY),
+    Column("approved_again_by", Text, nullable=False, server_default=EMPTY),  # a second person, of the same recording
     Column("left_out_by", Text, nullable=False, server_default=EMPTY),  # the document may go without this page
 )
 
