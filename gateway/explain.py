@@ -8,17 +8,17 @@ from pathlib import Path
 
 from gateway.app import open_eye
 from gateway.config import Config, FaxInboxSection
+from gateway.disposition.decide import Case, Cause, Disposition, case_page, decide
+from gateway.disposition.read_page import read_page
+from gateway.disposition.words import phrase
 from gateway.errors import Refused
 from gateway.intake.fax_inbox.identity import order_from_name, pattern_of, read_sidecar
 from gateway.intake.fax_inbox.settling import SIDECAR
-from gateway.job import Arrival, Door
-from gateway.judging import held_before_rules
+from gateway.job import Arrival, Door, PageResult
 from gateway.order import Order
-from gateway.rules import Action, explain, facts_of, route
+from gateway.review import NO_REVIEW
+from gateway.rules import Action, explain
 from gateway.unpack import MediaType, recognise, unpack
-from pipeline.errors import Unreadable
-
-NOT_AN_ECG = "not_an_ecg"  # a cover sheet: it stops no document
 
 
 def explain_file(config: Config, path: Path, *, sender: str, called: str, door: Door | None = None) -> Iterator[str]:
@@ -46,28 +46,33 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str, door: 
     arrival = Arrival(door, sender, called=called, media_type=str(media or ""), file_name=path.name, order=order)
     unpacked = unpack(path, arrival, config.limits, config.identity)
     eye = open_eye(config.pipeline.threads, config.pipeline.device)
-    names = tuple(destination.name for destination in config.destination)
-    stopping: dict[int, str] = {}
-    read = 0
-    for number in range(1, unpacked.page_count + 1):
-        yield f"page {number}"
-        try:
-            recording = eye.digitize(unpacked.read(number))
-        except (Unreadable, Refused) as error:
-            yield f"  not routed: {error.code}: {error.why}"
-            if error.code != NOT_AN_ECG:
-                stopping[number] = error.code
-            continue
-        read += 1
-        held = list(held_before_rules(config, unpacked.order, recording, datetime.now(UTC)))
-        yield from (f"  held before any rule: {why}" for why in held)
-        decision = route(facts_of(arrival, unpacked.order, recording), config.rule, config.routing, names)
-        yield from (f"  {line}" for line in explain(decision))
-        if held or decision.action is not Action.SEND:
-            stopping[number] = held[0] if held else decision.why
-    if read and stopping and unpacked.page_count > 1:
-        told = "; ".join(f"page {number}: {why}" for number, why in stopping.items())
-        yield f"the document goes out whole or waits whole, and does not go out: {told}"
+    readings = (read_page(number, unpacked, eye.digitize) for number in range(1, unpacked.page_count + 1))
+    pages = tuple(case_page(reading.result, reading.recording, NO_REVIEW) for reading in readings)
+    made = decide(config, Case(arrival, datetime.now(UTC), unpacked.order, pages))
+    for page in pages:
+        yield f"page {page.number}"
+        yield from (f"  {line}" for line in _page_lines(config, page.result, made))
+    if made.routes and made.action is not Action.SEND and unpacked.page_count > 1:
+        yield f"the document goes out whole or waits whole, and does not go out: {_stopping(config, made)}"
+
+
+def _page_lines(config: Config, page: PageResult, made: Disposition) -> Iterator[str]:
+    """What becomes of one page by itself, and why."""
+    if page.number not in made.routes:
+        waits = any(reason.page == page.number for reason in made.reasons)
+        yield f"not routed: {page.code}: {page.why}{'' if not waits or not made.routes else ' (it holds the document)'}"
+        return
+    for reason in made.reasons:
+        if reason.page in (None, page.number) and reason.cause is not Cause.RULE:
+            yield f"held before any rule: {phrase(config, reason)}"
+    yield from explain(made.routes[page.number])
+
+
+def _stopping(config: Config, made: Disposition) -> str:
+    """The first reason of each page, and those of the whole document."""
+    first = {reason.page or reason.code: reason for reason in reversed(made.reasons)}
+    told = sorted(first.values(), key=lambda reason: (reason.page is None, reason.page or 0))
+    return "; ".join(f"page {r.page}: {phrase(config, r)}" if r.page else phrase(config, r) for r in told)
 
 
 def _usual_door(config: Config, media: MediaType | None) -> Door:

@@ -14,6 +14,7 @@ from pipeline.findings import FindingCode
 from pipeline.recording import Finding, Given, Lead, Page, Recording, Seen, Severity, Strip
 
 AWAITS_APPROVAL = "awaits_approval"
+HELD_BY_RULE = "held_by_rule"
 NOTHING_GIVEN = Given()
 
 
@@ -30,6 +31,7 @@ class PageReview:
     """What people have said of one page; "" where nobody did. given_by, invalid_by: also who took back what was said.
 
     approved_sha256: the stored recording that was approved, "" for none; another one is not approved by it.
+    approved_again_by: who approved the same recording after approved_by, as a rule with hold_even_approved asks.
     left_out_by: who let the document go without this page. without: the pages that this page's document goes without.
     """
 
@@ -40,6 +42,7 @@ class PageReview:
     approved_sha256: str = ""
     approved_by: str = ""
     approved_at: datetime | None = None
+    approved_again_by: str = ""
     left_out_by: str = ""
     without: tuple[int, ...] = ()
 
@@ -47,6 +50,11 @@ class PageReview:
     def approval(self) -> Approval | None:
         """Of the recording that is stored, None where nobody approved it."""
         return Approval(self.approved_by, self.approved_at) if self.approved_sha256 and self.approved_at else None
+
+    @property
+    def approvals(self) -> int:
+        """How many people have approved the recording that is stored: 0, 1 or 2."""
+        return bool(self.approved_sha256) + bool(self.approved_sha256 and self.approved_again_by)
 
     @property
     def changed(self) -> bool:
@@ -90,6 +98,13 @@ def not_released(recording: Recording, code: str) -> Recording:
 def as_read(review: PageReview, given: Given) -> PageReview:
     """The review that belongs to a reading made with this given: a correction that came later changed nothing of it."""
     return review if review.given == given else replace(review, given=given, given_by="")
+
+
+def of_this_reading(review: PageReview, recording_sha256: str, given: Given) -> PageReview:
+    """What was said of the stored recording with this hash, read with this given: an approval is of one reading."""
+    if review.approved_sha256 != recording_sha256:
+        review = replace(review, approved_sha256="", approved_by="", approved_at=None, approved_again_by="")
+    return as_read(review, given)
 
 
 def given_text(given: Given) -> str:

@@ -6,6 +6,9 @@ sees what is held and can give it up, or identify or retry it so that it is rout
 refused; the sends of several rules are united.
 With no rules at all every recording goes to every destination.
 
+A page that a person has approved is not held: rules that hold are passed over, one with ``hold_even_approved`` once two
+people have approved it, and an approved page that no other rule is for goes to every destination.
+
 A condition on a value that is absent does not hold, so the negated one does. Values are compared as they came: case
 counts, ``glob`` and ``regex`` must match the whole value. A trace shows values of the page's own patient: it is for the
 administrator's eyes, never for a log; ``Decision.why`` holds none.
@@ -62,12 +65,16 @@ class ConditionTrace:
 
 @dataclass(frozen=True)
 class RuleTrace:
-    """One rule: whether it held, and whether it counted (after the first match none does)."""
+    """One rule: whether it held, and whether it counted (after the first match none does).
+
+    approved: it would have held the page for a person, and people have approved it.
+    """
 
     rule: str
     held: bool
     counted: bool
     conditions: tuple[ConditionTrace, ...]
+    approved: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,8 +128,13 @@ def _quality(recording: Recording) -> list[tuple[str, Value]]:
     ]
 
 
-def route(facts: Facts, rules: Sequence[Rule], routing: RoutingSection, destinations: Sequence[str]) -> Decision:
-    """Decides where a recording goes. destinations: the names of all that are configured, in the file's order."""
+def route(
+    facts: Facts, rules: Sequence[Rule], routing: RoutingSection, destinations: Sequence[str], approvals: int = 0
+) -> Decision:
+    """Decides where a recording goes. destinations: the names of all that are configured, in the file's order.
+
+    approvals: how many people have approved it.
+    """
     if not rules:
         return Decision(Action.SEND, tuple(destinations), (), "no rules: it goes to every destination", ())
     traces: list[RuleTrace] = []
@@ -130,14 +142,24 @@ def route(facts: Facts, rules: Sequence[Rule], routing: RoutingSection, destinat
     for rule in rules:
         conditions = tuple(_trace(condition, facts) for condition in rule.when)
         held = all(condition.held for condition in conditions)
-        traces.append(RuleTrace(rule.name, held, held and not decided, conditions))
-        decided = decided or (held and routing.match == "first")
+        approved = held and _is_answered(rule, approvals)
+        traces.append(RuleTrace(rule.name, held, held and not decided and not approved, conditions, approved))
+        decided = decided or (held and not approved and routing.match == "first")
     counted = [rule for rule, trace in zip(rules, traces, strict=True) if trace.counted]
-    return _decide(counted, routing, destinations, tuple(traces))
+    return _decide(counted, routing, destinations, tuple(traces), approvals)
+
+
+def _is_answered(rule: Rule, approvals: int) -> bool:
+    """Whether a rule holds pages for an approval that this one has."""
+    return bool(rule.hold) and approvals >= (2 if rule.hold_even_approved else 1)
 
 
 def _decide(
-    counted: Sequence[Rule], routing: RoutingSection, destinations: Sequence[str], traces: tuple[RuleTrace, ...]
+    counted: Sequence[Rule],
+    routing: RoutingSection,
+    destinations: Sequence[str],
+    traces: tuple[RuleTrace, ...],
+    approvals: int,
 ) -> Decision:
     for action, reason in ((Action.HOLD, "hold"), (Action.REFUSE, "refuse")):
         deciding = [rule for rule in counted if getattr(rule, reason)]
@@ -151,6 +173,9 @@ def _decide(
         quoted = ", ".join(f'"{name}"' for name in names)
         why = f"sent by rule {quoted}" if sends else f"rule {quoted} sends it nowhere"
         return Decision(Action.SEND, sends, names, why, traces)
+    if approvals:
+        why = "approved, and no rule says where to: it goes to every destination"
+        return Decision(Action.SEND, tuple(destinations), (), why, traces)
     if routing.otherwise == "send_all":
         return Decision(Action.SEND, tuple(destinations), (), "no rule matched: it goes to every destination", traces)
     return Decision(Action.HOLD, (), (), "no rule matched, and such pages wait for a person", traces)
@@ -179,6 +204,8 @@ def test_of(condition: Condition) -> str:
 def _verdict(trace: RuleTrace) -> str:
     if trace.counted:
         return "matched"
+    if trace.approved:
+        return "would hold it, but it was approved"
     return "would match, but an earlier rule decided" if trace.held else "did not match"
 
 

@@ -6,27 +6,27 @@ import hashlib
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from gateway.ahead import keys_ahead
 from gateway.config import Config
 from gateway.dispatch import documents_for, wants_thumbnails
+from gateway.disposition.decide import OF_A_READING, Case, CasePage, Disposition, case_page, decide, explained
+from gateway.disposition.read_page import read_page
+from gateway.disposition.words import sentence, why
 from gateway.emit import npz
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, Reading, State, Verdict
-from gateway.judging import ahead_in_words, doubts, explained, identity_missing, missing_in_words
 from gateway.order import Order
-from gateway.review import AWAITS_APPROVAL, NO_REVIEW, Approval, Digitize, PageReview, reviewed
-from gateway.rules import Action, Decision, facts_of, route
+from gateway.review import NO_REVIEW, NOTHING_GIVEN, Digitize, PageReview
+from gateway.rules import Action
 from gateway.store import Store
 from gateway.unpack import Unpacked, unpack
-from pipeline.errors import Unreadable
-from pipeline.recording import Recording
+from pipeline.recording import Given, Page, Recording
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +37,10 @@ class Stopped(BaseException):
 
 @dataclass(frozen=True, eq=False)
 class ReadPage:
-    """A page of the document, read or not. recording is None exactly where result says why.
+    """A page of the document with what was said of this very reading, and its picture for reports."""
 
-    result keeps what was read as it was read; recording is what goes out, with what people said of it.
-    """
-
-    result: PageResult
-    recording: Recording | None
-    thumbnail_png: bytes = b""  # for reports, where a destination gets any
-    approval: Approval | None = None  # of this very reading
+    case: CasePage
+    thumbnail_png: bytes = b""  # where a destination gets reports
 
 
 class Worker:
@@ -139,23 +134,20 @@ class Worker:
             else self._read(number, unpacked, said.get(number, NO_REVIEW))
             for number in range(1, unpacked.page_count + 1)
         ]
-        results = tuple(page.result for page in pages)
-        read = [(page, page.recording) for page in pages if page.recording is not None]
-        if not read:
-            return self._nothing_read(results)
-        stopped = self._first_to_hold(results, said)
-        if stopped is not None:
-            missing = [missing_in_words(key) for key in identity_missing(self.config, order)]
-            ahead = map(ahead_in_words, keys_ahead(order, job.received_at))
-            why = f"Page {stopped.number}: {stopped.why.removesuffix('.')}."
-            return self._held(stopped.code, " ".join([why, *missing, *ahead]), results, order)
+        identified_by = self.store.reviews.identified_by(job.job_id)
+        case = Case(job.arrival, job.received_at, order, tuple(page.case for page in pages), identified_by)
+        made = decide(self.config, case)
+        results = tuple(self._settled(page.case, made) for page in pages)
+        if made.action is not Action.SEND:
+            state = State.HELD if made.action is Action.HOLD else State.REFUSED
+            told = why(self.config, made.reasons)
+            read_order = order if made.routes else None  # nothing was read that it could be the order of
+            return Outcome(state, made.reasons[0].code, told, results, order=read_order, made_by=self.made_by)
         try:
-            self._require_identity(order)
-            self._require_past(order, job)
-            self._require_four_eyes(job)
-            return self._sent(job, order, read, results)
+            documents = tuple(self._documents(job, order, pages, made))
         except (Held, Refused) as error:  # Refused by an emitter: what was read cannot be written as asked
-            return self._held(error.code, error.why, results, order)
+            return Outcome(State.HELD, error.code, error.why, results, order=order, made_by=self.made_by)
+        return Outcome(State.DIGITIZED, "", "", results, documents, order, self.made_by)
 
     def _bytes_of(self, job: Job) -> Path:
         """Raises TryAgain where the data folder is not there, as on a share that is not mounted."""
@@ -178,95 +170,43 @@ class Worker:
     def _again(self, kept: PageResult, review: PageReview, unpacked: Unpacked) -> ReadPage:
         """A page as it was read before."""
         if kept.recording_npz is None or not _is_approved(kept, review):
-            return ReadPage(kept, None)
-        recording = reviewed(npz.from_npz(kept.recording_npz, kept.summary), review)
-        result = replace(kept, verdict=Verdict.DIGITIZED, code="", why="")
+            return ReadPage(CasePage(kept, None, review))
+        recording = npz.from_npz(kept.recording_npz, kept.summary)
         thumbnail = thumbnail_png(unpacked.read(kept.number)) if self.with_thumbnails else b""
-        return ReadPage(result, recording, thumbnail, review.approval)
+        return ReadPage(case_page(kept, recording, review), thumbnail)
 
     def _read(self, number: int, unpacked: Unpacked, review: PageReview) -> ReadPage:
-        """One page, decoded and digitized. A damaged page is that page's verdict, not the document's."""
-        try:
-            page = unpacked.read(number)
-            recording = explained(self.config, self.digitize(page, review.given))
-        except Unreadable as error:
-            verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
-            return ReadPage(PageResult(number, verdict, error.code, error.why, given=review.given), None)
-        except Refused as error:
-            return ReadPage(PageResult(number, Verdict.UNREADABLE, error.code, error.why, given=review.given), None)
-        verdict, code, why = self._judge(recording, review)
-        summary, data = npz.summary_json(recording), npz.to_npz(recording)
-        result = PageResult(number, verdict, code, why, summary, data, review.given)
-        going = reviewed(recording, replace(review, approved_sha256=""))  # what was approved was another reading
-        return ReadPage(result, going, thumbnail_png(page) if self.with_thumbnails else b"")
+        """One page, decoded and digitized."""
+        reading = read_page(number, unpacked, self._digitized, review.given)
+        wanted = self.with_thumbnails and reading.recording is not None and reading.page is not None
+        thumbnail = thumbnail_png(reading.page) if wanted and reading.page is not None else b""
+        return ReadPage(case_page(reading.result, reading.recording, review), thumbnail)
 
-    def _judge(self, recording: Recording, review: PageReview) -> tuple[Verdict, str, str]:
-        doubt = next(doubts(self.config, recording), None)
-        if doubt is not None:
-            return Verdict.HELD, doubt.code, doubt.why
-        if review.changed:
-            why = "A person changed how this page is read; what came of it must be looked at and approved."
-            return Verdict.HELD, AWAITS_APPROVAL, why
-        return Verdict.DIGITIZED, "", ""
+    def _digitized(self, page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
+        return explained(self.config, self.digitize(page, given))
 
-    def _nothing_read(self, results: tuple[PageResult, ...]) -> Outcome:
-        first = next((r for r in results if r.verdict == Verdict.UNREADABLE), results[0] if results else None)
-        if first is None:
-            return Outcome(State.REFUSED, "no_pages", "The document has no page.", made_by=self.made_by)
-        why = f"Page {first.number}: {first.why}"
-        return Outcome(State.REFUSED, first.code, why, results, made_by=self.made_by)
+    def _settled(self, page: CasePage, made: Disposition) -> PageResult:
+        """The page's result with its verdict: held for the first thing that its own reading is held for."""
+        if page.recording is None:
+            return page.result
+        own = next((r for r in made.reasons if r.page == page.number and r.cause in OF_A_READING), None)
+        if own is None:
+            return replace(page.result, verdict=Verdict.DIGITIZED, code="", why="")
+        return replace(page.result, verdict=Verdict.HELD, code=own.code, why=sentence(self.config, own))
 
-    def _first_to_hold(self, results: tuple[PageResult, ...], said: Mapping[int, PageReview]) -> PageResult | None:
-        """A document goes out whole or waits whole: one doubtful ECG page holds the others, a cover sheet does not.
-
-        Nor does a page that a person said the document goes without.
-        """
-        stopping = (r for r in results if r.verdict in (Verdict.HELD, Verdict.UNREADABLE))
-        return next((r for r in stopping if not said.get(r.number, NO_REVIEW).left_out_by), None)
-
-    def _held(self, code: str, why: str, results: tuple[PageResult, ...], order: Order) -> Outcome:
-        return Outcome(State.HELD, code, why, results, order=order, made_by=self.made_by)
-
-    def _require_identity(self, order: Order) -> None:
-        missing = identity_missing(self.config, order)
-        if missing:
-            raise Held(f"no_{missing[0]}", " ".join(map(missing_in_words, missing)))
-
-    def _require_past(self, order: Order, job: Job) -> None:
-        ahead = keys_ahead(order, job.received_at)
-        if ahead:
-            raise Held(f"{ahead[0]}_ahead", " ".join(map(ahead_in_words, ahead)))
-
-    def _require_four_eyes(self, job: Job) -> None:
-        """Raises Held where one person alone said whose page it is, and two must."""
-        if self.config.web.four_eyes and self.store.reviews.identified_by(job.job_id):
-            raise Held(AWAITS_APPROVAL, "A person said whose page this is; another one must look at it and approve it.")
-
-    def _sent(
-        self, job: Job, order: Order, read: list[tuple[ReadPage, Recording]], results: tuple[PageResult, ...]
-    ) -> Outcome:
-        """Every page to where its rule says; a rule that holds or refuses one page does so with the document."""
-        documents: list[Document] = []
+    def _documents(self, job: Job, order: Order, pages: Sequence[ReadPage], made: Disposition) -> Iterator[Document]:
+        """Every page for everywhere its rules send it. Raises Held and Refused."""
         now = Reading(datetime.now().astimezone().replace(microsecond=0))
         before = self.store.readings(job.job_id)
-        for page, recording in read:
-            number = page.result.number
-            decision = self._decide(job, order, recording)
-            if decision.action is Action.REFUSE:
-                why = f"Page {number}: {decision.why}"
-                return Outcome(State.REFUSED, "refused_by_rule", why, results, order=order, made_by=self.made_by)
-            if decision.action is Action.HOLD:
-                return self._held("held_by_rule", f"Page {number}: {decision.why}", results, order)
-            for name in decision.destinations:
-                documents += documents_for(
-                    self.config, name, job, order, number, recording, now, before, page.thumbnail_png, page.approval
+        for page in pages:
+            recording = page.case.going
+            if recording is None:
+                continue
+            number, approval = page.case.number, page.case.review.approval
+            for name in made.destinations(number):
+                yield from documents_for(
+                    self.config, name, job, order, number, recording, now, before, page.thumbnail_png, approval
                 )
-        return Outcome(State.DIGITIZED, "", "", results, tuple(documents), order, self.made_by)
-
-    def _decide(self, job: Job, order: Order, recording: Recording) -> Decision:
-        config = self.config
-        names = tuple(destination.name for destination in config.destination)
-        return route(facts_of(job.arrival, order, recording), config.rule, config.routing, names)
 
     @contextmanager
     def _lease_kept(self, claim: Claim) -> Iterator[None]:

@@ -135,6 +135,8 @@ def _rule(rule: Rule, destinations: Sequence[str]) -> Iterator[str]:
         yield 'does nothing; write one of send = ["..."], hold = "reason", refuse = "reason"'
     if len(rule.actions) > 1:
         yield f"has {' and '.join(rule.actions)}; a rule does one thing"
+    if rule.hold_even_approved and not rule.hold:
+        yield "has hold_even_approved and holds nothing; it belongs beside hold"
     for name in rule.send:
         if name not in destinations:
             yield f'sends to "{name}", but no destination has that name{_did_you_mean(name, destinations)}'

@@ -232,7 +232,8 @@ class Rule(Section):
     name: Name
     when: tuple[Condition, ...] = ()  # () = always
     send: tuple[str, ...] = ()  # written as [] it sends nowhere, and the page counts as delivered
-    hold: str = ""  # the reason shown to a person
+    hold: str = ""  # the reason shown to a person; an approval answers it
+    hold_even_approved: bool = False  # until a second person has approved it too
     refuse: str = ""  # the reason told in the worklist: the sender had its yes before anything was read
 
     @property

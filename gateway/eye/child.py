@@ -13,12 +13,11 @@ from types import TracebackType
 from gateway.app import open_eye
 from gateway.errors import Refused, TryAgain
 from gateway.eye.protocol import Answer, Fault, PageSeen, Request, Seen
-from gateway.job import Arrival, Door, Verdict
+from gateway.job import Arrival, Door
 from gateway.process import end_with_parent
-from gateway.review import NOTHING_GIVEN, Digitize
+from gateway.review import Digitize
 from gateway.trouble import frames_of
 from gateway.unpack import Unpacked, unpack
-from pipeline.errors import Unreadable
 
 
 def read_file(request: Request) -> Answer:
@@ -37,15 +36,17 @@ def read_file(request: Request) -> Answer:
 
 def _read(number: int, unpacked: Unpacked, digitize: Digitize) -> PageSeen:
     """One page. Raises TryAgain."""
-    from gateway.emit import npz
+    from gateway.disposition.read_page import read_page
 
-    try:
-        recording = digitize(unpacked.read(number), NOTHING_GIVEN)
-    except (Unreadable, Refused) as error:
-        verdict = Verdict.NOT_AN_ECG if error.code == "not_an_ecg" else Verdict.UNREADABLE
-        return PageSeen(number=number, verdict=verdict, code=error.code, why=error.why)
-    summary, data = npz.summary_json(recording), npz.to_npz(recording)
-    return PageSeen(number=number, verdict=Verdict.DIGITIZED, summary=summary, recording_npz=data)
+    page = read_page(number, unpacked, digitize).result
+    return PageSeen(
+        number=number,
+        verdict=page.verdict,
+        code=page.code,
+        why=page.why,
+        summary=page.summary,
+        recording_npz=page.recording_npz,
+    )
 
 
 def _tell(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select, type_coerce
 
 from gateway.errors import NotFound, UnlawfulMove
 from gateway.job import State, Verdict
-from gateway.review import AWAITS_APPROVAL, NO_REVIEW, NOTHING_GIVEN, PageReview, given_from, given_text
+from gateway.review import AWAITS_APPROVAL, HELD_BY_RULE, NO_REVIEW, NOTHING_GIVEN, PageReview, given_from, given_text
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
 from gateway.store.people import NOT_APPROVED, lock, start_over, withdraw
@@ -23,7 +23,6 @@ from gateway.store.upsert import upsert
 from pipeline.recording import Given, Lead
 
 CORRECTABLE = (State.HELD, State.REFUSED)  # an unreadable page is refused; a person may see how it is to be read
-HELD_BY_RULE = "held_by_rule"
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,14 @@ class Remark:
 class Approvable:
     """Whether a job waits for an approval. left_out: pages that were not read, and without which it would go.
 
-    changed_by: who changed what would go out, or said whose it is.
+    changed_by: who changed what would go out, or said whose it is. approved_by: who has approved it already, where a
+    rule asks for a second person.
     """
 
     pages: tuple[int, ...] = ()
     left_out: tuple[int, ...] = ()
     changed_by: frozenset[str] = frozenset()
+    approved_by: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.pages)
@@ -166,11 +167,16 @@ class Reviews:
                 )
             if four_eyes and clean(actor) in wanted.changed_by:
                 raise UnlawfulMove("four eyes: who changed this page or said whose it is may not approve it")
+            if clean(actor) in wanted.approved_by:
+                raise UnlawfulMove("you have approved this reading already; its rule asks for a second person")
             recordings = _recordings(tx.connection, job_id, wanted.pages)
             if opened:
                 require_opened(tx.connection, job_id, clean(actor), recordings)
             for page, sha256 in recordings.items():
-                _say(tx, job_id, page, approved_sha256=sha256, approved_by=clean(actor))
+                if wanted.approved_by:
+                    _say(tx, job_id, page, approved_again_by=clean(actor))
+                else:
+                    _say(tx, job_id, page, approved_sha256=sha256, approved_by=clean(actor), approved_again_by="")
             for page in wanted.left_out:
                 _say(tx, job_id, page, left_out_by=clean(actor))
             start_over(tx, job)
@@ -214,9 +220,9 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
     """What an approval would let out; nothing where the job is held for something that no approval mends.
 
     A page held for its confidence or a finding, and a page that was changed by a person, wait for one. So does what a
-    rule held: approved, it meets the rules again with the finding approved_by_person. And, with four eyes, what a
-    person said of whose it is. Nothing where a page was last read before it was corrected, as where every try to read
-    it again has killed its worker: what is there is not what was asked for.
+    rule held, for which one approval is enough, or two of two people; a document of which a page was not read; and,
+    with four eyes, what a person said of whose it is. Nothing where a page was last read before it was corrected, as
+    where every try to read it again has killed its worker: what is there is not what was asked for.
     """
     if (job.state, job.settled) != (State.HELD, State.HELD):
         return Approvable()
@@ -226,13 +232,24 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
         return Approvable()
     read = [row for row in rows if row.recording_sha256]
     stopping = [row for row in rows if row.verdict == Verdict.UNREADABLE]
-    waits = job.code in (HELD_BY_RULE, AWAITS_APPROVAL) or any(
-        _waits(row, said.get(row.number, PageReview())) for row in read
+    waits = (
+        job.code in (HELD_BY_RULE, AWAITS_APPROVAL)
+        or any(_waits(row, said.get(row.number, NO_REVIEW)) for row in read)
+        or any(not said.get(row.number, NO_REVIEW).left_out_by for row in stopping)
     )
     if not waits:
         return Approvable()
     changed_by = identified_by(connection, job.job_id).union(*(review.changed_by for review in said.values()))
-    return Approvable(tuple(row.number for row in read), tuple(row.number for row in stopping), changed_by)
+    numbers = tuple(row.number for row in read)
+    return Approvable(numbers, tuple(row.number for row in stopping), changed_by, _approved_by(read, said))
+
+
+def _approved_by(read: Sequence[AnyRow], said: Mapping[int, PageReview]) -> frozenset[str]:
+    """Who has approved every page as it was read; nobody where one of them waits for a first approval."""
+    reviews_of = [(row, said.get(row.number, NO_REVIEW)) for row in read]
+    if any(review.approved_sha256 != row.recording_sha256 for row, review in reviews_of):
+        return frozenset()
+    return frozenset(review.approved_by for _, review in reviews_of)
 
 
 def _waits(page: AnyRow, review: PageReview) -> bool:
@@ -268,6 +285,7 @@ def _review_from(row: AnyRow, approved_at: datetime | None) -> PageReview:
         approved_by=row.approved_by,
         approved_at=approved_at if row.approved_sha256 else None,
         left_out_by=row.left_out_by,
+        approved_again_by=row.approved_again_by if row.approved_sha256 else "",
     )
 
 

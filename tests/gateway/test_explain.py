@@ -14,9 +14,11 @@ from PIL import Image
 from gateway import explain
 from gateway.app import Eye
 from gateway.config import Config, PipelineSection
+from gateway.disposition.decide import CasePage, order_reasons, page_reasons
+from gateway.disposition.words import phrase
 from gateway.errors import Refused
-from gateway.explain import explain_file, held_before_rules
-from gateway.job import Door
+from gateway.explain import explain_file
+from gateway.job import Door, PageResult, Verdict
 from gateway.order import Order, Patient
 from pipeline.errors import Unreadable
 from pipeline.recording import Page, Recording
@@ -34,7 +36,12 @@ def recording() -> Recording:
 
 @pytest.fixture(autouse=True)
 def _eye(monkeypatch: pytest.MonkeyPatch, recording: Recording) -> None:
-    monkeypatch.setattr(explain, "open_eye", lambda *_: Eye(lambda _page: recording, "{}"))
+    monkeypatch.setattr(explain, "open_eye", lambda *_: Eye(lambda *_: recording, "{}"))
+
+
+def held_before_rules(config: Config, order: Order, recording: Recording, received_at: datetime) -> list[str]:
+    page = CasePage(PageResult(1, Verdict.DIGITIZED), recording)
+    return [phrase(config, r) for r in (*page_reasons(config, page), *order_reasons(config, order, received_at))]
 
 
 def _explained(path: Path, **identity: str) -> str:
@@ -154,14 +161,14 @@ def test_says_that_one_page_keeps_a_whole_document_waiting(
     pages[0].save(path, "TIFF", save_all=True, append_images=pages[1:])
     reads: list[Recording | Unreadable] = []
 
-    def digitize(_page: Page) -> Recording:
+    def digitize(_page: Page, *_: object) -> Recording:
         result = reads.pop(0)
         if isinstance(result, Unreadable):
             raise result
         return result
 
     monkeypatch.setattr(explain, "open_eye", lambda *_: Eye(digitize, "{}"))
-    sure, cover = replace(recording, confidence=0.99, findings=()), Unreadable("not_an_ecg", "A letter.")
+    sure, cover = replace(recording, confidence=0.99, findings=()), Unreadable("not_an_ecg", "A letter.", sure=True)
     reads += [cover, sure, replace(sure, confidence=0.1)]
     told = _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
     assert told.splitlines()[-1] == (

@@ -35,7 +35,7 @@ def _eye(monkeypatch: pytest.MonkeyPatch) -> None:
     def digitize(page: Page, _given: Given = NOTHING_GIVEN, /) -> Recording:
         width = page.image.shape[1]
         if width == LETTER_PX:
-            raise Unreadable("not_an_ecg", "It is a letter.")
+            raise Unreadable("not_an_ecg", "It is a letter.", sure=True)
         if width == DAMAGED_PX:
             raise Refused("damaged", "It breaks off.")
         return three_by_four()

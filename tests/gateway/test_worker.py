@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from gateway.config import Config
+from gateway.disposition.decide import CasePage, page_reasons
 from gateway.errors import Refused, TryAgain
-from gateway.job import Arrival, Claim, Door, Job, Outcome, State, Verdict
-from gateway.judging import doubts
+from gateway.job import Arrival, Claim, Door, Job, Outcome, PageResult, State, Verdict
 from gateway.order import Order, Patient
 from gateway.review import NOTHING_GIVEN
 from gateway.store import Store
@@ -100,7 +100,7 @@ def test_a_page_that_is_no_ecg_is_refused_and_nothing_is_queued(work: Callable[.
 def test_a_cover_sheet_is_told_so_and_the_ecg_behind_it_goes_out(work: Callable[..., Job], store: Store) -> None:
     def second_only(page: Page) -> Recording:
         if page.image[0, 0, 0] == 200:
-            raise Unreadable("not_an_ecg", "It is a cover sheet.")
+            raise Unreadable("not_an_ecg", "It is a cover sheet.", sure=True)
         return _read(page)
 
     job = work(second_only, pages=2)
@@ -149,8 +149,9 @@ def test_a_finding_of_severity_error_holds_at_every_bound(confidence_min: float)
     config = Config.model_validate({"pipeline": {"confidence_min": confidence_min}})
     sure = replace(three_by_four(), confidence=1.0)
     doubtful = replace(sure, findings=(Finding("gain_assumed", Severity.ERROR),))
-    assert not list(doubts(config, sure))
-    assert [doubt.code for doubt in doubts(config, doubtful)] == ["gain_assumed"]
+    read = PageResult(1, Verdict.DIGITIZED)
+    assert not list(page_reasons(config, CasePage(read, sure)))
+    assert [reason.code for reason in page_reasons(config, CasePage(read, doubtful))] == ["gain_assumed"]
 
 
 def test_a_finding_of_severity_error_holds_the_page(work: Callable[..., Job]) -> None:

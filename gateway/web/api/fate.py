@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gateway import rules as routing
 from gateway.config import Config
-from gateway.job import Job, PageResult, Verdict
-from gateway.judging import doubts, unidentified
+from gateway.disposition import decide as disposition
+from gateway.disposition.decide import CasePage, Cause, Disposition, Reason
+from gateway.disposition.words import phrase
+from gateway.job import Job, PageResult
 from gateway.order import Order
-from gateway.review import NO_REVIEW, PageReview, reviewed
+from gateway.review import NO_REVIEW, PageReview
 from gateway.rules import Action, Decision
 from gateway.store import Store
 from gateway.web.api.reading import Read, read_of
@@ -60,29 +61,38 @@ def case_of(store: Store, job_id: str) -> Case:
     return Case(job, order, store.pages(job_id), said, store.reviews.identified_by(job_id))
 
 
+def decided(config: Config, case: Case) -> Disposition:
+    """What becomes of the job as it was read, decided as the worker decides it."""
+    read = case.read()
+    pages = tuple(
+        CasePage(page, read[page.number].recording, read[page.number].review)
+        if page.number in read
+        else CasePage(page, None, case.said.get(page.number, NO_REVIEW))
+        for page in case.pages
+    )
+    job = case.job
+    return disposition.decide(
+        config, disposition.Case(job.arrival, job.received_at, case.order, pages, case.identified_by)
+    )
+
+
 def fates(config: Config, case: Case) -> dict[int, Fate]:
     """The fate of every page that was read, by number."""
-    read = case.read()
-    decided = {number: _decide(config, case, each) for number, each in read.items()}
-    doubtful = {page.number: tuple(_doubts(config, case, page, read.get(page.number))) for page in case.pages}
-    whole = (*unidentified(config, case.order, case.job.received_at), *_four_eyes(config, case))
-    told: dict[int, Fate] = {}
-    for number, own in decided.items():
-        others = (f"page {other}: {why}" for other, whys in doubtful.items() if other != number for why in whys)
-        held = (*doubtful[number], *others, *whole)
-        told[number] = _fate(own, number, held, decided)
-    return told
+    made = decided(config, case)
+    return {number: _fate(config, made, number) for number in made.routes}
 
 
 def approved(case: Case) -> Case:
     """The same once a person who may has approved all that was read: no doubt of a reading holds it any more."""
     said = {page.number: case.said.get(page.number, NO_REVIEW) for page in case.pages}
     for page in case.pages:
+        review = said[page.number]
         if page.recording_npz is None:
-            said[page.number] = replace(said[page.number], left_out_by=said[page.number].left_out_by or "approved")
+            said[page.number] = replace(review, left_out_by=review.left_out_by or "approved")
         else:
             sha256 = hashlib.sha256(page.recording_npz).hexdigest()
-            said[page.number] = replace(said[page.number], approved_sha256=sha256)
+            again = "approved" if review.approved_sha256 == sha256 else ""
+            said[page.number] = replace(review, approved_sha256=sha256, approved_again_by=again)
     return replace(case, said=said, identified_by=frozenset())
 
 
@@ -95,36 +105,19 @@ def whole(config: Config, case: Case) -> Fate | None:
     return replace(told[0], destinations=tuple(names))
 
 
-def _fate(own: Decision, number: int, held: tuple[str, ...], decided: Mapping[int, Decision]) -> Fate:
-    if held:
-        return Fate(own, held, Action.HOLD, (), "; ".join(held))
-    # the first page whose rule does not send it decides over the document
-    for other, decision in sorted(decided.items()):
-        if decision.action is not Action.SEND:
-            why = decision.why if other == number else f"page {other}: {decision.why}"
-            return Fate(own, (), decision.action, (), why)
-    return Fate(own, (), own.action, own.destinations, own.why)
+def _fate(config: Config, made: Disposition, number: int) -> Fate:
+    own = made.routes[number]
+    reasons = _nearest_first(made.reasons, number)
+    held = tuple(_told(config, reason, number) for reason in reasons if reason.cause is not Cause.RULE)
+    why = "; ".join(_told(config, reason, number) for reason in reasons) or own.why
+    return Fate(own, held, made.action, made.destinations(number), why)
 
 
-def _decide(config: Config, case: Case, read: Read) -> Decision:
-    names = tuple(destination.name for destination in config.destination)
-    facts = routing.facts_of(case.job.arrival, case.order, reviewed(read.recording, read.review))
-    return routing.route(facts, config.rule, config.routing, names)
+def _nearest_first(reasons: tuple[Reason, ...], number: int) -> tuple[Reason, ...]:
+    """A page's own reasons, then those of the others, then those of the whole document."""
+    return tuple(sorted(reasons, key=lambda reason: (reason.page is None, reason.page != number)))
 
 
-def _doubts(config: Config, case: Case, page: PageResult, read: Read | None) -> Iterator[str]:
-    """Why this page stops its document."""
-    if read is None:
-        if page.verdict == Verdict.UNREADABLE and not case.said.get(page.number, NO_REVIEW).left_out_by:
-            yield f"it was not read ({page.code})"
-        return
-    if read.review.approved_sha256:
-        return
-    yield from (doubt.setting for doubt in doubts(config, read.recording))
-    if read.review.changed:
-        yield "a person changed how it is read, and nobody has approved what came of it"
-
-
-def _four_eyes(config: Config, case: Case) -> Iterator[str]:
-    if config.web.four_eyes and case.identified_by:
-        yield "four eyes: a person said whose it is, and another one has not approved it"
+def _told(config: Config, reason: Reason, number: int) -> str:
+    words = phrase(config, reason)
+    return words if reason.page in (None, number) else f"page {reason.page}: {words}"

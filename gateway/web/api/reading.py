@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gateway.emit import npz
 from gateway.errors import NotFound
 from gateway.job import PageResult
 from gateway.mapping import mappings
-from gateway.review import NO_REVIEW, PageReview, as_read, reviewed
+from gateway.review import NO_REVIEW, PageReview, of_this_reading, reviewed
 from gateway.store import Store
 from gateway.web.api.models import Measured
 from pipeline.recording import Given, Lead, Recording
@@ -67,9 +67,7 @@ def read_of(page: PageResult, review: PageReview, *, keep: bool = True) -> Read 
         return None
     sha256 = hashlib.sha256(page.recording_npz).hexdigest()
     identity = hashlib.sha256(f"{sha256}{page.summary}".encode()).hexdigest()
-    if review.approved_sha256 != sha256:  # what was approved was another reading
-        review = replace(review, approved_sha256="", approved_by="", approved_at=None)
-    said, review = review, as_read(review, page.given)
+    said, review = review, of_this_reading(review, sha256, page.given)
     key = _Key(identity, page.recording_npz, page.summary, review.invalid_leads)
     recording, measurements = _recording(key) if keep else _recording.__wrapped__(key)
     return Read(page, identity, recording, measurements, review, outdated=is_outdated(page.given, said))

@@ -120,5 +120,6 @@ def _trace(trace: RuleTrace) -> models.RuleTraceModel:
         rule=trace.rule,
         held=trace.held,
         counted=trace.counted,
+        approved=trace.approved,
         conditions=[models.ConditionTraceModel(**vars(condition)) for condition in trace.conditions],
     )

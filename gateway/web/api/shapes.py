@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from gateway.config import Config
+from gateway.disposition.decide import Reason, order_reasons
+from gateway.disposition.words import sentence
 from gateway.emit.channels import channels
 from gateway.job import Job, PageResult, State, Verdict
-from gateway.judging import identity_missing, missing_in_words
 from gateway.mapping import mappings
 from gateway.order import Order
 from gateway.review import NO_REVIEW, NOTHING_GIVEN, PageReview, reviewed
@@ -58,6 +59,7 @@ def review_of(review: PageReview) -> models.PageReview:
         invalid_leads=list(review.invalid_leads),
         invalid_by=review.invalid_by if review.invalid_leads else "",
         approved_by=review.approved_by,
+        approved_again_by=review.approved_again_by,
         approved_at=review.approved_at,
         left_out_by=review.left_out_by,
     )
@@ -138,7 +140,7 @@ def job_of(
         attempts=job.attempts,
         made_by=made_by,
         order=order_of(order),
-        reasons=list(_reasons(job, shown, deliveries, identity_missing(config, order or Order()))),
+        reasons=list(_reasons(job, shown, deliveries, order or Order(), config)),
         page_list=shown,
         delivery_list=list(deliveries),
         allowed_actions=list(_allowed(job, pages, deliveries, approvable, who, config)),
@@ -151,7 +153,7 @@ def job_of(
 
 
 def _reasons(
-    job: Job, pages: Sequence[models.PageModel], deliveries: Sequence[DeliveryRow], missing: Sequence[str]
+    job: Job, pages: Sequence[models.PageModel], deliveries: Sequence[DeliveryRow], order: Order, config: Config
 ) -> Iterator[models.Reason]:
     """Why a job waits for a person or was refused: its pages' reasons, whose it is, its parked documents', its own."""
     if job.state not in (State.HELD, State.REFUSED):
@@ -165,12 +167,12 @@ def _reasons(
                 if finding.severity is Severity.ERROR and finding.code != page.code:
                     about = f" ({finding.lead})" if finding.lead else ""
                     yield models.Reason(code=finding.code, text=f"{finding.text}{about}", page=page.number)
-    if job.state is State.HELD and (told or job.code.removeprefix("no_") in missing):
-        for key in missing:
-            if f"no_{key}" in told:
-                continue
-            told.add(f"no_{key}")
-            yield models.Reason(code=f"no_{key}", text=missing_in_words(key), page=None)
+    whose: Sequence[Reason] = tuple(order_reasons(config, order, job.received_at))
+    if job.state is State.HELD and (told or job.code in {reason.code for reason in whose}):
+        for reason in whose:
+            if reason.code not in told:
+                told.add(reason.code)
+                yield models.Reason(code=reason.code, text=sentence(config, reason), page=None)
     for row in deliveries:
         if row.state is DeliveryState.PARKED:
             told.add(row.code)
@@ -216,7 +218,8 @@ def _allowed(
     yield "identify"
     if any(page.recording_npz is not None for page in pages):
         yield "invalid-leads"
-    if approvable and not (config.web.four_eyes and who.name in approvable.changed_by):
+    barred = approvable.approved_by | (approvable.changed_by if config.web.four_eyes else frozenset())
+    if approvable and who.name not in barred:
         yield "approve"
 
 

@@ -75,6 +75,7 @@ class PageReview(Model):
     invalid_leads: list[Lead]
     invalid_by: str
     approved_by: str  # in force only while what was approved is what was read
+    approved_again_by: str  # a second person, where a rule asks for one
     approved_at: datetime | None
     left_out_by: str  # who let the job go without this page
 

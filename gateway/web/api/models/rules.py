@@ -59,11 +59,15 @@ class ConditionTraceModel(Model):
 
 
 class RuleTraceModel(Model):
-    """One rule: whether it held, and whether it counted (after the first match none does)."""
+    """One rule: whether it held, and whether it counted (after the first match none does).
+
+    approved: it would have held the page for a person, and people have approved it.
+    """
 
     rule: str
     held: bool
     counted: bool
+    approved: bool = False
     conditions: list[ConditionTraceModel]
 
 

@@ -49,6 +49,7 @@ export function drawMeasured(host, page) {
     ["Corrected by", page.review.corrected_by],
     ["Marked invalid", page.review.invalid_leads.length ? `${page.review.invalid_leads.join(" ")} by ${page.review.invalid_by}` : ""],
     ["Approved by", page.review.approved_by && [page.review.approved_by, page.review.approved_at && [", ", moment(page.review.approved_at, { seconds: true })]]],
+    ["Approved again by", page.review.approved_again_by],
     ["Left out by", page.review.left_out_by],
   ];
   const unmeasured = !page.measurements.length && h("p", { class: "hint" }, "No measurement was sure enough to be told.");

@@ -109,7 +109,7 @@ function decision(made) {
       held.length > 0 && h("ul", {}, held.map((why) => h("li", {}, why))),
       alone && h("p", {}, "By the rules for this page alone: ", outcome(made))),
     made.trace.length > 0 && h("ol", {}, made.trace.map((rule) => h("li", {},
-      h("strong", {}, rule.rule), " ", chip(rule.counted ? ["decides", "good"] : rule.held ? ["holds, but an earlier rule decided", "info"] : ["does not hold", ""]),
+      h("strong", {}, rule.rule), " ", chip(rule.counted ? ["decides", "good"] : rule.approved ? ["would hold it, but it was approved", "info"] : rule.held ? ["holds, but an earlier rule decided", "info"] : ["does not hold", ""]),
       rule.conditions.length
         ? h("ul", { class: "trace-list" }, rule.conditions.map((each) => h("li", { class: each.held ? "holds" : "fails" },
           h("span", { class: "unseen" }, each.held ? "holds: " : "fails: "), h("code", {}, each.field), ` ${each.test}; it is ${each.seen}`)))

@@ -1,0 +1,192 @@
+"""Decides what becomes of a document: sent to whom, held or refused why; in codes, whose words are made elsewhere.
+
+A document goes out whole or waits whole. What holds it, in this order: its pages (one that was not read, or was read
+with doubt), whose it is, four eyes, and then the rules. An approval is of the reading, and answers what the reading and
+the configuration hold it for; it does not answer whose it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.ahead import keys_ahead
+from gateway.config import Config
+from gateway.job import Arrival, PageResult, Verdict
+from gateway.order import Order
+from gateway.review import AWAITS_APPROVAL, HELD_BY_RULE, NO_REVIEW, PageReview, of_this_reading, reviewed
+from gateway.rules import Action, Decision, facts_of, route
+from pipeline.recording import Recording, Severity
+
+LOW_CONFIDENCE = "low_confidence"
+REFUSED_BY_RULE = "refused_by_rule"
+NO_PAGES = "no_pages"
+
+
+@dataclass(frozen=True, eq=False)
+class CasePage:
+    """A page of the document. recording: as it was read, None where result says why it was not.
+
+    review: what people said of this very reading.
+    """
+
+    result: PageResult
+    recording: Recording | None
+    review: PageReview = NO_REVIEW
+
+    @property
+    def number(self) -> int:
+        """From 1."""
+        return self.result.number
+
+    @property
+    def going(self) -> Recording | None:
+        """What goes out of it: as it was read, with what people said of it."""
+        return None if self.recording is None else reviewed(self.recording, self.review)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """All that is decided by. identified_by: who said whose it is and has not been approved by another since."""
+
+    arrival: Arrival
+    received_at: datetime
+    order: Order
+    pages: tuple[CasePage, ...]
+    identified_by: frozenset[str] = frozenset()
+
+
+class Cause(StrEnum):
+    """What holds a document, or refuses it."""
+
+    UNREAD = "unread"  # a page was not read, and nobody let the document go without it
+    CONFIDENCE = "confidence"
+    FINDING = "finding"
+    CHANGED = "changed"  # a person changed how a page is read, and nobody has approved what came of it
+    MISSING = "missing"  # a key that identity.require asks for
+    AHEAD = "ahead"  # a date that has not come yet
+    FOUR_EYES = "four_eyes"
+    RULE = "rule"
+
+
+OF_A_READING = (Cause.CONFIDENCE, Cause.FINDING, Cause.CHANGED)
+OF_THE_ORDER = (Cause.MISSING, Cause.AHEAD)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a document does not go out. page: None where it is of the whole document.
+
+    code: stable, for the worklist and the audit. detail: what the words need beside the code: the key of an order, the
+    confidence, a finding's or a rule's own words.
+    """
+
+    cause: Cause
+    code: str
+    page: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Disposition:
+    """What becomes of a document. reasons: why it is held or refused, the first one first; () where it is sent.
+
+    routes: for each page that was read, by number, what the rules say of it by itself; they count where it is sent.
+    """
+
+    action: Action
+    reasons: tuple[Reason, ...]
+    routes: Mapping[int, Decision]
+
+    def destinations(self, page: int) -> tuple[str, ...]:
+        """Where a page goes; () where the document does not."""
+        return self.routes[page].destinations if self.action is Action.SEND and page in self.routes else ()
+
+
+def case_page(result: PageResult, recording: Recording | None, review: PageReview) -> CasePage:
+    """A page with what was said of this very reading: an approval of another one is none of it."""
+    sha256 = "" if result.recording_npz is None else hashlib.sha256(result.recording_npz).hexdigest()
+    return CasePage(result, recording, of_this_reading(review, sha256, result.given))
+
+
+def decide(config: Config, case: Case) -> Disposition:
+    """What becomes of a document as it stands. Only what an emitter cannot write is not foreseen."""
+    routes = {page.number: _routed(config, case, page) for page in case.pages if page.recording is not None}
+    if not routes:
+        return Disposition(Action.REFUSE, (_nothing_read(case.pages),), routes)
+    held = (*_pages(config, case), *order_reasons(config, case.order, case.received_at), *_four_eyes(config, case))
+    if held:
+        return Disposition(Action.HOLD, held, routes)
+    for number, route_ in sorted(routes.items()):  # the first page whose rule does not send it decides
+        if route_.action is not Action.SEND:
+            code = HELD_BY_RULE if route_.action is Action.HOLD else REFUSED_BY_RULE
+            return Disposition(route_.action, (Reason(Cause.RULE, code, number, route_.why),), routes)
+    return Disposition(Action.SEND, (), routes)
+
+
+def page_reasons(config: Config, page: CasePage) -> Iterator[Reason]:
+    """Why a page holds its document, whatever the rules say.
+
+    A finding of severity error holds a page whatever its confidence, and too low a confidence whatever its findings.
+    """
+    number = page.number
+    if page.recording is None:
+        if page.result.verdict == Verdict.UNREADABLE and not page.review.left_out_by:
+            yield Reason(Cause.UNREAD, page.result.code, number, page.result.why)
+        return
+    if page.review.approved_sha256:
+        return
+    if is_unsure(config, page.recording):
+        yield Reason(Cause.CONFIDENCE, LOW_CONFIDENCE, number, page.recording.confidence_in_words)
+    for finding in page.recording.findings:
+        if finding.severity == Severity.ERROR:
+            yield Reason(Cause.FINDING, finding.code, number, finding.detail)
+    if page.review.changed:
+        yield Reason(Cause.CHANGED, AWAITS_APPROVAL, number)
+
+
+def is_unsure(config: Config, recording: Recording) -> bool:
+    """Whether its confidence is below the bound in force."""
+    return recording.confidence < config.pipeline.confidence_min
+
+
+def explained(config: Config, recording: Recording) -> Recording:
+    """The recording with the finding that says what its confidence lacks, where that is too low to go on."""
+    if recording.weakest is None or not is_unsure(config, recording):
+        return recording
+    return replace(recording, findings=(*recording.findings, recording.weakest))
+
+
+def order_reasons(config: Config, order: Order, received_at: datetime) -> Iterator[Reason]:
+    """Why whose ECG it is, or when it was recorded, holds a document; no approval answers it."""
+    for key in config.identity.require:
+        if not getattr(order.patient if hasattr(order.patient, key) else order, key):
+            yield Reason(Cause.MISSING, f"no_{key}", detail=key)
+    for key in keys_ahead(order, received_at):
+        yield Reason(Cause.AHEAD, f"{key}_ahead", detail=key)
+
+
+def _pages(config: Config, case: Case) -> Iterator[Reason]:
+    for page in case.pages:
+        yield from page_reasons(config, page)
+
+
+def _four_eyes(config: Config, case: Case) -> Iterator[Reason]:
+    if config.web.four_eyes and case.identified_by:
+        yield Reason(Cause.FOUR_EYES, AWAITS_APPROVAL)
+
+
+def _routed(config: Config, case: Case, page: CasePage) -> Decision:
+    names = tuple(destination.name for destination in config.destination)
+    facts = facts_of(case.arrival, case.order, page.going)
+    return route(facts, config.rule, config.routing, names, page.review.approvals)
+
+
+def _nothing_read(pages: tuple[CasePage, ...]) -> Reason:
+    first = next((page for page in pages if page.result.verdict == Verdict.UNREADABLE), pages[0] if pages else None)
+    if first is None:
+        return Reason(Cause.UNREAD, NO_PAGES, detail="The document has no page.")
+    return Reason(Cause.UNREAD, first.result.code, first.number, first.result.why)

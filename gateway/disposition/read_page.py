@@ -1,0 +1,41 @@
+"""Reads one page of a document: decoded and digitized, or why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.emit import npz
+from gateway.errors import Refused
+from gateway.job import PageResult, Verdict
+from gateway.review import NOTHING_GIVEN, Digitize
+from gateway.unpack import Unpacked
+from pipeline.errors import Unreadable
+from pipeline.recording import Given, Page, Recording
+
+NOT_AN_ECG = "not_an_ecg"
+
+
+@dataclass(frozen=True, eq=False)
+class PageReading:
+    """A page as it was read. recording is None exactly where result says why; page is None where it was not decoded."""
+
+    result: PageResult
+    recording: Recording | None = None
+    page: Page | None = None
+
+
+def read_page(number: int, unpacked: Unpacked, digitize: Digitize, given: Given = NOTHING_GIVEN) -> PageReading:
+    """A page, digitized as given says. A damaged page is that page's verdict, not the document's. Raises TryAgain."""
+    page: Page | None = None
+    try:
+        page = unpacked.read(number)
+        recording = digitize(page, given)
+    except (Unreadable, Refused) as error:
+        return PageReading(PageResult(number, verdict_of(error), error.code, error.why, given=given), page=page)
+    summary, data = npz.summary_json(recording), npz.to_npz(recording)
+    return PageReading(PageResult(number, Verdict.DIGITIZED, "", "", summary, data, given), recording, page)
+
+
+def verdict_of(error: Unreadable | Refused) -> Verdict:
+    """What a page is that was not read: none but one that is surely no ECG lets its document go without it."""
+    return Verdict.NOT_AN_ECG if error.code == NOT_AN_ECG and getattr(error, "sure", False) else Verdict.UNREADABLE
