@@ -115,7 +115,6 @@ jobs = Table(
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_worker", Text, nullable=False),
     Column("lease_until", Moment),  # without a token: not to be lent before, for it has just been given back
-    Column("lease_holder", Text, nullable=False, server_default=EMPTY),  # gateway.store.holder: whose a lease is
     # What the worklist shows and filters by, taken from the order and the pages whenever these change
     Column("patient_id", Text, nullable=False, server_default=EMPTY),
     Column("issuer", Text, nullable=False, server_default=EMPTY),
@@ -124,6 +123,7 @@ jobs = Table(
     Column("accession_number", Text, nullable=False, server_default=EMPTY),
     Column("pages", Integer, nullable=False, server_default=text("0")),
     Column("confidence", Float),  # of the least sure page that was read
+    Column("lease_holder", Text, nullable=False, server_default=EMPTY),  # gateway.store.holder: whose a lease is
     CheckConstraint(one_of("state", State), name="state"),
     Index(None, "state", "number"),
     Index(None, "state", "confidence", "number"),
@@ -170,9 +170,9 @@ outbox = Table(
     Column("delivered_at", Moment),
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_until", Moment),
-    Column("lease_holder", Text, nullable=False, server_default=EMPTY),
     Column("superseded", Boolean, nullable=False, server_default=false()),  # made before its job was last done again
     Column("made_at", Moment),  # the time of the result that the document holds; NULL for older rows
+    Column("lease_holder", Text, nullable=False, server_default=EMPTY),
     CheckConstraint(one_of("state", DeliveryState), name="state"),
     UniqueConstraint("job_id", "destination", "name"),
     Index(None, "destination", "state", "position"),
@@ -318,8 +318,8 @@ reviews = Table(
     Column("invalid_by", Text, nullable=False, server_default=EMPTY),
     Column("approved_sha256", String(SHA256_CHARACTERS)),  # the recording that was approved
     Column("approved_by", Text, nullable=False, server_default=EMPTY),
-    Column("approved_again_by", Text, nullable=False, server_default=EMPTY),  # a second person, of the same recording
     Column("left_out_by", Text, nullable=False, server_default=EMPTY),  # the document may go without this page
+    Column("approved_again_by", Text, nullable=False, server_default=EMPTY),  # a second person, of the same recording
 )
 
 remarks = Table(
