@@ -11,6 +11,7 @@ from gateway.config import Config, FaxInboxSection
 from gateway.disposition.decide import Case, Cause, Disposition, case_page, decide
 from gateway.disposition.read_page import read_page
 from gateway.disposition.words import phrase
+from gateway.errors import Refused
 from gateway.intake.fax_inbox.identity import order_from_name, pattern_of, read_sidecar
 from gateway.intake.fax_inbox.settling import SIDECAR
 from gateway.job import Arrival, Door, PageResult
