@@ -26,6 +26,7 @@ from pynetdicom.presentation import PresentationContext
 from gateway.config import DicomDestination
 from gateway.deliver.c_store_status import Fate, meaning_of
 from gateway.deliver.sender import Delivered
+from gateway.dicom_answers import bound
 from gateway.errors import Refused, TryAgain
 from gateway.job import Document, DocumentKind
 
@@ -148,6 +149,7 @@ class DicomScu:
             self._socket = transport.socket
             # pynetdicom leaves Nagle's algorithm on, and each object then waits for the peer's delayed ACK
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            bound(event.assoc)
 
     def _on_pdu(self, event: evt.Event) -> None:
         # A no that comes before pynetdicom's other thread looks for it reads there like a connection never made.

@@ -14,6 +14,7 @@ from pynetdicom.association import Association
 from pynetdicom.pdu import A_ASSOCIATE_RJ
 
 from gateway.config import WorklistSection
+from gateway.dicom_answers import bound
 from gateway.errors import Refused, TryAgain
 
 # pynetdicom logs identifiers and the texts of exceptions, which may quote them; our log has no patients.
@@ -96,6 +97,7 @@ class Call:
             self._socket = transport.socket
             # a question is one small segment, and Nagle's algorithm would hold it back for the acknowledgement before
             transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        bound(event.assoc)
         if self.over:
             self._end()
 

@@ -225,6 +225,37 @@ def test_one_answer_that_cannot_be_decoded_does_not_hide_the_next(ris: Ris) -> N
     assert names(find(section(ris.start()), "4242", TODAY)) == ["Able^Ada"]
 
 
+def test_an_answer_that_is_expensive_to_parse_ends_the_question(ris: Ris) -> None:
+    huge = entry(2, "Baker^Ben", "4242")
+    huge.ReferencedImageSequence = [Dataset()] * 30_000
+    ris.answering = telling(ADA, huge, ADA)
+    answer = find(section(ris.start(), timeout_s=20), "4242", TODAY)
+    assert (names(answer), answer.code) == (["Able^Ada"], "connection_lost")
+
+
+def test_an_answer_that_says_it_is_endless_is_not_waited_for() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+
+        def boast() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"\x02\x00\x7f\xff\xff\xff" + bytes(1000))
+                over.wait(30)
+
+        over = threading.Event()
+        thread = threading.Thread(target=boast)
+        thread.start()
+        began = time.monotonic()
+        answer = find(section(int(listener.getsockname()[1]), timeout_s=25), "4242", TODAY)
+        assert time.monotonic() - began < 20
+        assert (answer.matches, answer.code) == ((), "connection_lost")
+        over.set()
+        thread.join()
+
+
 @pytest.fixture
 def silent() -> Iterator[int]:
     """A port that takes connections and says nothing."""
