@@ -6,8 +6,11 @@ import errno
 import http.client
 import socket
 import ssl
+import stat
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.config import Config, DicomDestination, DicomScpSection, WebSection, WorklistSection, advice, check_config
 from gateway.deliver.dicom_scu import DicomScu
@@ -62,6 +65,17 @@ def check_all(config: Config, *, peers: bool) -> list[Line]:
         ]
         lines += map(_worklist, config.worklist)
     return lines
+
+
+def check_file(path: Path) -> list[Line]:
+    """Advice where the configuration's own file holds a password that every user of this machine may read."""
+    url = str(tomllib.loads(path.read_text(encoding="utf-8")).get("data", {}).get("database_url", ""))
+    if "@" not in url or not path.stat().st_mode & stat.S_IROTH:
+        return []
+    words = (
+        f"every user of this machine may read the password in data.database_url in {path}; chmod 600, or keep it in "
+    )
+    return [Line(ADVICE, True, f"{words}a file of its own: data.database_url_file")]
 
 
 def _weights() -> Iterator[Line]:

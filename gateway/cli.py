@@ -126,10 +126,10 @@ def check(
     peers: Annotated[bool, typer.Option(help="Also try to reach every destination.")] = True,
 ) -> None:
     """Say what is wrong with the configuration, the database and the peers, in words to act on."""
-    from gateway.check import ADVICE, check_all
+    from gateway.check import ADVICE, check_all, check_file
 
     settings = load(config)
-    report = check_all(settings, peers=peers)
+    report = check_all(settings, peers=peers) + check_file(config)
     for line in report:
         mark, colour = ("ok", "green") if line.ok else ("problem", "red")
         if line.what == ADVICE:

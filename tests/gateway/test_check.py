@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import pipeline.networks
-from gateway.check import HEALTHY, Line, check_all
+from gateway.check import HEALTHY, Line, check_all, check_file
 from gateway.config import Config
 from gateway.intake.dicom_scp import DicomScp
 from gateway.store import Store
@@ -61,6 +61,21 @@ def test_gives_advice_without_calling_it_a_problem(tmp_path: Path) -> None:
     lines = check_all(_config(tmp_path), peers=False)
     assert any(line.ok and "no destination" in line.words for line in lines if line.what == "advice")
     assert all(line.ok for line in lines)
+
+
+def test_tells_of_a_password_in_a_configuration_that_everybody_may_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[data]\ndatabase_url = "postgresql://cardioscan:secret@db/cardioscan"\n')
+    path.chmod(0o644)
+    (line,) = check_file(path)
+    assert (line.what, line.ok) == ("advice", True)
+    assert "may read the password in data.database_url" in line.words
+    assert "secret" not in line.words.replace("data.database_url", "")
+    path.chmod(0o640)
+    assert check_file(path) == []
+    path.write_text("[data]\nreserve_mb = 1\n")
+    path.chmod(0o644)
+    assert check_file(path) == []
 
 
 def test_a_folder_that_is_not_there_is_told_once(tmp_path: Path) -> None:
