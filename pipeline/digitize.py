@@ -46,6 +46,7 @@ GRID_POOR, GRID_GOOD = (
 TRUST = {Known.PERSON: 1.0, Known.GRID: 1.0, Known.PULSE: 0.9, Known.TEXT: 0.8, Known.DPI: 0.7, Known.ASSUMED: 0.2}
 
 
+NOT_WHOLE = (FindingCode.PAGE_DAMAGED, FindingCode.OVERLAY_NOT_DRAWN)
 BARREN = (UnreadableCode.NO_TRACES, UnreadableCode.NO_LAYOUT, UnreadableCode.NO_GRID)
 NAME_SURE = 0.75
 TILTED_DEG = 0.1  # half a millimetre over a page
@@ -113,8 +114,7 @@ class Digitizer:
         """The recording that a page shows, the page's own findings first. given: what a person who looked at it says.
 
         What is given is believed. Raises Unreadable with a code of UnreadableCode when the page cannot be digitized
-        honestly: as no ECG where
-        nothing about it was found to be one.
+        honestly: as no ECG where nothing about it was found to be one, unless it did not come whole.
         """
         try:
             # the matrices are small: a second BLAS thread gains nothing, and where another process has its core it
@@ -122,6 +122,11 @@ class Digitizer:
             with self._libraries.limit(limits=1, user_api="blas"):
                 recording = self._read_best(page, given)
                 return replace(recording, findings=(*page.findings, *recording.findings))
+        except Unreadable as error:
+            lacking = next((finding for finding in page.findings if finding.code in NOT_WHOLE), None)
+            if lacking is not None:  # what is not there may be the ECG
+                raise Unreadable(UnreadableCode.PAGE_NOT_WHOLE, f"{lacking.detail}; of the rest {error.why}") from error
+            raise
         finally:
             give_back()
 

@@ -109,6 +109,7 @@ class UnreadableCode(_Worded):
     """Why a page was not digitized at all."""
 
     NOT_AN_ECG = "not_an_ecg", "The image does not show an electrocardiogram."
+    PAGE_NOT_WHOLE = "page_not_whole", "The page did not come whole, and what came could not be read."
     IMAGE_TOO_SMALL = "image_too_small", "The image has too few pixels for a trace to be read."
     NO_GRID = "no_grid", "Neither a paper grid nor a file resolution gives the scale of the page."
     NO_TRACES = "no_traces", "No row of traces was found."

@@ -200,3 +200,10 @@ def test_what_was_found_while_a_page_was_decoded_is_told_with_it(
     monkeypatch.setattr(Digitizer, "_digitized", lambda *_arguments: recording)
     told = digitizer.digitize(replace(clean.page, findings=(damaged,))).findings
     assert told == (damaged, *recording.findings)
+
+
+@pytest.mark.parametrize("code", [FindingCode.PAGE_DAMAGED, FindingCode.OVERLAY_NOT_DRAWN])
+def test_a_page_that_did_not_come_whole_is_no_cover_sheet(digitizer: Digitizer, code: FindingCode) -> None:
+    rest = Page(np.full((600, 800, 3), 250, np.uint8), None, (Finding(code, Severity.ERROR, detail="rows 9 to 600"),))
+    with pytest.raises(Unreadable, match=r"page_not_whole: rows 9 to 600; of the rest "):
+        digitizer.digitize(rest)
