@@ -12,7 +12,7 @@ from time import perf_counter
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from pipeline import calibration, enhance, grid, layout, measure, quality, register, source, waveform
+from pipeline import calibration, enhance, grid, layout, measure, quality, register, source, unread, waveform
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
@@ -247,6 +247,7 @@ class Digitizer:
                 gain_told=scale.gain_mm_mv.known is not Known.ASSUMED,
             )
             judged = quality.assess(strips, RATE_HZ, evidence)
+            overlooked = _overlooked(leads, at, traced)
         return Recording(
             judged.strips,
             RATE_HZ,
@@ -256,7 +257,14 @@ class Digitizer:
             kind.source,
             judged.confidence,
             self.made_by,
-            (*findings, *_grid_findings(fit, paper.known), *scale.findings, *printed.findings, *judged.findings),
+            (
+                *findings,
+                *_grid_findings(fit, paper.known),
+                *scale.findings,
+                *printed.findings,
+                *judged.findings,
+                *overlooked,
+            ),
             scale.chest_gain_mm_mv,
             _placed(orientation, paper, at.segments, traced.late_mm, judged.strips),
             tuple(asdict(judged.features).items()),
@@ -339,6 +347,18 @@ def _at_other_resolution(
     taken = "none" if dpi is None else f"{dpi[0]:.0f} x {dpi[1]:.0f}"
     finding = Finding(FindingCode.RESOLUTION_BY_READING, Severity.WARNING, detail=f"{taken} an inch; the file {told}")
     return replace(recording, findings=(finding, *recording.findings))
+
+
+def _overlooked(leads: Leads, at: Arranged, traced: waveform.Traced) -> tuple[Finding, ...]:
+    """What the page shows and no strip holds; what was found before columns measured the paper, at its size since."""
+    across, down = leads.resized(at.paper)
+    names = [replace(name, x_mm=name.x_mm * across, y_mm=name.y_mm * down) for name in leads.names]
+    rows = [
+        replace(row, baseline_mm=row.baseline_mm * down, start_mm=row.start_mm * across, end_mm=row.end_mm * across)
+        for row in leads.rows
+    ]
+    starts = np.empty((0, 3)) if leads.marks is None else leads.marks.starts * [across, down, 1.0]
+    return unread.unread(names, rows, starts, at.segments, traced.spikes)
 
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:

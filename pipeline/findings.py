@@ -56,6 +56,13 @@ class FindingCode(_Worded):
     PULSE_NOT_FOUND = "pulse_not_found", "No calibration pulse was found."
     SOURCE_UNSURE = "source_unsure", "The kind of image could not be told with confidence."
     ORIENTATION_CORRECTED = "orientation_corrected", "The page was turned or mirrored and was set upright."
+    TWO_RECORDINGS = "two_recordings", "More than one ECG is printed on the page; what was read may mix them."
+    LEADS_NOT_DELIVERED = (
+        "leads_not_delivered",
+        "The page shows leads that are not among what was read, such as V4R or V7 to V9.",
+    )
+    SPIKES_NOT_READ = "spikes_not_read", "Narrow upright strokes, such as pacing spikes, are missing from this lead."
+    INK_OVER_LEAD = "ink_over_lead", "Something is written or spilt over this lead."
     EINTHOVEN_RESIDUAL = "einthoven_residual", "I - II + III is not zero: at least one limb lead is wrong here."
     GOLDBERGER_RESIDUAL = (
         "goldberger_residual",

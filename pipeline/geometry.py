@@ -173,3 +173,12 @@ class Segment:
     baseline_mm: float
     start_s: float
     rhythm: bool = False
+
+
+@dataclass(frozen=True)
+class Spike:
+    """A narrow upright stroke of a lead that is not in its strip: its page time, and how far beyond what was read."""
+
+    lead: Lead
+    at_s: float
+    height_mm: float

@@ -72,6 +72,13 @@ class Leads:
             printed, paper = _measured_by_columns(printed, paper, scale)
         return Arranged(printed, paper, _renamed(printed.segments, self.given.leads))
 
+    def resized(self, paper: PaperMap) -> tuple[float, float]:
+        """By what x and y of the names, rows and marks are multiplied on a paper that columns have measured since."""
+        across, down = (
+            np.ptp(new) / np.ptp(old) for new, old in ((paper.x_mm, self.paper.x_mm), (paper.y_mm, self.paper.y_mm))
+        )
+        return float(across), float(down)
+
     def traced(self, at: Arranged, scale: calibration.Calibration) -> waveform.Traced:
         """What is drawn there, at the scale's speed and gains. Raises Unreadable."""
         # from the original pixels: the reader was trained on them and levels light and paper by itself

@@ -26,7 +26,7 @@ CUT_SHORT = (
 _CHEST = frozenset(TWELVE[6:])
 # findings of severity error that hold a page, but say no more of its lead than that it must be looked at: what goes out
 # was approved by who looked, and is doubtful, not invalid
-_DOUBTS = frozenset({FindingCode.SIGMA_LARGE})
+_DOUBTS = frozenset({FindingCode.SIGMA_LARGE, FindingCode.SPIKES_NOT_READ, FindingCode.INK_OVER_LEAD})
 
 
 class Status(StrEnum):

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import Akima1DInterpolator
 
-from pipeline.geometry import PaperMap, Segment
+from pipeline.geometry import PaperMap, Segment, Spike
 from pipeline.recording import Seen, Strip, UInt8
 from pipeline.waveform.classical import trace_classically
 from pipeline.waveform.ends import Ended, hold_ends
 from pipeline.waveform.reading import Reading
+from pipeline.waveform.spikes import ReadRow, missed_spikes
 from pipeline.waveform.strip import (
     COLUMNS_PER_MM,
     HALF_HEIGHT_MM,
@@ -70,11 +71,12 @@ class ClassicalReader:
 class Traced:
     """strips: one per segment, in the order given. late_mm: by how much the ink begins right of where segments do.
 
-    The strips were read from start_mm + late_mm on.
+    The strips were read from start_mm + late_mm on. spikes: narrow strokes of the traces that are not in the strips.
     """
 
     strips: list[Strip]
     late_mm: float
+    spikes: tuple[Spike, ...] = ()
 
 
 def read_traces(
@@ -108,12 +110,27 @@ def read_traces(
     readings = [_within_picture(row.strip, reading) for row, reading in zip(cut, readings, strict=True)]
     late_mm = found_late_mm(cut, readings, told_mm)
     strips: dict[int, Strip] = {}
-    for of_row, row, reading in zip(rows, cut, readings, strict=True):
-        moved = [_moved(segment, late_mm) for segment in of_row]
+    moved_rows = [[_moved(segment, late_mm) for segment in of_row] for of_row in rows]
+    for of_row, moved, row, reading in zip(rows, moved_rows, cut, readings, strict=True):
         ended = hold_ends(reading, row.strip.x0_mm, [(s.start_mm, s.end_mm) for s in moved], PRESENT)
         for segment, at in zip(of_row, moved, strict=True):
             strips[id(segment)] = _strip(at, row.strip, ended, speed_mm_s, gain_mm_mv(segment), rate_hz)
-    return Traced([strips[id(segment)] for segment in segments], late_mm)
+    spikes = _spikes(moved_rows, cut, readings, speed_mm_s)
+    return Traced([strips[id(segment)] for segment in segments], late_mm, spikes)
+
+
+def _spikes(
+    rows: Sequence[Sequence[Segment]], cut: Sequence[Row], readings: Sequence[Reading], speed_mm_s: float
+) -> tuple[Spike, ...]:
+    """The spikes that were passed over, each in the lead in whose segment it stands."""
+    spans = [[(s.start_mm, s.end_mm) for s in row] for row in rows]
+    read = [ReadRow(c.strip, r, span, c.names_mm) for c, r, span in zip(cut, readings, spans, strict=True)]
+    return tuple(
+        Spike(s.lead, s.start_s + (stroke.x_mm - s.start_mm) / speed_mm_s, stroke.height_mm)
+        for stroke in missed_spikes(read)
+        for s in rows[stroke.row]
+        if s.start_mm <= stroke.x_mm < s.end_mm
+    )
 
 
 def _within_picture(strip: RowStrip, reading: Reading) -> Reading:
