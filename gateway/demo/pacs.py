@@ -8,6 +8,7 @@ from typing import Any
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at import time by pynetdicom
+    EncapsulatedPDFStorage,
     GeneralECGWaveformStorage,
     TwelveLeadECGWaveformStorage,
     Verification,
@@ -24,7 +25,7 @@ class StandInPacs:
         self.ae_title = ae_title
         self._files: list[Path] = []
         self._ae = AE(ae_title=ae_title)
-        for sop_class in (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage):
+        for sop_class in (TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage, EncapsulatedPDFStorage):
             self._ae.add_supported_context(sop_class, [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
         self._ae.add_supported_context(Verification)
         self._server: Any = None

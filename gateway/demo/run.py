@@ -39,7 +39,6 @@ SECONDS = 10.0
 RATE_HZ = 500
 PATIENCE_S = 150.0  # two pages take about 20 s on two cores, loading the networks included
 SNR_MIN_DB = 14.0  # what the digitizer reaches on such pages; below it a demonstration shows a fault, not a result
-PADDING = -32768
 ENDED = (State.DELIVERED, State.HELD, State.REFUSED)
 
 Float32 = npt.NDArray[np.float32]
@@ -156,7 +155,9 @@ def _report(
     out: Console,
 ) -> int:
     """Says what arrived where, how near the truth it is, and whether the audit holds."""
-    waveforms = {str(ds.PatientID): ds for ds in (dcmread(path, force=True) for path in objects)}
+    held = [dcmread(path, force=True) for path in objects]
+    waveforms = {str(ds.PatientID): ds for ds in held if "WaveformSequence" in ds}
+    reported = {str(ds.PatientID) for ds in held if "EncapsulatedDocument" in ds}
     for stopped in (job for job in jobs if job.why):
         _say(out, f"{stopped.arrival.door}: {stopped.state} because {stopped.code}: {stopped.why}")
     table = Table("page", "job", "DICOM waveform at the PACS", "HL7 ORU at the EHR", "aECG in it", "SNR against truth")
@@ -168,7 +169,7 @@ def _report(
         aecg = _aecg_of(message) if message else b""
         db = kaggle_db(page.rendered.truth.recording.twelve().millivolts, _millivolts(dataset)) if dataset else None
         picture = _draw(gateway, folder, page, job) if job is not None else None
-        good &= job is not None and job.state == State.DELIVERED and bool(aecg)
+        good &= job is not None and job.state == State.DELIVERED and bool(aecg) and page.patient_id in reported
         good &= db is not None and db >= SNR_MIN_DB and picture is not None
         table.add_row(
             page.how,
@@ -210,16 +211,14 @@ def _aecg_of(message: Path) -> bytes:
 
 
 def _millivolts(dataset: object) -> Float32:
-    """float32 (12, n) mV from the waveform as the PACS holds it: the longest channel of each lead, NaN padding."""
+    """float32 (12, n) mV from the waveform as the PACS holds it, 0 where nothing was printed."""
     item = dataset.WaveformSequence[0]  # type: ignore[attr-defined]
     counts = np.frombuffer(item.WaveformData, "<i2").reshape(item.NumberOfWaveformSamples, -1).T
     leads: Float32 = np.full((len(TWELVE), counts.shape[1]), np.nan, np.float32)
     for channel, raw in zip(item.ChannelDefinitionSequence, counts, strict=True):
         row = [str(lead) for lead in TWELVE].index(channel.ChannelLabel.removeprefix("Lead ").split(" ")[0])
         microvolts = float(channel.ChannelSensitivity) * float(channel.ChannelSensitivityCorrectionFactor)
-        values = np.where(raw == PADDING, np.nan, raw * microvolts / 1000.0)
-        if np.isfinite(values).sum() > np.isfinite(leads[row]).sum():
-            leads[row] = values
+        leads[row] = raw * microvolts / 1000.0
     return leads
 
 

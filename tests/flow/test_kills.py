@@ -32,6 +32,7 @@ name = "pacs"
 host = "127.0.0.1"
 port = {pacs_port}
 called_ae_title = "PACS"
+report = false
 timeout_s = 2.0
 backoff = {{ first_s = 0.2, ceiling_s = 1.0, attempts_max = 1000 }}
 [[rule]]
