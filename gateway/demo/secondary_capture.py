@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, ge
 def secondary_capture(image: npt.NDArray[np.uint8], patient_id: str, name: str, acquired_at: str) -> bytes:
     """image: uint8 (H, W, 3) RGB; acquired_at: DICOM DT. Returns a Part 10 file, new UIDs each time."""
     ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
     ds.SOPClassUID = SecondaryCaptureImageStorage
     ds.SOPInstanceUID = generate_uid()
     ds.StudyInstanceUID, ds.SeriesInstanceUID = generate_uid(), generate_uid()
