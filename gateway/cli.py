@@ -22,6 +22,7 @@ from gateway.job import Door
 from pipeline.errors import DeviceError, LostError, WeightsError
 
 if TYPE_CHECKING:
+    from gateway.orders.lookup import Lookup
     from gateway.store import Store
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Paper ECGs in, DICOM waveforms and HL7 aECG out.")
@@ -236,15 +237,22 @@ def jobs_identify(
     all_pages: Annotated[
         bool, typer.Option("--all-pages", help="Every page of a document with several ECGs is this patient's.")
     ] = False,
+    even_so: Annotated[
+        bool, typer.Option("--even-so", help="It is right although something else is known of this patient id.")
+    ] = False,
     actor: ActorOption = "",
 ) -> None:
     """Say whose ECG a held job is; it is digitized and sent as that patient's.
 
     Another patient than the page came with takes nothing over from that one: name, birth date, sex, study and order
-    numbers are as given here, or empty. Exit 2: an option is not lawful, or the document has several ECG pages, which
-    may be of several patients, and --all-pages was not given.
+    numbers are as given here, or empty. Who is known under this id is told. Exit 2: an option is not lawful; the
+    document has several ECG pages, which may be of several patients, and --all-pages was not given; or worklists, feeds
+    or earlier ECGs know another patient under this id, and --even-so was not given.
     """
+    from datetime import datetime
+
     from gateway.identify import ecg_pages, identified, is_another_patient
+    from gateway.orders.lookup import look_up
 
     changes = {
         "patient_id": patient_id,
@@ -269,7 +277,12 @@ def jobs_identify(
                 f"the document has {count} ECG pages, which may be of several patients: look at them, and give "
                 "--all-pages if every one is this patient's"
             )
-        store.identify(job_id, order, _named(actor))
+        named = _named(actor)
+        known = look_up(settings.worklist, store, order.patient, datetime.now().astimezone(), job_id)
+        _tell_known(known)
+        if known.contradicting and not even_so:
+            raise _bad_usage(f"{known.why} Look again; if it is right all the same, give --even-so")
+        store.identify(job_id, order, named, overridden=known.overridden)
     if before is not None and is_another_patient(before, changes):
         _say("another patient: nothing that the page came with about its patient, study or order was kept")
     _say(f"{job_id} is identified and waits for a worker again")
@@ -320,6 +333,16 @@ def describe() -> None:
     from gateway.describe import describe as text
 
     print(text(), end="")
+
+
+def _tell_known(known: Lookup) -> None:
+    """Who is known under an id, and which worklists may know more."""
+    for each in known.known:
+        patient = each.patient
+        about = ", ".join(filter(None, (patient.name, patient.birth_date, patient.sex))) or "no name"
+        _say(f"known under this id: {about}, by {each.names_of_tellers}")
+    for silent in known.unanswered:
+        _say(f"worklist {silent.name} did not tell all it may know: {silent.why}", err)
 
 
 def _say(line: str, console: Console = out) -> None:

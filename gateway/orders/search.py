@@ -78,10 +78,18 @@ class Memory(Protocol):
         """What feeds told."""
 
 
-def search(worklists: Sequence[WorklistSection], store: Memory, words: str, now: datetime) -> Found:
+def search(
+    worklists: Sequence[WorklistSection],
+    store: Memory,
+    words: str,
+    now: datetime,
+    jobs: JobQuery | None = None,
+    without: str = "",
+) -> Found:
     """All that is known to the words, each order once. Takes as long as the slowest worklist may, and hardly more.
 
-    now: aware; its date in its own zone is the worklists' today.
+    now: aware; its date in its own zone is the worklists' today. jobs: which earlier ECGs, None for those of the words;
+    without: a job that is none of them.
     """
     words, began = typed(words), time.monotonic()
     if not words:
@@ -90,7 +98,8 @@ def search(worklists: Sequence[WorklistSection], store: Memory, words: str, now:
     try:
         asked = [(each, pool.submit(find, each, words, now.date())) for each in worklists]
         matches = [_match(Source.FEED, known) for known in store.known_orders(words, KNOWN_MAX)]
-        rows = store.worklist.page(JobQuery(words=words), JobOrder.NEWEST, "", KNOWN_MAX).rows
+        page = store.worklist.page(jobs or JobQuery(words=words), JobOrder.NEWEST, "", KNOWN_MAX)
+        rows = [row for row in page.rows if row.job_id != without]
         unanswered = []
         for worklist, future in asked:
             answer = _in_time(worklist, future, began)

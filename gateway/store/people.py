@@ -41,13 +41,15 @@ def retry(database: Database, job_id: str, actor: str) -> None:
         append(tx, Event.RETRIED, job_id, clean(actor), state=State.RECEIVED.value)
 
 
-def identify(database: Database, job_id: str, order: Order, actor: str, seen: str | None) -> None:
+def identify(database: Database, job_id: str, order: Order, actor: str, seen: str | None, overridden: str = "") -> None:
     """Says whose page a held job is; it is done again with this order. The order itself is not audited, its hash is."""
     with database.write() as tx:
-        identify_within(tx, job_id, order, actor, seen)
+        identify_within(tx, job_id, order, actor, seen, overridden)
 
 
-def identify_within(tx: Transaction, job_id: str, order: Order, actor: str, seen: str | None = None) -> None:
+def identify_within(
+    tx: Transaction, job_id: str, order: Order, actor: str, seen: str | None = None, overridden: str = ""
+) -> None:
     """The same inside a transaction."""
     job, rows = lock(tx, job_id)
     require_seen(tx.connection, job, seen)
@@ -57,7 +59,8 @@ def identify_within(tx: Transaction, job_id: str, order: Order, actor: str, seen
     show_order(tx, job.number, order)
     withdraw(tx, rows, actor)
     told = text_hash(order_text(order) or "")
-    append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=told, state=State.RECEIVED.value)
+    despite = {"overridden": clean(overridden)} if overridden else {}
+    append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=told, state=State.RECEIVED.value, **despite)
 
 
 def give_up(database: Database, job_id: str, actor: str, why: str, seen: str | None) -> None:

@@ -203,12 +203,13 @@ class Store:
         """Sends one parked document again. Raises NotFound, UnlawfulMove."""
         people.resend_parked(self._database, delivery_id, actor)
 
-    def identify(self, job_id: str, order: Order, actor: str, seen: str | None = None) -> None:
+    def identify(self, job_id: str, order: Order, actor: str, seen: str | None = None, overridden: str = "") -> None:
         """Says whose page a held job is, and has it done again. Raises NotFound, UnlawfulMove, TryAgain.
 
-        seen: what reviews.stands() said of the job that the order was made from.
+        seen: what reviews.stands() said of the job that the order was made from. overridden: what is known here of the
+        patient's id and this person says otherwise, for the audit; words of ours, never a patient's data.
         """
-        people.identify(self._database, job_id, order, actor, seen)
+        people.identify(self._database, job_id, order, actor, seen, overridden)
 
     def give_up(self, job_id: str, actor: str, why: str, seen: str | None = None) -> None:
         """Ends a held job as refused. seen: as in identify. Raises NotFound, UnlawfulMove, TryAgain."""

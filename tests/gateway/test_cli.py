@@ -18,7 +18,7 @@ from gateway.config import Config, load
 from gateway.describe import describe
 from gateway.job import Outcome, PageResult, State, Verdict
 from gateway.jobs_table import SHORT_ID
-from gateway.order import Patient
+from gateway.order import Order, Patient
 from gateway.store import Store, receiving
 from pipeline.recording import TWELVE
 from pipeline.score import kaggle_db
@@ -263,3 +263,22 @@ def test_identify_gives_one_identity_to_several_pages_only_when_told_so(tmp_path
         order = store.order(job_id)
         assert order is not None
         assert order.patient == Patient("222")
+
+
+def test_identify_stops_where_an_id_is_known_as_another_s(tmp_path: Path) -> None:
+    path, config = _configured(tmp_path)
+    with closing(Store.open(config.data)) as store:
+        first = settled(store, Outcome(State.HELD, "no_patient_id", "none"))
+        store.identify(first, Order(patient=Patient("222", name="Able^Ada")), "me")
+        store.settle(claimed(store), Outcome(State.HELD, "low_confidence", "unsure"))
+        job_id = settled(store, Outcome(State.HELD, "no_patient_id", "none"), b"another")
+    words = ["jobs", "identify", job_id, "--config", str(path), "--actor", "me", "--patient-id", "222", "--all-pages"]
+    words += ["--name", "Roe, Richard"]
+    stopped = run.invoke(cli.app, words)
+    assert stopped.exit_code == 2
+    assert "known under this id: Able^Ada, by an earlier ECG" in stopped.stdout
+    assert "--even-so" in stopped.stderr
+    assert run.invoke(cli.app, [*words, "--even-so"]).exit_code == 0
+    with closing(Store.open(config.data)) as store:
+        entries = [json.loads(line) for line in store.audit_lines()]
+    assert any("name of an earlier ECG" in str(entry) for entry in entries)

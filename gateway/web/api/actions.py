@@ -9,16 +9,19 @@ from anyio import to_thread
 from fastapi import APIRouter
 
 from gateway.errors import CodedError, GatewayError, NotFound, Refused, TryAgain, UnlawfulMove
+from gateway.order import Order
 from gateway.store import JobQuery, Store
 from gateway.store.audit import Event
 from gateway.web.api import models
 from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.jobs import layout_leads, segments_in_columns
 from gateway.web.api.looks import in_words, looks
+from gateway.web.api.orders import known_of
 from gateway.web.api.places import in_a_place
 from gateway.web.deps import Principal
 from pipeline.recording import Given, Lead
 
+OF_THE_BODY = {"all_pages", "afresh", "even_so", "seen"}  # what an IdentifyBody says beside the patient and the order
 router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
 
 
@@ -115,8 +118,12 @@ def approve(who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, bo
 async def identify(
     who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.IdentifyBody
 ) -> models.Done:
-    """Says whose ECG it is. Of a document of several pages, all_pages must say that all are of this patient."""
-    changes: dict[str, str] = body.model_dump(exclude={"all_pages", "afresh", "seen"})
+    """Says whose ECG it is. Of a document of several pages, all_pages must say that all are of this patient.
+
+    What worklists, feeds and earlier ECGs know otherwise of this patient id stops it, unless even_so says that it is
+    right; the audit tells who said so.
+    """
+    changes: dict[str, str] = body.model_dump(exclude=OF_THE_BODY)
     if not any(value.strip() for value in changes.values()):
         raise Refused("nothing_said", "Say at least one thing of the patient or the order.")
 
@@ -127,22 +134,24 @@ async def identify(
 
     if not body.all_pages and await in_a_place(job_id, pages) > 1:  # opens a document that nobody has opened yet
         raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
-    return await to_thread.run_sync(lambda: _identify(store, job_id, changes, body.afresh, who.name, body.seen))
+    order, seen = await to_thread.run_sync(lambda: _identified(store, job_id, changes, body.afresh, body.seen))
+    known = await known_of(who, store, config, job_id, order.patient, changes)
+    if known.contradicting and not body.even_so:
+        raise Refused("contradicts_known", f"{known.why} Look again; if it is right all the same, say so (even_so).")
+    await to_thread.run_sync(lambda: store.identify(job_id, order, who.name, seen, known.overridden))
+    return await to_thread.run_sync(lambda: _done(store, job_id))
 
 
-def _identify(
-    store: Store, job_id: str, changes: Mapping[str, str], afresh: bool, actor: str, seen: str
-) -> models.Done:
+def _identified(store: Store, job_id: str, changes: Mapping[str, str], afresh: bool, seen: str) -> tuple[Order, str]:
+    """The order as it would be filed, and what stood when it was made."""
     from gateway.identify import identified
 
     # The order is made from what stands now: this is the last moment at which another's word may come in between.
     seen = seen or store.reviews.stands(job_id)
     try:
-        order = identified(store.order(job_id), changes, afresh)
+        return identified(store.order(job_id), changes, afresh), seen
     except ValueError as error:
         raise Refused("not_lawful", str(error)) from error
-    store.identify(job_id, order, actor, seen)
-    return _done(store, job_id)
 
 
 @router.post("/{job_id}/correct")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from anyio import to_thread
 from fastapi import APIRouter
 
 from gateway.config import Config
 from gateway.config.models import Destination, MllpDestination
 from gateway.errors import Refused
 from gateway.job import DocumentKind
+from gateway.order import Order
 from gateway.rules import Action
 from gateway.web.api import models, shapes
+from gateway.web.api.actions import OF_THE_BODY
 from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.fate import Case, approved, case_of, whole
 from gateway.web.api.looks import looks
+from gateway.web.api.orders import known_of
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
 
@@ -27,26 +31,38 @@ def onward(who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId) -> 
 
 
 @router.post("/{job_id}/identify/preview")
-def preview(
+async def preview(
     who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, body: models.IdentifyBody
 ) -> models.IdentifyPreview:
     """Whose ECG it would be by what a person says, as it would be filed, and what becomes of the page as it is read.
 
-    A page that is identified is read once more: what comes of that may be another thing than this one.
+    A page that is identified is read once more: what comes of that may be another thing than this one. Who is known
+    here under this patient id is told beside it.
     """
-    from gateway.identify import identified  # pydicom: a second, for who says whose a page is
-
-    looks.write_down(store, who.name, job_id, "job")
-    case = case_of(store, job_id)
-    changes: dict[str, str] = body.model_dump(exclude={"all_pages", "afresh", "seen"})
+    changes: dict[str, str] = body.model_dump(exclude=OF_THE_BODY)
     if not any(value.strip() for value in changes.values()):
         raise Refused("nothing_said", "Say at least one thing of the patient or the order.")
-    try:
-        order = identified(case.order, changes, body.afresh)
-    except ValueError as error:
-        raise Refused("not_lawful", str(error)) from error
-    then = replace(case, order=order, identified_by=case.identified_by | {who.name})
-    return models.IdentifyPreview(order=shapes.order_of(order), onward=_onward(config, then))
+
+    def foreseen() -> tuple[Order, models.OnwardModel | None]:
+        from gateway.identify import identified  # pydicom: a second, for who says whose a page is
+
+        looks.write_down(store, who.name, job_id, "job")
+        case = case_of(store, job_id)
+        try:
+            order = identified(case.order, changes, body.afresh)
+        except ValueError as error:
+            raise Refused("not_lawful", str(error)) from error
+        then = replace(case, order=order, identified_by=case.identified_by | {who.name})
+        return order, _onward(config, then)
+
+    order, onward = await to_thread.run_sync(foreseen)
+    known = await known_of(who, store, config, job_id, order.patient, changes)
+    return models.IdentifyPreview(
+        order=shapes.order_of(order),
+        onward=onward,
+        known=[shapes.known_patient_of(each) for each in known.known],
+        unanswered=[models.UnansweredModel(**vars(each)) for each in known.unanswered],
+    )
 
 
 def _onward(config: Config, case: Case) -> models.OnwardModel | None:

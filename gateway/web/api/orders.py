@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import anyio
 from anyio import CapacityLimiter, to_thread
 from anyio.lowlevel import RunVar
 from fastapi import APIRouter, Query
 
+from gateway.config import Config
 from gateway.errors import TryAgain
+from gateway.order import Patient
+from gateway.store import Store
 from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, Reviewer, TheConfig, TheStore
 from gateway.web.api.looks import looks
 from gateway.web.api.places import of_this_loop
+from gateway.web.deps import Principal
 
 if TYPE_CHECKING:
+    from gateway.orders.lookup import Lookup
     from gateway.orders.search import Found
+
+T = TypeVar("T")
 
 router = APIRouter(prefix="/api/v1", tags=["review"], responses=PROBLEMS)
 
@@ -57,7 +64,7 @@ async def orders(
         )
         return found
 
-    found = await _in_a_place(asked)
+    found = await in_a_place(asked)
     return models.OrderList(
         items=[
             models.OrderMatch(
@@ -78,7 +85,35 @@ def _in_words(found: Found) -> str:
     return ", ".join(["words given", *(f"{count} of {teller}" for teller, count in sorted(told.items()))])
 
 
-async def _in_a_place(work: Callable[[], Found]) -> Found:
+async def known_of(
+    who: Principal, store: Store, config: Config, job_id: str, patient: Patient, changes: Mapping[str, str]
+) -> Lookup:
+    """What is known here of the patient whom a person says a job to be of; nothing where they say nothing of whom.
+
+    It names patients, so it is written down as a search is.
+    """
+    from gateway.orders.lookup import TOLD_KEYS, Lookup, look_up  # pynetdicom: a second, for who says whose a page is
+
+    if not any(changes.get(key, "").strip() for key in TOLD_KEYS):
+        return Lookup()
+
+    def asked() -> Lookup:
+        found = look_up(config.worklist, store, patient, datetime.now().astimezone(), job_id)
+        looks.write_down_list(
+            store,
+            who.name,
+            "patients of an id",
+            "id given",
+            found.job_ids,
+            question=(patient.patient_id,),
+            rows=len(found.known),
+        )
+        return found
+
+    return await in_a_place(asked)
+
+
+async def in_a_place(work: Callable[[], T]) -> T:
     """Asks in a thread of its own, once a place is free; TryAgain where none is within WAIT_S."""
     places, place = of_this_loop(_places, PLACES), object()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.config import Config
 from gateway.disposition.decide import Reason, order_reasons
@@ -20,12 +20,27 @@ from gateway.web.api.reading import Read, is_outdated, read_of
 from gateway.web.deps import Principal, Role
 from pipeline.recording import Finding, Recording, Scale, Severity
 
+if TYPE_CHECKING:
+    from gateway.orders.lookup import KnownPatient
+
 
 def order_of(order: Order | None) -> models.OrderModel:
     """Whose ECG it is."""
     order = order or Order()
     flat = {**vars(order), **vars(order.patient)}
     return models.OrderModel(**{name: flat[name] for name in models.OrderModel.model_fields})
+
+
+def known_patient_of(known: KnownPatient) -> models.KnownPatientModel:
+    """A patient whom somebody knows under a typed id."""
+    patient = known.patient
+    return models.KnownPatientModel(
+        name=patient.name,
+        birth_date=patient.birth_date,
+        sex=patient.sex,
+        told_by=[models.TellerModel(source=each.source.value, name=each.name) for each in known.told_by],
+        contradicts=list(known.contradicts),
+    )
 
 
 def entry_of(entry: AuditEntry) -> models.AuditEntry:

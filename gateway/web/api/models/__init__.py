@@ -21,6 +21,7 @@ from gateway.web.api.models.jobs import (
 )
 from gateway.web.api.models.orders import (
     IdentifyBody,
+    KnownPatientModel,
     OrderList,
     OrderMatch,
     OrderModel,
@@ -114,6 +115,7 @@ __all__ = [
     "JobFilter",
     "JobList",
     "JobModel",
+    "KnownPatientModel",
     "Layouts",
     "Matching",
     "Measured",

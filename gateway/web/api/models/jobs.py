@@ -12,7 +12,7 @@ from gateway import same_patient
 from gateway.job import State, Verdict
 from gateway.store import DeliveryRow, JobSummary, Remark
 from gateway.web.api.models.base import LEADS_MAX, Action, Model
-from gateway.web.api.models.orders import OrderModel
+from gateway.web.api.models.orders import KnownPatientModel, OrderModel, UnansweredModel
 from pipeline.recording import Known, Lead, Severity, Source
 
 
@@ -151,10 +151,15 @@ class OnwardModel(Model):
 
 
 class IdentifyPreview(Model):
-    """Whose ECG it would be, as it would be filed, and what would become of it. onward: None where nothing was read."""
+    """Whose ECG it would be, as it would be filed, and what would become of it. onward: None where nothing was read.
+
+    known: who is known here under the patient id that was typed. unanswered: who may know more.
+    """
 
     order: OrderModel
     onward: OnwardModel | None
+    known: list[KnownPatientModel]
+    unanswered: list[UnansweredModel]
 
 
 class EarlierRow(Model):

@@ -30,11 +30,13 @@ class OrderModel(_texts(key for key in ORDER_KEYS if key != "character_set")):  
 class IdentifyBody(_texts(STATED_KEYS, max_length=TEXT_MAX)):  # type: ignore[misc]
     """What a person knows of whose ECG it is; "" leaves what is known. all_pages: said yes to one identity for all.
 
+    even_so: it is right although something else is known here of this patient id.
     afresh: nothing that is known of the patient, the order or the visit stays beside what is said here.
     seen: what stands said in the job that was looked at, "" for a program that has looked at none.
     """
 
     all_pages: bool = False
+    even_so: bool = False
     afresh: bool = False
     seen: str = Field("", max_length=64)
 
@@ -44,6 +46,16 @@ class TellerModel(Model):
 
     source: Literal["worklist", "feed", "earlier"]
     name: str
+
+
+class KnownPatientModel(Model):
+    """A patient whom somebody knows under a typed id. contradicts: what is known of them and is not what was typed."""
+
+    name: str
+    birth_date: str
+    sex: str
+    told_by: list[TellerModel]
+    contradicts: list[Literal["name", "birth_date", "sex"]]
 
 
 class OrderMatch(Model):

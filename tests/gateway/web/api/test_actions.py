@@ -11,9 +11,10 @@ from httpx import Response
 from gateway.job import State
 from gateway.order import Order, Patient
 from gateway.role import Role
+from gateway.store import AuditQuery
 from pipeline.recording import TWELVE
 from tests.gateway.web.api.world import World
-from tests.recordings import six_by_two
+from tests.recordings import order, six_by_two
 
 
 def seen(world: World, job_id: str) -> str:
@@ -369,3 +370,26 @@ def test_the_first_moment_of_all_is_before_every_job(world: World, moment: str) 
     job_id = world.job()
     assert world.post("/jobs/bulk/matching", {"received_from": moment})["ids"] == [job_id]
     assert world.post("/jobs/bulk/matching", {"received_to": moment})["ids"] == []
+
+
+def test_a_typed_id_that_is_somebody_else_s_stops_until_a_person_says_it_is_right(world: World) -> None:
+    world.job(whose=order(patient=Patient("0815", "", "Able^Ada", "19500101", "F")))
+    job_id = world.job(whose=Order(acquired_at="20240131"))
+    said = {"patient_id": "0815", "name": "Roe, Richard", "birth_date": "19500101"}
+    (known,) = world.post(f"/jobs/{job_id}/identify/preview", said)["known"]
+    assert (known["name"], known["birth_date"], known["contradicts"]) == ("Able^Ada", "19500101", ["name"])
+    assert known["told_by"] == [{"source": "earlier", "name": ""}]
+    stopped = world.post(f"/jobs/{job_id}/identify", said, expect=422)
+    assert (stopped["code"], "Able" in stopped["why"]) == ("contradicts_known", False)
+    assert world.store.job(job_id).state is State.HELD
+    world.post(f"/jobs/{job_id}/identify", {**said, "even_so": True})
+    (entry,) = world.store.looking.audit(AuditQuery(kind="identified"), None, 10).entries
+    assert entry.detail["overridden"] == "name of an earlier ECG"
+
+
+def test_a_typed_id_that_nobody_knows_otherwise_needs_no_word(world: World) -> None:
+    world.job(whose=order(patient=Patient("0815", "", "Able^Ada", "19500101", "F")))
+    job_id = world.job(whose=Order(acquired_at="20240131"))
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815"})
+    (entry,) = world.store.looking.audit(AuditQuery(kind="identified"), None, 10).entries
+    assert "overridden" not in entry.detail

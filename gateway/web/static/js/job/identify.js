@@ -34,6 +34,7 @@ const STUDY = ["study_id", "study_uid"];
 const OF_A_REQUEST = FIELDS.filter(([name]) => !PATIENT.includes(name) && name !== OF_THE_PAGE);
 const REQUEST = OF_A_REQUEST.map(([name]) => name);
 const SEX_CHOICES = [["", "not known"], ["F", "female"], ["M", "male"], ["O", "other"]];
+const CONTRADICTED = { name: "name", birth_date: "birth date", sex: "sex" };
 const SOURCES = { // who told, what its moment is of
   worklist: ["worklist", "scheduled"],
   feed: ["feed", "due or told of"],
@@ -140,14 +141,27 @@ export function identifyForm(job, done) {
 
 /** Shows whose it would be, as it would be filed, and where it would go; whether the person then agrees. */
 async function isSure(job_id, body) {
-  const { order, onward } = await post(`/jobs/${job_id}/identify/preview`, body);
+  const { order, onward, known, unanswered } = await post(`/jobs/${job_id}/identify/preview`, body);
+  const others = known.filter(({ contradicts }) => contradicts.length);
   const request = requestWords({ ...order, accession_number: "" });
   const answer = await ask({
     title: "File this ECG under this patient?", yes: "File under this patient", careful: true,
     words: body.all_pages ? "All pages of this document." : "",
-    about: [whoseFacts(order), request.length > 0 && h("p", {}, `With ${request.join(", ")}.`), onwardWords(onward, true)],
+    boxes: others.map((each) => `It is this patient although ${tellers(each.told_by)} ${each.told_by.length > 1 ? "know" : "knows"} another ${each.contradicts.map((key) => CONTRADICTED[key]).join(" and ")} under this id.`),
+    about: [whoseFacts(order), request.length > 0 && h("p", {}, `With ${request.join(", ")}.`), knownWords(known), unanswered.map(silentWords), onwardWords(onward, true)],
   });
+  if (answer !== null && others.length) body.even_so = true;
   return answer !== null;
+}
+
+/** Who is known here under the id that was typed. */
+function knownWords(known) {
+  if (!known.length) return false;
+  return [
+    h("p", {}, "Known here under this patient id:"),
+    h("ul", { class: "known" }, known.map(({ contradicts, told_by, ...patient }) => h("li", { class: contradicts.length ? "wrong" : "" },
+      [personName(patient.name) || "no name", ...aboutWords({ ...patient, patient_id: "", issuer: "" })].join(", "), ` (${tellers(told_by)})`))),
+  ];
 }
 
 /** Whether an error is of one field: then it is told under that field, which gets the focus. */
