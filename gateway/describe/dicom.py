@@ -239,6 +239,16 @@ An association is rejected as "local limit exceeded", which is transient, beyond
 Every frame of an image, and every page of an encapsulated PDF, is a page of its own. Patient, study and order are taken
 from the object as they stand; the acquisition time from the attributes in `identity.acquired_at_from`. An Encapsulated
 PDF that a CardioScan Gateway made is refused: read again, each report would make another.
+
+Pixels are looked at after the answer. Grey of more than 8 bits goes through the object's VOI LUT or window, or shows
+all its values where neither is of use; colour is scaled by Bits Stored. Planar Configuration, Bits Allocated, Bits
+Stored, High Bit, Pixel Representation, Samples per Pixel and Number of Frames may be missing where the rest tells them.
+An overlay plane of type G is drawn onto its page. An object whose pixels cannot be read is refused in the worklist, by
+the attribute that stands in the way.
+
+A text that is not of its Specific Character Set, or has none, is read where it is valid UTF-8. Any other is left out,
+and one that tells whose page it is holds the page. Fractions of a second are cut to six digits; a date or time that
+cannot be read is left out and told. A Study Instance UID is kept with its leading zeros.
 """
 
 
