@@ -34,7 +34,7 @@ from pipeline.recording import (
     Strip,
     UInt8,
 )
-from pipeline.sheet import lay_flat
+from pipeline.sheet import coloured, lay_flat
 from pipeline.waveform.network import NetworkReader
 
 SIDE_MIN_PX = 240  # of the shorter side: three rows on it leave a trace about a pixel and a half of line width
@@ -247,7 +247,7 @@ class Digitizer:
                 gain_told=scale.gain_mm_mv.known is not Known.ASSUMED,
             )
             judged = quality.assess(strips, RATE_HZ, evidence)
-            overlooked = _overlooked(leads, at, traced)
+            overlooked = _overlooked(leads, at, traced, scale)
         return Recording(
             judged.strips,
             RATE_HZ,
@@ -349,7 +349,9 @@ def _at_other_resolution(
     return replace(recording, findings=(finding, *recording.findings))
 
 
-def _overlooked(leads: Leads, at: Arranged, traced: waveform.Traced) -> tuple[Finding, ...]:
+def _overlooked(
+    leads: Leads, at: Arranged, traced: waveform.Traced, scale: calibration.Calibration
+) -> tuple[Finding, ...]:
     """What the page shows and no strip holds; what was found before columns measured the paper, at its size since."""
     across, down = leads.resized(at.paper)
     names = [replace(name, x_mm=name.x_mm * across, y_mm=name.y_mm * down) for name in leads.names]
@@ -358,7 +360,11 @@ def _overlooked(leads: Leads, at: Arranged, traced: waveform.Traced) -> tuple[Fi
         for row in leads.rows
     ]
     starts = np.empty((0, 3)) if leads.marks is None else leads.marks.starts * [across, down, 1.0]
-    return unread.unread(names, rows, starts, at.segments, traced.spikes)
+    found = unread.unread(names, rows, starts, at.segments, traced.spikes)
+    sheet = leads.sheet if at.paper is leads.paper else lay_flat(leads.original, at.paper)
+    colour = coloured(leads.original, at.paper)
+    curves = [unread.Curve(*curve) for curve in leads.curves(at, traced, scale)]
+    return *found, *unread.written_over(sheet, colour, curves, names, scale.speed_mm_s.value)
 
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:

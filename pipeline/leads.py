@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,8 @@ import numpy as np
 from pipeline import calibration, layout, waveform
 from pipeline.errors import Unreadable
 from pipeline.findings import UnreadableCode
-from pipeline.geometry import Marks, PaperMap, Segment
-from pipeline.recording import CHEST, Given, Known, Lead, Scale, Source, UInt8
+from pipeline.geometry import Float64, Marks, PaperMap, Segment
+from pipeline.recording import CHEST, Given, Known, Lead, Scale, Source, Strip, UInt8
 from pipeline.sheet import Sheet
 from pipeline.waveform.network import NetworkReader
 
@@ -79,6 +79,14 @@ class Leads:
         )
         return float(across), float(down)
 
+    def curves(
+        self, at: Arranged, traced: waveform.Traced, scale: calibration.Calibration
+    ) -> Iterator[tuple[Segment, Float64]]:
+        """Each segment where its strip was read, and float64 (n, 2), where on the paper: NaN where nothing was read."""
+        gain_mm_mv = _gain_of(scale.gain_mm_mv, scale.chest_gain_mm_mv)
+        for segment, strip in zip(at.segments, traced.strips, strict=True):
+            yield _curve(segment, strip, traced.late_mm, scale.speed_mm_s.value, gain_mm_mv(segment))
+
     def traced(self, at: Arranged, scale: calibration.Calibration) -> waveform.Traced:
         """What is drawn there, at the scale's speed and gains. Raises Unreadable."""
         # from the original pixels: the reader was trained on them and levels light and paper by itself
@@ -93,6 +101,15 @@ class Leads:
             [(n.x_mm, n.y_mm) for n in at.layout.names],
             waveform.TOLD_WELL_MM if self.marks is None else waveform.SEEN_WELL_MM,
         )
+
+
+def _curve(
+    segment: Segment, strip: Strip, late_mm: float, speed_mm_s: float, gain_mm_mv: float
+) -> tuple[Segment, Float64]:
+    moved = replace(segment, start_mm=segment.start_mm + late_mm, end_mm=segment.end_mm + late_mm)
+    x_mm = moved.start_mm + np.arange(strip.samples) / RATE_HZ * speed_mm_s
+    y_mm = segment.baseline_mm - gain_mm_mv * strip.millivolts.astype(np.float64)
+    return moved, np.column_stack([x_mm, y_mm])
 
 
 def _measured_by_columns(

@@ -61,6 +61,30 @@ class Sheet:
 
 def lay_flat(image: UInt8, paper: PaperMap) -> Sheet:
     """Resample a page, uint8 (H, W, 3) RGB, to paper millimetres and keep only what is not grid."""
+    flat, inside, x0, y0 = _resampled(image, paper)
+    dark = _darkness(flat)
+    dark[~inside] = 0.0
+    ink = np.maximum(dark - _grid(dark), 0.0)
+    pen = _pen(ink)
+    ink = np.asarray(np.clip(ink / pen, 0.0, 1.0), np.float32)
+    return Sheet(ink, _marks(ink, dark / pen), inside, x0, y0)
+
+
+def coloured(image: UInt8, paper: PaperMap) -> Float32:
+    """How coloured each pixel of a sheet is beside the paper and its ruling, float32 (H, W), 0 grey .. 1.
+
+    On the pixels of lay_flat. image: uint8 (H, W, 3) RGB.
+    """
+    flat, _, _, _ = _resampled(image, paper)
+    ratios = _beside_paper(flat)
+    colour = np.asarray(np.clip(reduce(np.maximum, ratios) - reduce(np.minimum, ratios), 0.0, 1.0), np.float32)
+    return np.asarray(np.maximum(colour - _grid(colour), 0.0), np.float32)
+
+
+def _resampled(
+    image: UInt8, paper: PaperMap
+) -> tuple[UInt8, np.ndarray[tuple[int, int], np.dtype[np.bool_]], float, float]:
+    """uint8 (H, W, 3), a page in paper millimetres; where it is inside the image; paper x and y of its first pixel."""
     x0, y0, x1, y1 = extent_mm(image, paper)
     shape = (round((y1 - y0) * PX_PER_MM), round((x1 - x0) * PX_PER_MM))
     where = pixels_of(paper, x0, y0, shape, PX_PER_MM)
@@ -68,12 +92,7 @@ def lay_flat(image: UInt8, paper: PaperMap) -> Sheet:
     inside = (where[..., 0] >= 0) & (where[..., 0] <= width - 1) & (where[..., 1] >= 0) & (where[..., 1] <= height - 1)
     source, where = shrunk(image, where, paper, PX_PER_MM)
     flat = cv2.remap(source, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    dark = _darkness(np.asarray(flat, np.uint8))
-    dark[~inside] = 0.0
-    ink = np.maximum(dark - _grid(dark), 0.0)
-    pen = _pen(ink)
-    ink = np.asarray(np.clip(ink / pen, 0.0, 1.0), np.float32)
-    return Sheet(ink, _marks(ink, dark / pen), inside, x0, y0)
+    return np.asarray(flat, np.uint8), inside, x0, y0
 
 
 def extent_mm(image: UInt8, paper: PaperMap) -> tuple[float, float, float, float]:
@@ -123,15 +142,19 @@ def _darkness(flat: UInt8) -> Float32:
 
     The brightest channel, because coloured grids stay bright in one channel and pens do not.
     """
+    return np.asarray(np.clip(1.0 - reduce(np.maximum, _beside_paper(flat)), 0.0, 1.0), np.float32)
+
+
+def _beside_paper(flat: UInt8) -> list[Float32]:
+    """How bright each channel is beside the paper around, float32 (H, W) each, about 1 where there is no ink."""
     small = cv2.resize(flat, None, fx=1 / PX_PER_MM, fy=1 / PX_PER_MM, interpolation=cv2.INTER_AREA)
     paper = cv2.blur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (21, 21))
     paper = cv2.resize(paper, (flat.shape[1], flat.shape[0]), interpolation=cv2.INTER_LINEAR)
     # channel by channel: numpy takes ten times as long for the largest of three values that lie side by side
-    ratios = [
-        ink.astype(np.float32) / np.maximum(blank, 16).astype(np.float32)
+    return [
+        np.asarray(ink.astype(np.float32) / np.maximum(blank, 16).astype(np.float32), np.float32)
         for ink, blank in zip(cv2.split(flat), cv2.split(paper), strict=True)
     ]
-    return np.asarray(np.clip(1.0 - reduce(np.maximum, ratios), 0.0, 1.0), np.float32)
 
 
 def _grid(dark: Float32) -> Float32:

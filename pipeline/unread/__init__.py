@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.findings import FindingCode
 from pipeline.geometry import Float64, Segment, Spike
-from pipeline.recording import Finding, Severity
+from pipeline.recording import Finding, Float32, Severity
+from pipeline.sheet import Sheet
 from pipeline.unread.extra import second_recording, undelivered
-from pipeline.unread.printed import PrintedName, PrintedRow
+from pipeline.unread.pens import Curve, marks_over
+from pipeline.unread.printed import Place, PrintedName, PrintedRow
 
-__all__ = ["unread"]
+__all__ = ["Curve", "unread", "written_over"]
 
 
 def unread(
@@ -31,3 +33,20 @@ def _spikes_missed(spikes: Sequence[Spike]) -> Iterator[Finding]:
         at = [spike.at_s for spike in own]
         detail = f"{len(own)}, up to {max(abs(spike.height_mm) for spike in own):.0f} mm beyond what was read"
         yield Finding(FindingCode.SPIKES_NOT_READ, Severity.ERROR, lead, min(at), max(at), detail)
+
+
+def written_over(
+    sheet: Sheet, colour: Float32, curves: Sequence[Curve], names: Sequence[PrintedName], speed_mm_s: float
+) -> Iterator[Finding]:
+    """One finding for each segment over which something is written or spilt, with its seconds.
+
+    colour: as of pipeline.sheet.coloured, on the sheet's pixels. curves: what was read, on the sheet's paper.
+    """
+    marks = marks_over(sheet, colour, curves, [Place(name.x_mm, name.y_mm) for name in names])
+    for segment in dict.fromkeys(mark.segment for mark in marks):
+        own = [mark for mark in marks if mark.segment == segment]
+        start_mm, end_mm = min(mark.start_mm for mark in own), max(mark.end_mm for mark in own)
+        start_s, end_s = (segment.start_s + (x - segment.start_mm) / speed_mm_s for x in (start_mm, end_mm))
+        wide, tall = max((mark.size_mm for mark in own), key=max)
+        detail = f"{len(own)} beside the trace, up to {wide:.0f} x {tall:.0f} mm"
+        yield Finding(FindingCode.INK_OVER_LEAD, Severity.ERROR, segment.lead, start_s, end_s, detail)
