@@ -20,6 +20,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
 from gateway.config import IdentitySection
 from gateway.errors import Refused
@@ -55,6 +56,8 @@ LARGE_BYTES = 4096  # values beyond this are left in the file: no identifying te
 TEXT_MAX = 256  # characters of an attribute that routing rules may look at
 TEXT_VRS = frozenset(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR"))
 CHARACTER_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC"))  # PS3.5 6.1.2.3: of Specific Character Set
+# Without an escape, ASCII is itself in every character set.
+PLAIN_VRS = CHARACTER_VRS | {"AE", "AS", "CS", "DA", "DT", "TM", "UI"}
 NUMBER_VRS = frozenset(("US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"))
 
 # PS3.5 6.2: DT, truncated from the right as far as the year, with an optional offset from UTC
@@ -164,7 +167,7 @@ class Texts(dict[str, str]):
             keyword = _text_keyword(int(tag))
             if not keyword:
                 continue
-            text = _decoded_text(dataset, keyword)
+            text = _decoded_text(dataset, tag, keyword)
             if text is None:
                 self.unread[keyword] = text_of(dataset, keyword)
             self[keyword] = text or ""
@@ -220,19 +223,32 @@ def text_of(dataset: Dataset, keyword: str) -> str:
         return ""
 
 
-def _decoded_text(dataset: Dataset, keyword: str) -> str | None:
+def _decoded_text(dataset: Dataset, tag: BaseTag, keyword: str) -> str | None:
     """text_of, but None where the attribute's characters cannot be known."""
     try:
-        element: object = dataset.get_item(keyword)
+        element: object = dataset.get_item(tag)
         if not isinstance(element, RawDataElement) or not isinstance(element.value, bytes):
             return text_of(dataset, keyword)
-        if dictionary_VR(element.tag) not in CHARACTER_VRS:
-            return text_of(dataset, keyword)
+        vr = dictionary_VR(element.tag)
+        plain = _plain_text(element.value, vr, element)
+        if plain is not None or vr not in CHARACTER_VRS:
+            return text_of(dataset, keyword) if plain is None else plain
         declared = text_of(dataset, "SpecificCharacterSet").split("\\")
-        text = decoded(element.value, declared, is_name=dictionary_VR(element.tag) == "PN")
+        text = decoded(element.value, declared, is_name=vr == "PN")
     except DAMAGE:
         return ""
     return None if text is None else "\\".join(map(_clean, text.split("\\")))
+
+
+def _plain_text(raw: bytes, vr: str, element: RawDataElement) -> str | None:
+    """What text_of makes of an element whose bytes are its text, at a tenth of the cost; None for any other."""
+    if element.VR not in (None, vr):
+        return None
+    if vr in PLAIN_VRS and raw.isascii() and b"\x1b" not in raw:
+        return "\\".join(map(_clean, raw.decode("ascii").split("\\")))
+    if vr == "US" and len(raw) == 2:
+        return str(int.from_bytes(raw, "little" if element.is_little_endian else "big"))
+    return None
 
 
 def _clean(text: str) -> str:

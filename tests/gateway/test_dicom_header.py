@@ -12,15 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import uid
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
+from pydicom.tag import Tag
 
 from gateway.config import IdentitySection
 from gateway.errors import Refused
 from gateway.intake.dicom_scp.staging import file_head
 from gateway.order import Order
 from gateway.unpack.dicom_header import DEPTH_MAX, ELEMENTS_MAX, read_top_level
-from gateway.unpack.dicom_order import Texts, order_from_dicom, read_header
+from gateway.unpack.dicom_order import Texts, order_from_dicom, read_header, text_of
 from tests.dicom_objects import SECONDARY_CAPTURE, dicom_object, gradient, put_fragments, put_pixels, save
 from tests.hostile_dicom import ITEM, SEQUENCE, SEQUENCE_END, SHAPES, UNDEFINED, bare, long, names, short
 
@@ -118,6 +121,7 @@ datasets = datasets()  # type: ignore[assignment]  # named above before it is ma
 
 def objects(syntax: str) -> FileDataset:
     made = dicom_object(syntax=syntax)
+    made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"  # the same at every try
     for keyword in [element.keyword for element in made]:
         if keyword not in ("SOPClassUID", "SOPInstanceUID", "SpecificCharacterSet"):
             delattr(made, keyword)
@@ -139,11 +143,34 @@ def test_texts_are_those_that_pydicom_reads_whole_or_cut_short(
     assert _order(read_top_level(path)) == expected
     cut = path.with_name("cut.dcm")
     content = path.read_bytes()
-    cut.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    cut.write_bytes(content[: round(data.draw(st.floats(0, 1)) * len(content))])
     found = _read_or_damaged(cut)
     if found is not None:
         assert found == _order(read_header(cut))
         assert set(found.attributes) <= set(expected.attributes)  # and nothing half read
+
+
+PLAIN_VALUES = st.binary(max_size=12).map(lambda raw: bytes(b & 0x7F for b in raw)) | st.sampled_from(
+    [b"A\\B ", b" A \\", b"\\", b"1.2.3\0", b"20240131", b"  ", b"A\0 ", b"1\\2"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    value=PLAIN_VALUES,
+    keyword=st.sampled_from(["Modality", "ImageType", "StudyDate", "StudyTime", "AcquisitionDateTime", "PatientAge"])
+    | st.sampled_from(["StudyInstanceUID", "RetrieveAETitle", "Rows"]),
+    implicit=st.booleans(),
+    little=st.booleans(),
+)
+def test_a_text_that_pydicom_need_not_decode_is_the_one_that_it_would(
+    value: bytes, keyword: str, implicit: bool, little: bool
+) -> None:
+    tag = Tag(keyword)
+    vr = None if implicit else dictionary_VR(tag)
+    raw = RawDataElement(tag, vr, len(value), value or None, 0, implicit, little)
+    expected = text_of(Dataset({tag: raw}), keyword)
+    assert Texts(Dataset({tag: raw}))[keyword] == expected
 
 
 def _read_or_damaged(path: Path) -> Order | None:
