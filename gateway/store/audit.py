@@ -18,6 +18,10 @@ EXPORT_ROWS = 1000  # rows fetched at a time
 
 Detail = str | int | float | None
 
+_LOCK_HEAD = select(audit_head).with_for_update()
+_ADD_ROW = insert(audit)
+_MOVE_HEAD = update(audit_head)
+
 
 class Event(StrEnum):
     """What can happen to a page, and what people do. Entries that concern no page have the job id ""."""
@@ -64,16 +68,13 @@ def append(tx: Transaction, event: Event, job_id: str, actor: str, **detail: Det
 
     Holds the head's row until the transaction ends, so a transaction must have locked whatever else it needs before.
     """
-    head = tx.execute(select(audit_head).with_for_update()).one()
+    head = tx.execute(_LOCK_HEAD).one()
     seq = head.rows + 1
     at, text = moment_text(tx.now), canonical(detail)
     digest = row_hash(head.hash, seq, at, event, job_id, actor, text)
-    tx.execute(
-        insert(audit).values(
-            seq=seq, at=at, kind=event, job_id=job_id, actor=actor, detail=text, prev_hash=head.hash, hash=digest
-        )
-    )
-    tx.execute(update(audit_head).values(rows=seq, hash=digest))
+    row = {"seq": seq, "at": at, "kind": event, "job_id": job_id, "actor": actor, "detail": text}
+    tx.execute(_ADD_ROW, {**row, "prev_hash": head.hash, "hash": digest})
+    tx.execute(_MOVE_HEAD, {"rows": seq, "hash": digest})
     return int(seq)
 
 

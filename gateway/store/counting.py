@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import Connection, Table, bindparam, select, update
 
 from gateway.job import State
 from gateway.store.database import Database, Transaction
@@ -19,6 +19,10 @@ from gateway.store.upsert import upsert
 BINS = 20  # of confidence, each 0.05 wide
 HOUR_FORM, DAY_FORM = "%Y-%m-%dT%H", "%Y-%m-%d"
 
+_ADD_TO_TALLY = (
+    update(tallies).where(tallies.c.state == bindparam("of")).values(jobs=tallies.c.jobs + bindparam("step"))
+)
+
 
 def count_move(tx: Transaction, before: str | None, after: str) -> None:
     """A job came, or went from one state to another."""
@@ -27,7 +31,7 @@ def count_move(tx: Transaction, before: str | None, after: str) -> None:
         steps[before] -= 1
     for state, step in sorted(steps.items()):
         if step:
-            tx.execute(update(tallies).where(tallies.c.state == state).values(jobs=tallies.c.jobs + step))
+            tx.execute(_ADD_TO_TALLY, {"of": state, "step": step})
 
 
 def count_pages(tx: Transaction, verdicts: Iterable[str], sure: Iterable[float]) -> None:

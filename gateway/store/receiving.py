@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Executable, func, select
+from sqlalchemy import Connection, Executable, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.config import DataSection
@@ -22,6 +21,14 @@ from gateway.store.people import identify_within
 from gateway.store.rows import clean, lock_job, new_id, order_from, order_text
 from gateway.store.tables import audit, jobs
 from gateway.store.words import add_words, shown
+
+_WAITING = select(func.count()).where(jobs.c.state == State.RECEIVED)
+_KNOWN = select(jobs.c.job_id).where(jobs.c.repeat_key == bindparam("key"))
+# They return a row only where they inserted one: the unique key decides between two that come at once.
+_INSERT_UNLESS_KNOWN: dict[str, Executable] = {
+    name: dialect.insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.repeat_key]).returning(jobs.c.number)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ def check_room(connection: Connection, objects: Objects, data: DataSection) -> N
     """Raises QueueFull or OutOfSpace where a page more would be one too many."""
     if objects.free_mb() < data.reserve_mb:
         raise OutOfSpace("out_of_space", f"less than {data.reserve_mb} MB are free (data.reserve_mb)")
-    waiting = connection.execute(select(func.count()).where(jobs.c.state == State.RECEIVED)).scalar_one()
+    waiting = connection.execute(_WAITING).scalar_one()
     if waiting >= data.queue_max:
         raise QueueFull("queue_full", f"{waiting} pages wait, {data.queue_max} are allowed (data.queue_max)")
 
@@ -55,7 +62,7 @@ def receive(
         key = repeat_key(arrival, sha256)
         with translated_for_a_door():
             with database.read() as connection:
-                if connection.execute(select(jobs.c.job_id).where(jobs.c.repeat_key == key)).first() is None:
+                if connection.execute(_KNOWN, {"key": key}).first() is None:
                     check_room(connection, objects, data)
             size_bytes = objects.keep(staged, sha256)
             with database.write() as tx:
@@ -96,14 +103,14 @@ def _commit(tx: Transaction, arrival: Arrival, sha256: str, size_bytes: int, key
         "lease_worker": "",
         **shown(arrival.order),
     }
-    new = tx.execute(_insert_unless_known(tx, values)).first()
+    new = tx.execute(_INSERT_UNLESS_KNOWN[tx.connection.dialect.name], values).first()
     actor = f"{arrival.door}:{clean(arrival.sender)}"
     if new is not None:
         add_words(tx, new.number, arrival.order)
         count_move(tx, None, State.RECEIVED)
         append(tx, Event.RECEIVED, job_id, actor, sha256=sha256, size_bytes=size_bytes, state=State.RECEIVED.value)
         return Receipt(job_id, duplicate=False)
-    known = tx.execute(select(jobs.c.job_id).where(jobs.c.repeat_key == key)).scalar_one()
+    known = tx.execute(_KNOWN, {"key": key}).scalar_one()
     if _brings_facts(tx, known, arrival.order or Order(), actor):
         identify_within(tx, known, arrival.order or Order(), actor)
     append(tx, Event.REPEATED, known, actor, sha256=sha256)
@@ -130,12 +137,3 @@ def _brings_facts(tx: Transaction, job_id: str, order: Order, actor: str) -> boo
 def _facts(order: Order) -> dict[str, str]:
     """The texts of an order and of its patient, by key."""
     return {key: text for key, text in (*vars(order).items(), *vars(order.patient).items()) if isinstance(text, str)}
-
-
-def _insert_unless_known(tx: Transaction, values: dict[str, Any]) -> Executable:
-    """Returns a row only where it inserted one: the unique key decides between two that come at once."""
-    if tx.connection.dialect.name == "sqlite":
-        on_sqlite = sqlite.insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.repeat_key])
-        return on_sqlite.values(values).returning(jobs.c.number)
-    on_postgres = postgresql.insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.repeat_key])
-    return on_postgres.values(values).returning(jobs.c.number)

@@ -14,6 +14,8 @@ from gateway.store.tables import WORD_CHARACTERS, jobs, terms
 
 WORDS_MAX = 32  # of one job: a name of five components and two numbers have a dozen
 
+_ADD_WORDS = insert(terms)
+
 
 def shown(order: Order | None) -> dict[str, str]:
     """The columns of jobs that repeat what an order says, so that the worklist need not read JSON."""
@@ -38,7 +40,7 @@ def add_words(tx: Transaction, number: int, order: Order | None) -> None:
     columns = shown(order)
     found = words_of(f"{columns['patient_id']} {columns['patient_name']} {columns['accession_number']}")
     if found:
-        tx.connection.execute(insert(terms), [{"term": word, "number": number} for word in found])
+        tx.connection.execute(_ADD_WORDS, [{"term": word, "number": number} for word in found])
 
 
 def show_order(tx: Transaction, number: int, order: Order | None) -> None:
