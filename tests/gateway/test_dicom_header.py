@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,7 @@ def objects(syntax: str) -> FileDataset:
     return made
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_texts_are_those_that_pydicom_reads_whole_or_cut_short(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -144,9 +145,9 @@ def test_texts_are_those_that_pydicom_reads_whole_or_cut_short(
     cut = path.with_name("cut.dcm")
     content = path.read_bytes()
     cut.write_bytes(content[: round(data.draw(st.floats(0, 1)) * len(content))])
-    found = _read_or_damaged(cut)
+    found, told = _or_damaged(read_top_level, cut), _or_damaged(read_header, cut)
     if found is not None:
-        assert found == _order(read_header(cut))
+        assert told in (None, found)
         assert set(found.attributes) <= set(expected.attributes)  # and nothing half read
 
 
@@ -155,7 +156,7 @@ PLAIN_VALUES = st.binary(max_size=12).map(lambda raw: bytes(b & 0x7F for b in ra
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     value=PLAIN_VALUES,
     keyword=st.sampled_from(["Modality", "ImageType", "StudyDate", "StudyTime", "AcquisitionDateTime", "PatientAge"])
@@ -173,9 +174,9 @@ def test_a_text_that_pydicom_need_not_decode_is_the_one_that_it_would(
     assert Texts(Dataset({tag: raw}))[keyword] == expected
 
 
-def _read_or_damaged(path: Path) -> Order | None:
+def _or_damaged(read: Callable[[Path], Dataset], path: Path) -> Order | None:
     try:
-        return _order(read_top_level(path))
+        return _order(read(path))
     except Refused as error:
         if error.code != "damaged":
             raise
