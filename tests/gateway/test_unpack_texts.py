@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from gateway.config import IdentitySection, LimitsSection
 from gateway.identify import identified
@@ -166,3 +169,23 @@ def test_a_study_that_cannot_be_kept_is_told(tmp_path: Path, number: str) -> Non
     document = stating(tmp_path, StudyInstanceUID=number)
     assert document.order.study_uid == ""
     assert told(document) == [("study_uid_not_kept", TELLS, "attribute StudyInstanceUID")]
+
+
+def test_a_study_with_a_leading_zero_goes_out_under_its_number_and_into_no_log(
+    tmp_path: Path,
+) -> None:
+    script = f"""
+from datetime import UTC, datetime
+import gateway.unpack.dicom_order
+from gateway.emit.catalogue import Material, document
+from gateway.job import DocumentKind
+from gateway.order import Order
+from tests.recordings import three_by_four
+order = Order(study_uid="1.02.3", acquired_at="20240131143000")
+material = Material(three_by_four(), order, "job", "0" * 64, 1, datetime.now(UTC), b"")
+made = document(DocumentKind.DICOM_WAVEFORM, material)
+open({str(tmp_path / "out.dcm")!r}, "wb").write(made.data)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert dcmread(tmp_path / "out.dcm").StudyInstanceUID == "1.02.3"
+    assert (done.stdout, done.stderr) == ("", "")
