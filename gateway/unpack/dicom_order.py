@@ -32,8 +32,6 @@ from pipeline.findings import FindingCode
 pydicom_config.settings.reading_validation_mode = pydicom_config.IGNORE
 logging.getLogger("pydicom").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", category=UserWarning, module=r"pydicom\.")
-# nor where what was read goes out again, as the number of a study with a leading zero
-warnings.filterwarnings("ignore", category=UserWarning, message="Invalid value for VR")
 
 # What pydicom raises on damaged input, found by reading it and by fuzzing.
 DAMAGE = (
