@@ -364,7 +364,8 @@ def _overlooked(
     sheet = leads.sheet if at.paper is leads.paper else lay_flat(leads.original, at.paper)
     colour = coloured(leads.original, at.paper)
     curves = [unread.Curve(*curve) for curve in leads.curves(at, traced, scale)]
-    return *found, *unread.written_over(sheet, colour, curves, names, scale.speed_mm_s.value)
+    written = unread.written_over(sheet, colour, curves, names, scale.speed_mm_s.value)
+    return *found, *unread.further_leads(sheet, names), *written
 
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:

@@ -9,10 +9,11 @@ from pipeline.geometry import Float64, Segment, Spike
 from pipeline.recording import Finding, Float32, Severity
 from pipeline.sheet import Sheet
 from pipeline.unread.extra import second_recording, undelivered
+from pipeline.unread.named import further_leads
 from pipeline.unread.pens import Curve, marks_over
 from pipeline.unread.printed import Place, PrintedName, PrintedRow
 
-__all__ = ["Curve", "unread", "written_over"]
+__all__ = ["Curve", "further_leads", "unread", "written_over"]
 
 
 def unread(
