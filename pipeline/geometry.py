@@ -5,6 +5,7 @@ Image pixels: x right, y down, pixel centres at integers. Paper millimetres: x r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -142,7 +143,9 @@ class Marks:
         """The pulses that the points make: a foot, another to its right, and a roof between and above them.
 
         float64 (n, 5), the surest first, none twice: x of both edges, y of the feet and of the roof, mm, and the score
-        of the least sure point.
+        of the least sure point. Pulses of several rows stand above one another, and a foot could be joined to the roof
+        of the row above: of the roofs above a foot its own is the one as high as most other pulses, else the lowest,
+        and no roof is that of two feet.
         """
         found: list[tuple[float, ...]] = []
         for x0, y0, rise in self.rises:
@@ -153,10 +156,24 @@ class Marks:
                 tops = self.tops[(tall >= TALL_MM[0]) & (tall <= TALL_MM[1]) & middle]
                 found += [(x0, x1, foot, roof, min(rise, fall, top)) for _, roof, top in tops]
         best: list[tuple[float, ...]] = []
-        for pulse in sorted(found, key=lambda p: -p[4]):
-            if not any(abs(pulse[0] - p[0]) < LEVEL_MM and abs(pulse[2] - p[2]) < LEVEL_MM for p in best):
+        for pulse in sorted(found, key=lambda p: (-_as_high(p, found), p[2] - p[3], -p[4])):
+            if not any(_at_one(pulse, p, 2) or _at_one(pulse, p, 3) for p in best):
                 best.append(pulse)
-        return np.array(best, np.float64).reshape(-1, 5)
+        return np.array(sorted(best, key=lambda p: -p[4]), np.float64).reshape(-1, 5)
+
+
+def _at_one(a: tuple[float, ...], b: tuple[float, ...], level: int) -> bool:
+    """Whether two pulses of Marks begin at one place and have one foot (level 2) or one roof (3)."""
+    return abs(a[0] - b[0]) < LEVEL_MM and abs(a[level] - b[level]) < LEVEL_MM
+
+
+def _as_high(pulse: tuple[float, ...], found: Sequence[tuple[float, ...]]) -> float:
+    """Summed scores of the feet on which a pulse as high stands, to a tenth; each foot's surest counts."""
+    feet: list[tuple[float, ...]] = []
+    for p in sorted(found, key=lambda p: -p[4]):
+        if abs((p[2] - p[3]) - (pulse[2] - pulse[3])) < LEVEL_MM and not any(_at_one(p, f, 2) for f in feet):
+            feet.append(p)
+    return round(sum(p[4] for p in feet), 1)
 
 
 @dataclass(frozen=True)

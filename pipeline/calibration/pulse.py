@@ -22,6 +22,8 @@ ABOVE_MM, BELOW_MM = 26.0, 9.0  # around a row: a 20 mm pulse whose foot drifted
 OUTWARD_MM, INWARD_MM = 15.0, 25.0  # around a row's ends: where machines print the pulse
 FEET_MOST_MM = 1.5  # between two feet found of one pulse, by which it still is the same seen twice
 FEET_APART = 0.15  # of a height, from which the feet of two pulses of one roof are not the same
+SHORTEST_MM = 1.8  # of a pulse
+ROOF = 0.75  # of the columns between two strokes, that a line from one to the other covers
 SQUARE_MM = 5  # period of the grid that is taken off
 
 
@@ -42,11 +44,15 @@ class Pulse:
 
 @dataclass(frozen=True, eq=False)
 class _Patch:
-    """A straightened piece of the page without its grid: ink float32 (h, w) 0..1, 8 px/mm, from (left, top) mm on."""
+    """A straightened piece of the page without its grid: ink float32 (h, w) 0..1, 8 px/mm, from (left, top) mm on.
+
+    baseline_mm: of the row it is cut around.
+    """
 
     ink: Float32
     left_mm: float
     top_mm: float
+    baseline_mm: float
 
     @property
     def black(self) -> Bool:
@@ -102,7 +108,7 @@ def _patches(image: UInt8, paper: PaperMap, baselines_mm: Sequence[float], left_
     if level <= 8:  # grey levels: an empty piece, where all that is left is noise
         return []
     clean = np.clip(clean / level, 0, 1).astype(np.float32)
-    return [_Patch(piece, left_mm, top) for piece, top in zip(clean, tops, strict=True)]
+    return [_Patch(piece, left_mm, top, b) for piece, top, b in zip(clean, tops, baselines_mm, strict=True)]
 
 
 def _straight_darkness(
@@ -168,7 +174,7 @@ def _centroid(weights: npt.NDArray[np.generic], start: int) -> float:
 def _candidates(patch: _Patch) -> list[Pulse]:
     """Pairs of upright strokes joined by a flat top over an empty inside."""
     black = patch.black
-    strokes = _strokes(black)
+    strokes = [_on_row(stroke, patch) for stroke in _strokes(black)]
     found = []
     for i, left in enumerate(strokes):
         for right in strokes[i + 1 :]:
@@ -181,6 +187,13 @@ def _candidates(patch: _Patch) -> list[Pulse]:
     return found
 
 
+def _on_row(stroke: _Stroke, patch: _Patch) -> _Stroke:
+    """A stroke that goes on below the piece, as of pulses that touch those of the next row, cut off at its own row."""
+    row = (patch.baseline_mm - patch.top_mm) * PX_MM
+    goes_on = stroke.bottom >= len(patch.ink) - 2 and stroke.top < row
+    return replace(stroke, bottom=row) if goes_on else stroke
+
+
 def _judge(patch: _Patch, black: Bool, left: _Stroke, right: _Stroke) -> Pulse | None:
     a, b = round(left.x), round(right.x)
     top = _level(patch.ink, (left.top + right.top) / 2 + 1, a + 3, b - 2, reach=7)
@@ -189,13 +202,16 @@ def _judge(patch: _Patch, black: Bool, left: _Stroke, right: _Stroke) -> Pulse |
         _level(patch.ink, bottom - 1, x0, x1, reach=12)
         for bottom, x0, x1 in ((left.bottom, a - 20, a - 4), (right.bottom, b + 5, b + 21))
     ]
-    if top is None or top[1] < 0.75:
+    if top is None or top[1] < ROOF:
         return None
     stubs = [f for f in feet if f is not None and f[1] > 0.6]
     # the foot is where the stubs lie; a pulse cut from its row has none, and its strokes end half a line too low
     foot = max(stubs, key=lambda f: f[1])[0] if stubs else foot_guess - 1.5
+    # where rows are so near that their pulses touch, the strokes of one go on into the next: the lowest roof is its own
+    across = _roofs(black, round(top[0]), round(foot), a, b)
+    top = top if across is None else (across, top[1])
     height = foot - top[0]
-    if height < 1.8 * PX_MM or height > 24 * PX_MM:
+    if height < SHORTEST_MM * PX_MM or height > 24 * PX_MM:
         return None
     inside = black[round(top[0]) + 7 : max(round(foot) - 7, round(top[0]) + 8), a + 6 : b - 5]
     above = black[max(0, round(top[0]) - 20) : max(0, round(top[0]) - 6), a:b]
@@ -212,6 +228,19 @@ def _judge(patch: _Patch, black: Bool, left: _Stroke, right: _Stroke) -> Pulse |
         height / PX_MM,
         score,
     )
+
+
+def _roofs(black: Bool, top: int, foot: int, a: int, b: int) -> float | None:
+    """The lowest flat line from stroke to stroke inside a pulse and clear of its foot; None where it is empty."""
+    first, last = top + 7, foot - round(SHORTEST_MM * PX_MM)
+    flat = black[first:last, a + 3 : b - 2].mean(axis=1) > ROOF if last > first and b - a > 8 else np.zeros(0, bool)
+    if not flat.any():
+        return None
+    end = int(np.flatnonzero(flat)[-1])
+    begin = end
+    while begin and flat[begin - 1]:
+        begin -= 1
+    return first + (begin + end) / 2
 
 
 def _level(ink: Float32, y: float, x0: int, x1: int, reach: int) -> tuple[float, float] | None:
@@ -249,8 +278,9 @@ def joined(seen: Sequence[Pulse], marked: Sequence[Pulse], baselines_mm: Sequenc
     Two of one roof are one pulse, whose foot is the one nearer to its row: a bold separator printed over the upright
     ends it half-way for the eye that follows the ink.
     """
+    whole = [p for p in seen if not _spans(p, [*seen, *marked])]
     out = [
-        p for p in seen if not any(_same_roof(p, m) and _off(m, baselines_mm) < _off(p, baselines_mm) for m in marked)
+        p for p in whole if not any(_same_roof(p, m) and _off(m, baselines_mm) < _off(p, baselines_mm) for m in marked)
     ]
     marked = [m for m in marked if not any(_same_roof(p, m) for p in out)]
     for pulse in marked:
@@ -260,6 +290,13 @@ def joined(seen: Sequence[Pulse], marked: Sequence[Pulse], baselines_mm: Sequenc
         else:
             out[same] = replace(out[same], score=min(1.0, out[same].score + pulse.score))
     return tuple(sorted(out, key=lambda p: -p.score))
+
+
+def _spans(pulse: Pulse, pulses: Sequence[Pulse]) -> bool:
+    """Whether it goes from one pulse's foot to the roof of another above that: rows whose pulses were joined."""
+    lower = [p for p in pulses if _same(pulse, p) and p.height_mm < pulse.height_mm - FEET_MOST_MM]
+    upper = [p for p in pulses if _same_roof(pulse, p) and p.height_mm < pulse.height_mm - FEET_MOST_MM]
+    return any(up.baseline_mm <= low.baseline_mm - low.height_mm for up in upper for low in lower)
 
 
 def _same_roof(a: Pulse, b: Pulse) -> bool:

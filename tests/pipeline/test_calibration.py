@@ -136,6 +136,22 @@ def test_of_two_pulses_of_one_roof_the_one_that_stands_on_its_row_counts() -> No
     assert len(joined([Pulse(7.1, 9.7, 30.4, 4.9, 0.6)], [whole], (30.6, 69.2))) == 1
 
 
+def test_pulses_of_rows_that_touch_are_not_read_as_one(signals: Float32) -> None:
+    page = drawn(signals, Print(layout="12x1", row_mm=10.0, top_mm=25.0))
+    found = calibrated(page)
+    assert (found.gain_mm_mv.value, found.gain_mm_mv.known) == (10.0, Known.PULSE)
+    assert all(pulse.height_mm == pytest.approx(10.0, abs=0.6) for pulse in found.pulses)
+    assert len(found.pulses) >= 6
+
+
+def test_of_two_pulses_of_one_foot_the_one_as_high_as_the_others_counts() -> None:
+    """The upper row's roof was joined to the lower row's foot: 20 mm instead of 5."""
+    upper, lower = Pulse(9.5, 14.5, 40.0, 5.0, 0.9), Pulse(9.5, 14.5, 55.0, 5.0, 0.7)
+    spanning = Pulse(9.5, 14.5, 55.0, 20.0, 0.95)
+    assert set(joined([spanning], [upper, lower], (40.0, 55.0))) == {upper, lower}
+    assert joined([spanning], [], (40.0, 55.0)) == (spanning,)
+
+
 def test_equal_pulses_may_be_a_pen_apart_in_width() -> None:
     narrow = [Pulse(7.0, 7.0 + width, y, 5.0, 0.9) for y, width in ((30.0, 2.61), (69.0, 2.95), (108.0, 2.73))]
     assert len(_by_gain(narrow)[5.0]) == 3

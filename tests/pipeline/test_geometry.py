@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from pipeline.geometry import PaperMap
+from pipeline.geometry import Marks, PaperMap
 from pipeline.recording import Known
 
 
@@ -25,3 +27,32 @@ def test_goes_on_along_the_slope_of_its_last_millimetre() -> None:
     paper = curled()
     last, before, beyond = paper.to_px(np.array([[40.0, 12.0], [39.0, 12.0], [47.0, 12.0]]))
     assert np.allclose(beyond, last + 7 * (last - before))
+
+
+def points(*rows: tuple[float, float, float]) -> np.ndarray:
+    return np.array(rows, np.float64).reshape(-1, 3)
+
+
+def pulses_of_rows(levels_mm: list[float], height_mm: float, roof_scores: list[float]) -> Marks:
+    """The points of pulses 5 mm wide of rows below one another."""
+    rises = points(*((10.0, y, 0.9) for y in levels_mm))
+    falls = points(*((15.0, y, 0.9) for y in levels_mm))
+    tops = points(*((12.5, y - height_mm, s) for y, s in zip(levels_mm, roof_scores, strict=True)))
+    none = points()
+    return Marks(none, none, rises, falls, tops, np.zeros((1, 1), np.float32), 0.0, 0.0, 1.0)
+
+
+def test_no_pulse_spans_two_rows_though_the_roof_of_the_upper_is_seen_better() -> None:
+    marks = pulses_of_rows([40.0, 55.0], 5.0, [0.9, 0.4])
+    assert sorted((p[2], round(p[2] - p[3], 6)) for p in marks.pulses().tolist()) == [(40.0, 5.0), (55.0, 5.0)]
+
+
+def test_a_roof_is_not_that_of_a_second_foot_whose_own_was_not_seen() -> None:
+    marks = pulses_of_rows([40.0, 55.0], 5.0, [0.9, 0.0])
+    marks = replace(marks, tops=marks.tops[:1])
+    assert [(p[2], p[2] - p[3]) for p in marks.pulses().tolist()] == [(40.0, 5.0)]
+
+
+def test_tall_pulses_of_close_rows_keep_their_own_roofs() -> None:
+    marks = pulses_of_rows([40.0, 47.0, 54.0], 10.0, [0.5, 0.5, 0.5])
+    assert [p[2] - p[3] for p in marks.pulses().tolist()] == [10.0, 10.0, 10.0]
