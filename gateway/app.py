@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -23,16 +24,18 @@ from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
 from gateway.intake.hl7_feed import Hl7Feed
 from gateway.process import configure_process
-from gateway.review import Digitize
+from gateway.review import NOTHING_GIVEN, Digitize
 from gateway.store import Store
 from gateway.supervisor import Supervisor
 from gateway.web.entry import run_window
+from pipeline.recording import Given, Page, Recording
 
 log = logging.getLogger(__name__)
 
 SUPERVISE_S = 1.0  # how often dead workers are looked for: short against the seconds a page takes
 FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
 GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
+STUCK = 2.0  # times page_seconds_max, after which a page hangs where the digitizer cannot look at the clock
 STOP_S = 15.0  # after which it is killed, and its lease must run out
 
 
@@ -44,20 +47,38 @@ class Eye:
     made_by: str
 
 
-def open_eye(threads: int = 0, device: str = "auto") -> Eye:
+def open_eye(threads: int = 0, device: str = "auto", page_seconds_max: float | None = None) -> Eye:
     """Loads torch and the networks: seconds and hundreds of megabytes, so no door ever calls it.
 
-    Raises DeviceError where the device is not there, and WeightsError where weights are not the manifest's.
+    page_seconds_max: None for the digitizer's own bound. Raises DeviceError where the device is not there, and
+    WeightsError where weights are not the manifest's.
     """
     import torch
 
     from gateway.emit.npz import made_by_json
+    from pipeline.deadline import PAGE_SECONDS_MAX
     from pipeline.digitize import Digitizer
 
     if threads:
         torch.set_num_threads(threads)
-    digitizer = Digitizer(device)
+    digitizer = Digitizer(device, page_seconds_max=page_seconds_max or PAGE_SECONDS_MAX)
     return Eye(digitizer.digitize, made_by_json(digitizer.made_by))
+
+
+def ending_when_stuck(digitize: Digitize, seconds: float) -> Digitize:
+    """The same digitizer, whose process ends with status 1 when a page takes so many seconds.
+
+    The clock runs in C: where a library hangs no Python runs any more. The log shows where each thread stood.
+    """
+
+    def watched(page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
+        faulthandler.dump_traceback_later(seconds, exit=True)
+        try:
+            return digitize(page, given)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    return watched
 
 
 @contextmanager
@@ -99,8 +120,10 @@ def run_worker(config: Config, gateway_pid: int, gateway: str, number: int) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
     store = Store.open(config.data, gateway)  # before the networks: an unreachable database is told at once
     try:
-        eye = open_eye(config.pipeline.threads, config.pipeline.device)
-        worker = Worker(f"{gateway_pid}.{number}", config, store, eye.digitize, eye.made_by)
+        seconds_max = config.pipeline.page_seconds_max
+        eye = open_eye(config.pipeline.threads, config.pipeline.device, seconds_max)
+        digitize = ending_when_stuck(eye.digitize, STUCK * seconds_max)
+        worker = Worker(f"{gateway_pid}.{number}", config, store, digitize, eye.made_by)
         worker.run(lambda: stopping.is_set() or os.getppid() != gateway_pid, stopping.wait)
     except Stopped:
         log.info("stopped while loading")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -12,7 +12,20 @@ from time import perf_counter
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from pipeline import calibration, enhance, grid, layout, measure, quality, register, source, unread, waveform
+from pipeline import (
+    calibration,
+    enhance,
+    grid,
+    layout,
+    measure,
+    quality,
+    register,
+    scale_check,
+    source,
+    unread,
+    waveform,
+)
+from pipeline.deadline import PAGE_SECONDS_MAX, Deadline
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
@@ -60,12 +73,15 @@ NOTHING_GIVEN = Given()
 
 @dataclass(frozen=True, eq=False)
 class Stopwatch:
-    """Wall seconds per stage, in the order run."""
+    """Wall seconds per stage, in the order run, and until when the page must be done."""
 
     laps: list[tuple[str, float]]
+    deadline: Deadline
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Times one stage. Raises Unreadable where the page's time is up before it begins."""
+        self.deadline.check()
         began = perf_counter()
         try:
             yield
@@ -95,11 +111,16 @@ class Digitizer:
     """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights.
 
     device: "auto", "cpu" or "cuda", where the networks are computed. networks: those to look with, by name, where they
-    are open already. Raises DeviceError where the device is not there, and WeightsError where the weights are not those
-    of the manifest.
+    are open already. page_seconds_max: how long a page may take. Raises DeviceError where the device is not there, and
+    WeightsError where the weights are not those of the manifest.
     """
 
-    def __init__(self, device: str = "auto", networks: Mapping[str, Opened] | None = None) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        networks: Mapping[str, Opened] | None = None,
+        page_seconds_max: float = PAGE_SECONDS_MAX,
+    ) -> None:
         if networks is None:
             networks = open_networks(choose_device(device))
         rows, page, ruled, kinds = (networks.get(name) for name in ("waveform", "register", "grid", "source"))
@@ -108,19 +129,21 @@ class Digitizer:
         self.ruling = None if ruled is None else ruled.look
         self.source_reader = None if kinds is None else source.SourceReader.of(kinds)
         self.made_by = made_by(one.weights for one in networks.values())
+        self.page_seconds_max = page_seconds_max
         self._libraries = ThreadpoolController()
 
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
         """The recording that a page shows, the page's own findings first. given: what a person who looked at it says.
 
         What is given is believed. Raises Unreadable with a code of UnreadableCode when the page cannot be digitized
-        honestly: as no ECG where nothing about it was found to be one, unless it did not come whole.
+        honestly: as no ECG where nothing about it was found to be one, unless it did not come whole; as took_too_long
+        where page_seconds_max were not enough.
         """
         try:
             # the matrices are small: a second BLAS thread gains nothing, and where another process has its core it
             # spins; a page then took up to ten times the processor time
             with self._libraries.limit(limits=1, user_api="blas"):
-                recording = self._read_best(page, given)
+                recording = self._read_best(page, given, Deadline.after(self.page_seconds_max))
                 return replace(recording, findings=(*page.findings, *recording.findings))
         except Unreadable as error:
             lacking = next((finding for finding in page.findings if finding.code in NOT_WHOLE), None)
@@ -130,16 +153,16 @@ class Digitizer:
         finally:
             give_back()
 
-    def _read_best(self, page: Page, given: Given) -> Recording:
+    def _read_best(self, page: Page, given: Given, deadline: Deadline) -> Recording:
         """The recording at the resolution at which the page is read with most confidence. Raises Unreadable."""
         resolutions = source.resolutions(page.image, page.dpi)
         if len(resolutions) == 1:
-            return self._read(page, given)
+            return self._read(page, given, deadline)
         read: list[tuple[Recording, tuple[float, float] | None]] = []
         refusals: list[Unreadable] = []
         for dpi in resolutions:
             try:
-                read.append((self._read(replace(page, dpi=dpi), given), dpi))
+                read.append((self._read(replace(page, dpi=dpi), given, deadline), dpi))
             except Unreadable as error:
                 refusals.append(error)
         if not read:
@@ -147,11 +170,11 @@ class Digitizer:
         recording, dpi = max(read, key=lambda each: each[0].confidence)
         return recording if dpi == page.dpi else _at_other_resolution(recording, page.dpi, dpi)
 
-    def _read(self, page: Page, given: Given) -> Recording:
+    def _read(self, page: Page, given: Given, deadline: Deadline) -> Recording:
         """The recording at the page's own resolution. Raises Unreadable."""
         found = Found()
         try:
-            return self._digitized(page, given, found)
+            return self._digitized(page, given, found, deadline)
         except Unreadable as error:
             sure = found.kind is not None and found.kind.surely_none
             if error.code in BARREN and found.lying is not None and not _speaks_of_an_ecg(found.lying):
@@ -161,12 +184,17 @@ class Digitizer:
                 raise Unreadable(error.code, error.why, sure) from error
             raise
 
-    def _digitized(self, page: Page, given: Given, found: Found) -> Recording:
-        """The recording; found gets what is known of the page as soon as it is known."""
+    def _digitized(
+        self, page: Page, given: Given, found: Found, deadline: Deadline, factor: float | None = None
+    ) -> Recording:
+        """The recording; found gets what is known of the page as soon as it is known.
+
+        factor: true millimetres of one of the ruling as it is followed at first, None where nothing has told yet.
+        """
         if min(page.image.shape[:2]) < SIDE_MIN_PX:
             height, width = page.image.shape[:2]
             raise Unreadable(UnreadableCode.IMAGE_TOO_SMALL, f"{width} x {height} pixels; a trace needs more")
-        watch = Stopwatch([])
+        watch = Stopwatch([], deadline)
         findings: list[Finding] = []
         with watch.stage("source"):
             kind = found.kind = source.classify(page.image, page.dpi, self.source_reader)
@@ -181,6 +209,12 @@ class Digitizer:
             original = register.set_upright(page.image, turn)
         with watch.stage("grid"):
             fit = grid.find_grid(image, dpi, self.ruling, original)
+            by_ruling, first = self._of_ruling(fit, image, dpi), factor is None
+            if factor is None:
+                factor = self._weigh(by_ruling).choice or 1.0
+            if factor != 1.0:
+                fit = grid.follow_again(fit, factor, image, dpi, self.ruling, original)
+                by_ruling = self._of_ruling(fit, image, dpi)
         with watch.stage("register"):
             lying = self._lie_right(original, fit.paper, turn=given.orientation is None)
             found.lying = lying
@@ -213,7 +247,7 @@ class Digitizer:
                 marks = None if self.page_reader is None else self.page_reader.read(original, paper).marks
                 rows = layout.complete_rows(marks, layout.find_rows(sheet))
             names = layout.names_of(lying.names, paper)
-        leads = Leads(original, sheet, rows, names, marks, paper, kind.source, given, self.reader)
+        leads = Leads(original, sheet, rows, names, marks, paper, kind.source, given, self.reader, deadline)
         at, traced = _read(leads, scale, watch)
         with watch.stage("calibration"):
             likelihood = pace.speeds_by_beats(traced.strips, RATE_HZ, scale.speed_mm_s.value)
@@ -224,6 +258,12 @@ class Digitizer:
             at, traced = _read(leads, scale, watch)
         elif contradicted:
             findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.WARNING))
+        with watch.stage("calibration"):
+            weighed = self._weigh(_witnesses(by_ruling, scale, text, at, traced.strips))
+            if first and weighed.choice is not None and fit.known is Known.GRID:
+                with suppress(Unreadable):  # then the page is as it was read, and doubted
+                    return self._digitized(page, given, found, deadline, factor * weighed.choice)
+            findings += weighed.doubts() if fit.known is Known.GRID else ()
         printed, paper, strips = at.layout, at.paper, traced.strips
         with watch.stage("quality"):
             beats = measure.beats_s(strips, RATE_HZ)
@@ -259,6 +299,7 @@ class Digitizer:
             self.made_by,
             (
                 *findings,
+                *_resized_finding(factor),
                 *_grid_findings(fit, paper.known),
                 *scale.findings,
                 *printed.findings,
@@ -271,6 +312,18 @@ class Digitizer:
             judged.weakest,
             _summed(watch.laps),
         )
+
+    def _of_ruling(self, fit: grid.GridFit, image: UInt8, dpi: tuple[float, float] | None) -> scale_check.Witnesses:
+        """What the lines and the file say of the size of a ruling; nothing where none was followed."""
+        if fit.known is not Known.GRID:
+            return scale_check.Witnesses()
+        px_mm = grid.credible_px_mm(dpi, image)
+        ratios = [] if px_mm is None else [p / e for p, e in zip(fit.pitch_px, px_mm, strict=True)]
+        resolution = float(np.sqrt(np.prod(ratios))) if ratios else None
+        return scale_check.Witnesses(resolution, grid.lines_seen(image, fit.paper, scale_check.LINES_PER_MM))
+
+    def _weigh(self, witnesses: scale_check.Witnesses) -> scale_check.Weighed:
+        return scale_check.weigh(witnesses)
 
     def _lie_right(self, image: UInt8, paper: PaperMap, turn: bool) -> Lying:
         """Which way the page lies, its names and points; turn: it may lie on its side, upside down or mirrored."""
@@ -378,6 +431,34 @@ def _speaks_of_an_ecg(page: Lying) -> bool:
         return True
     named = sum(k.score for k in page.names if k.score >= NAME_SURE and k.lead in CHEST)
     return named >= 2 or float(page.marks.starts[page.marks.starts[:, 2] >= 0.4, 2].sum()) >= 2
+
+
+def _witnesses(
+    by_ruling: scale_check.Witnesses,
+    scale: calibration.Calibration,
+    text: calibration.PrintedScales,
+    at: Arranged,
+    strips: Sequence[Strip],
+) -> scale_check.Witnesses:
+    """All that tells the size of the page's millimetre."""
+    speed, gain = scale_check.said(scale, text)
+    speed_mm_s = scale.speed_mm_s.value
+    wanted = scale_check.paces_wanted(speed_mm_s)
+    return replace(
+        by_ruling,
+        pulse_mm=scale_check.pulse_of(scale.seen),
+        speed_said=speed,
+        gain_said=gain,
+        length_mm=at.across_mm,
+        pace=scale_check.paces(wanted, pace.scores_at(strips, RATE_HZ, wanted)),
+        speed_mm_s=speed_mm_s,
+    )
+
+
+def _resized_finding(factor: float) -> Iterator[Finding]:
+    if factor != 1.0:
+        detail = f"the ruling was followed at {1 / factor:g} times its size first"
+        yield Finding(FindingCode.SCALE_DISAGREEMENT, Severity.INFO, detail=detail)
 
 
 def _placed(

@@ -46,6 +46,10 @@ class FindingCode(_Worded):
         "scale_disagreement",
         "Grid, calibration pulse, printed text or file resolution disagree on the scale.",
     )
+    RULING_DOUBTED = (
+        "ruling_doubted",
+        "Resolution, pulses, length or beats contradict the size at which the paper grid was read.",
+    )
     HALF_GAIN_CHEST = "half_gain_chest", "The chest leads are printed at half the gain of the limb leads."
     GRID_NOT_FOUND = "grid_not_found", "No paper grid was found; the millimetre is known by other means, and less well."
     GRID_WEAK = "grid_weak", "The paper grid was found only in places or with a large residual."
@@ -123,3 +127,4 @@ class UnreadableCode(_Worded):
     NO_LAYOUT = "no_layout", "The rows and columns found fit no known arrangement of leads."
     TOO_FEW_LEADS = "too_few_leads", "Too few leads could be read."
     LOW_CONFIDENCE = "low_confidence", "What was read contradicts itself too strongly to be passed on."
+    TOOK_TOO_LONG = "took_too_long", "Reading the page took longer than a page may take."

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline import calibration, layout, waveform
+from pipeline.deadline import NO_DEADLINE, Deadline
 from pipeline.errors import Unreadable
 from pipeline.findings import UnreadableCode
 from pipeline.geometry import Float64, Marks, PaperMap, Segment
@@ -57,6 +58,7 @@ class Leads:
     source: Source
     given: Given
     reader: NetworkReader | None
+    deadline: Deadline = NO_DEADLINE
 
     def arranged(self, scale: calibration.Calibration) -> Arranged:
         """Layout and segments at a speed. Raises Unreadable."""
@@ -64,7 +66,15 @@ class Leads:
         pulses = [(p.x0_mm, p.x1_mm, p.baseline_mm) for p in scale.pulses]
         measured = paper.known is Known.GRID
         printed = layout.arrange(
-            self.sheet, self.rows, self.names, pulses, speed_mm_s, self.given.layout, self.marks, measured
+            self.sheet,
+            self.rows,
+            self.names,
+            pulses,
+            speed_mm_s,
+            self.given.layout,
+            self.marks,
+            measured,
+            self.deadline,
         )
         # a scanner knows how large its pixels are; a fax machine may have shrunk the page
         shrunk = paper.known is not Known.DPI or self.source in FAXES

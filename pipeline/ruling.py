@@ -26,6 +26,7 @@ HARMONICS = 15  # three millimetre-line harmonics of the 5-mm comb; beyond them 
 NYQUIST = 0.46  # cycles per pixel: a little below 0.5, where the two sides of the spectrum run into each other
 ABSENT = 0.45  # a harmonic whose log power stands less than this above its surroundings counts against the comb
 SURE = 3.0  # log power above which a harmonic proves no more
+NEAR = 1.05  # to a known pitch: nearer than any of the other multiples at which lines can be followed
 LARGEST_TILT = np.tan(np.radians(25.0))
 DPI_RATIOS = (1.0, 204 / 196, 204 / 98, 204 / 391)  # x to y resolution of scanners and of the three fax modes
 
@@ -181,12 +182,16 @@ def _polish(table: Float32, axis: int, along: float, across: float) -> Comb:
     return Comb(along, across, score, kept) if axis == 0 else Comb(across, along, score, kept)
 
 
-def pair(power: Float32, x_to_y: float | None) -> tuple[Comb, Comb] | None:
+def pair(power: Float32, x_to_y: float | None, near_px: tuple[float, float] | None = None) -> tuple[Comb, Comb] | None:
     """The best vertical and horizontal lines that fit together, None without any.
 
     x_to_y: pixels per mm along x over those along y, where the file tells; else the ratios of scanners and faxes.
+    near_px: the pitch along x and y, where it is known to some per cent.
     """
-    vertical, horizontal = combs(power, 0), combs(power, 1)
+    if near_px is None:
+        vertical, horizontal = combs(power, 0), combs(power, 1)
+    else:
+        vertical, horizontal = (combs(power, k, (p / NEAR, p * NEAR)) for k, p in enumerate(near_px))
     best: tuple[float, Comb, Comb] | None = None
     for v in vertical:
         for h in horizontal:

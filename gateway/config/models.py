@@ -116,6 +116,7 @@ class PipelineSection(Section):
     """What digitizes, and when a digitized page is good enough to leave without a person."""
 
     confidence_min: float = Field(0.9, ge=0, le=1)
+    page_seconds_max: float = Field(60.0, gt=0)  # as pipeline.deadline.PAGE_SECONDS_MAX
     threads: int = Field(0, ge=0)  # torch threads, 0 = all cores
     device: Literal["auto", "cpu", "cuda"] = "auto"  # as pipeline.networks.DEVICES, which takes seconds to load
 

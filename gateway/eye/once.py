@@ -54,6 +54,7 @@ class Eyes:
             identity=config.identity,
             threads=config.pipeline.threads,
             device=config.pipeline.device,
+            page_seconds_max=config.pipeline.page_seconds_max,
         )
         answer = self._ask(request)
         if isinstance(answer, Fault):

@@ -15,7 +15,10 @@ class Message(BaseModel):
 
 
 class Request(Message):
-    """Read every page of this file; of a document with more than pages_max, none. threads, device: of [pipeline]."""
+    """Read every page of this file; of a document with more than pages_max, none.
+
+    threads, device, page_seconds_max: of [pipeline].
+    """
 
     path: str
     pages_max: int
@@ -23,6 +26,7 @@ class Request(Message):
     identity: IdentitySection
     threads: int
     device: str
+    page_seconds_max: float
 
 
 class PageSeen(Message):

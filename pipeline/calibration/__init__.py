@@ -117,7 +117,7 @@ def calibrate(
         findings += (_assumed(SPEED, f"{USUAL_SPEED:g} mm/s", pulses),)
     others = others if printed.speed_mm_s is None else ()
     rows = _row_gains(pulses, baselines_mm)
-    return Calibration(speed, gain, chest, rows, tuple(pulses), paper, stretch, findings, others)
+    return Calibration(speed, gain, chest, rows, tuple(pulses), paper, stretch, findings, others, tuple(found))
 
 
 def _resized(pulse: Pulse, by: float) -> Pulse:

@@ -30,6 +30,7 @@ class Calibration:
         that chest leads have their own gain. row_gains_mm_mv: for each baseline the gain its own pulse shows, or None.
     pulses: those that agree, in millimetres of paper; stage 2 must not read them as signal.
     other_speeds_mm_s: the speeds that it may as well be, by all that is printed: what the beats may still decide.
+    seen: every pulse found, best first, of whatever size, on the millimetres of paper.
     stretch: (x, y) factors from the millimetres of the map given to those of paper.
     """
 
@@ -42,6 +43,7 @@ class Calibration:
     stretch: tuple[float, float]
     findings: tuple[Finding, ...]
     other_speeds_mm_s: tuple[float, ...] = ()
+    seen: tuple[Pulse, ...] = ()
 
     def as_told(self, given: Given) -> Calibration:
         """With the scales a person gave in place of those found, and without the assumptions these end."""

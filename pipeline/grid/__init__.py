@@ -8,18 +8,19 @@ what is printed is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.geometry import Float64, PaperMap
 from pipeline.grid import fallback, fields, lattice, lines, phases
 from pipeline.grid.flat import laid_out
+from pipeline.grid.harmonics import lines_seen
 from pipeline.grid.lines import Found, Working
 from pipeline.networks import Look
 from pipeline.recording import Known, UInt8
 
-__all__ = ["GridFit", "find_grid"]
+__all__ = ["GridFit", "credible_px_mm", "find_grid", "follow_again", "lines_seen"]
 
 WEAKEST = 0.15  # share of nodes with lines below which the lines are taken for chance
 STRONG = 0.5  # share of nodes with lines above which they are believed against the file's resolution
@@ -51,23 +52,35 @@ class GridFit:
     residual_px: float
     known: Known
 
+    def resized(self, factor: float) -> GridFit:
+        """The same lattice where a millimetre of it is so many true ones."""
+        pitch = (self.pitch_px[0] / factor, self.pitch_px[1] / factor)
+        return replace(self, paper=self.paper.scaled(factor, self.paper.known), pitch_px=pitch)
+
+
+def credible_px_mm(dpi: tuple[float, float] | None, image: UInt8) -> tuple[float, float] | None:
+    """Pixels per mm along x and y as the file says of this image; None where it is silent or cannot be believed."""
+    return fallback.trusted(dpi, image.shape[:2])
+
 
 def find_grid(
     image: UInt8,
     dpi: tuple[float, float] | None = None,
     network: Look | None = None,
     original: UInt8 | None = None,
+    pitch_px: tuple[float, float] | None = None,
 ) -> GridFit:
     """The lattice of the page's grid; without a grid the file's resolution; without both an assumed page size.
 
     image: uint8 (H, W, 3) RGB. dpi: (x, y) as the file says, None where it is silent. network: the grid network,
     None where there are no weights. original: the same page as it came, which the network looks at, where
-    image was enhanced for the eye that follows lines.
+    image was enhanced for the eye that follows lines. pitch_px: pixels per mm along x and y where something else told
+    them to some per cent: lines are followed at that pitch only.
     """
     height, width = image.shape[:2]
     px_mm = fallback.trusted(dpi, (height, width))
     page = Working.of(image)
-    found = _followed(image if original is None else original, page, px_mm, network)
+    found = _followed(image if original is None else original, page, px_mm, network, pitch_px)
     if found is not None and found.strength >= WEAKEST:
         fit = _as_fit(found, page)
         if px_mm is None or fit.strength > STRONG or _agrees(fit.pitch_px, px_mm):
@@ -81,9 +94,34 @@ def find_grid(
     return GridFit(PaperMap.affine(matrix, extent, known), px_mm, skew, 0.0, float("nan"), known)
 
 
-def _followed(original: UInt8, page: Working, px_mm: tuple[float, float] | None, network: Look | None) -> Found | None:
+def follow_again(
+    fit: GridFit,
+    factor: float,
+    image: UInt8,
+    dpi: tuple[float, float] | None,
+    network: Look | None = None,
+    original: UInt8 | None = None,
+) -> GridFit:
+    """The lattice of a ruling of which a millimetre of fit is so many true ones; the others as of find_grid.
+
+    Lines followed at a wrong multiple of their distance are placed some per cent off, so they are followed anew.
+    """
+    pitch = (fit.pitch_px[0] / factor, fit.pitch_px[1] / factor)
+    again = find_grid(image, dpi, network, original, pitch)
+    if again.known is Known.GRID and _agrees(again.pitch_px, pitch):
+        return again
+    return fit.resized(factor)
+
+
+def _followed(
+    original: UInt8,
+    page: Working,
+    px_mm: tuple[float, float] | None,
+    network: Look | None,
+    pitch_px: tuple[float, float] | None = None,
+) -> Found | None:
     """The lattice of the printed lines, None where there are none to speak of."""
-    start = lines.start(page, px_mm)
+    start = lines.start(page, px_mm, pitch_px)
     found = None if start is None else start.follow(page)
     if found is not None and found.strength >= COMPLETE:
         return found

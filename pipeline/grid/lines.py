@@ -90,19 +90,38 @@ class Start:
         return Found(fit, page, self.px_mm, strength(fit, page))
 
 
-def start(page: Working, px_mm: tuple[float, float] | None) -> Start | None:
-    """A rough lattice from the page's spectra, None where no lines stand out. px_mm: as the file says, or None."""
+def start(
+    page: Working, px_mm: tuple[float, float] | None, pitch_px: tuple[float, float] | None = None
+) -> Start | None:
+    """A rough lattice from the page's spectra, None where no lines stand out.
+
+    px_mm: as the file says, or None. pitch_px: pixels per mm, where something else told them to some per cent.
+    """
     found = ruling.windows(page.ink)
     if not len(found.power):
         return None
-    lines = ruling.pair(found.power.mean(axis=0), None if px_mm is None else px_mm[0] / px_mm[1])
+    power, x_to_y = found.power.mean(axis=0), None if px_mm is None else px_mm[0] / px_mm[1]
+    height, width = page.ink.shape
+    if pitch_px is None:
+        lines = ruling.pair(power, x_to_y)
+        expected = None if px_mm is None else px_mm[0] / float(page.scale[0])
+        comb_mm = 0.0 if lines is None else spacing_mm(lines, max(width, height), expected)
+    else:
+        lines, comb_mm = _near(power, x_to_y, (pitch_px[0] / float(page.scale[0]), pitch_px[1] / float(page.scale[1])))
     if lines is None:
         return None
-    height, width = page.ink.shape
-    comb_mm = spacing_mm(lines, max(width, height), None if px_mm is None else px_mm[0] / float(page.scale[0]))
     across_x, across_y = (coarse.phase(found, lines[axis], axis, comb_mm) for axis in (0, 1))
     rough = lattice.initial(across_x, across_y, (height, width))
     return Start(rough, comb_mm, page.drawn_at((lines[0].pitch_px / comb_mm, lines[1].pitch_px / comb_mm)))
+
+
+def _near(
+    power: Float32, x_to_y: float | None, pitch_px: tuple[float, float]
+) -> tuple[tuple[ruling.Comb, ruling.Comb] | None, float]:
+    """The lines 1 or 5 mm apart of a ruling of so many working pixels per mm, whichever show more, and which."""
+    found = {mm: ruling.pair(power, x_to_y, (mm * pitch_px[0], mm * pitch_px[1])) for mm in (1.0, 5.0)}
+    best = max(found, key=lambda mm: sum(comb.score for comb in found[mm] or ()))
+    return found[best], best
 
 
 def strength(fit: lattice.Lattice, page: Working) -> float:

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from math import log
+from math import comb, log
 
 import numpy as np
 
+from pipeline.deadline import NO_DEADLINE, Deadline
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Marks, Segment
 from pipeline.layout.borders import Borders, find_borders
 from pipeline.layout.columns import Columns, Spacing, fit_columns, gap_mm
 from pipeline.layout.ends import Span, row_spans
-from pipeline.layout.marked import Marked, as_printed, coarse_columns, explained, marked_columns, marked_rows, spans_of
+from pipeline.layout.marked import (
+    Marked,
+    MarkedRow,
+    as_printed,
+    coarse_columns,
+    explained,
+    marked_columns,
+    marked_rows,
+    spans_of,
+)
 from pipeline.layout.names import Agreement, Name, agree, name_at, spacing, stands
 from pipeline.layout.rows import Row
 from pipeline.layout.templates import Template, templates
@@ -42,6 +52,7 @@ GAPS_MOST = 0.03  # of it, by which gaps of some millimetres are measured wrong 
 SHRUNK_MOST = 0.1  # by which a page is printed smaller or larger than it is
 RHYTHM_SURE = 0.85  # of a name that renames a long strip; with less, its likeness to the short strips tells
 NAME_SURE = 0.75  # of a name that no other supports
+PLACEMENTS_MOST = 4000  # of all layouts together, a millisecond each: pages without a ruling taken for rows stay below
 AMBIGUOUS = 0.7  # lead over the next best layout below which the choice is told
 
 
@@ -136,13 +147,14 @@ def arrange(
     only: str | None = None,
     marks: Marks | None = None,
     measured: bool = True,
+    deadline: Deadline = NO_DEADLINE,
 ) -> Layout:
     """The best layout. pulses_mm: (x0, x1, baseline) of every calibration pulse. only: the layout a person named.
 
     marks: the points that a network found; rows and columns then come from them first, and from the ink where they
     are silent. measured: a grid measures the paper, so that ten seconds have a known length on it.
 
-    Raises Unreadable: no_layout when no known layout, or not the one named, has about as many rows.
+    Raises Unreadable: no_layout when no known layout, or not the one named, has about as many rows; took_too_long.
     """
     marked = None if marks is None else marked_rows(marks, rows)
     if marked is not None:
@@ -152,7 +164,8 @@ def arrange(
         spans = spans_of(marked, spans)
     known = [t for t in templates() if only in (None, t.name)]
     ends_sure = len(pulses_mm) > 1
-    fits = sorted(_fits(sheet, rows, spans, names, speed_mm_s, ends_sure, known, marked), key=lambda fit: -fit.score)
+    candidates = _fits(sheet, rows, spans, names, speed_mm_s, ends_sure, known, marked, deadline)
+    fits = sorted(candidates, key=lambda fit: -fit.score)
     if not fits:
         raise Unreadable(UnreadableCode.NO_LAYOUT, f"{len(rows)} rows of traces fit no known arrangement of leads")
     best = fits[0]
@@ -203,14 +216,16 @@ def _fits(
     ends_sure: bool,
     known: Sequence[Template],
     marked: Marked | None,
+    deadline: Deadline,
 ) -> Iterator[_Fit]:
     borders: dict[tuple[Row, ...], Borders] = {}
     coarse: dict[tuple[int, Spacing | None], tuple[float, float]] = {}
     combs: dict[tuple[tuple[Row, ...], tuple[Row, ...], int, Spacing | None], Columns] = {}
-    doubted = 0 if marked is None else sum(m.borne_out < SEEN_ROW for m in marked.rows)
+    placeable, doubted = (list(range(len(rows))), 0) if marked is None else _placeable(marked.rows, known)
     for template in known:
         apart = spacing(names, template)
-        for placed in _placements(len(rows), template, doubted):
+        for placed in _placements(placeable, template, doubted):
+            deadline.check()
             here = tuple(None if k is None else rows[k] for k in placed)
             lead_rows = tuple(row for row in here[: len(template.rows)] if row is not None)
             if not lead_rows:
@@ -258,19 +273,41 @@ def _borders_beyond_chance(columns: Columns) -> float:
     return min(max((columns.evidence - chance) / (0.95 - chance), 0.0), 1.0)
 
 
-def _placements(found: int, template: Template, doubted: int = 0) -> Iterator[tuple[int | None, ...]]:
+def _placeable(rows: Sequence[MarkedRow], known: Sequence[Template]) -> tuple[list[int], int]:
+    """The numbers of the rows that layouts are laid onto, and how many of them are doubted.
+
+    The rows that least bears out are left out while there are more than PLACEMENTS_MOST placements: lines of a ruling
+    that were taken for rows made a million.
+    """
+    kept = sorted(range(len(rows)), key=lambda k: (-rows[k].borne_out, -rows[k].row.coverage))
+    while True:
+        doubted = sum(rows[k].borne_out < SEEN_ROW for k in kept)
+        if not doubted or sum(_placement_count(len(kept), t, doubted) for t in known) <= PLACEMENTS_MOST:
+            return sorted(kept), doubted
+        kept.pop()
+
+
+def _placement_count(found: int, template: Template, doubted: int) -> int:
+    """How many placements _placements gives."""
+    wanted = template.row_count
+    if found <= wanted:
+        return comb(wanted, found) if wanted - found <= 2 else 0
+    return comb(found, wanted) if found - wanted <= 2 + doubted else 0
+
+
+def _placements(found: Sequence[int], template: Template, doubted: int = 0) -> Iterator[tuple[int | None, ...]]:
     """Every order-keeping way to lay the template's rows onto the found: per template row its found row or None.
 
     Two rows of the found may be left over, and as many more as are doubted.
     """
     wanted = template.row_count
-    if found <= wanted:
-        if wanted - found > 2:
+    if len(found) <= wanted:
+        if wanted - len(found) > 2:
             return
-        for filled in combinations(range(wanted), found):
-            yield tuple(filled.index(k) if k in filled else None for k in range(wanted))
-    elif found - wanted <= 2 + doubted:
-        yield from combinations(range(found), wanted)
+        for filled in combinations(range(wanted), len(found)):
+            yield tuple(found[filled.index(k)] if k in filled else None for k in range(wanted))
+    elif len(found) - wanted <= 2 + doubted:
+        yield from combinations(found, wanted)
 
 
 def _row_cost(rows: Sequence[Row | None], template: Template, found: int) -> float:

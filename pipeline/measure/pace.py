@@ -68,15 +68,23 @@ def speeds_by_beats(strips: Sequence[Strip], rate_hz: int, speed_mm_s: float) ->
 
     strips: as read for speed_mm_s, at rate_hz. Nothing is said here of how usual a speed is.
     """
-    paces = [pace_at(strips, rate_hz, speed / speed_mm_s) for speed in SPEEDS_MM_S]
-    mean, scale, weight = _fitted()
-    scores = [None if pace is None else float((pace.features() - mean) / scale @ weight) for pace in paces]
+    scores = list(scores_at(strips, rate_hz, [speed / speed_mm_s for speed in SPEEDS_MM_S]))
     told = [score for score in scores if score is not None]
     if len(told) < 2:
         return dict.fromkeys(SPEEDS_MM_S, 1 / len(SPEEDS_MM_S))
     # at a speed at which no strip would be as long as a beat nothing is printed: it is as unlikely as the unlikelier
     likelihood = np.exp(np.array([min(told) if score is None else score for score in scores]) - max(told))
     return dict(zip(SPEEDS_MM_S, (likelihood / likelihood.sum()).tolist(), strict=True))
+
+
+def scores_at(strips: Sequence[Strip], rate_hz: int, faster: Sequence[float]) -> tuple[float | None, ...]:
+    """How much like a heart the strips are if the paper ran so many times as fast as they were read for.
+
+    Differences are log-likelihood ratios; None where no strip would be as long as a beat.
+    """
+    mean, scale, weight = _fitted()
+    paces = [pace_at(strips, rate_hz, times) for times in faster]
+    return tuple(None if pace is None else float((pace.features() - mean) / scale @ weight) for pace in paces)
 
 
 @cache

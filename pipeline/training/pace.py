@@ -30,7 +30,7 @@ def examples(truths: Sequence[PageTruth], seed: int = 1) -> tuple[Float64, np.nd
     found, right = [], []
     count = len(SPEEDS_MM_S)
     for truth in truths:
-        strips = [_read_so(strip, rng) for strip in truth.recording.strips]
+        strips = [read_so(strip, rng) for strip in truth.recording.strips]
         # a heart printed at one speed is as good as printed at any: only the ratio to a wrong one is seen
         paces = [pace_at(strips, truth.recording.rate_hz, 2.0**k) for k in range(1 - count, count)]
         features = [None if pace is None else pace.features() for pace in paces]
@@ -42,7 +42,8 @@ def examples(truths: Sequence[PageTruth], seed: int = 1) -> tuple[Float64, np.nd
     return np.stack(found), np.array(right, np.int64)
 
 
-def _read_so(strip: Strip, rng: np.random.Generator) -> Strip:
+def read_so(strip: Strip, rng: np.random.Generator) -> Strip:
+    """A printed strip with the noise of a reading."""
     noise = np.convolve(rng.normal(0, 1, strip.samples), np.ones(SMOOTH) / SMOOTH, "same") * np.sqrt(SMOOTH)
     level = float(rng.uniform(0, NOISE_MV))
     return replace(strip, millivolts=(strip.millivolts + level * noise).astype(np.float32))

@@ -45,7 +45,13 @@ def _eye(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def request(path: Path) -> Request:
     return Request(
-        path=str(path), pages_max=3, limits=LimitsSection(), identity=IdentitySection(), threads=1, device="cpu"
+        path=str(path),
+        pages_max=3,
+        limits=LimitsSection(),
+        identity=IdentitySection(),
+        threads=1,
+        device="cpu",
+        page_seconds_max=60.0,
     )
 
 

@@ -45,6 +45,15 @@ def test_a_clean_page_comes_back_as_it_was_printed(clean: Rendered, recording: R
     assert recording.confidence > 0.8
 
 
+def test_a_page_that_takes_too_long_is_given_up(
+    digitizer: Digitizer, clean: Rendered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digitizer, "page_seconds_max", 0.2)
+    with pytest.raises(Unreadable) as caught:
+        digitizer.digitize(clean.page)
+    assert (caught.value.code, caught.value.why) == ("took_too_long", "the page was given up after 0.2 seconds")
+
+
 def test_page_time_runs_on_from_column_to_column(recording: Recording) -> None:
     starts = {s.lead: s.start_s for s in recording.strips[:12]}
     assert starts[Lead.I] == 0.0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pipeline.calibration.pulse import Pulse, joined, marked_pulses
+from pipeline.deadline import Deadline
+from pipeline.errors import Unreadable
+from pipeline.findings import UnreadableCode
 from pipeline.geometry import Marks
 from pipeline.layout import arrange, find_rows, names_of
 from pipeline.layout.columns import Columns
@@ -15,6 +19,7 @@ from pipeline.layout.columns import gap_mm as measured_gap_mm
 from pipeline.layout.ends import Span
 from pipeline.layout.marked import as_printed, complete_rows, marked_rows, spans_of, tilt_deg
 from pipeline.layout.rows import Row
+from pipeline.layout.templates import templates
 from pipeline.sheet import Sheet, lay_flat
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render
@@ -22,6 +27,7 @@ from pipeline.synth.spec import Join, Print
 from pipeline.synth.truth import PageTruth, Rendered
 
 CELL_MM = 0.43
+arrange_module = sys.modules["pipeline.layout.arrange"]  # the package gives its name to the function
 
 
 def marks_of(truth: PageTruth, seed: int = 1, missed: float = 0.2, off_mm: float = 0.2, false: int = 4) -> Marks:
@@ -100,6 +106,41 @@ def test_lines_of_text_taken_for_rows_are_left_over(clean: Rendered) -> None:
     found = arrange(sheet, (*text, *rows), names_of(truth.keypoints, truth.paper), [], 25.0, marks=marks)
     assert found.name == truth.recording.layout
     assert found.segments[0].baseline_mm == pytest.approx(top, abs=1.0)
+
+
+def test_lines_of_a_ruling_taken_for_rows_are_left_over_within_a_bounded_search(
+    clean: Rendered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seventeen of them made a million placements, and the page took minutes."""
+    truth = clean.truth
+    sheet = lay_flat(clean.page.image, truth.paper)
+    rows = find_rows(sheet)
+    levels = [row.baseline_mm for row in rows]
+    ruling = [replace(rows[0], baseline_mm=y, coverage=1.0) for y in np.linspace(levels[0] - 55, levels[-1] + 25, 17)]
+    lines = [line for line in ruling if min(abs(line.baseline_mm - y) for y in levels) > 6.0]
+    tried = []
+    own = arrange_module._placements
+    monkeypatch.setattr(arrange_module, "_placements", lambda *a: (tried.append(p) or p for p in own(*a)))
+    names = names_of(truth.keypoints, truth.paper)
+    found = arrange(sheet, (*lines, *rows), names, [], 25.0, marks=marks_of(truth, missed=0.0))
+    assert found.name == truth.recording.layout
+    assert found.segments[0].baseline_mm == pytest.approx(levels[0], abs=1.0)
+    assert 0 < len(tried) <= arrange_module.PLACEMENTS_MOST
+
+
+@pytest.mark.parametrize("found", range(2, 17))
+@pytest.mark.parametrize("doubted", [0, 1, 4])
+def test_placements_are_counted_before_they_are_made(found: int, doubted: int) -> None:
+    for template in templates():
+        made = list(arrange_module._placements(list(range(found)), template, doubted))
+        assert len(made) == arrange_module._placement_count(found, template, doubted)
+
+
+def test_a_search_ends_when_the_pages_time_is_up(clean: Rendered) -> None:
+    sheet = lay_flat(clean.page.image, clean.truth.paper)
+    with pytest.raises(Unreadable) as caught:
+        arrange(sheet, find_rows(sheet), [], [], 25.0, deadline=Deadline.after(0.0))
+    assert caught.value.code == UnreadableCode.TOOK_TOO_LONG
 
 
 def test_a_row_that_ink_and_points_both_show_is_not_left_over(clean: Rendered) -> None:
