@@ -24,7 +24,7 @@ NO_MARKS = Marks(*(NOTHING,) * 5, np.zeros((1, 1), np.float32), 0.0, 0.0, 1.0)
 
 @pytest.fixture(scope="module")
 def digitizer() -> Digitizer:
-    return Digitizer()
+    return Digitizer(page_seconds_max=600.0)  # the tests ask what is read, also on a busy machine
 
 
 @pytest.fixture(scope="module")

@@ -119,7 +119,7 @@ def test_a_page_followed_at_a_wrong_size_is_read_at_the_right_one(
         return fit.resized(1.25) if len(args) < 5 else fit
 
     monkeypatch.setattr("pipeline.digitize.grid.find_grid", wrong)
-    recording = Digitizer().digitize(Page(clean.page.image, None))
+    recording = Digitizer(page_seconds_max=600.0).digitize(Page(clean.page.image, None))
     assert recording.duration_s == pytest.approx(10.0, abs=0.1)
     assert recording.gain_mm_mv.value == 10.0
     assert not any(f.severity == Severity.ERROR for f in recording.findings)
