@@ -70,6 +70,17 @@ class GatewayProcess:
         self.process = None
         psutil.wait_procs(workers, timeout=30)
 
+    def kill_all(self) -> None:
+        """kill -9 of the gateway and its workers at once, as a system without memory or a container's end does it."""
+        assert self.process is not None
+        workers = self.workers()
+        self.process.send_signal(signal.SIGKILL)
+        for worker in workers:
+            worker.kill()
+        self.process.wait()
+        self.process = None
+        psutil.wait_procs(workers, timeout=30)
+
     def kill_worker(self) -> None:
         for worker in self.workers():
             os.kill(worker.pid, signal.SIGKILL)

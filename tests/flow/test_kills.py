@@ -103,6 +103,30 @@ def test_gateway_killed_while_the_worker_digitizes(bench: Bench, page: bytes) ->
     bench.proves()
 
 
+def test_what_a_killed_gateway_held_waits_for_no_lease(tmp_path: Path, page: bytes) -> None:
+    gateway = GatewayProcess(
+        tmp_path, CONFIG.format(pacs_port=free_port()).replace("lease_s = 20.0", "lease_s = 3600.0")
+    )
+    try:
+        gateway.start()
+        gateway.send(page)
+        wait_for(lambda: gateway.one_job().attempts == 1, PATIENCE_S, "a worker to claim the page")
+        gateway.kill_all()
+        gateway.start()
+        wait_for(lambda: claims(gateway) == 2, PATIENCE_S, "the next worker to claim the page")
+        assert gateway.one_job().attempts == 1  # the gateway died, not a worker over this page
+    finally:
+        gateway.stop()
+
+
+def claims(gateway: GatewayProcess) -> int:
+    store = gateway.store()
+    try:
+        return sum('"claimed"' in line for line in store.audit_lines())
+    finally:
+        store.close()
+
+
 def test_worker_killed_while_it_digitizes_is_replaced(bench: Bench, page: bytes) -> None:
     bench.pacs.start()
     bench.gateway.start()
