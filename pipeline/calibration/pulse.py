@@ -61,11 +61,12 @@ class _Patch:
 
 @dataclass(frozen=True)
 class _Stroke:
-    """An upright stroke, in pixels of a patch."""
+    """An upright stroke, in pixels of a patch. goes_on: below the patch, so that it was cut off at its row."""
 
     x: float
     top: float
     bottom: float
+    goes_on: bool = False
 
 
 def find_pulses(
@@ -191,7 +192,7 @@ def _on_row(stroke: _Stroke, patch: _Patch) -> _Stroke:
     """A stroke that goes on below the piece, as of pulses that touch those of the next row, cut off at its own row."""
     row = (patch.baseline_mm - patch.top_mm) * PX_MM
     goes_on = stroke.bottom >= len(patch.ink) - 2 and stroke.top < row
-    return replace(stroke, bottom=row) if goes_on else stroke
+    return replace(stroke, bottom=row, goes_on=True) if goes_on else stroke
 
 
 def _judge(patch: _Patch, black: Bool, left: _Stroke, right: _Stroke) -> Pulse | None:
@@ -208,7 +209,7 @@ def _judge(patch: _Patch, black: Bool, left: _Stroke, right: _Stroke) -> Pulse |
     # the foot is where the stubs lie; a pulse cut from its row has none, and its strokes end half a line too low
     foot = max(stubs, key=lambda f: f[1])[0] if stubs else foot_guess - 1.5
     # where rows are so near that their pulses touch, the strokes of one go on into the next: the lowest roof is its own
-    across = _roofs(black, round(top[0]), round(foot), a, b)
+    across = _roofs(black, round(top[0]), round(foot), a, b) if left.goes_on and right.goes_on else None
     top = top if across is None else (across, top[1])
     height = foot - top[0]
     if height < SHORTEST_MM * PX_MM or height > 24 * PX_MM:
