@@ -164,6 +164,8 @@ class Digitizer:
             try:
                 read.append((self._read(replace(page, dpi=dpi), given, deadline), dpi))
             except Unreadable as error:
+                if error.code == UnreadableCode.TOOK_TOO_LONG:  # the one not read might have been the right one
+                    raise
                 refusals.append(error)
         if not read:
             raise _least_sure(refusals)

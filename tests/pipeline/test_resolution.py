@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.deadline import Deadline
 from pipeline.digitize import Digitizer
 from pipeline.errors import Unreadable
 from pipeline.recording import Given, Page, Recording
@@ -56,7 +57,7 @@ class Told(Digitizer):
         super().__init__(networks={})
         self.told = told
 
-    def _read(self, page: Page, given: Given) -> Recording:
+    def _read(self, page: Page, given: Given, deadline: Deadline) -> Recording:
         told = self.told[page.dpi]
         if isinstance(told, Unreadable):
             raise told
@@ -84,3 +85,12 @@ def test_a_fax_is_no_ecg_only_where_each_resolution_says_so() -> None:
         with pytest.raises(Unreadable) as refusal:
             Told(dict(zip(ALL, told, strict=True))).digitize(page)
         assert (refusal.value.code, refusal.value.sure) == (code, is_sure)
+
+
+@pytest.mark.parametrize("late", ALL)
+def test_a_fax_whose_time_is_up_at_one_resolution_is_not_read_at_another(late: tuple[float, float]) -> None:
+    told: dict[tuple[float, float] | None, float | Unreadable] = dict.fromkeys(ALL, 0.9)
+    told[late] = Unreadable("took_too_long", "given up")
+    with pytest.raises(Unreadable) as refusal:
+        Told(told).digitize(Page(one_bit(838, 2262)))
+    assert refusal.value.code == "took_too_long"
