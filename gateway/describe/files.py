@@ -39,9 +39,10 @@ def received() -> str:
 Documents in polled folders, told apart by their content. Each page of a document is a page of its own. Identity comes
 from a `.json` file beside the document or from a configured pattern of file names.
 
-A directory of a TIFF that is marked as a reduced version or a mask (NewSubfileType, SubfileType), or is a smaller copy
-of another, is no page. A page whose picture ends early is held, or refused where nothing can be read of it. A page of
-black and white alone that is mostly black is turned over. UserUnit of a PDF's page counts.
+A directory of a TIFF that is a smaller copy of another is no page; where both cannot be compared, because it is tiny,
+blank, a mask or not to be decoded, it is none if it is marked so (NewSubfileType, SubfileType) and has the other's
+shape. A page whose picture ends early is held, or refused where nothing can be read of it. A page of black and white
+alone that is mostly black is turned over. UserUnit of a PDF's page counts.
 
 {table(("Media type",), ((kind.value,) for kind in MediaType))}"""
 

@@ -28,7 +28,7 @@ from pipeline.findings import FindingCode
 from pipeline.recording import Finding, Severity
 
 NEW_SUBFILE_TYPE, SUBFILE_TYPE = 254, 255
-REDUCED_OR_MASK = 0b101  # of NewSubfileType: a smaller version of another image, a transparency mask
+REDUCED, MASK = 0b001, 0b100  # of NewSubfileType: a smaller version of another image, a transparency mask
 OLD_REDUCED = 2  # of SubfileType
 T4_OPTIONS, BAD_FAX_LINES, CLEAN_FAX_DATA = 292, 326, 327
 ALL_CLEAN = 0  # of CleanFaxData
@@ -43,7 +43,7 @@ LEAST_SHRUNK_PX = 8  # below it, a copy is too small to be told from another pag
 
 @dataclass(frozen=True)
 class Pages:
-    """directories: of each page, from 0. copies: pages of which a smaller, unmarked copy was left out."""
+    """directories: of each page, from 0. copies: pages of which a smaller copy was left out."""
 
     directories: tuple[int, ...]
     copies: frozenset[int]
@@ -51,10 +51,13 @@ class Pages:
 
 @dataclass(frozen=True)
 class _Directory:
+    """One image of the file. is_marked: as no page of its own, by a tag. is_mask: marked as a transparency mask."""
+
     number: int
     width: int
     height: int
-    is_marked: bool  # as no page of its own
+    is_marked: bool
+    is_mask: bool
 
     def may_be_copy_of(self, other: _Directory) -> bool:
         """Whether it is smaller and of the same shape, as far as whole pixels can be."""
@@ -70,19 +73,15 @@ def find_pages(image: Image.Image, limits: LimitsSection) -> Pages:
     No more of them than one beyond the cap.
     """
     found = list(_directories(image, limits))
-    # a mark counts only beside a larger image: an ECG left out is worse than a preview that holds its page
-    pages = [
-        one
-        for one in found
-        if not (one.is_marked and any(one.width * one.height < other.width * other.height for other in found))
-    ]
-    left_out: dict[int, int] = {}
-    for one in pages:
-        for other in pages:
-            if one.number not in left_out and one.may_be_copy_of(other) and _are_alike(image, one, other, limits):
-                left_out[one.number] = other.number
-    kept = tuple(one.number for one in pages if one.number not in left_out)
-    return Pages(kept, frozenset(kept.index(of) for of in left_out.values() if of in kept))
+    left_out: set[int] = set()
+    with_copies: set[int] = set()
+    for one in found:
+        of = next((other.number for other in found if _is_copy(image, one, other, limits)), None)
+        if of is not None:
+            left_out.add(one.number)
+            with_copies.add(of)
+    kept = tuple(one.number for one in found if one.number not in left_out)
+    return Pages(kept, frozenset(nth for nth, number in enumerate(kept) if number in with_copies))
 
 
 def _directories(image: Image.Image, limits: LimitsSection) -> Iterator[_Directory]:
@@ -94,26 +93,46 @@ def _directories(image: Image.Image, limits: LimitsSection) -> Iterator[_Directo
             return
         tags = _tags(image)
         new, old = tags.get(NEW_SUBFILE_TYPE, 0), tags.get(SUBFILE_TYPE, 0)
-        is_marked = (isinstance(new, int) and bool(new & REDUCED_OR_MASK)) or old == OLD_REDUCED
-        yield _Directory(number, *image.size, is_marked)
+        bits = new if isinstance(new, int) else 0
+        is_marked = bool(bits & (REDUCED | MASK)) or old == OLD_REDUCED
+        yield _Directory(number, *image.size, is_marked, bool(bits & MASK))
         pages += not is_marked
         if pages > limits.pages_max:
             return
 
 
-def _are_alike(image: Image.Image, smaller: _Directory, larger: _Directory, limits: LimitsSection) -> bool:
+def _is_copy(image: Image.Image, smaller: _Directory, larger: _Directory, limits: LimitsSection) -> bool:
+    """Whether one directory only repeats another. A mark decides where the pictures cannot be compared, and only there.
+
+    A page that is left out for its mark alone is an ECG that nobody misses.
+    """
+    if not smaller.may_be_copy_of(larger):
+        return False
+    if smaller.is_mask:
+        return True
+    try:
+        alike = _likeness(image, smaller, larger, limits)
+    except OSError:  # a preview in a code that is not read here must not cost its page
+        if not smaller.is_marked:
+            raise
+        return True
+    return smaller.is_marked if alike is None else alike >= ALIKE
+
+
+def _likeness(image: Image.Image, smaller: _Directory, larger: _Directory, limits: LimitsSection) -> float | None:
+    """How alike two directories are, None where the smaller is tiny or blank. Raises Refused, and OSError."""
     size = smaller.width // SHRUNK, smaller.height // SHRUNK
     if min(size) < LEAST_SHRUNK_PX:
-        return False
+        return None
     greys: list[npt.NDArray[np.float64]] = []
     for one in (smaller, larger):
         image.seek(one.number)
         check_pixels(*image.size, limits)
         shrunk = image.convert("L").resize(size, Image.Resampling.BOX)
         greys.append(np.asarray(shrunk, np.float64).ravel())
-    if min(float(grey.std()) for grey in greys) == 0:
-        return False
-    return float(np.corrcoef(greys[0], greys[1])[0, 1]) >= ALIKE
+    if not all(grey.std() for grey in greys):
+        return None if not greys[0].std() else 0.0
+    return float(np.corrcoef(greys[0], greys[1])[0, 1])
 
 
 def damage(image: Image.Image) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, TiffImagePlugin
 
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
@@ -101,7 +101,7 @@ class TestPreviews:
     def test_a_smaller_version_is_no_page_of_its_own(self, tmp_path: Path, share: float, tags: dict[int, int]) -> None:
         page = only_page(tmp_path, directories((trace(), {}), (smaller(trace(), share), tags)))
         assert page.image.shape == (1100, 1728, 3)
-        assert told(page) == ([] if tags else [("preview_left_out", Severity.INFO)])
+        assert told(page) == [("preview_left_out", Severity.INFO)]
 
     @pytest.mark.parametrize("tags", [{254: 1}, {}])
     def test_nor_where_it_comes_first(self, tmp_path: Path, tags: dict[int, int]) -> None:
@@ -115,6 +115,32 @@ class TestPreviews:
     def test_a_page_is_a_page_though_every_directory_is_marked_as_reduced(self, tmp_path: Path) -> None:
         document = opened(tmp_path, directories((trace(), {254: 1}), (trace(seed=2), {254: 1})))
         assert document.page_count == 2
+
+    @pytest.mark.parametrize("tags", [{254: 1}, {254: 4}, {254: 1, OLD: 2}])
+    def test_a_marked_page_of_another_shape_is_a_page(self, tmp_path: Path, tags: dict[int, int]) -> None:
+        document = opened(tmp_path, directories((trace(height=2287), tags), (trace(height=2285, seed=2), tags)))
+        assert document.page_count == 2
+
+    @pytest.mark.parametrize("larger", [trace(), Image.new("1", (1728, 1100), 1)])
+    def test_a_marked_page_of_the_same_shape_with_another_ecg_is_a_page(
+        self, tmp_path: Path, larger: Image.Image
+    ) -> None:
+        document = opened(tmp_path, directories((larger, {254: 1}), (smaller(trace(seed=2), 0.5), {254: 1})))
+        assert document.page_count == 2
+
+    @pytest.mark.parametrize("preview", [smaller(trace(), 0.01), Image.new("L", (864, 550), 255)])
+    def test_a_marked_preview_that_cannot_be_compared_is_no_page(self, tmp_path: Path, preview: Image.Image) -> None:
+        page = only_page(tmp_path, directories((trace(), {}), (preview, {254: 1})))
+        assert told(page) == [("preview_left_out", Severity.INFO)]
+
+    def test_a_marked_preview_that_cannot_be_decoded_does_not_cost_its_page(self, tmp_path: Path) -> None:
+        data = bytearray(directories((trace(), {}), (smaller(trace(), 0.5), {254: 1})))
+        with Image.open(io.BytesIO(data)) as image:
+            image.seek(1)
+            assert isinstance(image, TiffImagePlugin.TiffImageFile)
+            at = image.tag_v2[273][0]
+        data[at : at + 20] = b"\xff" * 20
+        assert only_page(tmp_path, bytes(data)).image.shape == (1100, 1728, 3)
 
     def test_one_of_several_pages_stays_one(self, tmp_path: Path) -> None:
         document = opened(tmp_path, directories((trace(), {254: 2}), (trace(seed=2), {254: 2})))
