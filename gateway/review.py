@@ -15,6 +15,7 @@ from pipeline.recording import Finding, Given, Lead, Page, Recording, Seen, Seve
 
 AWAITS_APPROVAL = "awaits_approval"
 HELD_BY_RULE = "held_by_rule"
+AWAITS_SECOND_APPROVAL = "awaits_second_approval"  # of another person, by a rule with hold_even_approved
 NOTHING_GIVEN = Given()
 
 

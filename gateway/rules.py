@@ -133,7 +133,7 @@ def route(
 ) -> Decision:
     """Decides where a recording goes. destinations: the names of all that are configured, in the file's order.
 
-    approvals: how many people have approved it.
+    approvals: how many people have approved it, as the page of the patient whose it is.
     """
     if not rules:
         return Decision(Action.SEND, tuple(destinations), (), "no rules: it goes to every destination", ())

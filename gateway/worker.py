@@ -134,8 +134,14 @@ class Worker:
             else self._read(number, unpacked, said.get(number, NO_REVIEW))
             for number in range(1, unpacked.page_count + 1)
         ]
-        identified_by = self.store.reviews.identified_by(job.job_id)
-        case = Case(job.arrival, job.received_at, order, tuple(page.case for page in pages), identified_by)
+        case = Case(
+            job.arrival,
+            job.received_at,
+            order,
+            tuple(page.case for page in pages),
+            self.store.reviews.identified_by(job.job_id),
+            self.store.reviews.identity_is_unseen(job.job_id),
+        )
         made = decide(self.config, case)
         results = tuple(self._settled(page.case, made) for page in pages)
         if made.action is not Action.SEND:

@@ -2,7 +2,8 @@
 
 A document goes out whole or waits whole. What holds it, in this order: its pages (one that was not read, or was read
 with doubt), whose it is, four eyes, and then the rules. An approval is of the reading, and answers what the reading and
-the configuration hold it for; it does not answer whose it is.
+the configuration hold it for; it does not answer whose it is, nor a rule that nobody has seen hold it: once it is said
+anew whose it is, the rules that hold ask for an approval again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from gateway.ahead import keys_ahead
 from gateway.config import Config
 from gateway.job import Arrival, PageResult, Verdict
 from gateway.order import Order
-from gateway.review import AWAITS_APPROVAL, HELD_BY_RULE, NO_REVIEW, PageReview, of_this_reading, reviewed
+from gateway.review import (
+    AWAITS_APPROVAL,
+    AWAITS_SECOND_APPROVAL,
+    HELD_BY_RULE,
+    NO_REVIEW,
+    PageReview,
+    of_this_reading,
+    reviewed,
+)
 from gateway.rules import Action, Decision, facts_of, route
 from pipeline.recording import Recording, Severity
 
@@ -50,13 +59,17 @@ class CasePage:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """All that is decided by. identified_by: who said whose it is and has not been approved by another since."""
+    """All that is decided by. identified_by: who said whose it is and has not been approved by another since.
+
+    identity_is_unseen: whether it was said whose it is, by a person or a door, after the last approval.
+    """
 
     arrival: Arrival
     received_at: datetime
     order: Order
     pages: tuple[CasePage, ...]
     identified_by: frozenset[str] = frozenset()
+    identity_is_unseen: bool = False
 
 
 class Cause(StrEnum):
@@ -122,7 +135,7 @@ def decide(config: Config, case: Case) -> Disposition:
         return Disposition(Action.HOLD, held, routes)
     for number, route_ in sorted(routes.items()):  # the first page whose rule does not send it decides
         if route_.action is not Action.SEND:
-            code = HELD_BY_RULE if route_.action is Action.HOLD else REFUSED_BY_RULE
+            code = _code_of_rule(route_.action, _approvals(case, number))
             return Disposition(route_.action, (Reason(Cause.RULE, code, number, route_.why),), routes)
     return Disposition(Action.SEND, (), routes)
 
@@ -182,7 +195,21 @@ def _four_eyes(config: Config, case: Case) -> Iterator[Reason]:
 def _routed(config: Config, case: Case, page: CasePage) -> Decision:
     names = tuple(destination.name for destination in config.destination)
     facts = facts_of(case.arrival, case.order, page.going)
-    return route(facts, config.rule, config.routing, names, page.review.approvals)
+    return route(facts, config.rule, config.routing, names, _approvals(case, page.number))
+
+
+def _approvals(case: Case, number: int) -> int:
+    """How many people have approved what was read on a page as this patient's."""
+    if case.identity_is_unseen:
+        return 0
+    return next(page.review.approvals for page in case.pages if page.number == number)
+
+
+def _code_of_rule(action: Action, approvals: int) -> str:
+    """What a rule's hold or refusal is called. One that holds what is approved asks for a second person."""
+    if action is Action.HOLD:
+        return AWAITS_SECOND_APPROVAL if approvals else HELD_BY_RULE
+    return REFUSED_BY_RULE
 
 
 def _nothing_read(pages: tuple[CasePage, ...]) -> Reason:

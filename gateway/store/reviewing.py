@@ -11,13 +11,22 @@ from sqlalchemy import Connection, func, insert, select, type_coerce
 
 from gateway.errors import NotFound, UnlawfulMove
 from gateway.job import State, Verdict
-from gateway.review import AWAITS_APPROVAL, HELD_BY_RULE, NO_REVIEW, NOTHING_GIVEN, PageReview, given_from, given_text
+from gateway.review import (
+    AWAITS_APPROVAL,
+    AWAITS_SECOND_APPROVAL,
+    HELD_BY_RULE,
+    NO_REVIEW,
+    NOTHING_GIVEN,
+    PageReview,
+    given_from,
+    given_text,
+)
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
 from gateway.store.people import NOT_APPROVED, lock, start_over, withdraw
 from gateway.store.reading import row_of
 from gateway.store.rows import AnyRow, clean
-from gateway.store.standing import identified_by, require_opened, require_seen, stands, unopened_of
+from gateway.store.standing import identified_by, identity_is_unseen, require_opened, require_seen, stands, unopened_of
 from gateway.store.tables import Moment, audit, pages, remarks, reviews
 from gateway.store.upsert import upsert
 from pipeline.recording import Given, Lead
@@ -39,14 +48,19 @@ class Remark:
 class Approvable:
     """Whether a job waits for an approval. left_out: pages that were not read, and without which it would go.
 
-    changed_by: who changed what would go out, or said whose it is. approved_by: who has approved it already, where a
-    rule asks for a second person.
+    changed_by: who changed what would go out, or said whose it is. approved_by: who has approved all of it as it stands
+    already, and whose it is with it. second: whether a rule asks for another person than these.
     """
 
     pages: tuple[int, ...] = ()
     left_out: tuple[int, ...] = ()
     changed_by: frozenset[str] = frozenset()
     approved_by: frozenset[str] = frozenset()
+    second: bool = False
+
+    def barred(self, four_eyes: bool) -> frozenset[str]:
+        """Who may not approve it. four_eyes: who changed it may not."""
+        return (self.approved_by if self.second else frozenset()) | (self.changed_by if four_eyes else frozenset())
 
     def __bool__(self) -> bool:
         return bool(self.pages)
@@ -167,13 +181,13 @@ class Reviews:
                 )
             if four_eyes and clean(actor) in wanted.changed_by:
                 raise UnlawfulMove("four eyes: who changed this page or said whose it is may not approve it")
-            if clean(actor) in wanted.approved_by:
+            if clean(actor) in wanted.barred(four_eyes=False):
                 raise UnlawfulMove("you have approved this reading already; its rule asks for a second person")
             recordings = _recordings(tx.connection, job_id, wanted.pages)
             if opened:
                 require_opened(tx.connection, job_id, clean(actor), recordings)
             for page, sha256 in recordings.items():
-                if wanted.approved_by:
+                if wanted.approved_by - {clean(actor)}:
                     _say(tx, job_id, page, approved_again_by=clean(actor))
                 else:
                     _say(tx, job_id, page, approved_sha256=sha256, approved_by=clean(actor), approved_again_by="")
@@ -203,6 +217,11 @@ class Reviews:
         with self._database.read() as connection:
             return identified_by(connection, job_id)
 
+    def identity_is_unseen(self, job_id: str) -> bool:
+        """Whether it was said whose page a job is after the last approval of it."""
+        with self._database.read() as connection:
+            return identity_is_unseen(connection, job_id)
+
     def approvable(self, job_id: str) -> Approvable:
         """What an approval of a job would let out. Raises NotFound."""
         with self._database.read() as connection:
@@ -220,9 +239,10 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
     """What an approval would let out; nothing where the job is held for something that no approval mends.
 
     A page held for its confidence or a finding, and a page that was changed by a person, wait for one. So does what a
-    rule held, for which one approval is enough, or two of two people; a document of which a page was not read; and,
-    with four eyes, what a person said of whose it is. Nothing where a page was last read before it was corrected, as
-    where every try to read it again has killed its worker: what is there is not what was asked for.
+    rule held, for which one approval is enough, or two of two people, given since it was last said whose page it is; a
+    document of which a page was not read; and, with four eyes, what a person said of whose it is. Nothing where a page
+    was last read before it was corrected, as where every try to read it again has killed its worker: what is there is
+    not what was asked for.
     """
     if (job.state, job.settled) != (State.HELD, State.HELD):
         return Approvable()
@@ -233,7 +253,7 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
     read = [row for row in rows if row.recording_sha256]
     stopping = [row for row in rows if row.verdict == Verdict.UNREADABLE]
     waits = (
-        job.code in (HELD_BY_RULE, AWAITS_APPROVAL)
+        job.code in (HELD_BY_RULE, AWAITS_APPROVAL, AWAITS_SECOND_APPROVAL)
         or any(_waits(row, said.get(row.number, NO_REVIEW)) for row in read)
         or any(not said.get(row.number, NO_REVIEW).left_out_by for row in stopping)
     )
@@ -241,7 +261,9 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
         return Approvable()
     changed_by = identified_by(connection, job.job_id).union(*(review.changed_by for review in said.values()))
     numbers = tuple(row.number for row in read)
-    return Approvable(numbers, tuple(row.number for row in stopping), changed_by, _approved_by(read, said))
+    approved_by = frozenset() if identity_is_unseen(connection, job.job_id) else _approved_by(read, said)
+    second = job.code == AWAITS_SECOND_APPROVAL
+    return Approvable(numbers, tuple(row.number for row in stopping), changed_by, approved_by, second)
 
 
 def _approved_by(read: Sequence[AnyRow], said: Mapping[int, PageReview]) -> frozenset[str]:

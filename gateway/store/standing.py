@@ -63,6 +63,17 @@ def unopened_of(connection: Connection, job_id: str, actor: str, recordings: Map
     return tuple(page for page, recording in recordings.items() if (opening_of(page), recording) not in shown)
 
 
+def identity_is_unseen(connection: Connection, job_id: str) -> bool:
+    """Whether it was said whose page it is, by a person or by a repeat at its door, after the last approval of it."""
+    query = (
+        select(audit.c.kind)
+        .where(audit.c.job_id == job_id, audit.c.kind.in_((Event.IDENTIFIED, Event.APPROVED)))
+        .order_by(audit.c.seq.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none() == Event.IDENTIFIED
+
+
 def identified_by(connection: Connection, job_id: str) -> frozenset[str]:
     """The people who said whose page it is and whom nobody has approved since. A door's own facts are nobody's word."""
     query = (

@@ -143,6 +143,7 @@ class World:
     order: Order
     pages: tuple[Sheet, ...]
     identified_by: frozenset[str] = frozenset()
+    identity_is_unseen: bool = False
 
     @property
     def said(self) -> dict[int, PageReview]:
@@ -184,7 +185,11 @@ class World:
 
     def worked(self) -> tuple[State, str, dict[int, list[str]]]:
         """The state and code that the worker gives the job, and where it sends each page."""
-        reviews = SimpleNamespace(of=lambda _: self.said, identified_by=lambda _: self.identified_by)
+        reviews = SimpleNamespace(
+            of=lambda _: self.said,
+            identified_by=lambda _: self.identified_by,
+            identity_is_unseen=lambda _: self.identity_is_unseen,
+        )
         store: Any = SimpleNamespace(
             reviews=reviews, pages=lambda _: self.stored(), content=lambda _: EXAMPLE, readings=lambda _: {}
         )
@@ -200,7 +205,7 @@ class World:
         return outcome.state, outcome.code, sent
 
     def previewed(self) -> fate.Case:
-        return fate.Case(self.job, self.order, self.stored(), self.said, self.identified_by)
+        return fate.Case(self.job, self.order, self.stored(), self.said, self.identified_by, self.identity_is_unseen)
 
     def explained(self) -> list[str]:
         with (
@@ -229,6 +234,7 @@ worlds = st.builds(
     ORDERS,
     st.lists(sheets(), min_size=1, max_size=3).map(tuple),
     st.sampled_from((frozenset(), frozenset({"carl"}))),
+    st.booleans(),
 )
 slowly = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -327,9 +333,19 @@ def test_hold_even_approved_waits_for_a_second_person() -> None:
     config = config.model_copy(update={"rule": tuple(rules)})
     arrival = Arrival(Door.FAX, "ward 3")
     once = decide(config, Case(arrival, NOW, WHOSE, one_page(0.92, approval(0.92))))
-    assert (once.action, once.reasons[0].code) == (Action.HOLD, "held_by_rule")
+    assert (once.action, once.reasons[0].code) == (Action.HOLD, "awaits_second_approval")
     twice = decide(config, Case(arrival, NOW, WHOSE, one_page(0.92, approval(0.92, approved_again_by="carl"))))
     assert twice.action is Action.SEND
+
+
+def test_an_approval_given_before_it_was_said_whose_page_it_is_answers_no_rule() -> None:
+    config = example({})
+    arrival, twice = Arrival(Door.FAX, "ward 3"), approval(0.92, approved_again_by="carl")
+    for said in (approval(0.92), twice):
+        made = decide(config, Case(arrival, NOW, WHOSE, one_page(0.92, said), identity_is_unseen=True))
+        assert (made.action, made.reasons[0].code) == (Action.HOLD, "held_by_rule")
+    doubtful = decide(config, Case(arrival, NOW, WHOSE, one_page(0.5, approval(0.5)), identity_is_unseen=True))
+    assert {reason.cause for reason in doubtful.reasons} == {Cause.RULE}  # of the reading it is an approval still
 
 
 def test_a_page_that_is_perhaps_no_ecg_holds_the_others() -> None:

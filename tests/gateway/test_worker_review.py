@@ -15,6 +15,7 @@ from PIL import Image
 from pypdfium2 import PdfDocument
 
 from gateway.config import Config
+from gateway.errors import UnlawfulMove
 from gateway.identify import identified
 from gateway.job import Arrival, Door, Job, State, Verdict
 from gateway.order import Order, Patient
@@ -222,6 +223,63 @@ def test_what_a_rule_held_meets_it_again_approved(config: Config, store: Store) 
     store.reviews.approve(job_id, "rita")
     assert work(config, store, eye, job_id).state == State.DIGITIZED
     assert store.verify_audit().ok
+
+
+def with_hold(config: Config, **rule: object) -> Config:
+    """The configuration with a rule before the others that holds a patient's pages."""
+    hold = {
+        "name": "staff",
+        "when": [{"field": "order.patient_id", "equals": "P-1"}],
+        "hold": "somebody of the ward",
+        **rule,
+    }
+    return Config.model_validate({**config.model_dump(), "rule": [hold, *(each.model_dump() for each in config.rule)]})
+
+
+@pytest.mark.parametrize("four_eyes", [False, True])
+def test_a_rule_holds_a_page_that_was_approved_before_it_was_said_whose_it_is(
+    config: Config, store: Store, four_eyes: bool
+) -> None:
+    config = with_hold(Config.model_validate({**config.model_dump(), "web": {"four_eyes": four_eyes}}))
+    eye, job_id = Eye(), take_in(store, order=replace(WHOSE, patient=Patient()))
+    work(config, store, eye, job_id)
+    store.reviews.approve(job_id, "anna", four_eyes=four_eyes)
+    assert work(config, store, eye, job_id).code == "no_patient_id"
+    store.identify(job_id, WHOSE, "carl")
+    assert work(config, store, eye, job_id).code == ("awaits_approval" if four_eyes else "held_by_rule")
+    store.reviews.approve(job_id, "anna", four_eyes=four_eyes)  # two people are enough, though one of them was first
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert len(eye.told) == 1
+
+
+def test_a_rule_holds_what_was_approved_before_a_repeat_at_the_door_said_whose_it_is(
+    config: Config, store: Store
+) -> None:
+    config, eye, nobody = with_hold(config), Eye(), Patient("P-1")
+    job_id = take_in(store, order=replace(WHOSE, patient=nobody, acquired_at="20990101"))
+    work(config, store, eye, job_id)
+    store.reviews.approve(job_id, "anna")
+    assert work(config, store, eye, job_id).code == "acquired_at_ahead"
+    assert take_in(store, order=WHOSE) == job_id
+    assert work(config, store, eye, job_id).code == "held_by_rule"
+
+
+def test_a_rule_for_two_people_counts_those_who_saw_whose_page_it_is(config: Config, store: Store) -> None:
+    config = with_hold(config, hold_even_approved=True)
+    eye, job_id = Eye(), take_in(store, order=replace(WHOSE, patient=Patient()))
+    work(config, store, eye, job_id)
+    store.reviews.approve(job_id, "anna")
+    work(config, store, eye, job_id)
+    store.identify(job_id, WHOSE, "carl")
+    assert work(config, store, eye, job_id).code == "held_by_rule"
+    store.reviews.approve(job_id, "carl")
+    assert work(config, store, eye, job_id).code == "awaits_second_approval"
+    with pytest.raises(UnlawfulMove, match="second person"):
+        store.reviews.approve(job_id, "carl")
+    store.reviews.approve(job_id, "anna")
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    review = store.reviews.of(job_id)[1]
+    assert (review.approved_by, review.approved_again_by) == ("carl", "anna")
 
 
 def test_what_is_sent_says_that_a_person_said_whose_it_is(config: Config, store: Store) -> None:

@@ -23,6 +23,7 @@ from gateway.web.api.reading import Read, read_of
 class Case:
     """A job with all that the worker knows of it. identified_by: who said whose it is, unapproved since.
 
+    identity_is_unseen: whether it was said whose it is after the last approval, by whomever.
     keep: whether what was read may stay in memory for the next look.
     """
 
@@ -31,6 +32,7 @@ class Case:
     pages: tuple[PageResult, ...]
     said: Mapping[int, PageReview]
     identified_by: frozenset[str]
+    identity_is_unseen: bool = False
     keep: bool = True
 
     def read(self) -> dict[int, Read]:
@@ -58,7 +60,8 @@ class Fate:
 def case_of(store: Store, job_id: str) -> Case:
     """Raises NotFound."""
     job, order, said = store.job(job_id), store.order(job_id) or Order(), store.reviews.of(job_id)
-    return Case(job, order, store.pages(job_id), said, store.reviews.identified_by(job_id))
+    unseen = store.reviews.identity_is_unseen(job_id)
+    return Case(job, order, store.pages(job_id), said, store.reviews.identified_by(job_id), unseen)
 
 
 def decided(config: Config, case: Case) -> Disposition:
@@ -72,7 +75,8 @@ def decided(config: Config, case: Case) -> Disposition:
     )
     job = case.job
     return disposition.decide(
-        config, disposition.Case(job.arrival, job.received_at, case.order, pages, case.identified_by)
+        config,
+        disposition.Case(job.arrival, job.received_at, case.order, pages, case.identified_by, case.identity_is_unseen),
     )
 
 
@@ -91,9 +95,9 @@ def approved(case: Case) -> Case:
             said[page.number] = replace(review, left_out_by=review.left_out_by or "approved")
         else:
             sha256 = hashlib.sha256(page.recording_npz).hexdigest()
-            again = "approved" if review.approved_sha256 == sha256 else ""
+            again = "approved" if review.approved_sha256 == sha256 and not case.identity_is_unseen else ""
             said[page.number] = replace(review, approved_sha256=sha256, approved_again_by=again)
-    return replace(case, said=said, identified_by=frozenset())
+    return replace(case, said=said, identified_by=frozenset(), identity_is_unseen=False)
 
 
 def whole(config: Config, case: Case) -> Fate | None:

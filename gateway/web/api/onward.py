@@ -52,7 +52,8 @@ async def preview(
             order = identified(case.order, changes, body.afresh)
         except ValueError as error:
             raise Refused("not_lawful", str(error)) from error
-        then = replace(case, order=order, identified_by=case.identified_by | {who.name})
+        said_by = case.identified_by | {who.name}
+        then = replace(case, order=order, identified_by=said_by, identity_is_unseen=True)
         return order, _onward(config, then)
 
     order, onward = await to_thread.run_sync(foreseen)

@@ -233,8 +233,7 @@ def _allowed(
     yield "identify"
     if any(page.recording_npz is not None for page in pages):
         yield "invalid-leads"
-    barred = approvable.approved_by | (approvable.changed_by if config.web.four_eyes else frozenset())
-    if approvable and who.name not in barred:
+    if approvable and who.name not in approvable.barred(config.web.four_eyes):
         yield "approve"
 
 

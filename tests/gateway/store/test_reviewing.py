@@ -144,6 +144,23 @@ def test_a_page_says_what_it_was_read_with(store: Store) -> None:
     assert [page.given for page in store.page_heads(job_id)] == [GIVEN, Given()]
 
 
+def test_who_approved_what_a_rule_of_one_person_holds_again_may_approve_it_again(store: Store) -> None:
+    """As every page that an older gateway held by a rule although it was approved."""
+    job_id = settled(store, unsure())
+    store.reviews.approve(job_id, "rita")
+    read = replace(UNSURE, verdict=Verdict.DIGITIZED, code="", why="")
+    store.settle(claimed(store), Outcome(State.HELD, "held_by_rule", "look at it", pages=(read,)))
+    assert store.reviews.approvable(job_id).barred(four_eyes=True) == frozenset()
+    store.reviews.approve(job_id, "rita")
+    assert store.reviews.of(job_id)[1].approvals == 1
+    store.settle(claimed(store), Outcome(State.HELD, "awaits_second_approval", "look at it", pages=(read,)))
+    assert store.reviews.approvable(job_id).barred(four_eyes=False) == {"rita"}
+    with pytest.raises(UnlawfulMove, match="second person"):
+        store.reviews.approve(job_id, "rita")
+    store.reviews.approve(job_id, "carl")
+    assert store.reviews.of(job_id)[1].approvals == 2
+
+
 def test_a_change_takes_an_approval_back(store: Store) -> None:
     job_id = settled(store, unsure())
     store.reviews.approve(job_id, "rita")
