@@ -33,13 +33,17 @@ class Arranged:
 
     @property
     def across_mm(self) -> float | None:
-        """What the leads of the longest row take together; None where the paper's millimetre was not measured."""
+        """What the leads of the longest row take together, more than 0.
+
+        None where the paper's millimetre was not measured, and where no row has a length.
+        """
         if self.paper.known not in (Known.GRID, Known.DPI):
             return None
         rows: dict[int, float] = {}
         for s in self.segments:
             rows[s.row] = rows.get(s.row, 0.0) + s.end_mm - s.start_mm
-        return max(rows.values())
+        longest = max(rows.values(), default=0.0)
+        return longest if longest > 0 else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -32,6 +33,13 @@ def test_the_longest_row_tells_how_wide_the_leads_are_printed_without_the_gaps(k
 
 def test_on_millimetres_that_nothing_measured_no_width_is_told() -> None:
     assert arranged(Known.ASSUMED).across_mm is None
+
+
+@pytest.mark.parametrize(
+    "segments", [(), (Segment(Lead.I, 0, 70.0, 70.0, 30.0, 0.0),), (Segment(Lead.I, 0, 70.0, 60.0, 30.0, 0.0),)]
+)
+def test_rows_without_a_length_tell_no_width(segments: tuple[Segment, ...]) -> None:
+    assert replace(arranged(Known.GRID), segments=segments).across_mm is None
 
 
 def faxed(lead_mm: float, pitch_mm: float, down_px_mm: float) -> tuple[Layout, PaperMap]:
