@@ -213,7 +213,7 @@ class Digitizer:
             fit = grid.find_grid(image, dpi, self.ruling, original)
             by_ruling, first = self._of_ruling(fit, image, dpi), factor is None
             if factor is None:
-                factor = self._weigh(by_ruling).choice or 1.0
+                factor = scale_check.weigh(by_ruling).choice or 1.0
             if factor != 1.0:
                 fit = grid.follow_again(fit, factor, image, dpi, self.ruling, original)
                 by_ruling = self._of_ruling(fit, image, dpi)
@@ -261,7 +261,7 @@ class Digitizer:
         elif contradicted:
             findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.WARNING))
         with watch.stage("calibration"):
-            weighed = self._weigh(_witnesses(by_ruling, scale, text, at, traced.strips))
+            weighed = scale_check.weigh(_witnesses(by_ruling, scale, text, at, traced.strips), taken=factor)
             if first and weighed.choice is not None and fit.known is Known.GRID:
                 with suppress(Unreadable):  # then the page is as it was read, and doubted
                     return self._digitized(page, given, found, deadline, factor * weighed.choice)
@@ -323,9 +323,6 @@ class Digitizer:
         ratios = [] if px_mm is None else [p / e for p, e in zip(fit.pitch_px, px_mm, strict=True)]
         resolution = float(np.sqrt(np.prod(ratios))) if ratios else None
         return scale_check.Witnesses(resolution, grid.lines_seen(image, fit.paper, scale_check.LINES_PER_MM))
-
-    def _weigh(self, witnesses: scale_check.Witnesses) -> scale_check.Weighed:
-        return scale_check.weigh(witnesses)
 
     def _lie_right(self, image: UInt8, paper: PaperMap, turn: bool) -> Lying:
         """Which way the page lies, its names and points; turn: it may lie on its side, upside down or mirrored."""

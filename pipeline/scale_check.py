@@ -34,6 +34,7 @@ RANGE = math.log(16.0)  # over which a witness that is astray may say anything: 
 BOX, MINOR = 1 / 5, 1.0  # lines per millimetre
 LINE_CAP = (-1.0, 4.0)  # log power beyond which a line proves no more
 ALIKE = 0.08  # between the widths, and the heights, of equal pulses
+NEAR = 1e-6  # of a product of FACTORS
 PULSE_ENOUGH = 0.9  # summed scores: one clear pulse or two doubtful ones
 
 # lines per true millimetre at which a ruling has power, and at which only one of twice the period would have it
@@ -133,19 +134,23 @@ class Weighed:
         return (Finding(FindingCode.RULING_DOUBTED, Severity.ERROR, detail=detail.strip()),)
 
 
-def weigh(witnesses: Witnesses, table: Table | None = None) -> Weighed:
-    """How likely each size of the millimetre is by all witnesses together."""
+def weigh(witnesses: Witnesses, table: Table | None = None, taken: float = 1.0) -> Weighed:
+    """How likely each size of the millimetre is by all witnesses together. taken: as of score_each."""
     table = fitted() if table is None else table
-    scores = score_each(witnesses, table)
+    scores = score_each(witnesses, table, taken)
     p = np.exp(scores - scores.max())
     p /= p.sum()
     return Weighed(tuple(p[:-1].tolist()), float(p[-1]), _against(witnesses, table), table.sure)
 
 
-def score_each(w: Witnesses, table: Table) -> Float64:
-    """float64 (6,): the log-likelihood of each of FACTORS, and of none of them."""
+def score_each(w: Witnesses, table: Table, taken: float = 1.0) -> Float64:
+    """float64 (6,): the log-likelihood of each of FACTORS, and of none of them.
+
+    taken: the factor of the first reading's size at which the witnesses were measured, 1 for that size itself. What is
+    usually right is the size of the first reading: the one that was chosen since is no likelier for having been chosen.
+    """
     right = 1 - table.wrong * (len(FACTORS) - 1) - table.none
-    prior = [right, *[table.wrong] * (len(FACTORS) - 1)]
+    prior = [right if abs(f * taken - 1) < NEAR else table.wrong for f in FACTORS]
     scores = [math.log(share) + _score(w, factor, table) for share, factor in zip(prior, FACTORS, strict=True)]
     return np.array([*scores, math.log(table.none)])
 

@@ -54,6 +54,23 @@ def test_a_wrong_size_is_named_by_pulses_words_and_length(factor: float) -> None
     assert (f"rows are {250 / factor:.0f} mm long" in doubt.detail) is not five_seconds
 
 
+@pytest.mark.parametrize("read_mm", [1.0, 2.0])
+def test_a_size_that_was_chosen_is_no_surer_for_being_followed_anew(read_mm: float) -> None:
+    """A right page of plain lines whose file says half its resolution: both sizes are about as likely."""
+    plain = {round(d / read_mm, 6): power for d, power in ((1.0, 4.5), (2.0, 3.0), (3.0, 2.0), (4.0, 2.0))}
+    ruling = np.array([plain.get(d, 0.4) for d in LINES_PER_MM])
+    found = weigh(Witnesses(2.0 / read_mm, ruling, length_mm=250.0 * read_mm), taken=read_mm)
+    first, other = FACTORS.index(1.0 / read_mm), FACTORS.index(2.0 / read_mm)
+    assert found.factors[first] == pytest.approx(0.6, abs=0.25)
+    assert found.factors[other] == pytest.approx(0.4, abs=0.25)
+    assert found.doubts() != ()
+
+
+def test_a_size_that_was_chosen_rightly_is_sure_by_pulses_words_and_lines() -> None:
+    for factor in FACTORS:
+        assert weigh(a_right_page(), taken=factor).doubts() == ()
+
+
 def test_two_strong_witnesses_against_the_ruling_hold_the_page() -> None:
     found = weigh(a_right_page(lines=None, resolution=None, pulse_mm=(6.1, 12.3), length_mm=305.0))
     assert [f.severity for f in found.doubts()] == [Severity.ERROR]
