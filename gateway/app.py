@@ -190,6 +190,7 @@ class Gateway:
             loop.stop()
         if self._window is not None:
             self._window.stop(STOP_S)
+        self._end_dead_leases()  # a worker that died alone just before counts as such; those killed below do not
         self._workers.stop(STOP_S)
         if self._listener is not None:
             self._listener.close()
@@ -215,8 +216,8 @@ class Gateway:
 
     def _end_dead_leases(self) -> None:
         try:
-            ended = self.store.end_dead_leases()
-        except GatewayError as error:
+            ended = self.store.end_dead_leases(self._workers.pids)
+        except (GatewayError, OSError) as error:
             log.warning("leases of dead processes run out by themselves: %s", error)
         else:
             if ended:

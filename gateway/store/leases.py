@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select, update
 
@@ -30,14 +30,14 @@ def claim(database: Database, worker: str, lease_s: float, attempts_max: int, ho
                 return None
             if row.lease_token is None or row.attempts < attempts_max:
                 return _lend(tx, row, worker, lease_s, holder)
-            _hold_as_ours(tx, row)
+            hold_as_ours(tx, row, WORKER_DIED, f"the worker died {row.attempts} times on this page")
 
 
 def heartbeat(database: Database, held: Claim, lease_s: float) -> Claim:
     """The same lease with a later end. LostLease where another worker has it now."""
     with database.write() as tx:
         row = lock_leased(tx, held)
-        tx.execute(update(jobs).where(jobs.c.number == row.number).values(lease_until=_end(tx, lease_s)))
+        tx.execute(update(jobs).where(jobs.c.number == row.number).values(lease_until=lease_end(tx, lease_s)))
         return claim_from(_reread(tx, row))
 
 
@@ -46,7 +46,7 @@ def release(database: Database, held: Claim) -> None:
     with database.write() as tx:
         row = lock_leased(tx, held)
         # Without a token, lease_until is the moment before which it waits: nobody holds it, nothing can expire.
-        waits_until = _end(tx, RELEASED_WAITS_S)
+        waits_until = lease_end(tx, RELEASED_WAITS_S)
         tx.execute(
             update(jobs)
             .where(jobs.c.number == row.number)
@@ -86,7 +86,7 @@ def _lend(tx: Transaction, row: AnyRow, worker: str, lease_s: float, holder: str
             attempts=row.attempts + 1,
             lease_token=new_id(),
             lease_worker=worker,
-            lease_until=_end(tx, lease_s),
+            lease_until=lease_end(tx, lease_s),
             lease_holder=holder,
         )
     )
@@ -96,14 +96,14 @@ def _lend(tx: Transaction, row: AnyRow, worker: str, lease_s: float, holder: str
     return claim_from(_reread(tx, row))
 
 
-def _hold_as_ours(tx: Transaction, row: AnyRow) -> None:
-    why = f"the worker died {row.attempts} times on this page"
+def hold_as_ours(tx: Transaction, row: AnyRow, code: str, why: str) -> None:
+    """Takes a page from a process that died over it, and holds it for a person. The row is locked."""
     move_job(
         tx,
         row,
         State.HELD,
         settled=State.HELD,
-        code=WORKER_DIED,
+        code=code,
         why=why,
         lease_token=None,
         lease_worker="",
@@ -116,14 +116,15 @@ def _hold_as_ours(tx: Transaction, row: AnyRow) -> None:
         Event.HELD,
         row.job_id,
         "gateway",
-        code=WORKER_DIED,
+        code=code,
         why_sha256=text_hash(why),
         attempts=row.attempts,
         state=State.HELD.value,
     )
 
 
-def _end(tx: Transaction, lease_s: float) -> object:
+def lease_end(tx: Transaction, lease_s: float) -> datetime:
+    """The moment so many seconds from now, by the database's clock."""
     return tx.now + timedelta(seconds=lease_s)
 
 

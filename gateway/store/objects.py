@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from gateway.errors import NotFound, OutOfSpace
+from gateway.store.process_name import ProcessName
 
 # Pages show patients' names: for the gateway's own user only, whatever its umask is.
 FOLDER_MODE = 0o700
@@ -29,7 +30,10 @@ class Objects:
     """The folder ``objects/ab/abcdef…`` and, on the same file system, this process's own ``staging/…``."""
 
     def __init__(self, folder: Path) -> None:
-        """Creates the folders, in one that is there, and removes what dead processes left half received. OutOfSpace."""
+        """Creates the folders, in one that is there, and removes what this machine's dead left half received.
+
+        Raises OutOfSpace.
+        """
         self._root = folder / "objects"
         with space_translated():
             self._create()
@@ -101,17 +105,17 @@ class Objects:
         return self.staging.name
 
     def lives(self, process: str) -> bool:
-        """Whether a process with this identity still has its staging folder locked."""
-        folder = self.staging.parent / process
-        try:
-            with private_file(self.staging.parent / SWEEP_LOCK) as sweep, (folder / SWEEP_LOCK).open("r") as lock:
-                fcntl.flock(sweep, fcntl.LOCK_EX)  # a folder that is being made is not locked yet
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
+        """Whether a process with this identity still has its staging folder locked.
+
+        True also where that cannot be told: a living process wrongly called dead has its page done twice, a dead one
+        called alive costs the wait for its lease.
+        """
+        if process == self.process:
             return True
-        return False
+        try:
+            return not _is_dead(self.staging, process)
+        except OSError:  # no file handle left, no right to look, a share that went away or that knows no locks
+            return True
 
     def close(self) -> None:
         """Gives up the staging folder and what is still in it."""
@@ -162,20 +166,36 @@ def sync_folder(path: Path) -> None:
 
 
 def _open_staging(root: Path) -> tuple[Path, IO[str]]:
-    """A staging folder of our own, and the lock that says its owner lives; those of the dead are removed."""
+    """A staging folder of our own, and the lock that says its owner lives; those of this machine's dead are removed."""
     root.mkdir(FOLDER_MODE, exist_ok=True)
     with private_file(root / SWEEP_LOCK) as sweep:
         fcntl.flock(sweep, fcntl.LOCK_EX)  # or a folder could be swept before its new owner has locked it
-        for folder in [entry for entry in root.iterdir() if entry.is_dir()]:
+        for folder in [entry for entry in root.iterdir() if entry.is_dir() and _may_sweep(entry)]:
             _remove_if_dead(folder)
-        ours = root / uuid.uuid4().hex
+        ours = root / str(ProcessName.new())
         ours.mkdir(FOLDER_MODE)
         lock = private_file(ours / SWEEP_LOCK)
         fcntl.flock(lock, fcntl.LOCK_EX)
     return ours, lock
 
 
+def _is_dead(ours: Path, process: str) -> bool:
+    """Raises OSError where that cannot be told, BlockingIOError where the process lives."""
+    (ours / SWEEP_LOCK).stat()  # where our own is gone, this is not the folder that processes locked
+    with private_file(ours.parent / SWEEP_LOCK) as sweep:
+        fcntl.flock(sweep, fcntl.LOCK_EX)  # a folder that is being made is not locked yet
+        with suppress(FileNotFoundError), (ours.parent / process / SWEEP_LOCK).open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    return True
+
+
+def _may_sweep(folder: Path) -> bool:
+    """Whether its lock can be seen here; also of an earlier version's folders, whose names tell no machine."""
+    name = ProcessName.parse(folder.name)
+    return name is None or name.is_local
+
+
 def _remove_if_dead(folder: Path) -> None:
-    with suppress(BlockingIOError), private_file(folder / SWEEP_LOCK) as lock:
+    with suppress(OSError), private_file(folder / SWEEP_LOCK) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of a dead process's locks
         shutil.rmtree(folder, ignore_errors=True)

@@ -178,7 +178,7 @@ def start_over(tx: Transaction, job: AnyRow, **values: object) -> None:
     """Lets the next worker do a job anew; no document made so far stands for it any more. Raises UnlawfulMove."""
     check_move(State(job.state), State.RECEIVED)  # also from RECEIVED itself: a worker may be busy with it
     tx.execute(update(outbox).where(outbox.c.job_id == job.job_id).values(superseded=True))
-    move_job(tx, job, State.RECEIVED, settled=None, code="", why="", attempts=0, **values)
+    move_job(tx, job, State.RECEIVED, settled=None, code="", why="", attempts=0, gateway_deaths=0, **values)
 
 
 def withdraw(tx: Transaction, rows: Sequence[AnyRow], actor: str) -> None:

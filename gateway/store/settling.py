@@ -122,6 +122,7 @@ def _write_job(tx: Transaction, row: AnyRow, outcome: Outcome, state: State) -> 
         lease_worker="",
         lease_until=None,
         lease_holder="",
+        gateway_deaths=0,
         pages=len(outcome.pages),
         confidence=min(_confidences(outcome.pages), default=None),
         **values,

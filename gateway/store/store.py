@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -36,7 +36,7 @@ class Store:
     """
 
     def __init__(self, database: Database, objects: Objects, data: DataSection, gateway: str = "") -> None:
-        self._holder = str(holder.Holder(holder.machine(), gateway or objects.process, objects.process))
+        self._holder = str(holder.Holder(gateway or objects.process, objects.process))
         self._database = database
         self._objects = objects
         self._data = data
@@ -115,12 +115,13 @@ class Store:
         """The identity of this process among all that open the store."""
         return self._objects.process
 
-    def end_dead_leases(self) -> int:
+    def end_dead_leases(self, children: Collection[int] = ()) -> int:
         """Ends at once what dead processes of this machine held, pages and documents, and returns how many.
 
-        A page whose worker died alone counts the attempt; one whose whole gateway died does not.
+        A page whose worker died alone counts the attempt; one whose whole gateway died does not, but waits while others
+        go first, and is held after some such deaths. children: process ids of this process's own that live.
         """
-        return holder.end_dead(self._database, self._objects)
+        return holder.end_dead(self._database, self._objects, children)
 
     def heartbeat(self, claim: Claim, lease_s: float) -> Claim:
         """The same claim with a later end. LostLease where another worker has the job now."""

@@ -124,6 +124,7 @@ jobs = Table(
     Column("pages", Integer, nullable=False, server_default=text("0")),
     Column("confidence", Float),  # of the least sure page that was read
     Column("lease_holder", Text, nullable=False, server_default=EMPTY),  # gateway.store.holder: whose a lease is
+    Column("gateway_deaths", Integer, nullable=False, server_default=text("0")),  # over this page since it last settled
     CheckConstraint(one_of("state", State), name="state"),
     Index(None, "state", "number"),
     Index(None, "state", "confidence", "number"),

@@ -1,4 +1,4 @@
-"""Who approved a reading after another had; which process holds a lease: what a dead one held is given up at once."""
+"""Who approved a reading after another had; which process holds a lease, and how many gateways died over a page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ COLUMNS = (("reviews", "approved_again_by"), ("jobs", "lease_holder"), ("outbox"
 def upgrade() -> None:
     for table, column in COLUMNS:
         op.add_column(table, sa.Column(column, sa.Text(), nullable=False, server_default=EMPTY))
+    op.add_column("jobs", sa.Column("gateway_deaths", sa.Integer(), nullable=False, server_default=sa.text("0")))
 
 
 def downgrade() -> None:
+    op.drop_column("jobs", "gateway_deaths")
     for table, column in reversed(COLUMNS):
         op.drop_column(table, column)

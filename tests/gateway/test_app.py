@@ -1,14 +1,24 @@
-"""What keeps a worker from serving nobody."""
+"""What keeps a worker from serving nobody, and a gateway from starting or counting wrongly."""
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
+import pytest
 
-from gateway.app import ending_when_stuck
+from gateway.app import Gateway, ending_when_stuck
+from gateway.config import Config, DataSection
+from gateway.job import State
+from gateway.store import Store
+from gateway.supervisor import Supervisor
 from pipeline.recording import Given, Page, Recording
+from tests.gateway.storing import FORK, LONG_S, claimed, receive
 from tests.recordings import three_by_four
 
 HANGS = """
@@ -38,3 +48,46 @@ def test_a_page_that_is_done_in_time_ends_nothing() -> None:
 
     watched = ending_when_stuck(digitize, 30.0)
     assert watched(Page(np.zeros((1, 1, 3), np.uint8))) is recording
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A gateway without doors."""
+    closed = {"enabled": False}
+    return Config.model_validate(
+        {"data": {"folder": tmp_path / "data", "reserve_mb": 0}, "dicom_scp": closed, "hl7_feed": closed, "web": closed}
+    )
+
+
+def die_over_a_page(data: DataSection, gateway: str) -> None:
+    claimed(Store.open(data, gateway))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_died_just_before_the_gateway_stopped_counts_an_attempt(config: Config) -> None:
+    """As when the system ends one process for its memory, and the service manager then stops the service."""
+    for _ in range(2):
+        gateway = Gateway(config)
+        if not gateway.store.jobs():
+            receive(gateway.store, b"a page")
+        worker = FORK.Process(target=die_over_a_page, args=(config.data, gateway.store.process))
+        worker.start()
+        worker.join(60)
+        gateway.stop()
+    with Store.open(config.data) as store:
+        assert store.end_dead_leases() == 0
+        assert store.claim("next", LONG_S, 2) is None
+        assert [(job.state, job.code) for job in store.jobs()] == [(State.HELD, "our_fault_worker_died")]
+
+
+def test_a_gateway_starts_where_leases_of_dead_processes_cannot_be_looked_for(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> int:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    monkeypatch.setattr(Store, "end_dead_leases", fails)
+    monkeypatch.setattr(Supervisor, "look", lambda _self: None)
+    gateway = Gateway(config)
+    gateway.start()
+    gateway.stop()
