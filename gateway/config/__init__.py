@@ -1,6 +1,6 @@
 """TOML -> frozen models, once, at start. An unknown key is an error that names the nearest known one."""
 
-from gateway.config.checks import advice, check_config, contradictions, web_exposure
+from gateway.config.checks import advice, check_config, contradictions, folders_of, web_exposure
 from gateway.config.loader import load, loads
 from gateway.config.models import (
     Backoff,
@@ -53,6 +53,7 @@ __all__ = [
     "advice",
     "check_config",
     "contradictions",
+    "folders_of",
     "load",
     "loads",
     "web_exposure",

@@ -60,12 +60,9 @@ def _twice(table: str, names: Sequence[str]) -> Iterator[str]:
 
 
 def _folders(config: Config) -> Iterator[str]:
-    """One folder for two uses makes a loop: what goes out comes in again."""
-    uses = [("data.folder", config.data.folder)]
-    uses += [(f'fax_inbox "{i.name}"', i.folder) for i in config.fax_inbox]
-    uses += [(f'destination "{d.name}"', d.folder) for d in config.destination if isinstance(d, FolderDestination)]
+    """One folder for two uses makes a loop: what goes out comes in again. One within another is lawful."""
     first: dict[Path, str] = {}
-    for use, folder in uses:
+    for use, folder in [("data.folder", config.data.folder), *_needed_folders(config)]:
         other = first.setdefault(folder.resolve(), use)
         # two destinations may share a folder: document names differ by content
         if other != use and not (other.startswith("destination") and use.startswith("destination")):
@@ -291,6 +288,11 @@ def _unreachable_rules(config: Config) -> Iterator[str]:
                 after = ", ".join(f'"{r.name}"' for r in config.rule[place + 1 :])
                 yield f'rule "{rule.name}" has no condition and always matches, so these are never reached: {after}'
                 return
+
+
+def folders_of(config: Config) -> tuple[Path, ...]:
+    """Every folder that the configuration names."""
+    return (config.data.folder, *(folder for _, folder in _needed_folders(config)))
 
 
 def _needed_folders(config: Config) -> Iterator[tuple[str, Path]]:

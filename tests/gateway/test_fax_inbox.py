@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from gateway.config import Config, DataSection, FaxInboxSection
+from gateway.config import Config, DataSection, FaxInboxSection, FolderDestination
 from gateway.errors import ConfigError, OutOfSpace
 from gateway.intake import fax_inbox
 from gateway.intake.fax_inbox import FaxInbox
@@ -53,11 +53,13 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def inbox_of(folder: Path, store: Store, clock: Clock, **settings: object) -> FaxInbox:
+def inbox_of(folder: Path, store: Store, clock: Clock, others: Sequence[Path] = (), **settings: object) -> FaxInbox:
+    """others: the folders of other inboxes."""
     section = FaxInboxSection.model_validate(
         {"name": "ward", "folder": folder, "settle_s": SETTLE_S, "file_max_mb": 1, **settings}
     )
-    inbox = FaxInbox(section, Config(), store)
+    elsewhere = tuple(FaxInboxSection(name=f"other {n}", folder=other) for n, other in enumerate(others))
+    inbox = FaxInbox(section, Config(fax_inbox=(section, *elsewhere)), store)
     inbox._watch = Watch(SETTLE_S, clock)
     return inbox
 
@@ -288,6 +290,47 @@ def test_a_folder_that_is_still_filled_is_waited_for_and_a_servers_own_is_left(
     inbox.poll()
     assert (folder / "refused" / "ward").is_dir()
     assert (folder / "@eaDir").is_dir()
+
+
+@pytest.mark.parametrize("inner", ["urgent", "wards/3/urgent"])
+def test_another_inbox_within_is_never_moved(clock: Clock, store: Store, folder: Path, inner: str) -> None:
+    urgent = folder / inner
+    urgent.mkdir(parents=True)
+    (urgent / "unread.png").write_bytes(PNG)
+    (folder / "ward").mkdir()
+    settle(inbox_of(folder, store, clock, [urgent]), clock, EMPTY_PATIENCE_S)
+    assert names(urgent) == ["unread.png"]
+    assert (folder / "refused" / "ward").is_dir()
+
+
+def test_nor_is_a_link_on_the_way_to_it(clock: Clock, store: Store, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "share" / "urgent").mkdir(parents=True)
+    (folder / "share").symlink_to(tmp_path / "share")
+    (tmp_path / "fax").symlink_to(folder)
+    settle(inbox_of(folder, store, clock, [tmp_path / "fax" / "share" / "urgent"]), clock)
+    assert (folder / "share").is_symlink()
+
+
+def test_nor_is_it_where_only_the_other_comes_by_a_link(
+    clock: Clock, store: Store, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "urgent").mkdir()
+    (tmp_path / "link").symlink_to(folder / "urgent")
+    settle(inbox_of(folder, store, clock, [tmp_path / "link"]), clock, EMPTY_PATIENCE_S)
+    assert (folder / "urgent").is_dir()
+
+
+def test_nor_are_the_data_folder_and_a_destination_within(clock: Clock, store: Store, folder: Path) -> None:
+    for name in ("data", "out"):
+        (folder / name).mkdir()
+    section = FaxInboxSection(name="ward", folder=folder, settle_s=SETTLE_S)
+    out = FolderDestination(kind="folder", name="out", folder=folder / "out")
+    config = Config(data=DataSection(folder=folder / "data"), fax_inbox=(section,), destination=(out,))
+    inbox = FaxInbox(section, config, store)
+    inbox._watch = Watch(SETTLE_S, clock)
+    settle(inbox, clock, EMPTY_PATIENCE_S)
+    assert (folder / "data").is_dir()
+    assert (folder / "out").is_dir()
 
 
 def test_a_folder_that_cannot_be_moved_is_told_once_and_stops_nothing(

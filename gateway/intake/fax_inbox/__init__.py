@@ -3,7 +3,8 @@
 What was taken lies in ``taken/`` afterwards, what could not be in ``refused/`` beside a ``.reason.txt``. A file is
 moved only after the store has committed; a crash in between takes it again, as a repeat of the same job, and moves it.
 What is read and what is moved is the very file that was seen to settle: another that came under its name in between
-stays for the next look. What is no file, a folder or a link, is neither opened nor followed, and moved to refused/ too.
+stays for the next look. What is no file, a folder or a link, is neither opened nor followed, and moved to refused/ too,
+unless it is or holds another folder of the configuration: an inbox may lie in an inbox.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ import stat
 import uuid
 from pathlib import Path
 
-from gateway.config import Config, FaxInboxSection
+from gateway.config import Config, FaxInboxSection, folders_of
 from gateway.errors import Refused, TryAgain
 from gateway.file_name import NAME_MAX_BYTES
 from gateway.intake.fax_inbox.identity import order_from_name, pattern_of, read_sidecar
-from gateway.intake.fax_inbox.settling import REFUSED, SIDECAR, TAKEN, Settled, Sighting, Watch
+from gateway.intake.fax_inbox.settling import (
+    REFUSED,
+    SIDECAR,
+    TAKEN,
+    Settled,
+    Sighting,
+    Watch,
+    names_on_the_way,
+)
 from gateway.job import Arrival, Door
 from gateway.order import Order
 from gateway.store import Store
@@ -44,6 +53,7 @@ class FaxInbox:
         self._store = store
         self._pattern = pattern_of(settings.file_name_pattern, settings.name)
         self._watch = Watch(settings.settle_s)
+        self._never_moved = names_on_the_way(settings.folder, folders_of(config))
         self._committed: set[Sighting] = set()  # taken, but their move failed: moved again, not taken again
         self._trouble = ""
         self._finished = False
@@ -67,7 +77,7 @@ class FaxInbox:
                 # by its inode: a file's name may hold the patient's
                 trouble = f"the file with inode {settled.document.inode} cannot be taken: {error.strerror}"
         refusals = [(orphan, Refused("no_document", "No document came for this sidecar.")) for orphan in ready.orphans]
-        refusals += [(one, _no_file(one)) for one in ready.no_files]
+        refusals += [(one, _no_file(one)) for one in ready.no_files if one.name not in self._never_moved]
         for sighting, refusal in refusals:
             try:
                 self._refuse(Settled(sighting, None), refusal)

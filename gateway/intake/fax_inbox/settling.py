@@ -6,7 +6,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +120,13 @@ class Watch:
         is_begun = sighting.form == stat.S_IFDIR or (sighting.is_file and not sighting.size_bytes)
         patience_s = max(self._settle_s, EMPTY_PATIENCE_S) if is_begun else self._settle_s
         return now - self._since[sighting] >= patience_s
+
+
+def names_on_the_way(folder: Path, others: Iterable[Path]) -> frozenset[str]:
+    """The names in a folder that are one of these other folders or lead to it, links on the way included."""
+    inbox = folder.resolve()
+    steps = {step for other in others for path in (other.absolute(), other.resolve()) for step in (path, *path.parents)}
+    return frozenset(step.name for step in steps if step.parent.resolve() == inbox)
 
 
 def _look(folder: Path) -> list[Sighting]:
