@@ -106,7 +106,7 @@ _FEED_ANSWERS: tuple[Row, ...] = (
     (
         "AE",
         "it cannot be kept: too long, not in its character set, a segment or the patient's number is missing, or a "
-        "line is no segment, as a line end within a field makes one",
+        "line is no segment, as a line end within a field makes one: its name is none of HL7 v2, nor begins with Z",
     ),
     ("AE, `not kept`", "the database does not answer: send it again"),
     (

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from gateway.intake.hl7_feed.answer import Code, Rejected
 from gateway.intake.hl7_feed.character_sets import codec_of
+from gateway.intake.hl7_feed.segment_names import is_segment_name
 from gateway.mllp_block import has_byte_order_mark, message_in
 
 NULL = '""'  # HL7's word for: delete what you have
@@ -106,7 +107,6 @@ def _lines(text: str, separator: str) -> list[str]:
 
     A lone line feed ends no segment of a sender who ends them with CR: what follows belongs to the field before it.
     """
-    segment = re.compile(rf"[A-Z][A-Z0-9]{{2}}(?:{re.escape(separator)}|$)")
     ends_with_cr = "\r" in text
     lines: list[str] = []
     end = "\r"
@@ -114,7 +114,7 @@ def _lines(text: str, separator: str) -> list[str]:
         line = part.strip(_CONTROLS)
         if _LINE_ENDS.fullmatch(part):
             end = part
-        elif line and segment.match(line):
+        elif is_segment_name(line.split(separator, 1)[0]):
             lines.append(line)
         elif line and ends_with_cr and "\r" not in end:
             lines[-1] += f" {line}"

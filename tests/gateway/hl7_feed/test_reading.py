@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import get_args
 
+import hl7apy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -14,6 +16,7 @@ from gateway.config import Hl7FeedSection
 from gateway.intake.hl7_feed.answer import Code, Rejected, acknowledgement
 from gateway.intake.hl7_feed.character_sets import codec_of
 from gateway.intake.hl7_feed.reading import read_header
+from gateway.intake.hl7_feed.segment_names import SEGMENT_NAMES, is_segment_name
 from gateway.store.known import OrderTold, PatientTold
 from tests.gateway.hl7_feed.messages import NOW, PID, SETTINGS, message, said, told
 
@@ -179,6 +182,8 @@ def test_a_batch_is_rejected_in_words(batch: str) -> None:
         "PID|1||2003^^^HOSP^MR||Cr^An\r^M||19600131|F",
         "PID|1||2003^^^HOSP^MR||Cr^An\r1||19600131|F",
         "PID|1||2003^^^HOSP^MR||Cr^An\r\nna||19600131|F",
+        "PID|1||2003^^^HOSP^MR||Cr^An^^\rIII|X|19600131|F",
+        "PID|1||2003^^^HOSP^MR||Cr^An^^\rVON||19600131|F",
     ],
 )
 def test_a_line_end_within_a_field_is_a_fault(pid: str) -> None:
@@ -187,6 +192,20 @@ def test_a_line_end_within_a_field_is_a_fault(pid: str) -> None:
         said(message("ADT^A08", "EVN|A08", pid))
     fault = caught.value
     assert (fault.code, fault.condition, fault.place) == ("AE", "100", "PID^1")
+
+
+def test_the_segments_of_every_version_are_known() -> None:
+    versions = [importlib.import_module(f"{library}.segments") for library in hl7apy.SUPPORTED_LIBRARIES.values()]
+    names = {name for version in versions for name in version.SEGMENTS if len(name) == 3}
+    assert len(versions) > 5
+    assert names - SEGMENT_NAMES == set()
+    assert [name for name in ("III", "VON", "DOE", "Z1", "ZBEX", "pid", "") if is_segment_name(name)] == []
+
+
+def test_a_line_feed_before_what_only_looks_like_a_segment_is_a_blank_too() -> None:
+    found = told(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An^^\nIII||19600131|F"))
+    assert isinstance(found, PatientTold)
+    assert (found.name, found.birth_date, found.sex) == ("Cr^An^^^III", "19600131", "F")
 
 
 def test_a_line_feed_within_a_field_is_a_blank_where_segments_end_with_cr() -> None:
