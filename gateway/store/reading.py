@@ -99,7 +99,8 @@ def readings(database: Database, job_id: str) -> Mapping[Place, Reading]:
     found: dict[Place, Reading] = {}
     for row in deliveries(database, job_id):
         place = (row.destination, row.kind, row.page)
-        made_at = (row.made_at or row.queued_at).astimezone()  # in this machine's zone, as it was told then
+        # With the offset of then: another one, after the machine's zone was set, would make another document.
+        made_at = row.made_at or row.queued_at.astimezone()
         before = found.get(place)
         last = before if before is not None and before.made_at > made_at else Reading(made_at, 1, row.name)
         found[place] = replace(last, number=before.number + 1 if before else 1)

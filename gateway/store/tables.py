@@ -31,6 +31,7 @@ from gateway.role import Role
 
 MOMENT_FORM = "%Y-%m-%dT%H:%M:%S.%fZ"
 MOMENT_CHARACTERS = 27  # the length of 2024-01-31T14:30:00.000000Z
+LOCAL_MOMENT_CHARACTERS = 35  # of 2024-01-31T14:30:00.000000+01:00:00: old offsets have seconds
 SHA256_CHARACTERS = 64
 ID_CHARACTERS = 32  # a UUID without its hyphens
 NAME_CHARACTERS = 200  # of a user
@@ -62,6 +63,19 @@ class Moment(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         return None if value is None else datetime.strptime(value, MOMENT_FORM).replace(tzinfo=UTC)
+
+
+class LocalMoment(TypeDecorator[datetime]):
+    """An aware datetime kept with the offset that it was told with, which may not be the machine's any more."""
+
+    impl = String(LOCAL_MOMENT_CHARACTERS)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
 
 
 def one_of(column: str, words: type[StrEnum]) -> str:
@@ -172,7 +186,7 @@ outbox = Table(
     Column("lease_token", String(ID_CHARACTERS)),
     Column("lease_until", Moment),
     Column("superseded", Boolean, nullable=False, server_default=false()),  # made before its job was last done again
-    Column("made_at", Moment),  # the time of the result that the document holds; NULL for older rows
+    Column("made_at", LocalMoment),  # the time of the result that the document holds; NULL for older rows
     Column("lease_holder", Text, nullable=False, server_default=EMPTY),
     CheckConstraint(one_of("state", DeliveryState), name="state"),
     UniqueConstraint("job_id", "destination", "name"),

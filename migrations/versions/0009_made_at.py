@@ -1,4 +1,4 @@
-"""When the result was made that a document holds: what is read again comes after what was read first."""
+"""When, and with which offset, the result was made that a document holds: what is read again comes after the first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("outbox", sa.Column("made_at", sa.String(27), nullable=True))
+    op.add_column("outbox", sa.Column("made_at", sa.String(35), nullable=True))
 
 
 def downgrade() -> None:

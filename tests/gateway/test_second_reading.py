@@ -138,6 +138,27 @@ def test_read_again_alike_the_documents_are_the_same_to_the_byte_and_none_goes_t
     assert states == {"pacs": DeliveryState.DELIVERED, "ehr": DeliveryState.QUEUED}
 
 
+def test_read_again_alike_after_the_zone_was_set_the_documents_are_the_same_to_the_byte(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a container ran on UTC until somebody set TZ: the offset is part of what the document says."""
+    world.work()
+    before = [world.sent(kind) for kind in DocumentKind]
+    world.half_sent()
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    Clock.at = LATE + timedelta(hours=3)
+    world.store.retry(world.job_id, "rita")
+    assert world.work() is State.DIGITIZED
+    assert [world.sent(kind) for kind in DocumentKind] == before
+    delivery = world.store.claim_delivery("ehr", 60)
+    assert delivery is not None
+    world.store.park(delivery, "AR", "rejected")
+    world.corrected(Given(layout="6x2"))
+    second = world.sent(DocumentKind.DICOM_WAVEFORM)[-1]
+    assert order_of(second) == ("20261201083005", 10_001)  # what is new is told by the clock of now
+
+
 @pytest.mark.parametrize("passed", [timedelta(hours=3), timedelta(0), timedelta(days=-1)], ids=str)
 def test_a_second_reading_is_told_from_the_first_and_ordered_after_it(world: World, passed: timedelta) -> None:
     """Also where the clock was set back in between."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
 from gateway.errors import TryAgain, UnlawfulMove
@@ -27,6 +30,19 @@ def test_settles_a_digitized_page_with_all_that_belongs_to_it(store: Store) -> N
     rows = {row.destination: row for row in store.deliveries(job_id)}
     assert store.object_path(rows["ehr"].sha256).read_bytes() == b"<aecg/>"
     assert (rows["ehr"].name, rows["ehr"].size_bytes, rows["ehr"].attempts) == ("aecg-1", 7, 0)
+
+
+@pytest.mark.parametrize(
+    "offset", [-timedelta(hours=5), timedelta(hours=5, minutes=45), timedelta(seconds=3208)], ids=str
+)
+def test_keeps_when_a_result_was_made_with_the_offset_of_then(store: Store, offset: timedelta) -> None:
+    made_at = datetime(2026, 11, 30, 23, 30, 5, tzinfo=timezone(offset))
+    job_id = settled(store, digitized(replace(document("pacs"), made_at=made_at)))
+    (row,) = store.deliveries(job_id)
+    assert row.made_at is not None
+    assert row.made_at.isoformat() == made_at.isoformat()
+    (reading,) = store.readings(job_id).values()
+    assert reading.made_at.isoformat() == made_at.isoformat()
 
 
 def test_a_digitized_page_with_nothing_to_send_is_delivered(store: Store) -> None:
