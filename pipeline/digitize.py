@@ -47,7 +47,7 @@ from pipeline.recording import (
     Strip,
     UInt8,
 )
-from pipeline.sheet import coloured, lay_flat
+from pipeline.sheet import lay_flat, lay_flat_coloured
 from pipeline.waveform.network import NetworkReader
 
 SIDE_MIN_PX = 240  # of the shorter side: three rows on it leave a trace about a pixel and a half of line width
@@ -413,11 +413,14 @@ def _overlooked(
     ]
     starts = np.empty((0, 3)) if leads.marks is None else leads.marks.starts * [across, down, 1.0]
     found = unread.unread(names, rows, starts, at.segments, traced.spikes)
-    sheet = leads.sheet if at.paper is leads.paper else lay_flat(leads.original, at.paper)
-    colour = coloured(leads.original, at.paper)
+    # not the enhanced page, on which faint stains and rulings are as dark as ink
+    sheet, colour = lay_flat_coloured(leads.original, at.paper)
     curves = [unread.Curve(*curve) for curve in leads.curves(at, traced, scale)]
-    written = unread.written_over(sheet, colour, curves, names, scale.speed_mm_s.value)
-    return *found, *unread.further_leads(sheet, names), *written
+    pulses = [pulse.resized(across, down) for pulse in scale.pulses]
+    measured = at.paper.known is Known.GRID
+    written = unread.written_over(sheet, colour, curves, names, pulses, scale.speed_mm_s.value, measured)
+    named = leads.sheet if at.paper is leads.paper else sheet
+    return *found, *unread.further_leads(named, names), *written
 
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:

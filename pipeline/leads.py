@@ -95,8 +95,11 @@ class Leads:
 
     def curves(
         self, at: Arranged, traced: waveform.Traced, scale: calibration.Calibration
-    ) -> Iterator[tuple[Segment, Float64]]:
-        """Each segment where its strip was read, and float64 (n, 2), where on the paper: NaN where nothing was read."""
+    ) -> Iterator[tuple[Segment, Float64, Float64]]:
+        """Each segment where its strip was read, where on the paper and how surely: NaN where nothing was read.
+
+        Float64 (n, 2), paper mm, and float64 (n,), the reader's sigma in mm.
+        """
         gain_mm_mv = _gain_of(scale.gain_mm_mv, scale.chest_gain_mm_mv)
         for segment, strip in zip(at.segments, traced.strips, strict=True):
             yield _curve(segment, strip, traced.late_mm, scale.speed_mm_s.value, gain_mm_mv(segment))
@@ -119,11 +122,11 @@ class Leads:
 
 def _curve(
     segment: Segment, strip: Strip, late_mm: float, speed_mm_s: float, gain_mm_mv: float
-) -> tuple[Segment, Float64]:
+) -> tuple[Segment, Float64, Float64]:
     moved = replace(segment, start_mm=segment.start_mm + late_mm, end_mm=segment.end_mm + late_mm)
     x_mm = moved.start_mm + np.arange(strip.samples) / RATE_HZ * speed_mm_s
     y_mm = segment.baseline_mm - gain_mm_mv * strip.millivolts.astype(np.float64)
-    return moved, np.column_stack([x_mm, y_mm])
+    return moved, np.column_stack([x_mm, y_mm]), gain_mm_mv * strip.sigma_mv.astype(np.float64)
 
 
 def _measured_by_columns(

@@ -61,24 +61,27 @@ class Sheet:
 
 def lay_flat(image: UInt8, paper: PaperMap) -> Sheet:
     """Resample a page, uint8 (H, W, 3) RGB, to paper millimetres and keep only what is not grid."""
+    return _inked(*_resampled(image, paper))
+
+
+def lay_flat_coloured(image: UInt8, paper: PaperMap) -> tuple[Sheet, Float32]:
+    """The sheet of lay_flat, and how coloured each of its pixels is beside the paper and its ruling.
+
+    image: uint8 (H, W, 3) RGB. The colour is float32 (h, w) on the sheet's pixels, 0 grey .. 1.
+    """
     flat, inside, x0, y0 = _resampled(image, paper)
+    ratios = _beside_paper(flat)
+    colour = np.asarray(np.clip(reduce(np.maximum, ratios) - reduce(np.minimum, ratios), 0.0, 1.0), np.float32)
+    return _inked(flat, inside, x0, y0), np.asarray(np.maximum(colour - _grid(colour), 0.0), np.float32)
+
+
+def _inked(flat: UInt8, inside: np.ndarray[tuple[int, int], np.dtype[np.bool_]], x0: float, y0: float) -> Sheet:
     dark = _darkness(flat)
     dark[~inside] = 0.0
     ink = np.maximum(dark - _grid(dark), 0.0)
     pen = _pen(ink)
     ink = np.asarray(np.clip(ink / pen, 0.0, 1.0), np.float32)
     return Sheet(ink, _marks(ink, dark / pen), inside, x0, y0)
-
-
-def coloured(image: UInt8, paper: PaperMap) -> Float32:
-    """How coloured each pixel of a sheet is beside the paper and its ruling, float32 (H, W), 0 grey .. 1.
-
-    On the pixels of lay_flat. image: uint8 (H, W, 3) RGB.
-    """
-    flat, _, _, _ = _resampled(image, paper)
-    ratios = _beside_paper(flat)
-    colour = np.asarray(np.clip(reduce(np.maximum, ratios) - reduce(np.minimum, ratios), 0.0, 1.0), np.float32)
-    return np.asarray(np.maximum(colour - _grid(colour), 0.0), np.float32)
 
 
 def _resampled(

@@ -41,6 +41,11 @@ class Pulse:
     def width_mm(self) -> float:
         return self.x1_mm - self.x0_mm
 
+    def resized(self, across: float, down: float) -> Pulse:
+        """The same pulse on a paper whose millimetres are smaller by these factors."""
+        wide = (self.x0_mm * across, self.x1_mm * across)
+        return Pulse(*wide, self.baseline_mm * down, self.height_mm * down, self.score)
+
 
 @dataclass(frozen=True, eq=False)
 class _Patch:

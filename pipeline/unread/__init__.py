@@ -11,7 +11,7 @@ from pipeline.sheet import Sheet
 from pipeline.unread.extra import second_recording, undelivered
 from pipeline.unread.named import further_leads
 from pipeline.unread.pens import Curve, marks_over
-from pipeline.unread.printed import Place, PrintedName, PrintedRow
+from pipeline.unread.printed import Place, PrintedName, PrintedPulse, PrintedRow
 
 __all__ = ["Curve", "further_leads", "unread", "written_over"]
 
@@ -37,17 +37,27 @@ def _spikes_missed(spikes: Sequence[Spike]) -> Iterator[Finding]:
 
 
 def written_over(
-    sheet: Sheet, colour: Float32, curves: Sequence[Curve], names: Sequence[PrintedName], speed_mm_s: float
+    sheet: Sheet,
+    colour: Float32,
+    curves: Sequence[Curve],
+    names: Sequence[PrintedName],
+    pulses: Sequence[PrintedPulse],
+    speed_mm_s: float,
+    measured: bool,
 ) -> Iterator[Finding]:
     """One finding for each segment over which something is written or spilt, with its seconds.
 
-    colour: as of pipeline.sheet.coloured, on the sheet's pixels. curves: what was read, on the sheet's paper.
+    It is an error where a pen wrote or the reading is disturbed, on paper whose ruling is known: what is left of a
+    ruling of another size looks written. sheet, colour: as of pipeline.sheet.lay_flat_coloured. curves: what was read,
+    on the sheet's paper. measured: the millimetre is that of a ruling.
     """
-    marks = marks_over(sheet, colour, curves, [Place(name.x_mm, name.y_mm) for name in names])
+    marks = marks_over(sheet, colour, curves, [Place(name.x_mm, name.y_mm) for name in names], pulses)
     for segment in dict.fromkeys(mark.segment for mark in marks):
         own = [mark for mark in marks if mark.segment == segment]
         start_mm, end_mm = min(mark.start_mm for mark in own), max(mark.end_mm for mark in own)
         start_s, end_s = (segment.start_s + (x - segment.start_mm) / speed_mm_s for x in (start_mm, end_mm))
         wide, tall = max((mark.size_mm for mark in own), key=max)
         detail = f"{len(own)} beside the trace, up to {wide:.0f} x {tall:.0f} mm"
-        yield Finding(FindingCode.INK_OVER_LEAD, Severity.ERROR, segment.lead, start_s, end_s, detail)
+        grave = measured and any(mark.by_pen or mark.disturbs for mark in own)
+        severity = Severity.ERROR if grave else Severity.WARNING
+        yield Finding(FindingCode.INK_OVER_LEAD, severity, segment.lead, start_s, end_s, detail)

@@ -27,6 +27,19 @@ class PrintedName(Protocol):
     def score(self) -> float: ...
 
 
+class PrintedPulse(Protocol):
+    """A calibration pulse: its upright edges, its foot and its height."""
+
+    @property
+    def x0_mm(self) -> float: ...
+    @property
+    def x1_mm(self) -> float: ...
+    @property
+    def baseline_mm(self) -> float: ...
+    @property
+    def height_mm(self) -> float: ...
+
+
 class PrintedRow(Protocol):
     """A row of traces: the y of its 0 mV, and from where to where there is ink."""
 

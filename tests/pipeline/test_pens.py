@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from pipeline.calibration import Pulse
 from pipeline.findings import FindingCode
 from pipeline.geometry import PaperMap, Segment
 from pipeline.recording import Finding, Known, Lead, Severity
-from pipeline.sheet import coloured, lay_flat
+from pipeline.sheet import lay_flat_coloured
 from pipeline.unread import Curve, written_over
 
-PX_MM, SPEED_MM_S = 8.0, 25.0
+PX_MM, SPEED_MM_S, SIGMA_MM = 8.0, 25.0, 0.1
 PAPER = PaperMap.affine(np.array([[PX_MM, 0.0, 0.0], [0.0, PX_MM, 0.0]]), (0.0, 0.0, 200.0, 120.0), Known.GRID)
 SEGMENTS = [Segment(Lead.I, 0, 20.0, 100.0, 40.0, 0.0), Segment(Lead.V1, 0, 100.0, 180.0, 40.0, 3.2)]
 SEGMENTS += [Segment(Lead.II, 1, 20.0, 100.0, 80.0, 0.0), Segment(Lead.V2, 1, 100.0, 180.0, 80.0, 3.2)]
@@ -22,7 +26,7 @@ BLACK, BLUE, RED = (20, 20, 25), (25, 40, 130), (170, 30, 40)
 def curve(segment: Segment) -> Curve:
     x = np.arange(segment.start_mm, segment.end_mm, 0.05)
     y = segment.baseline_mm - 10 * np.exp(-((((x - 5) % 20 - 10) / 0.6) ** 2)) - np.sin(x / 9)
-    return Curve(segment, np.column_stack([x, y]))
+    return Curve(segment, np.column_stack([x, y]), np.full(len(x), SIGMA_MM))
 
 
 CURVES = [curve(segment) for segment in SEGMENTS]
@@ -44,8 +48,11 @@ def ring(x_mm: float, y_mm: float) -> np.ndarray:
     return np.column_stack([x_mm + 8 * np.cos(turn), y_mm + 6 * np.sin(turn)])
 
 
-def found(image: np.ndarray) -> list[Finding]:
-    return list(written_over(lay_flat(image, PAPER), coloured(image, PAPER), CURVES, (), SPEED_MM_S))
+def found(
+    image: np.ndarray, curves: Sequence[Curve] = CURVES, pulses: Sequence[Pulse] = (), paper: PaperMap = PAPER
+) -> list[Finding]:
+    measured = paper.known is Known.GRID
+    return list(written_over(*lay_flat_coloured(image, paper), curves, (), pulses, SPEED_MM_S, measured))
 
 
 @pytest.mark.parametrize("pen", [BLACK, BLUE, RED])
@@ -74,3 +81,65 @@ def test_a_trace_drawn_thick_or_read_a_little_beside_its_ink_is_no_mark() -> Non
         at = np.rint((each.points_mm + [0.0, 0.3]) * PX_MM * 16).astype(np.int32)
         cv2.polylines(image, [at], False, BLACK, 14, cv2.LINE_AA, 4)
     assert found(image) == []
+
+
+def smaller(by: float) -> tuple[PaperMap, list[Curve]]:
+    """The paper and the curves where a millimetre is taken for so many."""
+    paper = PaperMap.affine(
+        np.array([[PX_MM * by, 0.0, 0.0], [0.0, PX_MM * by, 0.0]]), (0.0, 0.0, 200.0, 120.0), Known.GRID
+    )
+    moved = [
+        replace(s, start_mm=s.start_mm / by, end_mm=s.end_mm / by, baseline_mm=s.baseline_mm / by) for s in SEGMENTS
+    ]
+    return paper, [replace(c, segment=s, points_mm=c.points_mm / by) for c, s in zip(CURVES, moved, strict=True)]
+
+
+@pytest.mark.parametrize(("by", "line"), [(1.01, (20, 20, 25)), (1.03, (20, 20, 25)), (1.02, (110, 110, 110))])
+def test_a_fine_ruling_whose_millimetre_is_a_little_off_is_no_mark(by: float, line: tuple[int, int, int]) -> None:
+    image = page()
+    for k in range(4, 1600, 8):
+        image[:, k : k + 2] = np.minimum(image[:, k : k + 2], line)
+        image[k : k + 2] = np.minimum(image[k : k + 2], line)
+    paper, curves = smaller(by)
+    assert found(image, curves, paper=paper) == []
+
+
+def test_straight_lines_that_cross_are_a_frame_or_a_fold() -> None:
+    image = page()
+    image[478:483], image[:, 480:485] = 0, 0
+    assert found(image) == []
+
+
+def test_a_calibration_pulse_between_columns_is_print() -> None:
+    points = np.array([(102.5, 40.0), (104.0, 40.0), (105.5, 30.0), (109.0, 30.3), (110.5, 40.0), (112.0, 40.0)])
+    pulse = Pulse(104.7, 109.7, 40.0, 10.0, 1.0)
+    assert found(page(points))
+    assert found(page(points), pulses=[pulse]) == []
+
+
+def test_a_stretch_that_was_not_read_shows_its_own_trace() -> None:
+    unread = [*CURVES]
+    points = CURVES[0].points_mm.copy()
+    points[(points[:, 0] > 55) & (points[:, 0] < 70), 1] = np.nan
+    unread[0] = replace(CURVES[0], points_mm=points)
+    assert found(page(), unread) == []
+
+
+def specks() -> np.ndarray:
+    image, rng = page(), np.random.default_rng(0)
+    for x, y, radius in zip(rng.normal(500, 60, 60), rng.normal(320, 40, 60), rng.integers(8, 16, 60), strict=True):
+        cv2.circle(image, (int(x), int(y)), int(radius), (90, 100, 80), -1)
+    return image
+
+
+def test_mould_is_told_and_holds_only_where_the_reading_is_disturbed() -> None:
+    told = found(specks())
+    assert {f.severity for f in told} == {Severity.WARNING}
+    sigma = np.where(abs(CURVES[0].points_mm[:, 0] - 62.5) < 15, 3 * SIGMA_MM, SIGMA_MM)
+    disturbed = [replace(CURVES[0], sigma_mm=sigma), *CURVES[1:]]
+    assert {f.severity for f in found(specks(), disturbed)} == {Severity.ERROR}
+
+
+def test_a_mark_on_paper_without_a_ruling_is_a_warning() -> None:
+    told = found(page(ring(60.0, 40.0), pen=BLUE), paper=replace(PAPER, known=Known.DPI))
+    assert {f.severity for f in told} == {Severity.WARNING}
