@@ -70,8 +70,11 @@ def _crop(sheet: Sheet, name: PrintedName) -> Float32:
     """The ink around a name; blank beyond the sheet."""
     half_wide, half_tall = (round(half * PX_PER_MM) for half in WINDOW_MM)
     column, line = sheet.column(name.x_mm), sheet.line(name.y_mm)
-    wide = np.pad(sheet.ink, ((half_tall, half_tall), (half_wide, half_wide)))
-    return np.asarray(wide[line : line + 2 * half_tall, column : column + 2 * half_wide], np.float32)
+    top, left = line - half_tall, column - half_wide
+    inside = sheet.ink[max(top, 0) : line + half_tall, max(left, 0) : column + half_wide]
+    above, before = max(-top, 0), max(-left, 0)
+    below, after = 2 * half_tall - above - inside.shape[0], 2 * half_wide - before - inside.shape[1]
+    return np.asarray(np.pad(inside, ((above, below), (before, after))), np.float32)
 
 
 @cache

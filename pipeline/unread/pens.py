@@ -79,7 +79,8 @@ def _without_lines(ink: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     mask, long = ink.astype(np.uint8), round(STRAIGHT_MM * PX_PER_MM) + 1
     along = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((1, long), np.uint8))
     down = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((long, 1), np.uint8))
-    return np.asarray(ink & (cv2.dilate(along | down, np.ones((3, 3), np.uint8)) == 0), np.bool_)
+    lines = cv2.dilate(cv2.bitwise_or(along, down), np.ones((3, 3), np.uint8))
+    return np.asarray(ink & (lines == 0), np.bool_)
 
 
 def _marks(
@@ -90,7 +91,7 @@ def _marks(
     curves: Sequence[Curve],
 ) -> Iterator[Mark]:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(left.astype(np.uint8), connectivity=8)
-    beside = cv2.dilate(number, np.ones((5, 5), np.uint8))
+    beside = np.asarray(cv2.dilate(number, np.ones((5, 5), np.uint8)), np.uint8)
     read = np.array([_columns_read(sheet, curve) for curve in curves])
     for k in range(1, count):
         x, y, w, h, _area = (int(v) for v in stats[k])

@@ -40,11 +40,13 @@ def hold_ends(reading: Reading, x0_mm: float, spans_mm: Sequence[tuple[float, fl
     rise, sigma, shown = reading.rise_mm.copy(), reading.sigma_mm.copy(), reading.present.copy()
     held = np.zeros(len(rise), np.bool_)
     reach = round(HELD_MM * COLUMNS_PER_MM)
+    left, right = min(start for start, _ in spans_mm), max(end for _, end in spans_mm)
     for start, end in spans_mm:
-        # every column of which any part lies in the lead: a column is as wide as two and a half samples at 25 mm/s, and
-        # the last sample often lies in the half of a column whose centre is the next lead's
-        first = max(int(np.floor((start - x0_mm) * COLUMNS_PER_MM + 0.5)), 0)
-        last = min(int(np.ceil((end - x0_mm) * COLUMNS_PER_MM - 0.5)), len(rise) - 1)
+        # at the row's ends every column of which any part lies in the lead: a column is as wide as two and a half
+        # samples at 25 mm/s. Between leads its centre tells whose it is: the ink in it may be the other's
+        a, b = (start - x0_mm) * COLUMNS_PER_MM, (end - x0_mm) * COLUMNS_PER_MM
+        first = max(int(np.floor(a + 0.5) if start == left else np.ceil(a)), 0)
+        last = min(int(np.ceil(b - 0.5) if end == right else np.ceil(b) - 1), len(rise) - 1)
         for inward in (np.arange(first, last + 1), np.arange(last, first - 1, -1)):
             read = np.flatnonzero(reading.present[inward[: reach + 1]] >= present)
             if not len(read) or not read[0]:

@@ -19,7 +19,9 @@ from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip
 
 # On 33 pages of others as the reader read them: 16 and 5 moments on the two that are paced, at most 1 on the others.
-TALL_MM = 2.5  # beyond what was read within NEAR_MM: a peak is read at 0.88 of its height or better
+TALL_MM = 2.5  # beyond what was read within NEAR_MM
+LOW = 0.15  # of the height of what was read there: a peak is read at 0.88 of its height or better
+OTHER_MM = 1.0  # from another row's reading: the ink is that row's
 NEAR_MM = 0.5  # a steep stroke that was read leans by less
 WIDE_MM = 0.75  # a pen at its widest, and a column to either side
 INK = 0.4  # of the pen's darkness
@@ -50,7 +52,7 @@ class ReadRow:
 
 def missed_spikes(rows: Sequence[ReadRow]) -> tuple[Stroke, ...]:
     """The strokes that stand in two rows and more at one moment, from the left; none where such moments are few."""
-    strokes = [s for number, row in enumerate(rows) for s in _strokes(number, row)]
+    strokes = [s for number, row in enumerate(rows) for s in _strokes(number, row, rows)]
     told = [s for s in strokes if any(_together(s, other) for other in strokes)]
     told.sort(key=lambda s: s.x_mm)
     moments = 1 + int((np.diff([s.x_mm for s in told]) > TOGETHER_MM).sum()) if told else 0
@@ -61,21 +63,46 @@ def _together(one: Stroke, other: Stroke) -> bool:
     return one.row != other.row and abs(one.x_mm - other.x_mm) <= TOGETHER_MM
 
 
-def _strokes(number: int, row: ReadRow) -> list[Stroke]:
-    """Where the ink that holds the trace reaches far beyond it, in few columns."""
+def _strokes(number: int, row: ReadRow, rows: Sequence[ReadRow]) -> list[Stroke]:
+    """Where the ink that holds the trace reaches far beyond it, in few columns, and is of no other row's trace."""
     looked_at = _looked_at(row)
     rise = row.reading.rise_mm.astype(np.float64)
     reach = round(NEAR_MM * COLUMNS_PER_MM)
     beside = np.lib.stride_tricks.sliding_window_view(np.pad(rise, reach, mode="edge"), 2 * reach + 1)
     up, down = _reach_mm(_ink(row.strip.pixels), rise)
+    high, low = beside.max(axis=1), beside.min(axis=1)
+    others = [_seen_from(row.strip, other) for other in rows if other is not row]
     found: list[Stroke] = []
-    for sign, beyond in ((1, up - beside.max(axis=1)), (-1, beside.min(axis=1) - down)):
-        edges = np.flatnonzero(np.diff(np.pad((looked_at & (beyond > TALL_MM)).astype(np.int8), 1)))
+    for sign, beyond, height in ((1, up - high, high), (-1, low - down, low)):
+        least = np.maximum(TALL_MM, LOW * np.abs(height))
+        edges = np.flatnonzero(np.diff(np.pad((looked_at & (beyond > least)).astype(np.int8), 1)))
         for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            if stop - first <= WIDE_MM * COLUMNS_PER_MM:
+            reached = np.sort(np.stack([height + 2 * sign * OTHER_MM, height + sign * beyond])[:, first:stop], axis=0)
+            met = any(_meets(other[:, first:stop], reached) for other in others)
+            if stop - first <= WIDE_MM * COLUMNS_PER_MM and not met:
                 x_mm = float(row.strip.x_mm[first:stop].mean())
                 found.append(Stroke(number, x_mm, sign * float(beyond[first:stop].max())))
     return found
+
+
+def _seen_from(strip: RowStrip, other: ReadRow) -> Float64:
+    """float64 (2, columns): the lowest and highest that another row is read within NEAR_MM, mm above this baseline."""
+    columns = np.rint((strip.x_mm - other.strip.x0_mm) * COLUMNS_PER_MM).astype(int)
+    there = (columns >= 0) & (columns < len(other.reading.rise_mm))
+    columns = np.clip(columns, 0, len(other.reading.rise_mm) - 1)
+    there &= other.reading.present[columns] >= 0.5
+    rise = strip.baseline_mm - other.strip.baseline_mm + other.reading.rise_mm[columns].astype(np.float64)
+    reach = round(NEAR_MM * COLUMNS_PER_MM)
+    ends = []
+    for of, none in ((np.min, np.inf), (np.max, -np.inf)):
+        padded = np.pad(np.where(there, rise, none), reach, mode="edge")
+        ends.append(of(np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1), axis=1))
+    return np.stack(ends)
+
+
+def _meets(other: Float64, reached: Float64) -> bool:
+    """Whether another row's reading lies where a stroke does, away from its foot: float64 (2, n) each, low and high."""
+    return bool(((other[0] <= reached[1] + OTHER_MM) & (other[1] >= reached[0] - OTHER_MM)).any())
 
 
 def _looked_at(row: ReadRow) -> npt.NDArray[np.bool_]:

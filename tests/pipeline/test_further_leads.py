@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,3 +62,14 @@ def test_posterior_leads_are_told_beside_usual_ones(face: str) -> None:
 def test_a_page_without_names_tells_none() -> None:
     sheet, _ = sheet_with(["V8"], "DejaVuSans", 2.6)
     assert list(further_leads(sheet, ())) == []
+
+
+def test_a_name_at_the_papers_corner_is_looked_at_without_a_copy_of_the_sheet() -> None:
+    ink = np.random.default_rng(1).uniform(0, 0.1, (2400, 2400)).astype(np.float32)
+    sheet = Sheet(ink, np.zeros(ink.shape, np.uint8), np.ones(ink.shape, np.bool_), 0.0, 0.0)
+    tracemalloc.start()
+    try:
+        assert list(further_leads(sheet, [Name(Lead.V1, 0.0, 0.0), Name(Lead.V2, 300.0, 300.0)])) == []
+        assert tracemalloc.get_traced_memory()[1] < ink.nbytes / 2
+    finally:
+        tracemalloc.stop()

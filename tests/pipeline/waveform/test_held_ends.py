@@ -48,3 +48,15 @@ def test_what_was_read_is_left_alone() -> None:
     found = hold_ends(given, 0.0, SPANS, 0.5)
     assert not found.held.any()
     np.testing.assert_array_equal(found.reading.present, given.present)
+
+
+def test_a_lead_without_ink_at_its_end_takes_nothing_of_the_next_leads_border_column() -> None:
+    columns, border = 40 * COLUMNS_PER_MM, 20.1
+    own = int(np.ceil(border * COLUMNS_PER_MM))  # the first column whose centre is the right lead's
+    rise = np.where(np.arange(columns) < own, 1.0, 9.0).astype(np.float32)
+    present = np.ones(columns, np.float32)
+    present[own - 2 : own] = 0.1
+    given = Reading(rise, np.full(columns, 0.2, np.float32), present, 20.0)
+    found = hold_ends(given, 0.0, [(5.0, border), (border, 35.0)], 0.5)
+    assert np.flatnonzero(found.held).tolist() == [own - 2, own - 1]
+    assert found.reading.rise_mm[own - 3 : own + 1].tolist() == [1.0, 1.0, 1.0, 9.0]

@@ -105,3 +105,33 @@ def test_a_lead_is_told_by_where_the_spike_stands() -> None:
     found = _spikes(segments, cut, [r.reading for r in strips], 25.0)
     assert {s.lead for s in found if s.at_s < 3.7} == {Lead.I}
     assert {s.lead for s in found if s.at_s > 3.8} == {Lead.V1}
+
+
+def dense(spikes_mm: Sequence[float] = (), rows: int = 12, apart_mm: float = 12.0) -> list[ReadRow]:
+    """Rows so near that the complexes of one stand in the strips of others, each read as it is drawn."""
+    rises = [heart() * (1.8 if k % 2 else -1.6) for k in range(rows)]
+    levels = [100.0 + apart_mm * k for k in range(rows)]
+    cut = []
+    for level, rise in zip(levels, rises, strict=True):
+        pixels = np.full((ROWS, COLUMNS, 3), 255, np.uint8)
+        for other_level, other in zip(levels, rises, strict=True):
+            y = (ROWS - 1) / 2 + (other_level - level - other) * ROWS_PER_MM
+            at = np.rint(np.column_stack([np.arange(COLUMNS), y]) * 16).astype(np.int32)
+            cv2.polylines(pixels, [at], False, (20, 20, 20), 2, cv2.LINE_AA, 4)
+            for x_mm in spikes_mm:
+                column = round(x_mm * COLUMNS_PER_MM)
+                top, foot = round(y[column] - 5 * ROWS_PER_MM), round(y[column])
+                cv2.rectangle(pixels, (column, top), (column + 1, foot), (20, 20, 20), -1)
+        strip = RowStrip(pixels.astype(np.float32) / 255, np.ones((ROWS, COLUMNS), np.bool_), 0.0, level)
+        sure = np.full(COLUMNS, 0.1, np.float32), np.ones(COLUMNS, np.float32)
+        cut.append(ReadRow(strip, Reading(rise.astype(np.float32), *sure, 9.0), [(5.0, 100.0), (100.0, 195.0)]))
+    return cut
+
+
+def test_the_complexes_of_neighbouring_rows_are_no_spikes() -> None:
+    assert missed_spikes(dense()) == ()
+
+
+def test_spikes_are_told_between_the_complexes_of_near_rows() -> None:
+    found = missed_spikes(dense([x - 4 for x in SPIKES_MM[:3]]))
+    assert {round(s.x_mm) for s in found} == {round(x - 4) for x in SPIKES_MM[:3]}
