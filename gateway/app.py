@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 SUPERVISE_S = 1.0  # how often dead workers are looked for: short against the seconds a page takes
 FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
 GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
-STUCK = 2.0  # times page_seconds_max, after which a page hangs where the digitizer cannot look at the clock
+STUCK = 5.0  # times page_seconds_max, after which a page hangs: one that gets a fifth of a processor does not
 STOP_S = 15.0  # after which it is killed, and its lease must run out
 
 
