@@ -180,7 +180,7 @@ class MllpDestination(Section):
     aecg_layout: Literal["single_set", "strips", "none"] = "single_set"
     report: bool = True  # the PDF inside the message, as OBX ED
     message_max_bytes: int = Field(4_000_000, ge=1000)
-    error_attempts_max: int = Field(3, ge=1)  # tries after AE or CE before the message is parked
+    error_attempts_max: int = Field(3, ge=1)  # tries that got an answer, and no yes to this message
     backoff: Backoff = Backoff()
 
 

@@ -55,7 +55,8 @@ _ANSWERS: tuple[Row, ...] = (
     (
         "AE, AR, AA after CA, on the same connection",
         "delivered; AE and AR are written beside the delivery in the job, told in the log, and counted by `check`. "
-        "Listened for until `timeout_s` after CA, and for as long as the connection is open",
+        "Listened for until `timeout_s` after CA, and for as long as the connection is open; a restart of the gateway "
+        "in between loses it",
     ),
     ("AE, CE", "tried again, at most `error_attempts_max` times, then parked"),
     ("AR, CR", "parked"),
@@ -175,7 +176,7 @@ there they hold 1.
 Blanks around MSA-2 and further components of it do not count. A byte order mark, line ends or a second start byte
 before MSH are skipped. Of MLLP release 2 the commit blocks are spoken: a positive one (0x06) is waited beyond for the
 acknowledgement, which is then committed in turn; a negative one (0x15), or a positive one without an acknowledgement in
-`timeout_s`, counts as AE.
+`timeout_s`, is tried again, at most `error_attempts_max` times, then parked.
 """
 
 
