@@ -36,6 +36,11 @@ class Unread:
     code: str
     must_hold: bool = False
 
+    @property
+    def detail(self) -> str:
+        """What the page's finding says of it beside the code."""
+        return f"attribute {self.keyword}"
+
 
 @dataclass(frozen=True)
 class Order:

@@ -14,7 +14,17 @@ from pathlib import Path
 
 from gateway.config import Config
 from gateway.dispatch import documents_for, wants_thumbnails
-from gateway.disposition.decide import OF_A_READING, Case, CasePage, Disposition, case_page, decide, explained
+from gateway.disposition.decide import (
+    OF_A_READING,
+    TOO_SLOW,
+    Case,
+    CasePage,
+    Disposition,
+    as_identified,
+    case_page,
+    decide,
+    explained,
+)
 from gateway.disposition.read_page import read_page
 from gateway.disposition.words import sentence, why
 from gateway.emit import npz
@@ -107,7 +117,8 @@ class Worker:
         try:
             return self.take_through(job)
         except Refused as error:
-            return Outcome(State.REFUSED, error.code, error.why, made_by=self.made_by)
+            state = State.HELD if error.code in TOO_SLOW else State.REFUSED
+            return Outcome(state, error.code, error.why, made_by=self.made_by)
         except Held as error:
             return Outcome(State.HELD, error.code, error.why, made_by=self.made_by)
         except TryAgain:
@@ -129,7 +140,7 @@ class Worker:
         said = self.store.reviews.of(job.job_id)
         kept = self._kept(job, said)
         pages = [
-            self._again(kept[number], said[number], unpacked)
+            self._again(kept[number], said[number], unpacked, order)
             if number in kept
             else self._read(number, unpacked, said.get(number, NO_REVIEW))
             for number in range(1, unpacked.page_count + 1)
@@ -147,7 +158,8 @@ class Worker:
         if made.action is not Action.SEND:
             state = State.HELD if made.action is Action.HOLD else State.REFUSED
             told = why(self.config, made.reasons)
-            read_order = order if made.routes else None  # nothing was read that it could be the order of
+            # of a refused document nothing was read that it could be the order of
+            read_order = order if made.routes or state is State.HELD else None
             return Outcome(state, made.reasons[0].code, told, results, order=read_order, made_by=self.made_by)
         try:
             documents = tuple(self._documents(job, order, pages, made))
@@ -173,11 +185,11 @@ class Worker:
             if number in before and (review.left_out_by or _is_approved(before[number], review))
         }
 
-    def _again(self, kept: PageResult, review: PageReview, unpacked: Unpacked) -> ReadPage:
+    def _again(self, kept: PageResult, review: PageReview, unpacked: Unpacked, order: Order) -> ReadPage:
         """A page as it was read before."""
         if kept.recording_npz is None or not _is_approved(kept, review):
             return ReadPage(CasePage(kept, None, review))
-        recording = npz.from_npz(kept.recording_npz, kept.summary)
+        recording = as_identified(npz.from_npz(kept.recording_npz, kept.summary), order)
         thumbnail = thumbnail_png(unpacked.read(kept.number)) if self.with_thumbnails else b""
         return ReadPage(case_page(kept, recording, review), thumbnail)
 

@@ -28,11 +28,16 @@ from gateway.review import (
     reviewed,
 )
 from gateway.rules import Action, Decision, facts_of, route
+from pipeline.findings import FindingCode
 from pipeline.recording import Recording, Severity
 
 LOW_CONFIDENCE = "low_confidence"
 REFUSED_BY_RULE = "refused_by_rule"
 NO_PAGES = "no_pages"
+# Of a decoder and of the digitizer. Their clocks run on a busy machine too, so the page itself need not be at fault.
+TOO_SLOW = frozenset(("too_slow", "took_too_long"))
+# What is told on every page of an attribute that could not be read.
+OF_UNREAD = frozenset((FindingCode.CHARACTERS_NOT_READ, FindingCode.STUDY_UID_NOT_KEPT, FindingCode.TIME_NOT_READ))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +86,13 @@ class Cause(StrEnum):
     CHANGED = "changed"  # a person changed how a page is read, and nobody has approved what came of it
     MISSING = "missing"  # a key that identity.require asks for
     AHEAD = "ahead"  # a date that has not come yet
+    ILLEGIBLE = "illegible"  # who the patient is was stated, and could not be read
     FOUR_EYES = "four_eyes"
     RULE = "rule"
 
 
 OF_A_READING = (Cause.CONFIDENCE, Cause.FINDING, Cause.CHANGED)
-OF_THE_ORDER = (Cause.MISSING, Cause.AHEAD)
+OF_THE_ORDER = (Cause.MISSING, Cause.AHEAD, Cause.ILLEGIBLE)
 
 
 @dataclass(frozen=True)
@@ -125,11 +131,19 @@ def case_page(result: PageResult, recording: Recording | None, review: PageRevie
     return CasePage(result, recording, of_this_reading(review, sha256, result.given))
 
 
+def as_identified(recording: Recording, order: Order) -> Recording:
+    """The recording without findings of attributes that could not be read and that a person has stated since."""
+    told = {(unread.code, unread.detail) for unread in order.unread}
+    findings = tuple(f for f in recording.findings if f.code not in OF_UNREAD or (f.code, f.detail) in told)
+    return recording if len(findings) == len(recording.findings) else replace(recording, findings=findings)
+
+
 def decide(config: Config, case: Case) -> Disposition:
     """What becomes of a document as it stands. Only what an emitter cannot write is not foreseen."""
     routes = {page.number: _routed(config, case, page) for page in case.pages if page.recording is not None}
     if not routes:
-        return Disposition(Action.REFUSE, (_nothing_read(case.pages),), routes)
+        reason = _nothing_read(case.pages)
+        return Disposition(Action.HOLD if reason.code in TOO_SLOW else Action.REFUSE, (reason,), routes)
     held = (*_pages(config, case), *order_reasons(config, case.order, case.received_at), *_four_eyes(config, case))
     if held:
         return Disposition(Action.HOLD, held, routes)
@@ -180,6 +194,9 @@ def order_reasons(config: Config, order: Order, received_at: datetime) -> Iterat
             yield Reason(Cause.MISSING, f"no_{key}", detail=key)
     for key in keys_ahead(order, received_at):
         yield Reason(Cause.AHEAD, f"{key}_ahead", detail=key)
+    for unread in order.unread:
+        if unread.must_hold:
+            yield Reason(Cause.ILLEGIBLE, unread.code, detail=unread.keyword)
 
 
 def _pages(config: Config, case: Case) -> Iterator[Reason]:
@@ -213,7 +230,9 @@ def _code_of_rule(action: Action, approvals: int) -> str:
 
 
 def _nothing_read(pages: tuple[CasePage, ...]) -> Reason:
-    first = next((page for page in pages if page.result.verdict == Verdict.UNREADABLE), pages[0] if pages else None)
+    unread = [page for page in pages if page.result.verdict == Verdict.UNREADABLE]
+    slow = [page for page in unread if page.result.code in TOO_SLOW]  # may be read another time
+    first = next(iter((*slow, *unread, *pages)), None)
     if first is None:
         return Reason(Cause.UNREAD, NO_PAGES, detail="The document has no page.")
     return Reason(Cause.UNREAD, first.result.code, first.number, first.result.why)

@@ -34,6 +34,8 @@ def sentence(config: Config, reason: Reason) -> str:
         case Cause.AHEAD:
             what = AHEAD[reason.detail]
             return f"The {what} lies ahead of the day on which the page was received; identify it with the right one."
+        case Cause.ILLEGIBLE:
+            return f"The {reason.detail} that came with the page could not be read; identify it to go on."
         case Cause.FOUR_EYES:
             return "A person said whose page this is; another one must look at it and approve it."
         case Cause.UNREAD | Cause.RULE:
@@ -53,6 +55,8 @@ def phrase(config: Config, reason: Reason) -> str:
             return f"no {reason.detail.replace('_', ' ')}, which identity.require asks for"
         case Cause.AHEAD:
             return f"the {AHEAD[reason.detail]} lies ahead of the day on which the page was received"
+        case Cause.ILLEGIBLE:
+            return f"the {reason.detail} that came with the page could not be read"
         case Cause.FOUR_EYES:
             return "four eyes: a person said whose it is, and another one has not approved it"
         case Cause.UNREAD:

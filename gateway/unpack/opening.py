@@ -44,4 +44,4 @@ def _with_findings(document: Unpacked) -> Unpacked:
 
 def _finding(unread: Unread) -> Finding:
     usual = Severity.ERROR if unread.must_hold else Severity.WARNING
-    return Finding(unread.code, usual, detail=f"attribute {unread.keyword}")
+    return Finding(unread.code, usual, detail=unread.detail)

@@ -62,6 +62,7 @@ UNREAD = st.sampled_from(
         Unreadable("not_an_ecg", "A letter.", sure=True),
         Unreadable("not_an_ecg", "Nothing like beats."),
         Unreadable("no_grid", "There is no grid."),
+        Unreadable("took_too_long", "Given up after 60 seconds."),
         Refused("damaged", "The page is damaged."),
     )
 )

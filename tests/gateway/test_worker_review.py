@@ -15,14 +15,15 @@ from PIL import Image
 from pypdfium2 import PdfDocument
 
 from gateway.config import Config
-from gateway.errors import UnlawfulMove
+from gateway.errors import Refused, UnlawfulMove
 from gateway.identify import identified
 from gateway.job import Arrival, Door, Job, State, Verdict
-from gateway.order import Order, Patient
+from gateway.order import Order, Patient, Unread
 from gateway.review import NOTHING_GIVEN
 from gateway.store import Store
 from gateway.worker import Worker
 from pipeline.errors import Unreadable
+from pipeline.findings import FindingCode
 from pipeline.recording import Given, Lead, Page, Recording
 from tests.recordings import six_by_two, three_by_four
 
@@ -33,17 +34,20 @@ KINDS = ("aecg", "dicom_waveform", "hl7v2")
 class Eye:
     """A digitizer that is unsure of every page, reads what it is told to, and remembers what it was told."""
 
-    def __init__(self, confidence: float = 0.4, unreadable: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, confidence: float = 0.4, unreadable: frozenset[int] = frozenset(), code: str = "no_layout"
+    ) -> None:
         self.confidence = confidence
+        self.code = code
         self.unreadable = unreadable
         self.told: list[Given] = []
 
     def __call__(self, page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
         self.told.append(given)
         if int(page.image[0, 0, 0]) - 200 in self.unreadable and given == NOTHING_GIVEN:
-            raise Unreadable("no_layout", "No known arrangement of leads.")
+            raise Unreadable(self.code, "No known arrangement of leads.")
         read = six_by_two() if given.layout == "6x2" else three_by_four()
-        return replace(read, confidence=self.confidence)
+        return replace(read, confidence=self.confidence, findings=(*read.findings, *page.findings))
 
 
 @pytest.fixture
@@ -206,6 +210,47 @@ def test_an_unreadable_page_is_corrected_or_left_out_by_name(config: Config, sto
     for kind in KINDS:
         assert b"page 2 was left out by a person" in sent(store, job_id, kind), kind
         assert b"rita" not in sent(store, job_id, kind)
+
+
+def test_a_page_that_took_too_long_waits_for_a_person_who_has_it_done_again(config: Config, store: Store) -> None:
+    slow, job_id = Eye(0.95, frozenset({1}), "took_too_long"), take_in(store)
+    job = work(config, store, slow, job_id)
+    assert (job.state, job.code) == (State.HELD, "took_too_long")
+    assert not store.reviews.approvable(job_id)  # there is nothing that could go out
+    assert store.order(job_id) == WHOSE
+    store.retry(job_id, "rita")
+    assert work(config, store, Eye(0.95), job_id).state == State.DIGITIZED
+    other = take_in(store, order=replace(WHOSE, accession_number="A-2", patient=Patient("P-2")))
+    assert work(config, store, Eye(unreadable=frozenset({1})), other).state == State.REFUSED
+
+
+def test_a_document_that_took_too_long_to_open_waits_for_a_person(
+    config: Config, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = take_in(store)
+
+    def slow(*_: object) -> None:
+        raise Refused("too_slow", "Decoding took longer than 20 seconds.")
+
+    monkeypatch.setattr("gateway.worker.unpack", slow)
+    job = work(config, store, Eye(), job_id)
+    assert (job.state, job.code) == (State.HELD, "too_slow")
+
+
+def test_a_name_that_could_not_be_read_is_answered_by_who_states_it_and_by_no_approval(
+    config: Config, store: Store
+) -> None:
+    unread = Unread("PatientName", FindingCode.CHARACTERS_NOT_READ, must_hold=True)
+    order = replace(WHOSE, patient=Patient("P-1"), unread=(unread,))
+    eye, job_id = Eye(), take_in(store, order=order)
+    work(config, store, eye, job_id)
+    store.reviews.approve(job_id, "rita")
+    assert work(config, store, eye, job_id).code == "characters_not_read"
+    assert not store.reviews.approvable(job_id)
+    store.identify(job_id, identified(store.order(job_id), {"name": "Test^Review"}), "rita")
+    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert len(eye.told) == 1
+    assert all(b"attribute PatientName" not in sent(store, job_id, kind) for kind in KINDS)
 
 
 def test_a_refused_page_can_be_told_how_it_is_read(config: Config, store: Store) -> None:

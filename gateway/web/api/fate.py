@@ -68,7 +68,7 @@ def decided(config: Config, case: Case) -> Disposition:
     """What becomes of the job as it was read, decided as the worker decides it."""
     read = case.read()
     pages = tuple(
-        CasePage(page, read[page.number].recording, read[page.number].review)
+        CasePage(page, disposition.as_identified(read[page.number].recording, case.order), read[page.number].review)
         if page.number in read
         else CasePage(page, None, case.said.get(page.number, NO_REVIEW))
         for page in case.pages
