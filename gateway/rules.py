@@ -7,7 +7,8 @@ refused; the sends of several rules are united.
 With no rules at all every recording goes to every destination.
 
 A page that a person has approved is not held: rules that hold are passed over, one with ``hold_even_approved`` once two
-people have approved it, and an approved page that no other rule is for goes to every destination.
+people have approved it. An approved page that no other rule is for goes to every destination that some rule sends to,
+to all where no rule sends anything.
 
 A condition on a value that is absent does not hold, so the negated one does. Values are compared as they came: case
 counts, ``glob`` and ``regex`` must match the whole value. A trace shows values of the page's own patient: it is for the
@@ -146,7 +147,7 @@ def route(
         traces.append(RuleTrace(rule.name, held, held and not decided and not approved, conditions, approved))
         decided = decided or (held and not approved and routing.match == "first")
     counted = [rule for rule, trace in zip(rules, traces, strict=True) if trace.counted]
-    return _decide(counted, routing, destinations, tuple(traces), approvals)
+    return _decide(counted, rules, routing, destinations, tuple(traces), approvals)
 
 
 def _is_answered(rule: Rule, approvals: int) -> bool:
@@ -156,6 +157,7 @@ def _is_answered(rule: Rule, approvals: int) -> bool:
 
 def _decide(
     counted: Sequence[Rule],
+    rules: Sequence[Rule],
     routing: RoutingSection,
     destinations: Sequence[str],
     traces: tuple[RuleTrace, ...],
@@ -173,12 +175,21 @@ def _decide(
         quoted = ", ".join(f'"{name}"' for name in names)
         why = f"sent by rule {quoted}" if sends else f"rule {quoted} sends it nowhere"
         return Decision(Action.SEND, sends, names, why, traces)
-    if approvals:
-        why = "approved, and no rule says where to: it goes to every destination"
-        return Decision(Action.SEND, tuple(destinations), (), why, traces)
     if routing.otherwise == "send_all":
         return Decision(Action.SEND, tuple(destinations), (), "no rule matched: it goes to every destination", traces)
+    if approvals:
+        return _approved_without_rule(rules, destinations, traces)
     return Decision(Action.HOLD, (), (), "no rule matched, and such pages wait for a person", traces)
+
+
+def _approved_without_rule(
+    rules: Sequence[Rule], destinations: Sequence[str], traces: tuple[RuleTrace, ...]
+) -> Decision:
+    """A destination that no rule ever sends to, as one that is kept for later, is not for an approved page either."""
+    wanted = {name for rule in rules for name in rule.send}
+    sends = tuple(name for name in destinations if name in wanted or not wanted)
+    where = "every destination that a rule sends to" if wanted else "every destination"
+    return Decision(Action.SEND, sends, (), f"approved, and no rule says where to: it goes to {where}", traces)
 
 
 def explain(decision: Decision) -> tuple[str, ...]:

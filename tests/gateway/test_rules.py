@@ -191,6 +191,24 @@ def test_otherwise_decides_where_nothing_matches(facts: Facts, match: Any) -> No
     assert (everywhere.action, everywhere.destinations) == (Action.SEND, NAMES)
 
 
+@pytest.mark.parametrize(
+    ("rules", "otherwise", "to"),
+    [
+        ((always("hold", hold="h"), never("a", send=("ehr",)), never("b", send=("pacs",))), "hold", ("pacs", "ehr")),
+        ((never("a", send=("ehr",)),), "hold", ("ehr",)),
+        ((always("hold", hold="h"), never("none", send=())), "hold", NAMES),
+        ((always("hold", hold="h"),), "hold", NAMES),
+        ((always("hold", hold="h"), never("a", send=("ehr",))), "send_all", NAMES),
+    ],
+)
+def test_an_approved_page_that_no_rule_is_for_goes_where_rules_send(
+    facts: Facts, rules: tuple[Rule, ...], otherwise: Any, to: tuple[str, ...]
+) -> None:
+    """A destination that no rule sends to is not for it: somebody keeps it for later, or for another kind of page."""
+    decision = route(facts, rules, RoutingSection(otherwise=otherwise), NAMES, approvals=1)
+    assert (decision.action, decision.destinations) == (Action.SEND, to)
+
+
 def test_a_rule_may_send_nowhere(facts: Facts) -> None:
     decision = route(facts, (always("drop", send=()),), FIRST, NAMES)
     assert (decision.action, decision.destinations, decision.why) == (Action.SEND, (), 'rule "drop" sends it nowhere')
