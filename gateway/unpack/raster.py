@@ -69,10 +69,8 @@ def open_document(path: Path, media: MediaType, order: Order, limits: LimitsSect
     Raises:
         Refused: damaged, or too many pages.
     """
-    pages = ONE_PAGE
-    if media is MediaType.TIFF:
-        with _opened(path, media, limits) as image:
-            pages = tiff.find_pages(image, limits)
+    with _opened(path, media, limits) as image:  # any kind, so that a damaged file is told before its pages are asked for
+        pages = tiff.find_pages(image, limits) if media is MediaType.TIFF else ONE_PAGE
     check_page_count(len(pages.directories), limits)
     return Unpacked(media, order, len(pages.directories), partial(_read, path, media, limits, pages))
 

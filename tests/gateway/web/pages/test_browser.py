@@ -219,7 +219,9 @@ def test_a_delivery_shows_the_receiver_s_own_words(site: Site, open_page: Callab
     settled(page, "/jobs/")
     ehr = page.locator("#deliveries tr", has_text="ehr")
     expect(ehr).to_contain_text("MSA|AA|")
-    expect(page.locator("#deliveries tr", has_text="pacs")).to_contain_text("0x0000 Success")
+    for document in ("12-lead ECG", "PDF report"):
+        row = page.locator("#deliveries tr", has_text="pacs").filter(has_text=document)
+        expect(row).to_contain_text("0x0000 Success")
     page.goto(f"{site.base}/jobs/{site.ready.parked}")
     settled(page, "/jobs/")
     expect(page.locator("#deliveries tr", has_text="ehr")).to_contain_text("unknown patient")

@@ -30,6 +30,7 @@ MARKED = {
     "name": "marked",
     "when": [{"field": "finding", "equals": "lead_marked_invalid"}],
     "hold": "a lead is not believed",
+    "hold_even_approved": True,
 }
 
 
