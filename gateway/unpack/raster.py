@@ -69,7 +69,9 @@ def open_document(path: Path, media: MediaType, order: Order, limits: LimitsSect
     Raises:
         Refused: damaged, or too many pages.
     """
-    with _opened(path, media, limits) as image:  # any kind, so that a damaged file is told before its pages are asked for
+    with _opened(
+        path, media, limits
+    ) as image:  # any kind, so that a damaged file is told before its pages are asked for
         pages = tiff.find_pages(image, limits) if media is MediaType.TIFF else ONE_PAGE
     check_page_count(len(pages.directories), limits)
     return Unpacked(media, order, len(pages.directories), partial(_read, path, media, limits, pages))

@@ -216,7 +216,7 @@ class World:
             patch("gateway.explain.open_eye", lambda *_: Eye(self.digitize, "{}")),
             patch("gateway.explain.datetime", SimpleNamespace(now=lambda _: NOW)),
         ):
-            return list(explain.explain_file(self.config, EXAMPLE, sender="ward 3", called=""))
+            return list(explain.explain_file(self.config, EXAMPLE, sender="ward 3", called="", door=Door.FAX))
 
 
 def three_by_four_page(number: int) -> Page:

@@ -67,7 +67,7 @@ def shown(form: Locator, *names: str) -> tuple[str, ...]:
 def agree(page: Page) -> None:
     """Files the ECG under the patient that the dialog shows, although others know something else under that id.
 
-    Who they are depends on the tests that came before; that the dialog asks for each is tested beside the dialog.
+    Who they are depends on the tests that came before; that the dialog asks for each is a test of its own.
     """
     dialog = page.get_by_role("dialog")
     file = dialog.get_by_role("button", name="File under this patient")
@@ -164,7 +164,7 @@ def test_a_field_is_said_only_when_it_was_changed_and_what_stays_is_told(
     with page.expect_request(re.compile("/identify$")) as asked:
         submit(form)
     posted = asked.value.post_data_json or {}
-    said = {name: text for name, text in posted.items() if name not in ("seen", "all_pages")}
+    said = {name: text for name, text in posted.items() if name not in ("seen", "all_pages", "even_so")}
     assert said == {"birth_date": "19500110", "afresh": False}
     order = site.store.order(job_id)
     assert order is not None
@@ -203,3 +203,24 @@ def test_a_reason_of_several_pages_is_told_once(site: Site, open_page: Callable[
     form = whose(open_page("/upload", Role.REVIEWER), f"{site.base}/jobs/{job_id}")
     hint = form.locator(".hint", has_text="still waits for an approval")
     assert hint.inner_text().count("Confidence 74") == 1
+
+
+@pytest.mark.usefixtures("people")
+def test_nobody_is_filed_against_what_is_known_without_saying_so(site: Site, open_page: Callable[..., Page]) -> None:
+    job_id = take_in_unsure(site.store, site.config, "contradicted", Order())
+    page = open_page("/upload", Role.REVIEWER)
+    form = whose(page, f"{site.base}/jobs/{job_id}")
+    for name, text in (("patient_id", "4242"), ("issuer", "NORTH"), ("name", "Able^Ada"), ("birth_date", "19770707")):
+        form.locator(f"#identify-{name}").fill(text)
+    form.get_by_role("button", name="This is whose it is").click()
+    dialog = page.get_by_role("dialog")
+    contradicting = dialog.get_by_role("checkbox", name="knows another birth date under this id")
+    expect(contradicting.first).to_be_visible()
+    dialog.get_by_role("button", name="File under this patient").click(force=True)
+    expect(dialog).to_be_visible()
+    assert site.store.order(job_id) == Order()
+    agree(page)
+    expect(page.locator("#told")).to_contain_text("Identified.")
+    order = site.store.order(job_id)
+    assert order is not None
+    assert order.patient.birth_date == "19770707"
