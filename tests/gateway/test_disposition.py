@@ -277,7 +277,8 @@ def test_an_approval_releases_all_but_what_it_does_not_answer(world: World) -> N
     case = fate.approved(world.previewed())
     made = fate.decided(world.config, case)
     still = {reason.cause for reason in made.reasons} if made.action is Action.HOLD else set()
-    read = any(page.recording_npz is not None for page in case.pages)  # of a page that was too slow nothing can be approved
+    # of a page that was too slow there is nothing to approve
+    read = any(page.recording_npz is not None for page in case.pages)
     assert still <= {Cause.MISSING, Cause.AHEAD, Cause.RULE} | (set() if read else {Cause.UNREAD})
     if Cause.RULE in still:
         assert any(rule.hold_even_approved for rule in world.config.rule)
