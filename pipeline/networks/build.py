@@ -82,10 +82,10 @@ def build_row(
     widths: tuple[int, ...] | list[int] = RowOptions.widths,
     head: int = RowOptions.head,
     coordinates: bool = RowOptions.coordinates,
-    fine: int = RowOptions.fine,
+    columns: int = RowOptions.columns,
 ) -> RowNetwork:
     """The coordinate-aware U-Net of stage 2."""
-    return RowNetwork(RowOptions(tuple(widths), head, coordinates, fine))
+    return RowNetwork(RowOptions(tuple(widths), head, coordinates, columns))
 
 
 BUILDERS: dict[str, Callable[..., nn.Module]] = {

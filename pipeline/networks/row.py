@@ -1,7 +1,7 @@
 """The network of stage 2: a small U-Net whose decoder knows how far every cell lies from the wanted row's baseline.
 
-A cell of the U-Net is 0.5 mm wide, 20 ms at 25 mm/s, which is a quarter of a QRS complex. A level of half as wide cells
-around it sees the time within a cell.
+A cell of the U-Net is 0.5 mm wide, 20 ms at 25 mm/s, which is a quarter of a QRS complex. Cells of half that width see
+the time within one.
 """
 
 from __future__ import annotations
@@ -9,33 +9,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CELL = 4  # rows and columns of the strip folded into one cell by pixel_unshuffle: the trunk works at a quarter
-FINE_COLUMNS = 2  # columns of a cell of the fine level; it has as many rows as any other
+CELL = 4  # rows of the strip folded into one cell; hints come in cells of as many columns
 ROWS_PER_BIN = 2  # 0.4 mm, 0.04 mV at 10 mm/mV; the expectation over bins goes below that
 HINTS = 4  # inside a lead, distance to its start, distance to its end, printed lead name
 Y_FEATURES = 10
 HALF_HEIGHT_MM = 32.0
-
-Convolution = TypeVar("Convolution", nn.Conv1d, nn.Conv2d)
 
 
 @dataclass(frozen=True)
 class RowOptions:
     """widths: channels at 1/4, 1/8, 1/16 and 1/32 of the strip. coordinates: False builds the ablation without them.
 
-    fine: channels of the level whose cells are half as wide; 0 builds the network without it.
+    columns: of the strip in one cell of the first level, 4 (0.5 mm) or 2; every level below halves both ways.
     """
 
     widths: tuple[int, ...] = (48, 64, 96, 160)
     head: int = 48
     coordinates: bool = True
-    fine: int = 0
+    columns: int = CELL
 
 
 class RowNetwork(nn.Module):
@@ -48,7 +45,8 @@ class RowNetwork(nn.Module):
     def __init__(self, options: RowOptions) -> None:
         super().__init__()
         w = options.widths
-        self.stem = nn.Conv2d(3 * CELL * CELL, w[0], 3, padding=1)
+        self.columns = options.columns
+        self.stem = nn.Conv2d(3 * CELL * self.columns, w[0], 3, padding=1)
         self.place_in = _Place(w[0], options.coordinates)
         self.encoder = nn.ModuleList([_Block(c) for c in w])
         self.down = nn.ModuleList([nn.Conv2d(a, b, 2, 2) for a, b in pairwise(w)])
@@ -58,17 +56,13 @@ class RowNetwork(nn.Module):
         self.decoder = nn.ModuleList([_Block(c) for c in w[:-1]])
         self.head = nn.Conv2d(w[0], options.head, 3, padding=1)
         self.place_out = _Place(options.head, options.coordinates)
-        self.heights = nn.Conv2d(options.head, (CELL // ROWS_PER_BIN) * CELL, 1)
+        self.heights = nn.Conv2d(options.head, (CELL // ROWS_PER_BIN) * self.columns, 1)
         self.null_in = nn.Conv1d(2 * options.head, options.head, 5, padding=2)
-        self.null_out = nn.Conv1d(options.head, CELL, 3, padding=1)
-        self.fine = _FineLevel(options) if options.fine else None
+        self.null_out = nn.Conv1d(options.head, self.columns, 3, padding=1)
 
     def forward(self, pixels: Tensor, hints: Tensor) -> Tensor:
-        x = F.relu(self.place_in(self.stem(F.pixel_unshuffle(pixels, CELL)), hints))
-        fine = None
-        if self.fine is not None:
-            fine = self.fine.encode(pixels, hints)
-            x = x + self.fine.narrow(fine)
+        hints = hints.repeat_interleave(CELL // self.columns, dim=3)
+        x = F.relu(self.place_in(self.stem(_folded(pixels, self.columns)), hints))
         skips: list[Tensor] = []
         for level, block in enumerate(self.encoder):
             x = block(x)
@@ -80,53 +74,18 @@ class RowNetwork(nn.Module):
             x = F.interpolate(self.up[level](x), scale_factor=2.0, mode="nearest") + skips[level]
             x = self.decoder[level](self.place[level](x, hints))
         x = F.relu(self.place_out(self.head(x), hints))
-        logits = self._distribution(x)
-        return logits if self.fine is None or fine is None else logits + self.fine.decode(fine, x, hints)
+        return self._distribution(x)
 
     def _distribution(self, x: Tensor) -> Tensor:
         null = self.null_out(F.relu(self.null_in(_over_rows(x))))
-        return _unfolded(self.heights(x), null, CELL)
+        return _unfolded(self.heights(x), null, self.columns)
 
 
-class _FineLevel(nn.Module):
-    """The level of narrow cells: what it sees goes into the trunk, and what it makes of the trunk onto the logits.
-
-    All that it gives away begins at zero, so that a network which was trained without it goes on from where it was.
-    """
-
-    def __init__(self, options: RowOptions) -> None:
-        super().__init__()
-        channels = options.fine
-        self.stem = nn.Conv2d(3 * CELL * FINE_COLUMNS, channels, 3, padding=1)
-        self.place_in = _Place(channels, options.coordinates)
-        self.encoder = _Block(channels)
-        step = (1, CELL // FINE_COLUMNS)
-        self.narrow = _silent(nn.Conv2d(channels, options.widths[0], step, step))
-        self.widen = nn.Conv2d(options.head, channels, 1)
-        self.place_out = _Place(channels, options.coordinates)
-        self.decoder = _Block(channels)
-        self.heights = _silent(nn.Conv2d(channels, (CELL // ROWS_PER_BIN) * FINE_COLUMNS, 3, padding=1))
-        self.null_in = nn.Conv1d(2 * channels, channels, 5, padding=2)
-        self.null_out = _silent(nn.Conv1d(channels, FINE_COLUMNS, 3, padding=1))
-
-    def encode(self, pixels: Tensor, hints: Tensor) -> Tensor:
-        """float32 (N, fine, rows/4, columns/2) of pixels and hints as the network takes them."""
-        n, _, rows, columns = pixels.shape
-        cells = pixels.reshape(n, 3, rows // CELL, CELL, columns // FINE_COLUMNS, FINE_COLUMNS)
-        cells = cells.permute(0, 1, 3, 5, 2, 4).reshape(n, -1, rows // CELL, columns // FINE_COLUMNS)
-        return cast(Tensor, self.encoder(F.relu(self.place_in(self.stem(cells), _narrowed(hints)))))
-
-    def decode(self, fine: Tensor, trunk: Tensor, hints: Tensor) -> Tensor:
-        """What to add to the network's logits. trunk: float32 (N, head, rows/4, columns/4), the input of its heads."""
-        x = _narrowed(self.widen(trunk)) + fine
-        x = self.decoder(self.place_out(x, _narrowed(hints)))
-        null = self.null_out(F.relu(self.null_in(_over_rows(x))))
-        return _unfolded(self.heights(x), null, FINE_COLUMNS)
-
-
-def _narrowed(x: Tensor) -> Tensor:
-    """Of cells as the trunk has them, the same in cells of FINE_COLUMNS."""
-    return x.repeat_interleave(CELL // FINE_COLUMNS, dim=3)
+def _folded(pixels: Tensor, width: int) -> Tensor:
+    """(N, 3 * CELL * width, rows / CELL, columns / width): the pixels of a cell as its channels."""
+    n, channels, rows, columns = pixels.shape
+    cells = pixels.reshape(n, channels, rows // CELL, CELL, columns // width, width)
+    return cells.permute(0, 1, 3, 5, 2, 4).reshape(n, -1, rows // CELL, columns // width)
 
 
 def _over_rows(x: Tensor) -> Tensor:
@@ -145,14 +104,6 @@ def _unfolded(heights: Tensor, null: Tensor, width: int) -> Tensor:
     heights = heights.permute(0, 3, 1, 4, 2).reshape(n, rows * per_cell, columns * width)
     null = null.permute(0, 2, 1).reshape(n, 1, columns * width)
     return torch.cat([heights, null], dim=1)
-
-
-def _silent(layer: Convolution) -> Convolution:
-    """The same layer, giving nothing until it is trained."""
-    nn.init.zeros_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer
 
 
 class _Block(nn.Module):

@@ -60,9 +60,7 @@ class Options:
     sigmoid: bool = False  # the ablation in which every height is asked for by itself
     from_shipped: bool = False  # begin with the weights that ship, where no checkpoint is gone on from
     already: int = 0  # patches those weights have seen
-    from_checkpoint: Path | None = (
-        None  # begin with the average of another run, of this network or one without its parts
-    )
+    from_checkpoint: Path | None = None  # begin with the average of another run
     decay_share: float = 0.25  # of the time budget, at its end: the rate stays, then falls
 
 
@@ -161,7 +159,7 @@ class Trainer:
         self._begin_with(shipped.network.state_dict(), already)
 
     def begin_with_checkpoint(self, path: Path) -> None:
-        """The running average of another run, with a fresh optimizer; a fine level that it lacks begins silent.
+        """The running average of another run, with a fresh optimizer.
 
         Raises WeightsError where the run's network is of another build.
         """
@@ -170,9 +168,10 @@ class Trainer:
 
     def _begin_with(self, state: dict[str, Tensor], already: int) -> None:
         for mine in (self.network, self.average):
-            missing, unknown = mine.load_state_dict(state, strict=False)
-            if unknown or any(not name.startswith("fine.") for name in missing):
-                raise WeightsError(f"weights of another build: {[*missing, *unknown]}")
+            try:
+                mine.load_state_dict(state)
+            except RuntimeError as wrong:
+                raise WeightsError(f"weights of another build: {wrong}") from wrong
         self.patches, self.steps = already, EMA_SETTLED
 
     def step(self, batch: Batch, sigmoid: bool = False) -> float:
@@ -314,11 +313,11 @@ def main() -> None:
     parser.add_argument("--patches", type=int, help="stop after so many instead of after the minutes")
     parser.add_argument("--from-shipped", action="store_true", help="begin with the weights that ship")
     parser.add_argument("--from-checkpoint", type=Path, help="begin with the average of another run's checkpoint.pt")
-    parser.add_argument("--fine", type=int, default=0, help="channels of the level of half as wide cells; 0: none")
+    parser.add_argument("--columns", type=int, default=RowOptions.columns, help="of the strip in a cell, 4 or 2")
     parser.add_argument("--already", type=int, default=0, help="patches that those have seen, for the record")
     parser.add_argument("--decay-share", type=float, default=Options.decay_share, help="of the time, at its end")
     given = parser.parse_args()
-    network = RowOptions(coordinates=not given.no_coordinates, fine=given.fine)
+    network = RowOptions(coordinates=not given.no_coordinates, columns=given.columns)
     options = Options(
         given.pool,
         given.valid,
