@@ -648,12 +648,13 @@ class TestAnObjectThatIsExpensiveToParse:
         before = _cpu_s(process)
         try:
             answer = _send_encoded(port, shape, size_mb * 10**6)
+            _soon(lambda: len(waits) > 5, 10)  # the refusal may take less time than a few pages
         finally:
             over.set()
             for other in others:
                 other.join()
         assert (answer.Status, answer.ErrorComment) == (status, why)
-        assert len(waits) > 3
+        assert len(waits) > 5
         assert max(waits) < 5
         assert (max(peaks) - peaks[0]) / 1e6 < 50
         assert _cpu_s(process) - before < 10  # pydicom takes 26 s for 16 MB of items
