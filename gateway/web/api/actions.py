@@ -12,7 +12,7 @@ from gateway.errors import CodedError, GatewayError, NotFound, Refused, TryAgain
 from gateway.order import Order
 from gateway.store import JobQuery, Store
 from gateway.store.audit import Event
-from gateway.web.api import models
+from gateway.web.api import models, shapes
 from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.jobs import layout_leads, segments_in_columns
 from gateway.web.api.looks import in_words, looks
@@ -120,8 +120,8 @@ async def identify(
 ) -> models.Done:
     """Says whose ECG it is. Of a document of several pages, all_pages must say that all are of this patient.
 
-    What worklists, feeds and earlier ECGs know otherwise of this patient id stops it, unless even_so says that it is
-    right; the audit tells who said so.
+    What worklists, feeds and earlier ECGs know otherwise of this patient id stops it, unless even_so names each of
+    them as the preview did, and so that it is right all the same; the audit tells who said so.
     """
     changes: dict[str, str] = body.model_dump(exclude=OF_THE_BODY)
     if not any(value.strip() for value in changes.values()):
@@ -136,10 +136,17 @@ async def identify(
         raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
     order, seen = await to_thread.run_sync(lambda: _identified(store, job_id, changes, body.afresh, body.seen))
     known = await known_of(who, store, config, job_id, order.patient, changes)
-    if known.contradicting and not body.even_so:
+    if not {_known_words(shapes.known_patient_of(each)) for each in known.contradicting} <= {
+        _known_words(each) for each in body.even_so
+    }:
         raise Refused("contradicts_known", f"{known.why} Look again; if it is right all the same, say so (even_so).")
     await to_thread.run_sync(lambda: store.identify(job_id, order, who.name, seen, known.overridden))
     return await to_thread.run_sync(lambda: _done(store, job_id))
+
+
+def _known_words(known: models.KnownPatientModel) -> tuple[str, ...]:
+    """What is known of a patient and contradicted; that another tells the same is nothing new."""
+    return (known.name, known.birth_date, known.sex, *sorted(known.contradicts))
 
 
 def _identified(store: Store, job_id: str, changes: Mapping[str, str], afresh: bool, seen: str) -> tuple[Order, str]:

@@ -12,6 +12,7 @@ from gateway.config.fields import ORDER_KEYS, STATED_KEYS
 from gateway.web.api.models.base import Model
 
 TEXT_MAX = 64  # characters that a person may type
+KNOWN_MAX = 1000  # patients of one id, each in other words
 
 
 def _texts(keys: Iterable[str], **bounds: Any) -> Any:
@@ -25,20 +26,6 @@ def _texts(keys: Iterable[str], **bounds: Any) -> Any:
 
 class OrderModel(_texts(key for key in ORDER_KEYS if key != "character_set")):  # type: ignore[misc]
     """Whose ECG it is, in DICOM's forms; "" where unknown."""
-
-
-class IdentifyBody(_texts(STATED_KEYS, max_length=TEXT_MAX)):  # type: ignore[misc]
-    """What a person knows of whose ECG it is; "" leaves what is known. all_pages: said yes to one identity for all.
-
-    even_so: it is right although something else is known here of this patient id.
-    afresh: nothing that is known of the patient, the order or the visit stays beside what is said here.
-    seen: what stands said in the job that was looked at, "" for a program that has looked at none.
-    """
-
-    all_pages: bool = False
-    even_so: bool = False
-    afresh: bool = False
-    seen: str = Field("", max_length=64)
 
 
 class TellerModel(Model):
@@ -56,6 +43,20 @@ class KnownPatientModel(Model):
     sex: str
     told_by: list[TellerModel]
     contradicts: list[Literal["name", "birth_date", "sex"]]
+
+
+class IdentifyBody(_texts(STATED_KEYS, max_length=TEXT_MAX)):  # type: ignore[misc]
+    """What a person knows of whose ECG it is; "" leaves what is known. all_pages: said yes to one identity for all.
+
+    even_so: those of the preview's known who contradict it, where it is right all the same; of others nobody was told.
+    afresh: nothing that is known of the patient, the order or the visit stays beside what is said here.
+    seen: what stands said in the job that was looked at, "" for a program that has looked at none.
+    """
+
+    all_pages: bool = False
+    even_so: list[KnownPatientModel] = Field([], max_length=KNOWN_MAX)
+    afresh: bool = False
+    seen: str = Field("", max_length=64)
 
 
 class OrderMatch(Model):

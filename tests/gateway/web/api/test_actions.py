@@ -382,9 +382,15 @@ def test_a_typed_id_that_is_somebody_else_s_stops_until_a_person_says_it_is_righ
     stopped = world.post(f"/jobs/{job_id}/identify", said, expect=422)
     assert (stopped["code"], "Able" in stopped["why"]) == ("contradicts_known", False)
     assert world.store.job(job_id).state is State.HELD
-    world.post(f"/jobs/{job_id}/identify", {**said, "even_so": True})
+    world.job(whose=order(patient=Patient("0815", "", "Zwei^Zoe", "19500101", "F")))  # came after the preview
+    unseen = world.post(f"/jobs/{job_id}/identify", {**said, "even_so": [known]}, expect=422)
+    assert unseen["code"] == "contradicts_known"
+    assert world.store.job(job_id).state is State.HELD
+    both = world.post(f"/jobs/{job_id}/identify/preview", said)["known"]
+    assert {each["name"] for each in both} == {"Able^Ada", "Zwei^Zoe"}
+    world.post(f"/jobs/{job_id}/identify", {**said, "even_so": both})
     (entry,) = world.store.looking.audit(AuditQuery(kind="identified"), None, 10).entries
-    assert entry.detail["overridden"] == "name of an earlier ECG"
+    assert entry.detail["overridden"] == "name of an earlier ECG; name of an earlier ECG"
 
 
 def test_a_typed_id_that_nobody_knows_otherwise_needs_no_word(world: World) -> None:

@@ -150,7 +150,7 @@ async function isSure(job_id, body) {
     boxes: others.map((each) => `It is this patient although ${tellers(each.told_by)} ${each.told_by.length > 1 ? "know" : "knows"} another ${each.contradicts.map((key) => CONTRADICTED[key]).join(" and ")} under this id.`),
     about: [whoseFacts(order), request.length > 0 && h("p", {}, `With ${request.join(", ")}.`), knownWords(known), unanswered.map(silentWords), onwardWords(onward, true)],
   });
-  if (answer !== null && others.length) body.even_so = true;
+  if (answer !== null) body.even_so = others; // of these the person was told, and of no others
   return answer !== null;
 }
 
