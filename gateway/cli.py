@@ -238,8 +238,8 @@ def jobs_identify(
         bool, typer.Option("--all-pages", help="Every page of a document with several ECGs is this patient's.")
     ] = False,
     even_so: Annotated[
-        bool, typer.Option("--even-so", help="It is right although something else is known of this patient id.")
-    ] = False,
+        str, typer.Option(help="The code that was shown with what is known otherwise of this id: it is right even so.")
+    ] = "",
     actor: ActorOption = "",
 ) -> None:
     """Say whose ECG a held job is; it is digitized and sent as that patient's.
@@ -247,7 +247,7 @@ def jobs_identify(
     Another patient than the page came with takes nothing over from that one: name, birth date, sex, study and order
     numbers are as given here, or empty. Who is known under this id is told. Exit 2: an option is not lawful; the
     document has several ECG pages, which may be of several patients, and --all-pages was not given; or worklists, feeds
-    or earlier ECGs know another patient under this id, and --even-so was not given.
+    or earlier ECGs know another patient under this id, and --even-so was not given with the code of what is known.
     """
     from datetime import datetime
 
@@ -280,8 +280,8 @@ def jobs_identify(
         named = _named(actor)
         known = look_up(settings.worklist, store, order.patient, datetime.now().astimezone(), job_id)
         _tell_known(known)
-        if known.contradicting and not even_so:
-            raise _bad_usage(f"{known.why} Look again; if it is right all the same, give --even-so")
+        if known.contradicting and even_so != known.code:
+            raise _bad_usage(f"{known.why} Look again; if it is right all the same, give --even-so {known.code}")
         store.identify(job_id, order, named, overridden=known.overridden)
     if before is not None and is_another_patient(before, changes):
         _say("another patient: nothing that the page came with about its patient, study or order was kept")

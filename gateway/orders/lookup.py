@@ -6,6 +6,8 @@ under it. Such an identity stops until the person says that it is right all the 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,6 +52,18 @@ class Lookup:
     def overridden(self) -> str:
         """What a person who goes on says otherwise than who, for the audit: keys and tellers, nobody's data."""
         return "; ".join(f"{' '.join(each.contradicts)} of {each.names_of_tellers}" for each in self.contradicting)
+
+    @property
+    def code(self) -> str:
+        """Eight characters that change when a contradiction is added or changed; "" where there is none.
+
+        A person gives it back on the command line, so that only the contradictions shown to them are overridden.
+        """
+        shown = sorted(
+            [each.patient.name, each.patient.birth_date, each.patient.sex, *each.contradicts]
+            for each in self.contradicting
+        )
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:8] if shown else ""
 
     @property
     def why(self) -> str:

@@ -277,8 +277,20 @@ def test_identify_stops_where_an_id_is_known_as_another_s(tmp_path: Path) -> Non
     stopped = run.invoke(cli.app, words)
     assert stopped.exit_code == 2
     assert "known under this id: Able^Ada, by an earlier ECG" in stopped.stdout
-    assert "--even-so" in stopped.stderr
-    assert run.invoke(cli.app, [*words, "--even-so"]).exit_code == 0
+    assert run.invoke(cli.app, [*words, "--even-so", "yes"]).exit_code == 2
+    with closing(Store.open(config.data)) as store:  # somebody else becomes known after the first was shown
+        third = settled(store, Outcome(State.HELD, "no_patient_id", "none"), b"a third")
+        store.identify(third, Order(patient=Patient("222", name="Zwei^Zoe")), "me")
+        store.settle(claimed(store), Outcome(State.HELD, "low_confidence", "unsure"))
+    again = run.invoke(cli.app, [*words, "--even-so", _even_so(stopped.stderr)])
+    assert again.exit_code == 2
+    assert "known under this id: Zwei^Zoe, by an earlier ECG" in again.stdout
+    assert run.invoke(cli.app, [*words, "--even-so", _even_so(again.stderr)]).exit_code == 0
     with closing(Store.open(config.data)) as store:
         entries = [json.loads(line) for line in store.audit_lines()]
     assert any("name of an earlier ECG" in str(entry) for entry in entries)
+
+
+def _even_so(stderr: str) -> str:
+    """The code in what a stopped identity was answered."""
+    return stderr.split("--even-so")[1].split()[0]
