@@ -13,6 +13,7 @@ from PIL.TiffImagePlugin import (
     FILLORDER,
     IMAGELENGTH,
     IMAGEWIDTH,
+    PHOTOMETRIC_INTERPRETATION,
     ROWSPERSTRIP,
     STRIPBYTECOUNTS,
     STRIPOFFSETS,
@@ -32,6 +33,7 @@ REDUCED, MASK = 0b001, 0b100  # of NewSubfileType: a smaller version of another 
 OLD_REDUCED = 2  # of SubfileType
 T4_OPTIONS, BAD_FAX_LINES, CLEAN_FAX_DATA = 292, 326, 327
 ALL_CLEAN = 0  # of CleanFaxData
+TRANSPARENCY_MASK = 4  # of PhotometricInterpretation
 JPEG = 7  # of Compression
 DIRECTORIES_BY_PAGE = 10  # previews of several sizes belong to a page; more directories are a bomb
 # Between a page and its smaller copy, both shrunk to a quarter of the copy, by whatever filter it was made: 0.95 and
@@ -91,6 +93,10 @@ def _directories(image: Image.Image, limits: LimitsSection) -> Iterator[_Directo
             image.seek(number)
         except EOFError:
             return
+        except SyntaxError:
+            if _tags(image).get(PHOTOMETRIC_INTERPRETATION) != TRANSPARENCY_MASK:
+                raise
+            continue  # says which pixels of another image count; Pillow reads none, and it is no page
         tags = _tags(image)
         new, old = tags.get(NEW_SUBFILE_TYPE, 0), tags.get(SUBFILE_TYPE, 0)
         bits = new if isinstance(new, int) else 0

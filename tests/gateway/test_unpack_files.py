@@ -103,6 +103,16 @@ class TestPreviews:
         assert page.image.shape == (1100, 1728, 3)
         assert told(page) == [("preview_left_out", Severity.INFO)]
 
+    @pytest.mark.parametrize("size", [(1728, 1100), (864, 550), (3456, 2200)])
+    def test_a_transparency_mask_is_no_page_and_costs_none(self, tmp_path: Path, size: tuple[int, int]) -> None:
+        mask = Image.new("1", size, 1)
+        tags = {254: 4, 262: 4}
+        document = opened(tmp_path, directories((trace(), {}), (mask, tags), (trace(seed=2), {}), (mask, tags)))
+        pages = [page for _, page in document.pages]
+        assert [page.image.shape for page in pages] == [(1100, 1728, 3)] * 2
+        assert [told(page) for page in pages] == [[], []]
+        assert (pages[0].image != pages[1].image).any()
+
     @pytest.mark.parametrize("tags", [{254: 1}, {}])
     def test_nor_where_it_comes_first(self, tmp_path: Path, tags: dict[int, int]) -> None:
         document = opened(tmp_path, directories((smaller(trace(), 0.13), tags), (trace(), {}), (trace(seed=2), {})))
