@@ -44,6 +44,12 @@ blank, a mask or not to be decoded, it is none if it is marked so (NewSubfileTyp
 shape. A page whose picture ends early is held, or refused where nothing can be read of it. A page of black and white
 alone that is mostly black is turned over. UserUnit of a PDF's page counts.
 
+That a picture ends early is seen in TIFF, PNG, JPEG and DICOM, and in a PDF in pictures of their own and among the
+drawing instructions: CCITT (also where lines begin at whole bytes), JPEG, JPEG 2000, JBIG2, Flate, LZW, run lengths and
+uncompressed. It is not seen in JBIG2 whose segment lengths were put right after it was cut, nor in a PDF whose
+dictionaries cannot be read. A PDF in which finding out would take too much work is held for that. After two pages of a
+document that took longer than 120 seconds each to decode, its others are not tried.
+
 {table(("Media type",), ((kind.value,) for kind in MediaType))}"""
 
 

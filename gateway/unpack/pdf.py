@@ -19,7 +19,7 @@ from gateway.order import Order
 from gateway.unpack.document import Unpacked, check_page_count, check_pixels
 from gateway.unpack.inverted import black_on_white
 from gateway.unpack.media import MediaType
-from gateway.unpack.pdf_pictures import facts_of
+from gateway.unpack.pdf_dictionaries import Dictionaries
 from pipeline.findings import FindingCode
 from pipeline.recording import Finding, Page, Severity
 
@@ -43,16 +43,16 @@ def open_document(source: Path | bytes, order: Order, limits: LimitsSection) -> 
     with _opened(source) as document:
         count = len(document)
     check_page_count(count, limits)
-    return Unpacked(MediaType.PDF, order, count, partial(_read, source, limits))
+    return Unpacked(MediaType.PDF, order, count, partial(_read, source, Dictionaries(source), limits))
 
 
-def _read(source: Path | bytes, limits: LimitsSection, number: int) -> Page:
+def _read(source: Path | bytes, dictionaries: Dictionaries, limits: LimitsSection, number: int) -> Page:
     """Page number of a PDF, drawn on white. Raises Refused."""
     with _opened(source) as document:
         page = document[number - 1]
         try:
             scan = _scan(page, limits)
-            facts = facts_of(source, number)  # not before the pictures' sizes were checked
+            facts = dictionaries.of(number)  # not before the pictures' sizes were checked
             units_per_inch = POINTS_PER_INCH / facts.user_unit  # PDFium takes every unit for a point
             dpi = _dpi(scan, units_per_inch)
             width_in, height_in = (units / units_per_inch for units in page.get_size())

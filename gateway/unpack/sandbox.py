@@ -44,6 +44,7 @@ PAGES_DOING = (
 # A decoder that is killed may have been so by chance: the operating system, out of memory, picks a process. Twice over
 # one page is the page's doing, and would go on for ever: its job is given back without a count.
 KILLS_MAX = 2
+SLOW_PAGES_MAX = 2  # of one document; of more, fifty pages made to be slow would keep others waiting for hours
 
 
 # Starts every child: one ends with the thread that started it (gateway.unpack.child), and this one stays.
@@ -137,16 +138,25 @@ class Decoder:
         if not isinstance(answer, Opened):
             raise TypeError("the decoder answered with a page where none was asked for")
         opened = Order.from_dict(dict(answer.order))
-        return Unpacked(MediaType(answer.media_type), opened, answer.page_count, partial(self._page, request))
+        slow: list[int] = []
+        return Unpacked(MediaType(answer.media_type), opened, answer.page_count, partial(self._page, request, slow))
 
     def close(self) -> None:
         """Ends the child."""
         with self._lock:
             self._stop()
 
-    def _page(self, request: Request, number: int) -> Page:
+    def _page(self, request: Request, slow: list[int], number: int) -> Page:
+        """A page of a document, of which these were too slow before. Raises Refused, OSError and TryAgain."""
+        if len(slow) >= SLOW_PAGES_MAX:
+            took = f"Decoding of {SLOW_PAGES_MAX} pages of this document took longer than {self._page_within_s:.0f}"
+            raise Refused("too_slow", f"{took} seconds each; this one was not tried.")
         with self._lock:
-            answer, page = self._ask(request.model_copy(update={"page": number}))
+            try:
+                answer, page = self._ask(request.model_copy(update={"page": number}))
+            except Refused as error:
+                slow += [number] if error.code == "too_slow" else []
+                raise
         if page is None:
             raise TypeError(f"the decoder answered with {answer.kind} where a page was asked for")
         return page
