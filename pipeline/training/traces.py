@@ -45,8 +45,13 @@ class Judged:
     power: ErrorPower
 
 
-def judge(page: PooledPage, reader: RowReader | None, twice_px_per_mm: float | None = None) -> Judged:
-    """twice_px_per_mm: lay the whole page flat first at this resolution: the ablation of the single resampling."""
+def judge(
+    page: PooledPage, reader: RowReader | None, twice_px_per_mm: float | None = None, twice: bool = False
+) -> Judged:
+    """One page as read. twice: read it twice, half a column apart.
+
+    twice_px_per_mm: lay the whole page flat first at this resolution: the ablation of the single resampling.
+    """
     truth = page.rendered.truth
     recording = truth.recording
     image, paper = page.rendered.page.image, truth.paper
@@ -61,6 +66,7 @@ def judge(page: PooledPage, reader: RowReader | None, twice_px_per_mm: float | N
         recording.rate_hz,
         reader,
         page.names_mm,
+        twice=twice,
     ).strips
     label, guess = _rows(recording.strips), _rows(found, max(s.samples for s in recording.strips))
     sigma = np.concatenate([s.sigma_mv[: t.samples] for s, t in zip(found, recording.strips, strict=True)])
@@ -167,6 +173,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=48)
     parser.add_argument("--classical", action="store_true", help="judge the tracer without weights instead")
     parser.add_argument("--twice", type=float, metavar="PX_PER_MM", help="lay pages flat first: the ablation")
+    parser.add_argument("--read-twice", action="store_true", help="read every row twice, half a column apart")
     parser.add_argument("--ship", action="store_true", help="write the weights and their row of the manifest")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -175,7 +182,7 @@ def main() -> None:
         parser.error("--ship: name the --run whose weights are to ship")
     network, arguments, patches = load_judged(given.run)
     reader = None if given.classical else NetworkReader(Running(network))
-    judged = [judge(page, reader, given.twice) for page in Pool(given.valid).first(given.pages)]
+    judged = [judge(page, reader, given.twice, given.read_twice) for page in Pool(given.valid).first(given.pages)]
     scale = sigma_scale(judged)
     print(f"{patches}, sigma scale {scale:.3f}\n{table(judged, scale)}\n{shares([j.power for j in judged])}")
     if given.ship:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from pipeline.waveform.strip import (
 
 Int64 = npt.NDArray[np.int64]
 
+APART_MM = 0.5 / COLUMNS_PER_MM  # of two readings of a row: each sees what falls between the other's columns
 MARGIN_MM = 8.0  # beyond the row's ends: lets the reader see where the ink begins, and the pulse before it
 LONGEST_BRIDGE_S = 0.08  # narrower than any QRS complex: a longer gap could hide one
 EDGE_MM = 3.0  # a trace that may come this close to the edge of the strip may have left it
@@ -89,6 +91,7 @@ def read_traces(
     network: RowReader | None,
     names_mm: Sequence[tuple[float, float]] = (),
     told_mm: float = TOLD_WELL_MM,
+    twice: bool = False,
 ) -> Traced:
     """One Strip per segment, in the order given, sampled at rate_hz from start_s on.
 
@@ -96,27 +99,83 @@ def read_traces(
     names_mm: paper (x, y) of the centres of recognised lead names, so that their letters are not read as signal.
     A sample at page time t lies at start_mm + late_mm + (t - start_s) * speed_mm_s: all segments are moved by the
     little that the ink of the rows begins later or earlier than they say, if it is more than told_mm.
+    twice: read the rows again half a column farther on, and take the mean; costs as much again.
     """
     reader = network if network is not None else ClassicalReader()
     rows = [list(of_row) for _, of_row in groupby(sorted(segments, key=_row_key), key=_row_key)]
-    cut = [_cut_row(image, paper, row, tuple(names_mm)) for row in rows]
-    readings = reader.read(cut)
-    tall = [i for i, reading in enumerate(readings) if reading.edge_mm < EDGE_MM]
-    if tall:
-        again = [_cut_row(image, paper, rows[i], tuple(names_mm), TALL_HALF_HEIGHT_MM) for i in tall]
-        for i, row, reading in zip(tall, again, reader.read(again), strict=True):
-            if _highest_mm(reading) > HALF_HEIGHT_MM - EDGE_MM:  # else the ordinary strip held it all
-                cut[i], readings[i] = row, reading
-    readings = [_within_picture(row.strip, reading) for row, reading in zip(cut, readings, strict=True)]
+    sheet = _Sheet(image, paper, rows, tuple(names_mm))
+    read = sheet.read(reader)
+    cut, readings = [row for row, _ in read], [reading for _, reading in read]
     late_mm = found_late_mm(cut, readings, told_mm)
-    strips: dict[int, Strip] = {}
     moved_rows = [[_moved(segment, late_mm) for segment in of_row] for of_row in rows]
-    for of_row, moved, row, reading in zip(rows, moved_rows, cut, readings, strict=True):
-        ended = hold_ends(reading, row.strip.x0_mm, [(s.start_mm, s.end_mm) for s in moved], PRESENT)
-        for segment, at in zip(of_row, moved, strict=True):
-            strips[id(segment)] = _strip(at, row.strip, ended, speed_mm_s, gain_mm_mv(segment), rate_hz)
+    sampled = partial(_strip, speed_mm_s=speed_mm_s, rate_hz=rate_hz)
+    strips = _strips(rows, moved_rows, read, gain_mm_mv, sampled)
+    if twice:
+        again = _strips(rows, moved_rows, sheet.read(reader, APART_MM), gain_mm_mv, sampled)
+        strips = {of: mean_strip(strip, again[of]) for of, strip in strips.items()}
     spikes = _spikes(moved_rows, cut, readings, speed_mm_s)
     return Traced([strips[id(segment)] for segment in segments], late_mm, spikes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sheet:
+    """A page to be read: uint8 (H, W, 3) RGB, its segments by row, and where lead names are printed."""
+
+    image: UInt8
+    paper: PaperMap
+    rows: list[list[Segment]]
+    names_mm: tuple[tuple[float, float], ...]
+
+    def read(self, reader: RowReader, later_mm: float = 0.0) -> list[tuple[Row, Reading]]:
+        """Every row as cut and read, later_mm farther right; taller, where its trace leaves the ordinary strip."""
+        rows = [self._cut(of_row, later_mm) for of_row in self.rows]
+        readings = reader.read(rows)
+        tall = [i for i, reading in enumerate(readings) if reading.edge_mm < EDGE_MM]
+        if tall:
+            again = [self._cut(self.rows[i], later_mm, TALL_HALF_HEIGHT_MM) for i in tall]
+            for i, row, reading in zip(tall, again, reader.read(again), strict=True):
+                if _highest_mm(reading) > HALF_HEIGHT_MM - EDGE_MM:  # else the ordinary strip held it all
+                    rows[i], readings[i] = row, reading
+        return [(row, _within_picture(row.strip, reading)) for row, reading in zip(rows, readings, strict=True)]
+
+    def _cut(self, row: Sequence[Segment], later_mm: float, half_height_mm: float = HALF_HEIGHT_MM) -> Row:
+        spans = tuple((segment.start_mm, segment.end_mm) for segment in row)
+        start_mm = min(s for s, _ in spans) - MARGIN_MM + later_mm
+        end_mm = max(e for _, e in spans) + MARGIN_MM + later_mm
+        strip = cut_strip(self.image, self.paper, start_mm, end_mm, row[0].baseline_mm, half_height_mm)
+        return Row(strip, spans, self.names_mm)
+
+
+def _strips(
+    rows: Sequence[Sequence[Segment]],
+    moved_rows: Sequence[Sequence[Segment]],
+    read: Sequence[tuple[Row, Reading]],
+    gain_mm_mv: Callable[[Segment], float],
+    sampled: Callable[[Segment, RowStrip, Ended, float], Strip],
+) -> dict[int, Strip]:
+    """The strip of each segment, by the segment's id, sampled where the segment was moved to."""
+    strips: dict[int, Strip] = {}
+    for of_row, moved, (row, reading) in zip(rows, moved_rows, read, strict=True):
+        ended = hold_ends(reading, row.strip.x0_mm, [(s.start_mm, s.end_mm) for s in moved], PRESENT)
+        for segment, at in zip(of_row, moved, strict=True):
+            strips[id(segment)] = sampled(at, row.strip, ended, gain_mm_mv(segment))
+    return strips
+
+
+def mean_strip(first: Strip, second: Strip) -> Strip:
+    """The mean of two readings of the same samples, where both read them; elsewhere the first.
+
+    Their difference joins the uncertainty: two readings that disagree are unsure however sure each of them is.
+    """
+    both = np.isfinite(first.millivolts) & np.isfinite(second.millivolts)
+    mean = (first.millivolts + second.millivolts) / 2
+    apart = (first.millivolts - second.millivolts) / 2
+    sigma = np.sqrt((first.sigma_mv**2 + second.sigma_mv**2) / 2 + apart**2)
+    return replace(
+        first,
+        millivolts=np.where(both, mean, first.millivolts).astype(np.float32),
+        sigma_mv=np.where(both, sigma, first.sigma_mv).astype(np.float32),
+    )
 
 
 def _spikes(
@@ -189,23 +248,8 @@ def _row_key(segment: Segment) -> tuple[int, float]:
     return segment.row, segment.baseline_mm
 
 
-def _cut_row(
-    image: UInt8,
-    paper: PaperMap,
-    row: Sequence[Segment],
-    names_mm: tuple[tuple[float, float], ...],
-    half_height_mm: float | None = None,
-) -> Row:
-    spans = tuple((segment.start_mm, segment.end_mm) for segment in row)
-    start_mm, end_mm = min(s for s, _ in spans) - MARGIN_MM, max(e for _, e in spans) + MARGIN_MM
-    baseline_mm = row[0].baseline_mm
-    if half_height_mm is None:
-        return Row(cut_strip(image, paper, start_mm, end_mm, baseline_mm), spans, names_mm)
-    return Row(cut_strip(image, paper, start_mm, end_mm, baseline_mm, half_height_mm), spans, names_mm)
-
-
 def _strip(
-    segment: Segment, strip: RowStrip, ended: Ended, speed_mm_s: float, gain_mm_mv: float, rate_hz: int
+    segment: Segment, strip: RowStrip, ended: Ended, gain_mm_mv: float, *, speed_mm_s: float, rate_hz: int
 ) -> Strip:
     """Columns to samples: gaps up to LONGEST_BRIDGE_S are bridged and marked, longer ones stay NaN."""
     reading = ended.reading

@@ -153,3 +153,39 @@ def test_the_last_lead_of_a_row_is_read_to_its_last_sample():
     for strip in strips:
         assert strip.seen[-1] != Seen.NOTHING
         assert np.isfinite(strip.millivolts).all()
+
+
+class Undecided:
+    """Reads the trace 1 mm higher the second time, and nothing of its last leads' second half then."""
+
+    def __init__(self):
+        self.starts_mm = []
+
+    def read(self, rows):
+        self.starts_mm.append(rows[0].strip.x0_mm)
+        rise_mm = float(len(self.starts_mm))
+        out = []
+        for row in rows:
+            flat = np.full(row.strip.pixels.shape[1], rise_mm, np.float32)
+            there = (row.strip.x_mm < SEGMENTS[-1].start_mm + 30.0) | (rise_mm == 1.0)
+            out.append(Reading(flat, flat * 0 + 0.3, there.astype(np.float32), 30.0))
+        return out
+
+
+def test_takes_the_mean_of_two_readings_half_a_column_apart():
+    reader = Undecided()
+    first, second = read_traces(
+        page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, reader, twice=True
+    ).strips
+    assert np.diff(reader.starts_mm) == pytest.approx([0.5 / COLUMNS_PER_MM])
+    np.testing.assert_allclose(first.millivolts, 1.5 / GAIN_MM_MV, rtol=1e-5)
+    np.testing.assert_allclose(first.sigma_mv, np.hypot(0.3, 0.5) / GAIN_MM_MV, rtol=1e-5)
+    late = slice(round(31.0 / SPEED_MM_S * RATE_HZ), None)  # which the second reading did not see
+    np.testing.assert_allclose(second.millivolts[late], 1.0 / GAIN_MM_MV, rtol=1e-5)
+    assert (second.seen == Seen.READ).all()
+
+
+def test_reads_once_where_nothing_else_is_asked_for():
+    reader = Undecided()
+    read_traces(page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, reader)
+    assert len(reader.starts_mm) == 1
