@@ -17,7 +17,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from gateway.config import Config, DicomScpSection, Hl7FeedSection, check_config
-from gateway.deliver.queue import DeliveryLoop, make_sender
+from gateway.deliver.queue import DeliveryLoop, make_sender, stop_all
 from gateway.deliver.watch import PeerWatch
 from gateway.errors import ConfigError, GatewayError
 from gateway.intake.dicom_scp import DicomScp
@@ -186,8 +186,7 @@ class Gateway:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         self._peers.stop()
-        for loop in self._loops:
-            loop.stop()
+        stop_all(self._loops)
         if self._window is not None:
             self._window.stop(STOP_S)
         self._end_dead_leases()  # a worker that died alone just before counts as such; those killed below do not

@@ -8,7 +8,7 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from gateway.deliver.dicom_scu import DicomScu
 from gateway.deliver.folder import FolderDrop
 from gateway.deliver.mllp import MllpClient
 from gateway.deliver.sender import AnswersLater, Delivered, Later, Sender
-from gateway.errors import LostLease, Refused, TryAgain
+from gateway.errors import GatewayError, LostLease, Refused, TryAgain
 from gateway.job import Delivery, Document
 from gateway.trouble import frames_of
 
@@ -98,10 +98,17 @@ class DeliveryLoop:
         """Something may be due: look now instead of at the next second."""
         self._due.set()
 
-    def stop(self, wait_s: float = STOP_S) -> None:
-        """No further document; waits for the one in flight, but not for ever."""
+    def halt(self) -> None:
+        """No further document. Returns at once."""
         self._stopping.set()
         self._due.set()
+
+    def stop(self, wait_s: float = STOP_S) -> None:
+        """No further document; waits for the one in flight, but not for ever, and not for a second answer.
+
+        A document that got CA is delivered: what has come of its second answer by now is written down.
+        """
+        self.halt()
         if self._thread.is_alive():
             self._thread.join(wait_s)
             if self._thread.is_alive():
@@ -129,6 +136,7 @@ class DeliveryLoop:
             if wait_s:
                 self._due.wait(wait_s)
                 self._due.clear()
+        self._take_last_answers()
         self._sender.close()
 
     def _step_and_wait_s(self) -> float:
@@ -157,6 +165,15 @@ class DeliveryLoop:
         while self._unwritten:
             self._write_down(self._unwritten[0])
             del self._unwritten[0]
+
+    def _take_last_answers(self) -> None:
+        name = self.destination.name
+        try:
+            self._take_later_answers()
+        except (GatewayError, OSError) as error:
+            log.warning("destination %s: its last answers are not written down: %s", name, error)
+        if isinstance(self._sender, AnswersLater) and self._sender.is_listening:
+            log.warning("destination %s: stopped before its application answered messages that were taken (CA)", name)
 
     def _write_down(self, later: Later) -> None:
         delivery = self._taken.get(later.name)
@@ -225,6 +242,15 @@ class DeliveryLoop:
         last, count = self._bounded
         self._bounded = (delivery.delivery_id, count + 1 if last == delivery.delivery_id else 1)
         return self._bounded[1] >= error.attempts_max
+
+
+def stop_all(loops: Sequence[DeliveryLoop], wait_s: float = STOP_S) -> None:
+    """Stops loops, and waits for the documents in flight of all of them together."""
+    for loop in loops:
+        loop.halt()
+    until = time.monotonic() + wait_s
+    for loop in loops:
+        loop.stop(max(0.0, until - time.monotonic()))
 
 
 def wait_before(failed: int, backoff: Backoff, drawn: float) -> float:

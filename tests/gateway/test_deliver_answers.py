@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from gateway.check import check_all
 from gateway.config import Backoff, Config, DataSection, MllpDestination
 from gateway.deliver.mllp import MllpClient
-from gateway.deliver.queue import DeliveryLoop
-from gateway.job import Document, DocumentKind, State
+from gateway.deliver.queue import DeliveryLoop, stop_all
+from gateway.deliver.sender import Delivered
+from gateway.errors import TryAgain
+from gateway.job import Delivery, Document, DocumentKind, State
 from gateway.store import Store
 from tests.gateway.storing import digitized, settled
 from tests.gateway.test_deliver_mllp import PATIENCE_S, Serve, ack, answers, message, peer, read_message
@@ -94,3 +98,96 @@ def test_what_the_application_refuses_after_the_commit_answer_shows_in_the_job_a
         'destination "ehr": 1 document(s) of the last 7 days were taken (CA), and then its application refused them; '
         "the jobs say why"
     ) in told
+
+
+def test_stopping_waits_for_no_second_answer_and_loses_none_that_has_come(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The peer says CA at once and AE to the first of two when asked to; the other AE would take two minutes."""
+    jobs = [settled(store, digitized(result(name)), name.encode()) for name in ("MSG1", "MSG2")]
+    got: list[bytes] = []
+    says, said = threading.Event(), threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        for name in ("MSG1", "MSG2"):
+            got.append(read_message(connection))
+            connection.sendall(ack("CA", number=name))
+        assert says.wait(PATIENCE_S)
+        connection.sendall(ack("AE", number="MSG1"))
+        said.set()
+        connection.settimeout(PATIENCE_S)
+        assert connection.recv(1) == b""  # nothing is sent twice: the gateway hangs up
+
+    with loop_to(store, serve, timeout_s=120.0) as loop:
+        loop.start()
+        until = time.monotonic() + PATIENCE_S
+        while store.job(jobs[1]).state is not State.DELIVERED and time.monotonic() < until:
+            time.sleep(0.01)
+        with store_that_waits(loop):  # so that the answer comes after the last step before the stop
+            says.set()
+            assert said.wait(PATIENCE_S)
+            loop.halt()
+        began = time.monotonic()
+        loop.stop(PATIENCE_S)
+        assert time.monotonic() - began < 60  # half of what is listened for
+        assert not loop._thread.is_alive()
+    assert [store.job(job_id).state for job_id in jobs] == [State.DELIVERED, State.DELIVERED]
+    first, second = (store.deliveries(job_id)[0] for job_id in jobs)
+    assert first.response == "MSA|CA|MSG1\nMSA|AE|MSG1"
+    assert first.why == "taken (CA), and then the application answered AE"
+    assert (second.response, second.why) == ("MSA|CA|MSG2", "")
+    assert len(got) == 2
+    assert "stopped before its application answered messages that were taken (CA)" in caplog.text
+    assert store.claim_delivery("ehr", 1.0) is None
+    assert store.verify_audit().ok
+
+
+@contextmanager
+def store_that_waits(loop: DeliveryLoop) -> Iterator[None]:
+    """Lets the loop's thread come to its next look for a document, and holds it there."""
+    real = loop._store.claim_delivery
+    came, goes = threading.Event(), threading.Event()
+
+    def waits(destination: str, lease_s: float) -> Delivery | None:
+        came.set()
+        goes.wait(PATIENCE_S)
+        return real(destination, lease_s)
+
+    with patch.object(loop._store, "claim_delivery", waits):
+        assert came.wait(PATIENCE_S)
+        yield
+        goes.set()
+        while loop._thread.is_alive() and not loop._stopping.is_set():
+            time.sleep(0.01)
+
+
+def test_loops_are_stopped_together(store: Store) -> None:
+    """Each has a document in flight whose peer says nothing: the stop waits for all of them at once."""
+    names = ("a", "b", "c")
+    documents = [Document(DocumentKind.HL7V2, name, f"MSG{name}", 1, message(f"MSG{name}")) for name in names]
+    settled(store, digitized(*documents))
+    hang = threading.Event()
+    taken = threading.Semaphore(0)
+
+    class Hangs:
+        def send(self, document: Document) -> Delivered:
+            taken.release()
+            hang.wait(PATIENCE_S)
+            raise TryAgain("timeout", "no answer")
+
+        def close(self) -> None:
+            pass
+
+    section = {"kind": "mllp", "host": "127.0.0.1", "port": 1}
+    loops = [DeliveryLoop(store, MllpDestination.model_validate({**section, "name": name}), Hangs()) for name in names]
+    for loop in loops:
+        loop.start()
+    for _ in names:
+        assert taken.acquire(timeout=PATIENCE_S)
+    waited: list[float] = []
+    with patch.object(threading.Thread, "join", lambda thread, timeout: waited.append(timeout) or time.sleep(timeout)):
+        stop_all(loops, 0.3)
+    assert sum(waited) < 2 * 0.3
+    hang.set()
+    for loop in loops:
+        loop._thread.join(PATIENCE_S)
