@@ -1,16 +1,13 @@
-"""Puts the gateway together: doors, worker processes, delivery loops. Alone knows pipeline.digitize and pool."""
+"""Puts the gateway together: doors, worker processes, delivery loops. Alone knows APScheduler."""
 
 from __future__ import annotations
 
-import faulthandler
 import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -20,15 +17,14 @@ from gateway.config import Config, DicomScpSection, Hl7FeedSection, check_config
 from gateway.deliver.queue import DeliveryLoop, make_sender, stop_all
 from gateway.deliver.watch import PeerWatch
 from gateway.errors import ConfigError, GatewayError
+from gateway.eye.load import ending_when_stuck, open_eye
 from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
 from gateway.intake.hl7_feed import Hl7Feed
 from gateway.process import configure_process
-from gateway.review import NOTHING_GIVEN, Digitize
 from gateway.store import Store
 from gateway.supervisor import Supervisor
 from gateway.web.entry import run_window
-from pipeline.recording import Given, Page, Recording
 
 log = logging.getLogger(__name__)
 
@@ -37,64 +33,6 @@ FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
 GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
 STUCK = 5.0  # times page_seconds_max, after which a page hangs: one that gets a fifth of a processor does not
 STOP_S = 15.0  # after which it is killed, and its lease must run out
-
-
-@dataclass(frozen=True)
-class Eye:
-    """The digitizer with its networks loaded, and what made it."""
-
-    digitize: Digitize
-    made_by: str
-
-
-def open_eye(threads: int = 0, device: str = "auto", page_seconds_max: float | None = None) -> Eye:
-    """Loads torch and the networks: seconds and hundreds of megabytes, so no door ever calls it.
-
-    page_seconds_max: None for the digitizer's own bound. Raises DeviceError where the device is not there, and
-    WeightsError where weights are not the manifest's.
-    """
-    import torch
-
-    from gateway.emit.npz import made_by_json
-    from pipeline.deadline import PAGE_SECONDS_MAX
-    from pipeline.digitize import Digitizer
-
-    if threads:
-        torch.set_num_threads(threads)
-    digitizer = Digitizer(device, page_seconds_max=page_seconds_max or PAGE_SECONDS_MAX)
-    return Eye(digitizer.digitize, made_by_json(digitizer.made_by))
-
-
-def ending_when_stuck(digitize: Digitize, seconds: float) -> Digitize:
-    """The same digitizer, whose process ends with status 1 when a page takes so many seconds.
-
-    The clock runs in C: where a library hangs no Python runs any more. The log shows where each thread stood.
-    """
-
-    def watched(page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
-        faulthandler.dump_traceback_later(seconds, exit=True)
-        try:
-            return digitize(page, given)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
-
-    return watched
-
-
-@contextmanager
-def open_eyes(processes: int, device: str = "auto") -> Iterator[Eye]:
-    """An Eye of several processes, through which as many threads may look at a time; one process is this one.
-
-    Raises as open_eye, and LostError where one of the processes is killed.
-    """
-    if processes == 1:
-        yield open_eye(device=device)
-        return
-    from gateway.emit.npz import made_by_json
-    from pipeline.pool import DigitizerPool
-
-    with DigitizerPool(processes, device) as pool:
-        yield Eye(pool.digitize, made_by_json(pool.made_by))
 
 
 def run_worker(config: Config, gateway_pid: int, gateway: str, number: int) -> None:

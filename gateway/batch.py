@@ -15,12 +15,12 @@ from threading import Event, Lock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.app import Eye, open_eyes
 from gateway.config import IdentitySection, LimitsSection
 from gateway.emit import aecg, npz
 from gateway.emit.catalogue import Material, document
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import CodedError, Held
+from gateway.eye.load import Eye, open_eyes
 from gateway.file_name import shortened
 from gateway.job import Arrival, DocumentKind, Door
 from gateway.order import Order

@@ -18,7 +18,7 @@ from gateway import jobs_table
 from gateway.cli_users import app as users_app
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, NotFound
-from gateway.job import Door
+from gateway.job import SHORT_ID, Door
 from pipeline.errors import DeviceError, LostError, WeightsError
 
 if TYPE_CHECKING:
@@ -251,7 +251,8 @@ def jobs_identify(
     """
     from datetime import datetime
 
-    from gateway.identify import ecg_pages, identified, is_another_patient
+    from gateway.disposition.page_count import ecg_pages
+    from gateway.identify import identified, is_another_patient
     from gateway.orders.lookup import look_up
 
     changes = {
@@ -384,8 +385,8 @@ def _whole(store: Store, beginning: str) -> str:
     Exit 2 where several do, and for less than the list shows: nobody means a job by that.
     """
     beginning = beginning.strip().lower()
-    if len(beginning) < jobs_table.SHORT_ID:
-        raise _bad_usage(f"{beginning!r} is too short for a job's id: give at least {jobs_table.SHORT_ID} characters")
+    if len(beginning) < SHORT_ID:
+        raise _bad_usage(f"{beginning!r} is too short for a job's id: give at least {SHORT_ID} characters")
     ids = store.worklist.beginning(beginning, 2)
     if len(ids) > 1:
         raise _bad_usage(f"more than one job begins with {beginning}: {', '.join(ids)}; give more of the id")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.app import open_eye
 from gateway.config import Config, FaxInboxSection
 from gateway.disposition.decide import Case, Cause, Disposition, case_page, decide
 from gateway.disposition.read_page import read_page
 from gateway.disposition.words import phrase
 from gateway.errors import Refused
+from gateway.eye.load import open_eye
 from gateway.intake.fax_inbox.identity import order_from_name, pattern_of, read_sidecar
 from gateway.intake.fax_inbox.settling import SIDECAR
 from gateway.job import Arrival, Door, PageResult

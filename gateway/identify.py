@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
-from gateway.config import Config
 from gateway.order import Order, Patient, Unread
-from gateway.store import Store
 from gateway.typed import from_person
-from gateway.unpack import unpack
 
 PATIENT_KEYS = frozenset(f.name for f in fields(Patient))
 # Attributes that describe the object and its machine, not a patient, a visit or a request: they outlive a new patient.
@@ -104,18 +101,3 @@ def without_patient(order: Order) -> Order:
         attributes=tuple((key, value) for key, value in order.attributes if key in IMPERSONAL),
         unread=tuple(each for each in order.unread if STATED_AS.get(each.keyword, "") in ("", "institution")),
     )
-
-
-def ecg_pages(config: Config, store: Store, job_id: str) -> int:
-    """How many pages of a job one identity would be given to: those digitized, or all where none was tried yet.
-
-    Raises:
-        NotFound: no such job.
-        Refused: no page was tried, and the document cannot be opened.
-        TryAgain: the decoder's process was ended from outside.
-    """
-    pages = store.pages(job_id)
-    if pages:
-        return sum(page.recording_npz is not None for page in pages)
-    job = store.job(job_id)
-    return unpack(store.content(job), job.arrival, config.limits, config.identity).page_count

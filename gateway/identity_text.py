@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.unpack.dicom_order import is_archived_uid, is_date_time
+from gateway.dicom_values import is_archived_uid, is_date_time
 
 DATE_KEYS = ("birth_date", "study_date")
 TEXT_MAX = 64  # characters: DICOM's LO and one component group of its PN (PS3.5 6.2)

@@ -10,6 +10,8 @@ from gateway.errors import UnlawfulMove
 from gateway.order import Order
 from pipeline.recording import Given
 
+SHORT_ID = 8  # characters: of ten thousand jobs hardly two begin alike, and whoever asks for such a one is told
+
 
 class State(StrEnum):
     """Where a job stands. Every acknowledged page ends in exactly one of DELIVERED, HELD, REFUSED."""

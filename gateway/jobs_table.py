@@ -8,9 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from gateway.job import Job, State
+from gateway.job import SHORT_ID, Job, State
 
-SHORT_ID = 8  # characters: of ten thousand jobs hardly two begin alike, and whoever asks for such a one is told
 WIDE = 1000  # columns: longer than any line
 
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from gateway.app import open_eye
 from gateway.errors import Refused, TryAgain
+from gateway.eye.load import open_eye
 from gateway.eye.protocol import Answer, Fault, PageSeen, Request, Seen
 from gateway.job import Arrival, Door
 from gateway.process import end_with_parent

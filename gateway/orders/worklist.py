@@ -10,12 +10,13 @@ from pydicom.uid import UID
 from pynetdicom.association import Association
 
 from gateway.config import WorklistSection
+from gateway.dicom_values import is_archived_uid
 from gateway.errors import Refused, TryAgain
 from gateway.known import KnownOrder
 from gateway.order import Order, Patient
 from gateway.orders.association import Call
 from gateway.orders.question import UNREADABLE, is_answer, keys_of
-from gateway.unpack.dicom_order import DAMAGE, Texts, is_archived_uid
+from gateway.unpack.dicom_order import DAMAGE, Texts
 
 VERIFICATION = UID("1.2.840.10008.1.1")
 FIND = UID("1.2.840.10008.5.1.4.31")  # Modality Worklist Information Model – FIND

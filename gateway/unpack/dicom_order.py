@@ -9,7 +9,6 @@ import unicodedata
 import warnings
 import zlib
 from collections.abc import Iterator
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from gateway.config import IdentitySection
+from gateway.dicom_values import is_archived_uid, is_date_time
 from gateway.errors import Refused
 from gateway.order import Order, Patient, SourceImage, Unread
 from gateway.unpack.dicom_text import decoded
@@ -60,13 +60,8 @@ CHARACTER_VRS = frozenset(("LO", "LT", "PN", "SH", "ST", "UC"))  # PS3.5 6.1.2.3
 PLAIN_VRS = CHARACTER_VRS | {"AE", "AS", "CS", "DA", "DT", "TM", "UI"}
 NUMBER_VRS = frozenset(("US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"))
 
-# PS3.5 6.2: DT, truncated from the right as far as the year, with an optional offset from UTC
-DATE_TIME = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.\d{1,6})?)?)?)?)?)?(?:[+-]\d{4})?")
 DATE = re.compile(r"\d{8}")
 OLD_DATE = re.compile(r"(\d{4})\.(\d\d)\.(\d\d)")  # ACR-NEMA's form, which PS3.5 asks readers to accept
-UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")  # PS3.5 9.1: no empty component, no leading zero
-ARCHIVED_UID = re.compile(r"[0-9]+(\.[0-9]+)*")  # archives file a study under a leading zero as under any other digit
-UID_MAX = 64  # characters
 TIME = re.compile(r"\d\d(?:\d\d(?:\d\d(?:\.\d{1,6})?)?)?")
 CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d{1,6})?))?")
 FINER_THAN_MICROSECONDS = re.compile(r"(\.\d{6})\d+")  # ticks of 100 ns, for one
@@ -260,30 +255,6 @@ def _clean(text: str) -> str:
         spaced = (" " if unicodedata.category(c) == "Zs" else c for c in text)
         text = "".join(c for c in spaced if c.isprintable())
     return text.strip()
-
-
-def is_uid(text: str) -> bool:
-    """Whether a text is a UID as PS3.5 9.1 builds them."""
-    return len(text) <= UID_MAX and UID.fullmatch(text) is not None
-
-
-def is_archived_uid(text: str) -> bool:
-    """Whether a text is a UID that an archive files a study under, lawful but perhaps for leading zeros."""
-    return len(text) <= UID_MAX and ARCHIVED_UID.fullmatch(text) is not None
-
-
-def is_date_time(text: str) -> bool:
-    """Whether a text is a DICOM DT, possibly truncated, that names a moment of the calendar."""
-    match = DATE_TIME.fullmatch(text)
-    if match is None:
-        return False
-    year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups())
-    try:
-        # PS3.5 allows second 60 for leap seconds; datetime does not
-        datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, min(second or 0, 59))
-    except ValueError:
-        return False
-    return second is None or second <= 60
 
 
 def acquired(texts: Texts, sources: tuple[str, ...]) -> tuple[str, str]:

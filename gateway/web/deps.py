@@ -18,8 +18,8 @@ from starlette.requests import HTTPConnection, Request
 
 from gateway.config import Config
 from gateway.store import Store
-from gateway.web.failures import WebError, not_allowed, not_signed_in
-from gateway.web.security.principal import How, Principal, Role, Scope, scope_of
+from gateway.web.errors import WebError, not_allowed, not_signed_in
+from gateway.web.principal import How, Principal, Role, Scope, scope_of
 
 __all__ = ["Need", "Principal", "Role", "Scope", "get_config", "get_principal", "get_store", "need"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as AnyHttpException
 from starlette.requests import Request
@@ -22,29 +22,12 @@ from gateway.errors import (
     TryAgain,
     UnlawfulMove,
 )
+from gateway.web.errors import WebError
+from gateway.web.templating import render
 
 API = "/api/"
 RETRY_AFTER_S = 5
 WORDS = {404: "there is nothing here", 405: "this cannot be asked like that", 413: "this is larger than allowed"}
-
-
-class WebError(HTTPException):
-    """A request that is refused: HTTP status, a short stable code, a sentence for a person without patient data."""
-
-    def __init__(self, status: int, code: str, why: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(status, why, headers)
-        self.code = code
-        self.why = why
-
-
-def not_signed_in() -> WebError:
-    """401; for a browser that asks for a page it becomes a walk to /login."""
-    return WebError(401, "not_signed_in", "sign in first", {"WWW-Authenticate": "Bearer"})
-
-
-def not_allowed(why: str) -> WebError:
-    """403."""
-    return WebError(403, "not_allowed", why)
 
 
 def translate(error: GatewayError) -> WebError:
@@ -80,8 +63,6 @@ def answer(request: Request, error: WebError) -> Response:
         return RedirectResponse(f"/login{back}", 303)
     if error.code == "password_change_required":
         return RedirectResponse("/account/password", 303)
-    from gateway.web.templating import render  # which needs deps, which needs this module
-
     response = render(request, "security/error.html", {"error": error}, error.status_code)
     response.headers.update(error.headers or {})
     return response

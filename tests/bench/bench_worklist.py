@@ -33,8 +33,8 @@ from gateway.store import JobOrder, JobQuery, Store, database_url
 from gateway.store.database import Database
 from gateway.web.api.looks import looks
 from gateway.web.app import make_app
+from gateway.web.principal import Scope
 from gateway.web.security.administration import issue_token
-from gateway.web.security.principal import Scope
 from tests.postgres import Postgres
 
 AIM_MS = 200.0

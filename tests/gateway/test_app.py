@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.app import Gateway, ending_when_stuck
+from gateway.app import Gateway
 from gateway.config import Config, DataSection
+from gateway.eye.load import ending_when_stuck
 from gateway.job import State
 from gateway.store import Store
 from gateway.supervisor import Supervisor
@@ -24,7 +25,7 @@ from tests.recordings import three_by_four
 HANGS = """
 import time
 import numpy as np
-from gateway.app import ending_when_stuck
+from gateway.eye.load import ending_when_stuck
 from pipeline.recording import Page
 
 page = Page(np.zeros((1, 1, 3), np.uint8))

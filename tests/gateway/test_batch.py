@@ -16,11 +16,11 @@ from pydicom import dcmread
 from rich.console import Console
 
 from gateway import batch
-from gateway.app import Eye
 from gateway.batch import Names, digitize_files
 from gateway.config import IdentitySection, LimitsSection
 from gateway.demo.secondary_capture import secondary_capture
 from gateway.errors import Refused, TryAgain
+from gateway.eye.load import Eye
 from gateway.identify import identified
 from gateway.job import Arrival
 from gateway.order import Order

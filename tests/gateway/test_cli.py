@@ -16,8 +16,7 @@ from gateway import cli
 from gateway.batch import FORMATS, parse_formats
 from gateway.config import Config, load
 from gateway.describe import describe
-from gateway.job import Outcome, PageResult, State, Verdict
-from gateway.jobs_table import SHORT_ID
+from gateway.job import SHORT_ID, Outcome, PageResult, State, Verdict
 from gateway.order import Order, Patient
 from gateway.store import Store, receiving
 from pipeline.recording import TWELVE

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway import explain
-from gateway.app import Eye
 from gateway.config import Config, load
 from gateway.disposition.decide import Case, CasePage, Cause, case_page, decide
 from gateway.emit import npz
 from gateway.errors import Refused
+from gateway.eye.load import Eye
 from gateway.job import Arrival, Document, DocumentKind, Door, Job, PageResult, State, Verdict
 from gateway.order import Order, Patient
 from gateway.review import NO_REVIEW, NOTHING_GIVEN, PageReview

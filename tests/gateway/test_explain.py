@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from gateway import explain
-from gateway.app import Eye
 from gateway.config import Config, PipelineSection
 from gateway.disposition.decide import CasePage, order_reasons, page_reasons
 from gateway.disposition.words import phrase
 from gateway.errors import Refused
 from gateway.explain import explain_file
+from gateway.eye.load import Eye
 from gateway.job import Door, PageResult, Verdict
 from gateway.order import Order, Patient
 from pipeline.errors import Unreadable

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.app import Eye
 from gateway.config import Config, IdentitySection, LimitsSection
 from gateway.emit import npz
 from gateway.errors import Refused
 from gateway.eye import child
 from gateway.eye.child import read_file
+from gateway.eye.load import Eye
 from gateway.eye.once import Eyes
 from gateway.eye.protocol import Fault, Request, Seen
 from gateway.job import Verdict

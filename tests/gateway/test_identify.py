@@ -7,7 +7,8 @@ from dataclasses import fields, replace
 import pytest
 
 from gateway.config import Config, DataSection
-from gateway.identify import ecg_pages, identified, is_another_patient
+from gateway.disposition.page_count import ecg_pages
+from gateway.identify import identified, is_another_patient
 from gateway.job import Outcome, PageResult, State, Verdict
 from gateway.order import Order, Patient, SourceImage
 from gateway.store import Store

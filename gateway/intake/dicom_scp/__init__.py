@@ -12,6 +12,7 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.presentation import PresentationContext
 
 from gateway.config import Config
+from gateway.dicom_values import is_uid
 from gateway.errors import Refused, TryAgain
 from gateway.intake.dicom_scp.anteroom import REQUEST_WITHIN_S
 from gateway.intake.dicom_scp.connection import GuardedSocket, WakingQueue
@@ -21,7 +22,6 @@ from gateway.intake.dicom_scp.pace import Pace
 from gateway.intake.dicom_scp.server import GuardedServer
 from gateway.intake.dicom_scp.staging import IMPLEMENTATION_CLASS_UID, StagedObject, StagingDimse, file_head
 from gateway.store import Store
-from gateway.unpack.dicom_order import is_uid
 
 __all__ = ["STORAGE_CLASSES", "TRANSFER_SYNTAXES", "DicomScp", "Status"]
 

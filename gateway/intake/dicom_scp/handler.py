@@ -9,6 +9,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from gateway.config import Config
+from gateway.dicom_values import is_uid
 from gateway.errors import CodedError, Refused, TryAgain
 from gateway.intake.dicom_scp.staging import StagedObject
 from gateway.job import Arrival, Door
@@ -17,7 +18,7 @@ from gateway.store import Store
 from gateway.trouble import frames_of
 from gateway.unpack import MediaType
 from gateway.unpack.dicom_header import read_top_level
-from gateway.unpack.dicom_order import is_uid, order_from_dicom
+from gateway.unpack.dicom_order import order_from_dicom
 
 log = logging.getLogger(__name__)
 

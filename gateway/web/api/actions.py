@@ -128,7 +128,7 @@ async def identify(
         raise Refused("nothing_said", "Say at least one thing of the patient or the order.")
 
     def pages() -> int:
-        from gateway.identify import ecg_pages  # pydicom: a second, for who says whose a page is
+        from gateway.disposition.page_count import ecg_pages  # pydicom: a second, for who says whose a page is
 
         return ecg_pages(config, store, job_id)
 

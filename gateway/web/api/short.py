@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.errors import NotFound, Refused
-from gateway.jobs_table import SHORT_ID
+from gateway.job import SHORT_ID
 from gateway.store import Store
 
 WHOLE = 32  # characters of an id

@@ -8,10 +8,10 @@ from gateway.errors import Conflict
 from gateway.role import Role
 from gateway.store import Store
 from gateway.store.accounts import Token, User
+from gateway.web.principal import Scope
 from gateway.web.security.credentials import TOKEN_PREFIX, digest, new_secret
 from gateway.web.security.names import user_name
 from gateway.web.security.passwords import hash_password, one_time_password
-from gateway.web.security.principal import Scope
 
 DAYS_MAX = 3660
 LABEL_MAX = 100

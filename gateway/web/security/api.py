@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.store import Store
 from gateway.web.api.asking import PROBLEMS
 from gateway.web.deps import Principal, Role, get_store, need
-from gateway.web.failures import WebError
+from gateway.web.errors import WebError
 from gateway.web.security import administration
 from gateway.web.security.administration import TOKEN_ID
 from gateway.web.security.models import (

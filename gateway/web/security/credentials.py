@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway.config import WebSection
 from gateway.store import Store
 from gateway.store.accounts import Session, Token
-from gateway.web.security.principal import How, Principal, Scope
+from gateway.web.principal import How, Principal, Scope
 
 ME_PATH = "/api/v1/me"
 TOKEN_PREFIX = "cardioscan_"  # so that a scanner for leaked secrets knows one

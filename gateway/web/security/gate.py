@@ -11,7 +11,8 @@ from gateway.config import WebSection
 from gateway.errors import GatewayError
 from gateway.store import Store
 from gateway.web.deps import SAFE_METHODS
-from gateway.web.failures import RETRY_AFTER_S, WebError, answer, not_signed_in, translate
+from gateway.web.errors import WebError, not_signed_in
+from gateway.web.failures import RETRY_AFTER_S, answer, translate
 from gateway.web.security.credentials import recognise
 
 STATIC_PATH = "/static/"

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.role import Role
 from gateway.store.accounts import Token, User
+from gateway.web.principal import How, Principal, Scope
 from gateway.web.security.administration import DAYS_MAX, LABEL_MAX
-from gateway.web.security.principal import How, Principal, Scope
 
 
 class Model(BaseModel):

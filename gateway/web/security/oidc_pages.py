@@ -18,7 +18,7 @@ from gateway.errors import Conflict
 from gateway.store import Store
 from gateway.trouble import frames_of
 from gateway.web.deps import get_config, get_store
-from gateway.web.failures import WebError
+from gateway.web.errors import WebError
 from gateway.web.security.credentials import cookie_name, drop_cookie, set_cookie
 from gateway.web.security.names import user_name
 from gateway.web.security.oidc import CALLBACK_PATH, Journey, NotForUs, Provider, ProviderFault

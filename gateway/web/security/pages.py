@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.config import Config
 from gateway.store import Store
 from gateway.web.deps import Principal, Role, get_config, get_principal, get_store, need
-from gateway.web.failures import WebError
+from gateway.web.errors import WebError
 from gateway.web.security.credentials import cookie_name, digest, drop_cookie, new_secret, set_cookie
 from gateway.web.security.sign_in import address_of, change_password, check_password, open_session
 from gateway.web.templating import render

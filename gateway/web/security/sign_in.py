@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gateway.config import WebSection
 from gateway.store import Store
 from gateway.store.accounts import Gauge
-from gateway.web.failures import WebError
+from gateway.web.errors import WebError
 from gateway.web.security.credentials import digest, new_secret, set_cookie
 from gateway.web.security.names import user_name
 from gateway.web.security.passwords import fault_of, hash_password, is_outdated, matches

@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from gateway.errors import Conflict
 from gateway.store import Store
 from gateway.web.deps import Principal, Role, Scope, get_store, need
-from gateway.web.failures import WebError, translate
+from gateway.web.errors import WebError
+from gateway.web.failures import translate
 from gateway.web.security import administration
 from gateway.web.security.names import PATTERN
 from gateway.web.templating import render

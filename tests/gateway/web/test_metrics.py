@@ -14,8 +14,8 @@ from gateway.config import Config, DataSection, FolderDestination
 from gateway.role import Role
 from gateway.store import Store
 from gateway.web.app import make_app
+from gateway.web.principal import Scope
 from gateway.web.security.administration import issue_token
-from gateway.web.security.principal import Scope
 from tests.gateway.storing import digitized, document, held, on_its_way, receive, settled
 
 DESTINATIONS = ("pacs", "ehr", "idle")

@@ -36,9 +36,9 @@ from gateway.web import process
 from gateway.web.api import explain_file
 from gateway.web.entry import run_window
 from gateway.web.listener import open_listener
+from gateway.web.principal import Scope
 from gateway.web.process import make_server
 from gateway.web.security.administration import issue_token
-from gateway.web.security.principal import Scope
 from tests.gateway.web.api.world import png
 from tests.gateway.web.eye import an_eye, sees
 from tests.recordings import order

@@ -153,7 +153,9 @@ def test_a_run_may_begin_with_another(pages, tmp_path):
     (tmp_path / "second").mkdir()
     work(0, Options(pages, pages, tmp_path / "first", 60.0, batch=1, patches=1, network=narrow))
     before = tmp_path / "first" / "checkpoint.pt"
-    options = Options(pages, pages, tmp_path / "second", 60.0, batch=1, patches=3, network=narrow, from_checkpoint=before)
+    options = Options(
+        pages, pages, tmp_path / "second", 60.0, batch=1, patches=3, network=narrow, from_checkpoint=before
+    )
     work(0, options)
     network, built, patches = load_run(tmp_path / "second" / "checkpoint.pt")
     assert built == narrow
@@ -165,5 +167,5 @@ def test_a_run_of_other_parts_is_no_beginning(pages, tmp_path):
     narrow = RowOptions((8, 8, 8, 8), 8, columns=2)
     work(0, Options(pages, pages, tmp_path, 60.0, batch=1, patches=1, network=narrow))
     plain = Trainer.fresh(Options(None, None, None, 1.0, network=RowOptions((8, 8, 8, 8), 8)), torch.device("cpu"))
-    with pytest.raises(WeightsError, match="(?s)another build.*stem"):
+    with pytest.raises(WeightsError, match=r"(?s)another build.*stem"):
         plain.begin_with_checkpoint(tmp_path / "checkpoint.pt")

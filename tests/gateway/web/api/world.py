@@ -19,8 +19,8 @@ from gateway.review import NOTHING_GIVEN
 from gateway.role import Role
 from gateway.store import Store
 from gateway.web.app import make_app
+from gateway.web.principal import Scope
 from gateway.web.security.administration import issue_token
-from gateway.web.security.principal import Scope
 from gateway.worker import Worker
 from pipeline.recording import Finding, Given, Page, Recording
 from tests.recordings import order, placed, three_by_four

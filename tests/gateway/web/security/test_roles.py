@@ -15,7 +15,7 @@ from starlette.routing import Mount
 
 from gateway.role import Role
 from gateway.web.deps import SAFE_METHODS, Need, Scope, need
-from gateway.web.security.principal import How, Principal, scope_of
+from gateway.web.principal import How, Principal, scope_of
 from tests.gateway.web.security.visitor import House
 
 # What anybody may ask for, each with its reason.

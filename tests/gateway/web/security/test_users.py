@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from gateway.cli_users import app as user_command
 from gateway.role import Role
 from gateway.store import Store
-from gateway.web.security.principal import Scope
+from gateway.web.principal import Scope
 from tests.gateway.web.security.visitor import House, Visitor
 
 NEW = "another long password"

@@ -13,9 +13,9 @@ from gateway.config import Config
 from gateway.role import Role
 from gateway.store import Store
 from gateway.web.app import make_app
+from gateway.web.principal import Scope
 from gateway.web.security.administration import issue_token
 from gateway.web.security.passwords import hash_password
-from gateway.web.security.principal import Scope
 
 PASSWORD = "correct horse battery"
 PAGE = {"accept": "text/html"}
