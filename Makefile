@@ -15,6 +15,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.tools.hand_set_numbers
 
 bench: setup
 	$(BIN)/python -m tests.bench.bench_receive
