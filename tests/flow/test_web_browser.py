@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 from PIL import Image
@@ -66,8 +66,8 @@ class Window:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.base}/healthz", timeout=5).status_code == 200
-        except httpx.HTTPError:
+            return httpx2.get(f"{self.base}/healthz", timeout=5).status_code == 200
+        except httpx2.HTTPError:
             return False
 
     def one_time_password(self) -> str:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 
 from gateway.job import State
 from gateway.order import Order, Patient

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from gateway.errors import TryAgain
@@ -274,10 +274,10 @@ while not os.path.exists({str(go)!r}):
     who = [world.who(Role.ADMINISTRATOR, name).headers["authorization"] for name in ("the one", "the other")]
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
 
-            async def hand_in(asks: str, shade: int) -> httpx.Response:
+            async def hand_in(asks: str, shade: int) -> httpx2.Response:
                 files = {"file": ("a.tif", tiff(shade=shade), "image/tiff")}
                 return await client.post(PATH, files=files, headers={"authorization": asks}, timeout=60)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from gateway.known import KnownOrder
@@ -117,8 +117,8 @@ def test_a_worklist_that_hangs_holds_up_nothing_else(
     searches = 60  # more than all threads that answer requests
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             asked = [asyncio.create_task(client.get("/api/v1/orders", params={"q": f"a{n}"})) for n in range(searches)]
             await asyncio.sleep(0.5)
             for url in ("/healthz", "/login", "/api/v1/me", "/api/v1/jobs", "/api/v1/dashboard"):
@@ -142,8 +142,8 @@ def test_who_finds_no_place_is_told_to_come_again(
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             first = asyncio.create_task(client.get("/api/v1/orders?q=one"))
             await asyncio.sleep(0.2)
             began = time.monotonic()

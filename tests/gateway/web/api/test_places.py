@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from gateway.unpack import sandbox
@@ -63,8 +63,8 @@ def test_a_stuck_decode_leaves_everything_else_answering(world: World, stuck: St
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             pages = [f"/api/v1/jobs/{job_id}/pages/1" for job_id in jobs]
             urls = [f"{pages[number % len(pages)]}/image?width={16 + number}" for number in range(ASKED)]
             urls += [f"{pages[0]}/rectified", f"/api/v1/jobs/{jobs[0]}/documents/pdf"]
@@ -99,8 +99,8 @@ def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> No
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             sha256 = world.store.job(job_id).sha256
             pictures.pictures.get(("image", sha256, "1", "200"), lambda: b"kept before")
             asked = [asyncio.create_task(client.get(f"{page}/image?width=300")) for page in pages]
@@ -119,8 +119,8 @@ def test_the_text_of_a_document_on_its_way_needs_no_place(world: World, stuck: S
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             asked = [asyncio.create_task(client.get(f"/api/v1/jobs/{each}/pages/1/image?width=300")) for each in jobs]
             while stuck.inside < places.PLACES:
                 await asyncio.sleep(0.01)
@@ -161,8 +161,8 @@ def test_a_page_that_hangs_its_decoder_stops_no_other_page_and_is_not_tried_agai
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             hanging = f"/api/v1/jobs/{bad}/pages/1/image"
             stuck = [asyncio.create_task(client.get(f"{hanging}?width=200"))]
             while not hangs.exists():  # so that this one has the job's turn

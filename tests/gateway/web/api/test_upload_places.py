@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from gateway.errors import Refused
@@ -72,8 +72,8 @@ def test_files_that_hang_their_decoder_leave_everything_else_answering(
     viewer = {"authorization": world.who(Role.VIEWER).headers["authorization"]}
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=viewer) as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=viewer) as client:
 
             async def hand_in(number: int) -> dict[str, Any]:
                 files = [("files", ("a.png", png(777, 10 + number), "image/png"))]
@@ -110,8 +110,8 @@ def test_who_hands_in_a_file_that_hangs_holds_one_place_and_another_sender_is_an
     bad, good = (world.who(Role.REVIEWER, name).headers["authorization"] for name in ("the one", "the other"))
 
     async def asking() -> None:
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
 
             async def hand_in(who: str, width: int, height: int) -> dict[str, Any]:
                 files = [("files", ("a.png", png(width, height), "image/png"))]
@@ -151,8 +151,8 @@ def test_healthz_needs_no_thread(world: World) -> None:
     async def asking() -> None:
         from anyio import to_thread
 
-        transport = httpx.ASGITransport(world.app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
             most = int(to_thread.current_default_thread_limiter().total_tokens)
             taken = [asyncio.ensure_future(to_thread.run_sync(go.wait, 30)) for _ in range(most)]
             for probe in ("/healthz", "/readyz"):

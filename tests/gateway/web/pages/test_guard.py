@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from unittest import mock
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
@@ -157,5 +157,5 @@ def test_asking_who_is_signed_in_is_no_use_of_the_session(site: Site) -> None:
     accounts = site.store.accounts
     with mock.patch.object(accounts, "session", wraps=accounts.session) as asked:
         for path in ("/api/v1/me", "/api/v1/layouts"):
-            assert httpx.get(site.base + path, cookies=cookies).status_code == 200
+            assert httpx2.get(site.base + path, cookies=cookies).status_code == 200
     assert [call.args[2] for call in asked.call_args_list] == [False, True]
