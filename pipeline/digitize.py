@@ -255,13 +255,14 @@ class Digitizer:
             likelihood = pace.speeds_by_beats(traced.strips, RATE_HZ, scale.speed_mm_s.value)
             other = scale.of_beats(likelihood, at.across_mm)
             contradicted = scale.is_unlike(likelihood)
+            surely = scale.speed_mm_s.known is not Known.PERSON  # who saw the page, and is believed
         if other is not None:
             scale = other
             at, traced = _read(leads, scale, watch)
         elif contradicted:
-            findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.WARNING))
+            findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.ERROR if surely else Severity.WARNING))
         with watch.stage("calibration"):
-            weighed = scale_check.weigh(_witnesses(by_ruling, scale, text, at, traced.strips), taken=factor)
+            weighed = scale_check.weigh(_witnesses(by_ruling, scale, text, at), taken=factor)
             if first and weighed.choice is not None and fit.known is Known.GRID:
                 with suppress(Unreadable):  # then the page is as it was read, and doubted
                     return self._digitized(page, given, found, deadline, factor * weighed.choice)
@@ -397,8 +398,16 @@ def _at_other_resolution(
     """The recording with the finding that the file's resolution was not the one it was read at."""
     told = "states none" if stated is None else f"states {stated[0]:.0f} x {stated[1]:.0f}"
     taken = "none" if dpi is None else f"{dpi[0]:.0f} x {dpi[1]:.0f}"
-    finding = Finding(FindingCode.RESOLUTION_BY_READING, Severity.WARNING, detail=f"{taken} an inch; the file {told}")
+    severity = Severity.WARNING if _measured_on_paper(recording) else Severity.ERROR
+    finding = Finding(FindingCode.RESOLUTION_BY_READING, severity, detail=f"{taken} an inch; the file {told}")
     return replace(recording, findings=(finding, *recording.findings))
+
+
+def _measured_on_paper(recording: Recording) -> bool:
+    """Whether a ruling, or pulses of both speed and gain, bear out the millimetre: pulses are a wrong one's, too."""
+    ruled = all(finding.code != FindingCode.GRID_NOT_FOUND for finding in recording.findings)
+    scales = (recording.speed_mm_s, recording.gain_mm_mv, recording.chest_gain_mm_mv or recording.gain_mm_mv)
+    return ruled or all(scale.known is Known.PULSE for scale in scales)
 
 
 def _overlooked(
@@ -440,20 +449,15 @@ def _witnesses(
     scale: calibration.Calibration,
     text: calibration.PrintedScales,
     at: Arranged,
-    strips: Sequence[Strip],
 ) -> scale_check.Witnesses:
     """All that tells the size of the page's millimetre."""
     speed, gain = scale_check.said(scale, text)
-    speed_mm_s = scale.speed_mm_s.value
-    wanted = scale_check.paces_wanted(speed_mm_s)
     return replace(
         by_ruling,
         pulse_mm=scale_check.pulse_of(scale.seen),
         speed_said=speed,
         gain_said=gain,
         length_mm=at.across_mm,
-        pace=scale_check.paces(wanted, pace.scores_at(strips, RATE_HZ, wanted)),
-        speed_mm_s=speed_mm_s,
     )
 
 

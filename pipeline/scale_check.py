@@ -4,8 +4,8 @@ A ruling can be followed at a wrong multiple of its size: dark lines of one stre
 square, and then every interval is a quarter too long. The candidates are the size as it was read, 4/5, 5/4, half and
 twice of it, and "none of these". Each witness is a term of one log-likelihood, whose tolerances and weights are fitted
 (`pipeline.training.scale_check`): the file's resolution, the ruling's own lines, the calibration pulses' width and
-height, the printed words, how long the leads of a row are, and the pace of the beats. Speed and gain are not known
-beforehand, so that each candidate is judged over all of them.
+height, the printed words, and how long the leads of a row are. Speed and gain are not known beforehand, so that each
+candidate is judged over all of them.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ class Witnesses:
 
     resolution: pixels per mm over those that the file says. lines: float64 (n,), as of grid.lines_seen at LINES_PER_MM.
     pulse_mm: width and height of the pulses that are alike. words: what is printed, or what a person says.
-    length_mm: what the leads of the longest row take together. pace: of the beats, by how many times as fast as they
-    were read they are looked at; speed_mm_s: the speed they were read at.
+    length_mm: what the leads of the longest row take together.
     """
 
     resolution: float | None = None
@@ -63,8 +62,6 @@ class Witnesses:
     speed_said: float | None = None
     gain_said: float | None = None
     length_mm: float | None = None
-    pace: Mapping[float, float] | None = None
-    speed_mm_s: float = 25.0
 
 
 @dataclass(frozen=True)
@@ -84,13 +81,15 @@ class Told:
 
 @dataclass(frozen=True)
 class Table:
-    """The fitted table. The shares of each kind are in the order of the constants above; they sum to 1."""
+    """The fitted table. The shares of each kind are in the order of the constants above; they sum to 1.
+
+    wrong: how often the ruling is followed at one certain other of FACTORS; none: at a size that is none of them.
+    """
 
     resolution: Told
     pulse_width: Told
     pulse_height: Told
     length: Told
-    pace: float
     minor: float
     minor_half: float
     box: float
@@ -174,7 +173,7 @@ def _lines(w: Witnesses, factor: float, table: Table) -> float:
 
 
 def _time(w: Witnesses, factor: float, table: Table) -> float:
-    """Pulse width, length of the rows and pace of the beats, over all speeds."""
+    """Pulse width and length of the rows, over all speeds."""
     shares = _shares(SPEEDS_MM_S, table.speeds, w.speed_said, table.said)
     return _log_sum(
         [math.log(share) + _at_speed(w, factor, v, table) for v, share in zip(SPEEDS_MM_S, shares, strict=True)]
@@ -188,8 +187,6 @@ def _at_speed(w: Witnesses, factor: float, speed_mm_s: float, table: Table) -> f
         total += _mixed(table.pulse_width, wide, [s * speed_mm_s for s in PULSES_S], table.pulses)
     if w.length_mm is not None:
         total += _mixed(table.length, w.length_mm * factor, [s * speed_mm_s for s in ROWS_S], table.rows)
-    if w.pace is not None:
-        total += table.pace * w.pace[_faster(w, factor, speed_mm_s)]
     return total
 
 
@@ -215,26 +212,6 @@ def _shares(values: Sequence[float], usual: Sequence[float], said: float | None,
 def _log_sum(logs: Sequence[float]) -> float:
     top = max(logs)
     return top + math.log(sum(math.exp(value - top) for value in logs))
-
-
-def _faster(w: Witnesses, factor: float, speed_mm_s: float) -> float:
-    return round(speed_mm_s / (factor * w.speed_mm_s), 6)
-
-
-def paces_wanted(speed_mm_s: float) -> tuple[float, ...]:
-    """By how many times as fast as they were read, at this speed, the beats are looked at."""
-    return tuple(sorted({round(v / (f * speed_mm_s), 6) for v, f in product(SPEEDS_MM_S, FACTORS)}))
-
-
-def paces(faster: Sequence[float], scores: Sequence[float | None]) -> Mapping[float, float] | None:
-    """The scores by their speeds; what is too fast for a beat to be seen is as unlikely as the unlikeliest.
-
-    None where beats were seen at no two speeds.
-    """
-    told = [score for score in scores if score is not None]
-    if len(told) < 2:
-        return None
-    return {f: min(told) if s is None else s for f, s in zip(faster, scores, strict=True)}
 
 
 def pulse_of(seen: Sequence[Pulse]) -> tuple[float, float] | None:

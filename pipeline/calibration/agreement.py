@@ -11,6 +11,7 @@ def agreed(measured: Scale, clear: bool, printed: Printed | None, unit: str) -> 
     """The scale to go on with, and the disagreement if there is one.
 
     measured: by pulses or ASSUMED. clear: pulses that leave no doubt, which win over text; doubtful ones give way.
+    Clear pulses against a text are two strong witnesses, of which one is wrong: an error, which holds the page.
     """
     if printed is None or (printed.value == measured.value and measured.known is Known.PULSE):
         return measured, ()
@@ -19,7 +20,8 @@ def agreed(measured: Scale, clear: bool, printed: Printed | None, unit: str) -> 
         return text, ()
     taken = measured if clear else text
     detail = f"pulses say {measured.value:g} {unit}, the text says {printed.value:g}; taken for {taken.value:g}"
-    return taken, (Finding(FindingCode.SCALE_DISAGREEMENT, Severity.WARNING, detail=detail),)
+    severity = Severity.ERROR if clear else Severity.WARNING
+    return taken, (Finding(FindingCode.SCALE_DISAGREEMENT, severity, detail=detail),)
 
 
 def agreed_chest(gain: Scale, measured: Scale | None, text: PrintedScales) -> tuple[Scale | None, tuple[Finding, ...]]:

@@ -16,7 +16,7 @@ TEN_S, NEAR = 10.0, 0.06  # what nearly every page shows across, and how near to
 HALF_WIDE = 16.0  # times as usual is 12.5 mm/s where all leads end half-way: paper is wide enough for 25 mm/s
 AS_WIDE = 0.1  # of pulses, that they last 0.1 s and not 0.2 s, or look wider because their edges slant
 ENOUGH = 0.8  # of the beats' word for another speed than the usual one: the page is held either way
-UNLIKE = 0.99  # of their word against a speed that is printed
+UNLIKE = 0.99  # of their word against a speed
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,5 @@ class Calibration:
         return replace(doubted, speed_mm_s=Scale(best, Known.ASSUMED), findings=findings, other_speeds_mm_s=())
 
     def is_unlike(self, likelihood: Mapping[float, float]) -> bool:
-        """Whether the beats contradict a speed that pulses, text or a person tell."""
-        told = self.speed_mm_s.known in (Known.PULSE, Known.TEXT, Known.PERSON)
-        return told and max(likelihood.values()) - likelihood[self.speed_mm_s.value] >= UNLIKE
+        """Whether the beats contradict the speed, however it is known."""
+        return max(likelihood.values()) - likelihood[self.speed_mm_s.value] >= UNLIKE

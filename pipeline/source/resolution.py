@@ -23,7 +23,8 @@ def resolutions(image: UInt8, dpi: Dpi | None) -> tuple[Dpi | None, ...]:
     """The resolutions to read a page at, (x, y) in pixels per inch: the stated one, or those that a fax may have.
 
     image: uint8 (H, W, 3) RGB. dpi: as the file says, None where it is silent. A page of one bit and a fax's width gets
-    three, the stated one first, unless it states one at which the page is of the size of a sheet.
+    those of a fax behind what the file says, unless that is one at which the page is of the size of a sheet. A scan at
+    200 or 300 pixels an inch is as wide as a fax: where its file is silent, it is read without a resolution first.
     """
     lines, columns = image.shape[:2]
     if not is_fax_wide(columns) or (dpi is not None and not _is_doubtful(lines, columns, dpi)):
@@ -31,7 +32,7 @@ def resolutions(image: UInt8, dpi: Dpi | None) -> tuple[Dpi | None, ...]:
     if not rules.is_one_bit(image):
         return (dpi,)
     tried: list[Dpi] = [(ACROSS_DPI, down) for down in DOWN_DPI]
-    return tuple(tried) if dpi is None else (dpi, *(each for each in tried if not _is_like(each, dpi)))
+    return (dpi, *(each for each in tried if dpi is None or not _is_like(each, dpi)))
 
 
 def is_fax_wide(columns: int) -> bool:

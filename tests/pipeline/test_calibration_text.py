@@ -175,7 +175,7 @@ def test_clear_pulses_win_over_the_text_of_the_gain_and_say_so(signals: Float32)
     found = calibrated(page_of(signals), told(25.0, 5.0))
     assert (found.gain_mm_mv.value, found.gain_mm_mv.known) == (10.0, Known.PULSE)
     (finding,) = (f for f in found.findings if f.code == FindingCode.SCALE_DISAGREEMENT)
-    assert finding.severity is Severity.WARNING
+    assert finding.severity is Severity.ERROR
     assert "5" in finding.detail
 
 

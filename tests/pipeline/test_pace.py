@@ -94,6 +94,15 @@ def test_a_clear_pulse_leaves_the_beats_nothing_to_decide_but_a_doubt() -> None:
     assert not found.is_unlike(EVEN)
 
 
+def test_an_assumed_speed_that_no_beats_bear_out_is_contradicted() -> None:
+    found = calibrated(pulse=Place.NONE)
+    assert (found.speed_mm_s, found.other_speeds_mm_s) == (Scale(25.0, Known.ASSUMED), (50.0,))
+    against = {12.5: 0.999, 25.0: 0.001, 50.0: 0.0}  # ten seconds at 25 mm/s would be twenty
+    assert found.of_beats(against) is None
+    assert found.is_unlike(against)
+    assert not found.is_unlike(EVEN)
+
+
 def test_a_person_ends_what_was_assumed_and_may_be_contradicted_by_the_beats() -> None:
     found = calibrated(pulse=Place.NONE).as_told(Given(speed_mm_s=50.0))
     assert (found.speed_mm_s, found.other_speeds_mm_s) == (Scale(50.0, Known.PERSON), ())

@@ -16,6 +16,7 @@ from pipeline.geometry import Float64
 from pipeline.recording import Known, Page, Severity
 from pipeline.scale_check import FACTORS, FITTED, LINES_PER_MM, Table, Witnesses, fitted, pulse_of, table_of, weigh
 from pipeline.synth.truth import Rendered
+from pipeline.training.scale_check import MISREAD
 
 READ_4_OF_5 = {0.8: 4.8, 1.0: 1.7, 0.4: 1.0, 0.5: 1.0, 0.2: 1.0, 0.6: 1.2, 0.16: -0.3, 0.32: 0.5, 0.48: 0.4}
 
@@ -27,7 +28,7 @@ def lines(strong: dict[float, float]) -> Float64:
 
 def a_right_page(**changes: object) -> Witnesses:
     ruling = lines({1.0: 4.5, 2.0: 3.0, 0.2: 2.5, 0.4: 2.5, 0.6: 2.5})
-    page = Witnesses(1.002, ruling, (4.9, 10.1), 25.0, 10.0, 249.8, None, 25.0)
+    page = Witnesses(1.002, ruling, (4.9, 10.1), 25.0, 10.0, 249.8)
     return replace(page, **changes)  # type: ignore[arg-type]
 
 
@@ -69,6 +70,12 @@ def test_a_size_that_was_chosen_is_no_surer_for_being_followed_anew(read_mm: flo
 def test_a_size_that_was_chosen_rightly_is_sure_by_pulses_words_and_lines() -> None:
     for factor in FACTORS:
         assert weigh(a_right_page(), taken=factor).doubts() == ()
+
+
+def test_a_size_that_nothing_tells_is_doubted_however_many_pages_the_table_is_fitted_to() -> None:
+    assert weigh(Witnesses()).doubts() != ()
+    table = fitted()
+    assert table.wrong * (len(FACTORS) - 1) + table.none == pytest.approx(MISREAD, rel=1e-3)
 
 
 def test_two_strong_witnesses_against_the_ruling_hold_the_page() -> None:
