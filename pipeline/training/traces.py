@@ -48,7 +48,7 @@ class Judged:
 def judge(
     page: PooledPage, reader: RowReader | None, twice_px_per_mm: float | None = None, twice: bool = False
 ) -> Judged:
-    """One page as read. twice: read it twice, half a column apart.
+    """One page as read. twice: read it twice, a column and a half apart.
 
     twice_px_per_mm: lay the whole page flat first at this resolution: the ablation of the single resampling.
     """
@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=48)
     parser.add_argument("--classical", action="store_true", help="judge the tracer without weights instead")
     parser.add_argument("--twice", type=float, metavar="PX_PER_MM", help="lay pages flat first: the ablation")
-    parser.add_argument("--read-twice", action="store_true", help="read every row twice, half a column apart")
+    parser.add_argument("--read-twice", action="store_true", help="read every row twice, a column and a half apart")
     parser.add_argument("--ship", action="store_true", help="write the weights and their row of the manifest")
     given = parser.parse_args()
     torch.set_num_threads(1)

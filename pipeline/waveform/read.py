@@ -29,7 +29,7 @@ from pipeline.waveform.strip import (
 
 Int64 = npt.NDArray[np.int64]
 
-APART_MM = 0.5 / COLUMNS_PER_MM  # of two readings of a row: each sees what falls between the other's columns
+APART_MM = 1.5 / COLUMNS_PER_MM  # of two readings of a row: other columns in other cells of the network
 MARGIN_MM = 8.0  # beyond the row's ends: lets the reader see where the ink begins, and the pulse before it
 LONGEST_BRIDGE_S = 0.08  # narrower than any QRS complex: a longer gap could hide one
 EDGE_MM = 3.0  # a trace that may come this close to the edge of the strip may have left it
@@ -99,7 +99,7 @@ def read_traces(
     names_mm: paper (x, y) of the centres of recognised lead names, so that their letters are not read as signal.
     A sample at page time t lies at start_mm + late_mm + (t - start_s) * speed_mm_s: all segments are moved by the
     little that the ink of the rows begins later or earlier than they say, if it is more than told_mm.
-    twice: read the rows again half a column farther on, and take the mean; costs as much again.
+    twice: read the rows again a column and a half farther on, and take the mean; costs as much again.
     """
     reader = network if network is not None else ClassicalReader()
     rows = [list(of_row) for _, of_row in groupby(sorted(segments, key=_row_key), key=_row_key)]
@@ -165,17 +165,18 @@ def _strips(
 def mean_strip(first: Strip, second: Strip) -> Strip:
     """The mean of two readings of the same samples, where both read them; elsewhere the first.
 
-    Their difference joins the uncertainty: two readings that disagree are unsure however sure each of them is.
+    Each counts by the inverse of its variance. Their difference joins the uncertainty: two readings that disagree are
+    unsure however sure each of them is.
     """
     both = np.isfinite(first.millivolts) & np.isfinite(second.millivolts)
-    mean = (first.millivolts + second.millivolts) / 2
-    apart = (first.millivolts - second.millivolts) / 2
-    sigma = np.sqrt((first.sigma_mv**2 + second.sigma_mv**2) / 2 + apart**2)
-    return replace(
-        first,
-        millivolts=np.where(both, mean, first.millivolts).astype(np.float32),
-        sigma_mv=np.where(both, sigma, first.sigma_mv).astype(np.float32),
-    )
+    millivolts = np.stack([first.millivolts, second.millivolts])[:, both].astype(np.float64)
+    variance = np.stack([first.sigma_mv, second.sigma_mv])[:, both].astype(np.float64) ** 2
+    share = (1 / variance) / (1 / variance).sum(axis=0)
+    mean = (share * millivolts).sum(axis=0)
+    spread = (share * (variance + (millivolts - mean) ** 2)).sum(axis=0)
+    out = replace(first, millivolts=first.millivolts.copy(), sigma_mv=first.sigma_mv.copy())
+    out.millivolts[both], out.sigma_mv[both] = mean, np.sqrt(spread)
+    return out
 
 
 def _spikes(

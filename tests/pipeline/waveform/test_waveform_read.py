@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from waveform_drawing import GAIN_MM_MV, PAPER, RATE_HZ, SEGMENTS, SPEED_MM_S, beats, page
 
-from pipeline.recording import Lead, Seen
+from pipeline.recording import Lead, Seen, Strip
 from pipeline.waveform import COLUMNS_PER_MM, SEEN_WELL_MM, RowStrip, read_traces
-from pipeline.waveform.read import Row, found_late_mm
+from pipeline.waveform.read import Row, found_late_mm, mean_strip
 from pipeline.waveform.reading import Reading
 
 
@@ -172,17 +172,28 @@ class Undecided:
         return out
 
 
-def test_takes_the_mean_of_two_readings_half_a_column_apart():
+def test_takes_the_mean_of_two_readings_a_column_and_a_half_apart():
     reader = Undecided()
     first, second = read_traces(
         page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, reader, twice=True
     ).strips
-    assert np.diff(reader.starts_mm) == pytest.approx([0.5 / COLUMNS_PER_MM])
+    assert np.diff(reader.starts_mm) == pytest.approx([1.5 / COLUMNS_PER_MM])
     np.testing.assert_allclose(first.millivolts, 1.5 / GAIN_MM_MV, rtol=1e-5)
     np.testing.assert_allclose(first.sigma_mv, np.hypot(0.3, 0.5) / GAIN_MM_MV, rtol=1e-5)
     late = slice(round(31.0 / SPEED_MM_S * RATE_HZ), None)  # which the second reading did not see
     np.testing.assert_allclose(second.millivolts[late], 1.0 / GAIN_MM_MV, rtol=1e-5)
     assert (second.seen == Seen.READ).all()
+
+
+def test_of_two_readings_the_surer_one_counts_for_more():
+    millivolts = np.array([1.0, 1.0, np.nan], np.float32)
+    seen = np.array([Seen.READ, Seen.READ, Seen.NOTHING], np.uint8)
+    sure = Strip(Lead.I, 0.0, millivolts, np.array([0.1, 0.1, np.nan], np.float32), seen)
+    unsure = replace(sure, millivolts=millivolts + np.float32(0.5), sigma_mv=sure.sigma_mv * 2)
+    mean = mean_strip(sure, unsure)
+    np.testing.assert_allclose(mean.millivolts, [1.1, 1.1, np.nan], rtol=1e-5)
+    variance = 0.8 * (0.01 + 0.01) + 0.2 * (0.04 + 0.16)
+    np.testing.assert_allclose(mean.sigma_mv, [variance**0.5, variance**0.5, np.nan], rtol=1e-5)
 
 
 def test_reads_once_where_nothing_else_is_asked_for():
