@@ -15,7 +15,8 @@ from threading import Event, Lock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.config import IdentitySection, LimitsSection
+from gateway.config import IdentitySection, LimitsSection, PipelineSection
+from gateway.disposition.read_page import digitize_page
 from gateway.emit import aecg, npz
 from gateway.emit.catalogue import Material, document
 from gateway.emit.thumbnail import thumbnail_png
@@ -39,6 +40,7 @@ KINDS = {
 }
 FORMATS = ("npz", "csv", "dcm", "aecg", "png", "pdf", "wfdb", "edf")
 Identify = Callable[[Order], Order]
+CONFIDENCE_MIN = PipelineSection().confidence_min  # the command reads no configuration
 ADDED_BYTES = 32  # by us to an input's name: a dot, a page, a number, an ending such as .wfdb.zip, .part
 ENDINGS = {"aecg": "xml", "wfdb": "wfdb.zip"}  # of files; the others are named as they end
 
@@ -156,7 +158,7 @@ class Batch:
         where = f"page {number}: " if unpacked.page_count > 1 else ""
         try:
             page = unpacked.read(number)
-            source = Source(page, self.eye.digitize(page), order, sha256, number)
+            source = Source(page, digitize_page(page, self.eye.digitize, CONFIDENCE_MIN), order, sha256, number)
             notes = self._write(source, self.names.of(image, number, unpacked.page_count))
             return PageProblems(notes=tuple(where + note for note in notes))
         except Unreadable as error:

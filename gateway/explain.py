@@ -46,7 +46,8 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str, door: 
     arrival = Arrival(door, sender, called=called, media_type=str(media or ""), file_name=path.name, order=order)
     unpacked = unpack(path, arrival, config.limits, config.identity)
     eye = open_eye(config.pipeline.threads, config.pipeline.device, config.pipeline.page_seconds_max)
-    readings = (read_page(number, unpacked, eye.digitize) for number in range(1, unpacked.page_count + 1))
+    bound = config.pipeline.confidence_min
+    readings = (read_page(number, unpacked, eye.digitize, bound) for number in range(1, unpacked.page_count + 1))
     pages = tuple(case_page(reading.result, reading.recording, NO_REVIEW) for reading in readings)
     made = decide(config, Case(arrival, datetime.now(UTC), unpacked.order, pages))
     for page in pages:

@@ -23,7 +23,6 @@ from gateway.disposition.decide import (
     as_identified,
     case_page,
     decide,
-    explained,
 )
 from gateway.disposition.read_page import read_page
 from gateway.disposition.words import sentence, why
@@ -32,11 +31,10 @@ from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held, LostLease, Refused, TryAgain
 from gateway.job import Claim, Document, Job, Outcome, PageResult, Reading, State, Verdict
 from gateway.order import Order
-from gateway.review import NO_REVIEW, NOTHING_GIVEN, Digitize, PageReview
+from gateway.review import NO_REVIEW, Digitize, PageReview
 from gateway.rules import Action
 from gateway.store import Store
 from gateway.unpack import Unpacked, unpack
-from pipeline.recording import Given, Page, Recording
 
 log = logging.getLogger(__name__)
 
@@ -195,13 +193,10 @@ class Worker:
 
     def _read(self, number: int, unpacked: Unpacked, review: PageReview) -> ReadPage:
         """One page, decoded and digitized."""
-        reading = read_page(number, unpacked, self._digitized, review.given)
+        reading = read_page(number, unpacked, self.digitize, self.config.pipeline.confidence_min, review.given)
         wanted = self.with_thumbnails and reading.recording is not None and reading.page is not None
         thumbnail = thumbnail_png(reading.page) if wanted and reading.page is not None else b""
         return ReadPage(case_page(reading.result, reading.recording, review), thumbnail)
-
-    def _digitized(self, page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
-        return explained(self.config, self.digitize(page, given))
 
     def _settled(self, page: CasePage, made: Disposition) -> PageResult:
         """The page's result with its verdict: held for the first thing that its own reading is held for."""

@@ -180,13 +180,6 @@ def is_unsure(config: Config, recording: Recording) -> bool:
     return recording.confidence < config.pipeline.confidence_min
 
 
-def explained(config: Config, recording: Recording) -> Recording:
-    """The recording with the finding that says what its confidence lacks, where that is too low to go on."""
-    if recording.weakest is None or not is_unsure(config, recording):
-        return recording
-    return replace(recording, findings=(*recording.findings, recording.weakest))
-
-
 def order_reasons(config: Config, order: Order, received_at: datetime) -> Iterator[Reason]:
     """Why whose ECG it is, or when it was recorded, holds a document; no approval answers it."""
     for key in config.identity.require:

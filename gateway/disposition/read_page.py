@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.emit import npz
 from gateway.errors import Refused
@@ -24,12 +24,26 @@ class PageReading:
     page: Page | None = None
 
 
-def read_page(number: int, unpacked: Unpacked, digitize: Digitize, given: Given = NOTHING_GIVEN) -> PageReading:
+def digitize_page(page: Page, digitize: Digitize, confidence_min: float, given: Given = NOTHING_GIVEN) -> Recording:
+    """A page, digitized as given says, with the finding that says what its confidence lacks below confidence_min.
+
+    Every way to read a page goes through here, so that none shows a low confidence with nothing to look at. Raises as
+    digitize.
+    """
+    recording = digitize(page, given)
+    if recording.weakest is None or recording.confidence >= confidence_min:
+        return recording
+    return replace(recording, findings=(*recording.findings, recording.weakest))
+
+
+def read_page(
+    number: int, unpacked: Unpacked, digitize: Digitize, confidence_min: float, given: Given = NOTHING_GIVEN
+) -> PageReading:
     """A page, digitized as given says. A damaged page is that page's verdict, not the document's. Raises TryAgain."""
     page: Page | None = None
     try:
         page = unpacked.read(number)
-        recording = digitize(page, given)
+        recording = digitize_page(page, digitize, confidence_min, given)
     except (Unreadable, Refused) as error:
         return PageReading(PageResult(number, verdict_of(error), error.code, error.why, given=given), page=page)
     summary, data = npz.summary_json(recording), npz.to_npz(recording)

@@ -28,17 +28,18 @@ def read_file(request: Request) -> Answer:
             why = f"The document has {unpacked.page_count} pages, and at most {request.pages_max} are read here."
             return Answer(answer=Fault(again=False, code="too_many_pages", why=why))
         eye = open_eye(request.threads, request.device, request.page_seconds_max)
-        pages = tuple(_read(number, unpacked, eye.digitize) for number in range(1, unpacked.page_count + 1))
+        numbers = range(1, unpacked.page_count + 1)
+        pages = tuple(_read(number, unpacked, eye.digitize, request.confidence_min) for number in numbers)
     except (Refused, TryAgain) as error:
         return Answer(answer=Fault(again=isinstance(error, TryAgain), code=error.code, why=error.why))
     return Answer(answer=Seen(order=unpacked.order.to_dict(), pages=pages))
 
 
-def _read(number: int, unpacked: Unpacked, digitize: Digitize) -> PageSeen:
+def _read(number: int, unpacked: Unpacked, digitize: Digitize, confidence_min: float) -> PageSeen:
     """One page. Raises TryAgain."""
     from gateway.disposition.read_page import read_page
 
-    page = read_page(number, unpacked, digitize).result
+    page = read_page(number, unpacked, digitize, confidence_min).result
     return PageSeen(
         number=number,
         verdict=page.verdict,

@@ -55,6 +55,7 @@ class Eyes:
             threads=config.pipeline.threads,
             device=config.pipeline.device,
             page_seconds_max=config.pipeline.page_seconds_max,
+            confidence_min=config.pipeline.confidence_min,
         )
         answer = self._ask(request)
         if isinstance(answer, Fault):

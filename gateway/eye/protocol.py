@@ -17,7 +17,7 @@ class Message(BaseModel):
 class Request(Message):
     """Read every page of this file; of a document with more than pages_max, none.
 
-    threads, device, page_seconds_max: of [pipeline].
+    threads, device, page_seconds_max, confidence_min: of [pipeline].
     """
 
     path: str
@@ -27,6 +27,7 @@ class Request(Message):
     threads: int
     device: str
     page_seconds_max: float
+    confidence_min: float
 
 
 class PageSeen(Message):

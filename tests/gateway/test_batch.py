@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -24,15 +26,17 @@ from gateway.eye.load import Eye
 from gateway.identify import identified
 from gateway.job import Arrival
 from gateway.order import Order
+from gateway.review import NOTHING_GIVEN
 from gateway.unpack import MediaType, Unpacked, unpack
 from pipeline.errors import Unreadable
 from pipeline.findings import UnreadableCode
-from pipeline.recording import Page, Recording
+from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page
 from pipeline.synth.truth import Rendered
 
-LETTER, UNREADABLE = 10, 20  # grey values by which the stand-in digitizer knows a page
+LACKS = Finding("least_sure", Severity.INFO, Lead.V3, 1.0, 2.0, "52% of it was read")
+LETTER, UNREADABLE, UNSURE = 10, 20, 30  # grey values by which the stand-in digitizer knows a page
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +48,15 @@ def rendered() -> Rendered:
 def _eye(monkeypatch: pytest.MonkeyPatch, rendered: Rendered) -> None:
     """A digitizer that reads every page as the same recording, but for the two greys: what is tested lies around it."""
 
-    def digitize(page: Page) -> Recording:
+    def digitize(page: Page, _given: Given = NOTHING_GIVEN) -> Recording:
         grey = int(page.image[0, 0, 0])
         if grey == LETTER:
             raise Unreadable(UnreadableCode.NOT_AN_ECG, "a letter")
         if grey == UNREADABLE:
             raise Unreadable(UnreadableCode.NO_TRACES, "no row of traces")
-        return rendered.truth.recording
+        if grey == UNSURE:
+            return replace(rendered.truth.recording, confidence=0.899, weakest=LACKS)
+        return replace(rendered.truth.recording, confidence=0.9, weakest=LACKS)
 
     monkeypatch.setattr(batch, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
 
@@ -186,7 +192,7 @@ def test_one_page_is_decoded_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
 
         return Unpacked(MediaType.TIFF, Order(), 3, read)
 
-    def digitize(page: Page) -> Recording:
+    def digitize(page: Page, _given: Given = NOTHING_GIVEN) -> Recording:
         steps.append("digitize")
         raise Unreadable(UnreadableCode.NOT_AN_ECG, "a letter")
 
@@ -201,7 +207,7 @@ def test_several_files_are_digitized_at_a_time_and_told_of_in_their_order(
 ) -> None:
     both = Barrier(2)
 
-    def digitize(page: Page) -> Recording:
+    def digitize(page: Page, _given: Given = NOTHING_GIVEN) -> Recording:
         both.wait(20)
         raise Unreadable(UnreadableCode.NO_TRACES, f"grey {page.image[0, 0, 0]}")
 
@@ -250,3 +256,13 @@ def test_a_page_with_a_name_as_long_as_a_name_may_be_is_written(tmp_path: Path, 
     assert (refused, told.strip()) == (0, "")
     assert len(names) == 6
     assert all(len(os.fsencode(name)) <= 255 for name in names)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_page_below_the_bound_names_what_to_look_at_and_one_at_it_nothing(tmp_path: Path, processes: int) -> None:
+    images = [_png(tmp_path / "sure.png"), _png(tmp_path / "unsure.png", UNSURE)]
+    told = Console(file=io.StringIO())
+    assert digitize_files(images, tmp_path, ("npz",), told, lambda own: own, processes) == 0
+    sure, unsure = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("sure", "unsure"))
+    assert (sure["confidence"], sure["findings"]) == (0.9, [])
+    assert (unsure["confidence"], [finding["detail"] for finding in unsure["findings"]]) == (0.899, [LACKS.detail])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +22,13 @@ from gateway.eye.protocol import Fault, Request, Seen
 from gateway.job import Verdict
 from gateway.review import NOTHING_GIVEN
 from pipeline.errors import Unreadable
-from pipeline.recording import Given, Page, Recording
+from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import scanned_page
 from tests.dicom_objects import dicom_object, gradient, put_pixels, save
 from tests.recordings import three_by_four
 
+LACKS = Finding("least_sure", Severity.INFO, Lead.V3, 1.0, 2.0, "52% of it was read")
 LETTER_PX, DAMAGED_PX = 40, 50  # how wide the pages are that the eye below does not read
 
 
@@ -38,7 +40,7 @@ def _eye(monkeypatch: pytest.MonkeyPatch) -> None:
             raise Unreadable("not_an_ecg", "It is a letter.", sure=True)
         if width == DAMAGED_PX:
             raise Refused("damaged", "It breaks off.")
-        return three_by_four()
+        return replace(three_by_four(), confidence=0.5, weakest=LACKS)
 
     monkeypatch.setattr(child, "open_eye", lambda *_: Eye(digitize, "{}"))
 
@@ -52,6 +54,7 @@ def request(path: Path) -> Request:
         threads=1,
         device="cpu",
         page_seconds_max=60.0,
+        confidence_min=0.9,
     )
 
 
@@ -72,7 +75,9 @@ def test_every_page_is_read_or_told_why_not(tmp_path: Path) -> None:
     ]
     data = seen.pages[2].recording_npz
     assert data is not None
-    assert npz.from_npz(data, seen.pages[2].summary).layout == three_by_four().layout
+    recording = npz.from_npz(data, seen.pages[2].summary)
+    assert recording.layout == three_by_four().layout
+    assert recording.findings[-1] == LACKS  # below the bound: what to look at is named
 
 
 def test_a_long_document_and_a_damaged_file_are_told_before_a_network_is_loaded(
