@@ -99,6 +99,23 @@ class Lying:
     marks: Marks | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Upright:
+    """A page turned as its lines run, and what of it does not depend on the size of its millimetre.
+
+    image: uint8 (H, W, 3) RGB, enhanced; original: as it came. fit: the paper as it is followed at first;
+    by_ruling: what that tells of its size.
+    """
+
+    kind: source.SourceGuess
+    image: UInt8
+    original: UInt8
+    dpi: tuple[float, float] | None
+    turn: int
+    fit: grid.GridFit
+    by_ruling: scale_check.Witnesses
+
+
 @dataclass(eq=False)
 class Found:
     """What is known of a page so far, for who must say why it was not read."""
@@ -186,18 +203,18 @@ class Digitizer:
                 raise Unreadable(error.code, error.why, sure) from error
             raise
 
-    def _digitized(
-        self, page: Page, given: Given, found: Found, deadline: Deadline, factor: float | None = None
-    ) -> Recording:
-        """The recording; found gets what is known of the page as soon as it is known.
-
-        factor: true millimetres of one of the ruling as it is followed at first, None where nothing has told yet.
-        """
+    def _digitized(self, page: Page, given: Given, found: Found, deadline: Deadline) -> Recording:
+        """The recording; found gets what is known of the page as soon as it is known."""
         if min(page.image.shape[:2]) < SIDE_MIN_PX:
             height, width = page.image.shape[:2]
             raise Unreadable(UnreadableCode.IMAGE_TOO_SMALL, f"{width} x {height} pixels; a trace needs more")
         watch = Stopwatch([], deadline)
-        findings: list[Finding] = []
+        upright = self._upright(page, given, found, watch)
+        factor = scale_check.weigh(upright.by_ruling).choice or 1.0
+        return self._at_size(upright, given, found, watch, factor)
+
+    def _upright(self, page: Page, given: Given, found: Found, watch: Stopwatch) -> Upright:
+        """What the page shows at whatever size its millimetre has, and its paper as it is followed at first."""
         with watch.stage("source"):
             kind = found.kind = source.classify(page.image, page.dpi, self.source_reader)
         if kind.source is Source.NOT_AN_ECG:
@@ -211,10 +228,20 @@ class Digitizer:
             original = register.set_upright(page.image, turn)
         with watch.stage("grid"):
             fit = grid.find_grid(image, dpi, self.ruling, original)
-            by_ruling, first = self._of_ruling(fit, image, dpi), factor is None
-            if factor is None:
-                factor = scale_check.weigh(by_ruling).choice or 1.0
-            if factor != 1.0:
+            return Upright(kind, image, original, dpi, turn, fit, self._of_ruling(fit, image, dpi))
+
+    def _at_size(
+        self, upright: Upright, given: Given, found: Found, watch: Stopwatch, factor: float, first: bool = True
+    ) -> Recording:
+        """The recording with the paper's size changed.
+
+        factor: true millimetres of one as the paper was followed at first. first: it may be changed once more.
+        """
+        findings: list[Finding] = []
+        kind, image, original = upright.kind, upright.image, upright.original
+        dpi, turn, fit, by_ruling = upright.dpi, upright.turn, upright.fit, upright.by_ruling
+        if factor != 1.0:
+            with watch.stage("grid"):
                 fit = grid.follow_again(fit, factor, image, dpi, self.ruling, original)
                 by_ruling = self._of_ruling(fit, image, dpi)
         with watch.stage("register"):
@@ -249,7 +276,7 @@ class Digitizer:
                 marks = None if self.page_reader is None else self.page_reader.read(original, paper).marks
                 rows = layout.complete_rows(marks, layout.find_rows(sheet))
             names = layout.names_of(lying.names, paper)
-        leads = Leads(original, sheet, rows, names, marks, paper, kind.source, given, self.reader, deadline)
+        leads = Leads(original, sheet, rows, names, marks, paper, kind.source, given, self.reader, watch.deadline)
         at, traced = _read(leads, scale, watch)
         with watch.stage("calibration"):
             likelihood = pace.speeds_by_beats(traced.strips, RATE_HZ, scale.speed_mm_s.value)
@@ -263,10 +290,12 @@ class Digitizer:
             findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.ERROR if surely else Severity.WARNING))
         with watch.stage("calibration"):
             weighed = scale_check.weigh(_witnesses(by_ruling, scale, text, at), taken=factor)
-            if first and weighed.choice is not None and fit.known is Known.GRID:
+            measured = fit.known in (Known.GRID, Known.DPI)  # else pulses alone tell the millimetre, and agree with it
+            if first and weighed.choice is not None and measured:
                 with suppress(Unreadable):  # then the page is as it was read, and doubted
-                    return self._digitized(page, given, found, deadline, factor * weighed.choice)
-            findings += weighed.doubts() if fit.known is Known.GRID else ()
+                    return self._at_size(upright, given, found, watch, factor * weighed.choice, first=False)
+            stated = fit.known is Known.DPI and factor == 1.0
+            findings += weighed.doubts(stated) if measured else ()
         printed, paper, strips = at.layout, at.paper, traced.strips
         with watch.stage("quality"):
             beats = measure.beats_s(strips, RATE_HZ)
@@ -302,7 +331,7 @@ class Digitizer:
             self.made_by,
             (
                 *findings,
-                *_resized_finding(factor),
+                *_resized_finding(factor, fit.known),
                 *_grid_findings(fit, paper.known),
                 *scale.findings,
                 *printed.findings,
@@ -461,9 +490,10 @@ def _witnesses(
     )
 
 
-def _resized_finding(factor: float) -> Iterator[Finding]:
+def _resized_finding(factor: float, known: Known) -> Iterator[Finding]:
     if factor != 1.0:
-        detail = f"the ruling was followed at {1 / factor:g} times its size first"
+        what = "the file's resolution made the page" if known is Known.DPI else "the ruling was followed at"
+        detail = f"{what} {1 / factor:g} times its size first"
         yield Finding(FindingCode.SCALE_DISAGREEMENT, Severity.INFO, detail=detail)
 
 

@@ -48,7 +48,7 @@ class FindingCode(_Worded):
     )
     RULING_DOUBTED = (
         "ruling_doubted",
-        "Resolution, pulses or length contradict the size at which the paper grid was read.",
+        "Resolution, pulses or length contradict the size at which the page was read.",
     )
     HALF_GAIN_CHEST = "half_gain_chest", "The chest leads are printed at half the gain of the limb leads."
     GRID_NOT_FOUND = "grid_not_found", "No paper grid was found; the millimetre is known by other means, and less well."

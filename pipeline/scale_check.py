@@ -1,11 +1,11 @@
 """How large a page's millimetre is, by all that tells it: one score that both chooses and doubts.
 
 A ruling can be followed at a wrong multiple of its size: dark lines of one strength look the same four or five to a
-square, and then every interval is a quarter too long. The candidates are the size as it was read, 4/5, 5/4, half and
-twice of it, and "none of these". Each witness is a term of one log-likelihood, whose tolerances and weights are fitted
-(`pipeline.training.scale_check`): the file's resolution, the ruling's own lines, the calibration pulses' width and
-height, the printed words, and how long the leads of a row are. Speed and gain are not known beforehand, so that each
-candidate is judged over all of them.
+square, and then every interval is a quarter too long. Where there is no ruling, the file's resolution can be wrong. The
+candidates are the size as it was read, 4/5, 5/4, half and twice of it, and "none of these". Each witness is a term of
+one log-likelihood, whose tolerances and weights are fitted (`pipeline.training.scale_check`): the file's resolution,
+the ruling's own lines, the calibration pulses' width and height, the printed words, and how long the leads of a row
+are. Speed and gain are not known beforehand, so that each candidate is judged over all of them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ FACTORS = (1.0, 4 / 5, 5 / 4, 1 / 2, 2.0)  # true millimetres of one that was re
 SPEEDS_MM_S, GAINS_MM_MV = (12.5, 25.0, 50.0), (2.5, 5.0, 10.0, 20.0)
 PULSES_S, PULSE_MV = (0.2, 0.1), 1.0
 ROWS_S = (10.0, 5.0)
+OTHER_ROWS_S = (4.0, 12.5)  # within which rows of other lengths are: two columns of 2 s, and what 31 cm of paper hold
+LIKELIER = 0.5  # than all else together
 RANGE = math.log(16.0)  # over which a witness that is astray may say anything: a quarter to four times
 BOX, MINOR = 1 / 5, 1.0  # lines per millimetre
 LINE_CAP = (-1.0, 4.0)  # log power beyond which a line proves no more
@@ -74,9 +76,12 @@ class Told:
 
     def of(self, ratio: float) -> float:
         """Log-likelihood ratio of a measured size over an expected one, against a witness that may say anything."""
+        return self.weight * math.log(self.near(ratio) + self.astray)
+
+    def near(self, ratio: float) -> float:
+        """The share of the likelihood ratio that is of a size measured right."""
         z = math.log(ratio) / self.sigma
-        near = (1 - self.astray) * RANGE / (self.sigma * math.sqrt(2 * math.pi)) * math.exp(-z * z / 2)
-        return self.weight * math.log(near + self.astray)
+        return (1 - self.astray) * RANGE / (self.sigma * math.sqrt(2 * math.pi)) * math.exp(-z * z / 2)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class Table:
     """The fitted table. The shares of each kind are in the order of the constants above; they sum to 1.
 
     wrong: how often the ruling is followed at one certain other of FACTORS; none: at a size that is none of them.
+    sure: how likely the size must be; sure_again: one that was chosen and followed anew.
     """
 
     resolution: Told
@@ -103,6 +109,7 @@ class Table:
     wrong: float
     none: float
     sure: float
+    sure_again: float
 
 
 @dataclass(frozen=True)
@@ -122,11 +129,14 @@ class Weighed:
     @property
     def choice(self) -> float | None:
         """Another factor than 1 that is likelier than all else together, None where there is none."""
-        return self.best if self.best != 1.0 and max(self.factors) > 0.5 else None
+        return self.best if self.best != 1.0 and max(self.factors) > LIKELIER else None
 
-    def doubts(self) -> tuple[Finding, ...]:
-        """The finding that holds the page where the millimetre as read is not sure."""
-        if self.factors[0] >= self.sure:
+    def doubts(self, stated: bool = False) -> tuple[Finding, ...]:
+        """The finding that holds the page where the millimetre as read is not sure.
+
+        stated: it is the one that the file states, which is believed until something else is likelier.
+        """
+        if self.factors[0] >= (LIKELIER if stated else self.sure):
             return ()
         other = f"{self.best:g} times it" if self.choice else "another size"
         detail = f"read size {self.factors[0]:.0%} likely, {other} instead? " + "; ".join(self.against)
@@ -139,7 +149,8 @@ def weigh(witnesses: Witnesses, table: Table | None = None, taken: float = 1.0) 
     scores = score_each(witnesses, table, taken)
     p = np.exp(scores - scores.max())
     p /= p.sum()
-    return Weighed(tuple(p[:-1].tolist()), float(p[-1]), _against(witnesses, table), table.sure)
+    sure = table.sure if taken == 1.0 else table.sure_again
+    return Weighed(tuple(p[:-1].tolist()), float(p[-1]), _against(witnesses, table), sure)
 
 
 def score_each(w: Witnesses, table: Table, taken: float = 1.0) -> Float64:
@@ -186,8 +197,16 @@ def _at_speed(w: Witnesses, factor: float, speed_mm_s: float, table: Table) -> f
         wide = w.pulse_mm[0] * factor
         total += _mixed(table.pulse_width, wide, [s * speed_mm_s for s in PULSES_S], table.pulses)
     if w.length_mm is not None:
-        total += _mixed(table.length, w.length_mm * factor, [s * speed_mm_s for s in ROWS_S], table.rows)
+        total += _of_rows(w.length_mm * factor / speed_mm_s, table)
     return total
+
+
+def _of_rows(seconds: float, table: Table) -> float:
+    """Rows of 10 or 5 s, or of any other usual length: of 8 s, they are no proof that they should be 10."""
+    near = sum(share * table.length.near(seconds / s) for share, s in zip(table.rows, ROWS_S, strict=True))
+    shortest, longest = OTHER_ROWS_S
+    usual = RANGE / math.log(longest / shortest) if shortest <= seconds <= longest else 1.0
+    return table.length.weight * math.log(near + table.length.astray * usual)
 
 
 def _height(w: Witnesses, factor: float, table: Table) -> float:

@@ -35,6 +35,7 @@ from pipeline.scale_check import (
     Witnesses,
     pulse_of,
     score_each,
+    weigh,
 )
 from pipeline.synth.chance import random_spec
 from pipeline.synth.page import render
@@ -55,6 +56,7 @@ NEAR = 0.05  # of a factor, within which a map is of it
 FITTED_SHARE = 0.5  # of the pages; the rest is held out
 BOUNDS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)  # of the probability, of which the strictest that holds few is taken
 HELD_MOST = 0.01  # of right pages
+HELD_AGAIN = 0.05  # of pages rightly read again, which are one in twenty themselves
 RIDGE = 0.005
 # Share of pages whose ruling is followed at a wrong size: 5 of 17 dark ones of one strength at 200 dots an inch were,
 # and ruled_spec draws such a one for about one page in six; others are hardly ever misread. It is no count of the pages
@@ -232,6 +234,7 @@ def table_at(weights: Float64, measured: Measured, wrong: float, none: float, su
         wrong=wrong,
         none=none,
         sure=sure,
+        sure_again=sure,
     )
 
 
@@ -296,6 +299,7 @@ def judged(found: Sequence[Example], table: Table) -> dict[str, float]:
     right = [q[0] for q, e in zip(p, found, strict=True) if e.truth == 0]
     wrong = [q[0] for q, e in zip(p, found, strict=True) if e.truth != 0]
     told = [int(np.argmax(q)) == e.truth for q, e in zip(p, found, strict=True) if 0 < e.truth < len(FACTORS)]
+    again = read_again(found, table)
     return {
         "right": len(right),
         "right_held": sum(q < table.sure for q in right),
@@ -303,7 +307,23 @@ def judged(found: Sequence[Example], table: Table) -> dict[str, float]:
         "wrong_let_go": sum(q >= table.sure for q in wrong),
         "wrong_of_a_factor": len(told),
         "of_them_named": sum(told),
+        "named_wrongly": sum(_named(e, table) not in (None, e.truth) for e in found),
+        "read_again": len(again),
+        "again_held": sum(q < table.sure_again for q in again),
     }
+
+
+def read_again(found: Sequence[Example], table: Table) -> list[float]:
+    """Of each page that would rightly be read again: how likely its size is then, by the witnesses as they are then."""
+    right = {e.number: e.witnesses for e in found if e.truth == 0 and not e.forced}
+    named = [e for e in found if e.number in right and e.truth != 0 and _named(e, table) == e.truth]
+    return [weigh(right[e.number], table, taken=FACTORS[e.truth]).factors[0] for e in named]
+
+
+def _named(example: Example, table: Table) -> int | None:
+    """The index of the size at which the page would be read again."""
+    choice = weigh(example.witnesses, table).choice
+    return None if choice is None else FACTORS.index(choice)
 
 
 def _probabilities(example: Example, table: Table) -> Float64:
@@ -325,6 +345,10 @@ def fitted_table(found: Sequence[Example]) -> tuple[Table, dict[str, float], dic
         seen = judged(own, stricter)
         if seen["right_held"] <= HELD_MOST * seen["right"]:
             table = stricter
+    again = read_again(own, table)
+    for bound in BOUNDS:
+        if sum(q < bound for q in again) <= HELD_AGAIN * len(again):
+            table = replace(table, sure_again=bound)
     return table, judged(own, table), judged(others, table)
 
 

@@ -7,14 +7,17 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from printed_strips import RATE_HZ, heart
 
-from pipeline import grid
+from pipeline import grid, source
 from pipeline.calibration import Pulse
 from pipeline.digitize import Digitizer
 from pipeline.findings import FindingCode
 from pipeline.geometry import Float64
+from pipeline.layout.templates import templates
 from pipeline.recording import Known, Page, Severity
 from pipeline.scale_check import FACTORS, FITTED, LINES_PER_MM, Table, Witnesses, fitted, pulse_of, table_of, weigh
+from pipeline.synth.page import faxed_page
 from pipeline.synth.truth import Rendered
 from pipeline.training.scale_check import MISREAD
 
@@ -96,6 +99,31 @@ def test_one_witness_astray_holds_no_page_whose_others_agree(astray: dict[str, o
     assert weigh(a_right_page(**astray)).doubts() == ()
 
 
+COLUMNS_S = (2.0, 2.4, 2.5, 3.0, 4.0, 4.8, 5.0, 6.0, 8.0, 9.6, 10.0, 12.0)
+
+
+@pytest.mark.parametrize("columns", sorted({len(template.rows[0]) for template in templates()}))
+def test_rows_of_other_lengths_than_ten_seconds_contradict_no_right_page(columns: int) -> None:
+    for length_s in (columns * column for column in COLUMNS_S if 4.0 <= columns * column <= 12.0):
+        ruled = weigh(a_right_page(resolution=None, pulse_mm=None, length_mm=25.0 * length_s))
+        assert (ruled.choice, ruled.doubts()) == (None, ()), length_s
+        unruled = weigh(Witnesses(speed_said=25.0, gain_said=10.0, length_mm=25.0 * length_s))
+        assert (unruled.choice, unruled.doubts(stated=True)) == (None, ()), length_s
+
+
+def test_a_size_that_the_file_states_is_believed_until_another_is_likelier() -> None:
+    assert weigh(Witnesses()).doubts(stated=True) == ()
+    against = weigh(Witnesses(None, None, (3.7, 13.1), 25.0, 10.0, 221.0))
+    assert [f.severity for f in against.doubts(stated=True)] == [Severity.ERROR]
+
+
+def test_a_size_that_was_chosen_is_held_to_a_bound_of_its_own() -> None:
+    table = fitted()
+    again = weigh(a_right_page(resolution=None, pulse_mm=None), taken=1 / 2)
+    assert table.sure_again <= again.factors[0] < table.sure
+    assert again.doubts() == ()
+
+
 def test_a_page_of_fifty_mm_per_second_is_no_page_at_half_its_size() -> None:
     assert weigh(a_right_page(pulse_mm=(10.0, 10.0), speed_said=None, length_mm=250.0)).doubts() == ()
     assert weigh(a_right_page(pulse_mm=(2.5, 5.0), speed_said=12.5, gain_said=5.0, length_mm=125.0)).doubts() == ()
@@ -142,10 +170,24 @@ def test_a_page_followed_at_a_wrong_size_is_read_at_the_right_one(
         fit = own(*args, **kwargs)  # type: ignore[arg-type]
         return fit.resized(1.25) if len(args) < 5 else fit
 
+    classified: list[object] = []
+    classify = source.classify
     monkeypatch.setattr("pipeline.digitize.grid.find_grid", wrong)
+    monkeypatch.setattr("pipeline.digitize.source.classify", lambda *a: classified.append(a) or classify(*a))
     recording = Digitizer(page_seconds_max=600.0).digitize(Page(clean.page.image, None))
+    assert len(classified) == 1
     assert recording.duration_s == pytest.approx(10.0, abs=0.1)
     assert recording.gain_mm_mv.value == 10.0
     assert not any(f.severity == Severity.ERROR for f in recording.findings)
     assert any("1.25 times its size" in f.detail for f in recording.findings)
     assert recording.speed_mm_s.known is Known.PULSE
+
+
+def test_a_fax_whose_resolution_is_not_its_own_is_read_at_its_true_size() -> None:
+    page = faxed_page(heart(), RATE_HZ, 11).page
+    assert page.dpi is not None
+    stated = (page.dpi[0] * 0.8, page.dpi[1] * 0.8)
+    recording = Digitizer(page_seconds_max=600.0).digitize(replace(page, dpi=stated))
+    assert recording.duration_s == pytest.approx(10.0, abs=0.1)
+    assert (recording.speed_mm_s.value, recording.gain_mm_mv.value) == (25.0, 10.0)
+    assert any("file's resolution made the page 1.25 times" in f.detail for f in recording.findings)
