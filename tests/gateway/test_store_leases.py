@@ -36,18 +36,24 @@ def test_a_claim_counts_the_attempt_and_a_release_takes_it_back(store: Store, mo
 
 
 def test_a_page_given_back_lets_the_others_pass_and_comes_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leases, "RELEASED_WAITS_S", 3.0)
     first, second = (receive(store, content).job_id for content in (b"1", b"2"))
-    released_at = time.monotonic()
+    monkeypatch.setattr(leases, "RELEASED_WAITS_S", 3600.0)
     store.release(claimed(store))
     assert claimed(store).job.job_id == second
+    assert store.claim("worker-2", LONG_S, 2) is None
+    third = receive(store, b"3").job_id
+    monkeypatch.setattr(leases, "RELEASED_WAITS_S", 0.5)
+    claim = claimed(store)
+    released_at = time.monotonic()
+    store.release(claim)
     again = store.claim("worker-2", LONG_S, 2)
     while again is None:
-        assert time.monotonic() < released_at + 30
+        assert time.monotonic() < released_at + 60
         time.sleep(0.05)
         again = store.claim("worker-2", LONG_S, 2)
-    assert time.monotonic() - released_at >= 3.0
-    assert (again.job.job_id, again.job.attempts) == (first, 1)
+    assert time.monotonic() - released_at >= 0.5
+    assert (again.job.job_id, again.job.attempts) == (third, 1)
+    assert store.job(first).state is State.RECEIVED
 
 
 def test_a_heartbeat_keeps_a_lease(store: Store) -> None:

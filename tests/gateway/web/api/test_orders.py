@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import time
+import threading
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from gateway.known import KnownOrder
 from gateway.order import Order, Patient
+from gateway.orders.worklist import Answer
 from gateway.role import Role
 from gateway.store import AuditQuery, Store
 from gateway.web.api import orders
@@ -23,6 +23,7 @@ from tests.gateway.orders.ris import Ris, entry, telling
 from tests.gateway.web.api.world import World
 from tests.recordings import order
 
+PATIENCE_S = 60.0  # on a busy machine
 ADA = Patient("4242", "NORTH", "Able^Ada", "19500101", "F")
 FROM_FEED = KnownOrder(Order(ADA, visit_number="V-7"), "adt", datetime(2026, 11, 23, 9).astimezone(), "ward 3")
 
@@ -36,14 +37,6 @@ def ris() -> Iterator[Ris]:
     ris = Ris()
     yield ris
     ris.stop()
-
-
-@pytest.fixture
-def silent() -> Iterator[int]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(100)
-        yield int(listener.getsockname()[1])
 
 
 def worklist(port: int, **settings: Any) -> dict[str, Any]:
@@ -108,11 +101,36 @@ def test_the_look_tells_how_many_orders_of_whom_were_seen_and_names_nobody(
     assert "able" not in json.dumps(look.detail).casefold()
 
 
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    """Worklists that answer nobody before they are let go."""
+    made = Hanging()
+    monkeypatch.setattr("gateway.orders.search.find", made.find)
+    yield made
+    made.goes.set()
+
+
+class Hanging:
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.goes = threading.Event()
+
+    def find(self, *_: object) -> Answer:
+        self.asked.release()
+        assert self.goes.wait(PATIENCE_S)
+        return Answer((), "timeout", "it did not answer")
+
+    async def wait_until_asked(self, times: int) -> None:
+        for _ in range(times):
+            while not self.asked.acquire(blocking=False):
+                await asyncio.sleep(0.01)
+
+
 def test_a_worklist_that_hangs_holds_up_nothing_else(
-    make_world: Callable[..., World], silent: int, monkeypatch: pytest.MonkeyPatch
+    make_world: Callable[..., World], hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orders, "WAIT_S", 0.5)
-    world = make_world(worklist=[worklist(silent, timeout_s=8.0)])
+    world = make_world(worklist=[worklist(1, timeout_s=PATIENCE_S)])
     headers = {"authorization": world.who().headers["authorization"]}
     searches = 60  # more than all threads that answer requests
 
@@ -120,11 +138,14 @@ def test_a_worklist_that_hangs_holds_up_nothing_else(
         transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             asked = [asyncio.create_task(client.get("/api/v1/orders", params={"q": f"a{n}"})) for n in range(searches)]
-            await asyncio.sleep(0.5)
+            await asyncio.wait_for(hanging.wait_until_asked(orders.PLACES), PATIENCE_S)
             for url in ("/healthz", "/login", "/api/v1/me", "/api/v1/jobs", "/api/v1/dashboard"):
-                answer = await asyncio.wait_for(client.get(url, follow_redirects=True), 15)
+                answer = await asyncio.wait_for(client.get(url, follow_redirects=True), PATIENCE_S / 2)
                 assert answer.status_code == 200, url
             assert sum(not task.done() for task in asked) >= orders.PLACES  # all that while
+            while sum(task.done() for task in asked) < searches - orders.PLACES:
+                await asyncio.sleep(0.01)
+            hanging.goes.set()
             answers = await asyncio.gather(*asked)
             assert sorted({answer.status_code for answer in answers}) == [200, 503]
             told = [answer.json()["unanswered"][0]["code"] for answer in answers if answer.status_code == 200]
@@ -134,22 +155,22 @@ def test_a_worklist_that_hangs_holds_up_nothing_else(
 
 
 def test_who_finds_no_place_is_told_to_come_again(
-    make_world: Callable[..., World], silent: int, monkeypatch: pytest.MonkeyPatch
+    make_world: Callable[..., World], hanging: Hanging, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orders, "WAIT_S", 0.3)
     monkeypatch.setattr(orders, "PLACES", 1)
-    world = make_world(worklist=[worklist(silent, timeout_s=2.0)])
+    world = make_world(worklist=[worklist(1, timeout_s=PATIENCE_S)])
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
         transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             first = asyncio.create_task(client.get("/api/v1/orders?q=one"))
-            await asyncio.sleep(0.2)
-            began = time.monotonic()
+            await asyncio.wait_for(hanging.wait_until_asked(1), PATIENCE_S)
             second = await client.get("/api/v1/orders?q=two")
             assert (second.status_code, second.json()["code"]) == (503, "worklists_busy")
-            assert time.monotonic() - began < 1.5
+            assert not first.done()  # nobody waited for it
+            hanging.goes.set()
             assert (await first).status_code == 200
             assert (await client.get("/api/v1/orders?q=three")).status_code == 200  # the place is free again
 
