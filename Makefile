@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint setup viewers bench clean
+.PHONY: demo test fast lint setup viewers bench clean
 
 demo: setup
 	$(BIN)/cardioscan demo
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadfile
+
+# What needs no outside program, no browser and no trained network: while one works.
+fast: setup
+	$(BIN)/pytest -n 2 --dist loadfile -m "not peer and not browser and not slow"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -16,13 +16,17 @@ from playwright.sync_api import Page, expect
 from gateway.job import Job, State
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import scanned_page
-from tests.browser import CHROMIUM, DESK, Watch, chromium, pictures_folder
+from tests.browser import DESK, Watch, chromium, needs_chromium, pictures_folder
 from tests.flow.mllp_receiver import Receiver
 from tests.flow.processes import PATIENCE_S, GatewayProcess, free_port, wait_for
 
 expect.set_options(timeout=120_000)  # the machine may be busy with other things
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 # No page is sure enough for this gateway: every one waits for a person who approves it.
 CONFIG = """

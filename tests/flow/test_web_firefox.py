@@ -16,7 +16,7 @@ from gateway.job import State
 from gateway.order import Order
 from gateway.web.deps import Role
 from tests.browser import DESK, TABLET, pictures_folder
-from tests.firefox import DARK, FIREFOX, Firefox, FirefoxPage, firefox
+from tests.firefox import DARK, Firefox, FirefoxPage, firefox, needs_firefox
 from tests.flow.processes import wait_for
 from tests.gateway.web.eye import an_eye, sees
 from tests.gateway.web.pages.people import PASSWORD
@@ -24,7 +24,11 @@ from tests.gateway.web.pages.ready import JANE, rendered, take_in_unsure
 from tests.gateway.web.pages.site import Site
 from tests.recordings import order
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not FIREFOX.exists(), reason="Firefox is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_firefox,
+]
 
 ENTER, ARROW_LEFT = "\ue007", "\ue012"  # as WebDriver calls them
 BOXES = """[...document.querySelectorAll("#leads svg.paper .trace")].map((each) => each.getBBox())

@@ -16,7 +16,7 @@ from tests.viewers import pages
 from tests.viewers.drawing import Drawing, bundle, draw, page_with
 from tests.viewers.readers import MICROVOLT
 
-pytestmark = [pytest.mark.peer, needs_chromium]
+pytestmark = [pytest.mark.peer, pytest.mark.browser, needs_chromium]
 
 PX_PER_MV = 10  # the least; a wave of 0.1 mV is then as high as the line that draws it is wide
 NAME_PX = 14  # the size that names are written in

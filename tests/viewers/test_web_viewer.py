@@ -13,7 +13,7 @@ from tests.viewers import pages
 from tests.viewers.drawing import bundle, page_with, read
 from tests.viewers.readers import MICROVOLT, differs_by
 
-pytestmark = [pytest.mark.peer, needs_chromium]
+pytestmark = [pytest.mark.peer, pytest.mark.browser, needs_chromium]
 
 
 @pytest.fixture(scope="module")

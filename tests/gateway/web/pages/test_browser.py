@@ -14,14 +14,18 @@ from playwright.sync_api import Browser, Page, expect
 from gateway.job import State
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM, DESK, TABLET, pictures_folder
+from tests.browser import DESK, TABLET, needs_chromium, pictures_folder
 from tests.flow.processes import wait_for
 from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import Ready, take_in_unsure
 from tests.gateway.web.pages.site import Site
 from tests.gateway.web.pages.test_identify import agree
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 SERIOUS = ("serious", "critical")
 

@@ -11,12 +11,16 @@ from gateway.job import State
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from pipeline.recording import Lead
-from tests.browser import CHROMIUM, pictures_folder
+from tests.browser import needs_chromium, pictures_folder
 from tests.gateway.web.pages.ready import take_in, take_in_unsure
 from tests.gateway.web.pages.site import Site
 from tests.gateway.web.pages.test_identify import agree, whose
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 
 def test_nothing_is_filed_before_a_person_has_seen_whose_it_would_be_and_where_it_goes(

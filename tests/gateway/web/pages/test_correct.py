@@ -10,11 +10,15 @@ from playwright.sync_api import Locator, Page, expect
 from gateway.order import Order
 from gateway.web.deps import Role
 from pipeline.recording import Given, Lead
-from tests.browser import CHROMIUM
+from tests.browser import needs_chromium
 from tests.gateway.web.pages.ready import take_in_unsure
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 USUAL = ["I", "aVR", "V1", "V4", "II", "aVL", "V2", "V5", "III", "aVF", "V3", "V6", "II"]
 

@@ -14,12 +14,16 @@ from gateway.order import Order
 from gateway.web.api import rules
 from gateway.web.deps import Role
 from pipeline.recording import Given, Lead
-from tests.browser import CHROMIUM, DESK, pictures_folder
+from tests.browser import DESK, needs_chromium, pictures_folder
 from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import take_in_document, take_in_parked, take_in_unsure
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 
 def test_a_document_is_approved_only_when_each_of_its_pages_was_opened(

@@ -14,7 +14,7 @@ from pipeline.recording import TWELVE
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.layouts import LAYOUTS, Layout
 
-pytestmark = pytest.mark.peer
+pytestmark = [pytest.mark.peer, pytest.mark.browser]
 
 RATE_HZ = 500
 FINDING = {"code": "gap_not_read", "text": "A gap.", "severity": "warning", "detail": ""}

@@ -12,11 +12,15 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from gateway.web.deps import Role
 from gateway.web.security.credentials import digest
-from tests.browser import CHROMIUM, DESK
+from tests.browser import DESK, needs_chromium
 from tests.gateway.web.pages.people import SESSION_COOKIE, signed_in
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 PATIENCE_MS = 60_000  # the machine may be busy with other things
 MINUTE_MS = 60_000

@@ -10,12 +10,16 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM
+from tests.browser import needs_chromium
 from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import take_in_document, take_in_unsure
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 ADA = Order(
     Patient("4242", "NORTH", "Able^Ada", "19500101", "F"),

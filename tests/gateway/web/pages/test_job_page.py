@@ -9,12 +9,16 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM, DESK, pictures_folder
+from tests.browser import DESK, needs_chromium, pictures_folder
 from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import take_in, take_in_unsure
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 
 def test_another_patient_of_the_same_id_stands_apart_and_is_compared_with_nothing(

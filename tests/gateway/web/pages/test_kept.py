@@ -15,12 +15,16 @@ from gateway.job import State
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from pipeline.recording import Lead
-from tests.browser import CHROMIUM
+from tests.browser import needs_chromium
 from tests.gateway.web.pages.ready import take_in_document, take_in_unsure
 from tests.gateway.web.pages.site import Site
 from tests.gateway.web.pages.test_identify import agree
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 CHANGED = "This job has changed since you began to type here."
 

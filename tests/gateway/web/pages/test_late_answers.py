@@ -9,12 +9,16 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM, DESK
+from tests.browser import DESK, needs_chromium
 from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import take_in_document
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 TABS = 8  # a browser has six connections to a host
 HIDDEN = """hidden => {

@@ -14,7 +14,7 @@ from pydicom import Dataset, dcmread
 from gateway.job import State
 from gateway.order import Order, Patient
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM, TABLET, pictures_folder
+from tests.browser import TABLET, needs_chromium, pictures_folder
 from tests.flow.processes import free_port
 from tests.gateway.orders.ris import Ris, entry, telling
 from tests.gateway.web.pages.ready import take_in, take_in_unsure, work
@@ -22,7 +22,11 @@ from tests.gateway.web.pages.site import Site
 from tests.gateway.web.pages.test_browser import serious
 from tests.gateway.web.pages.test_identify import shown, submit, use, whose
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 ALL = (
     *("patient_id", "issuer", "name", "birth_date", "sex", "accession_number", "placer_order_number"),

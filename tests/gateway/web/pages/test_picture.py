@@ -13,11 +13,15 @@ from gateway.web.deps import Role
 from gateway.worker import Worker
 from pipeline.recording import Given, Recording
 from pipeline.recording import Page as SourcePage
-from tests.browser import CHROMIUM
+from tests.browser import needs_chromium
 from tests.gateway.web.pages.ready import recording_of, rendered, take_in_unsure
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 HANS = Order(Patient("9001", "", "Meier^Hans"), acquired_at="20240501", acquired_from="test")
 

@@ -24,7 +24,7 @@ from tests.gateway.web.pages.site import RULE, Site
 from tests.gateway.web.pages.test_browser import serious
 from tests.recordings import order
 
-pytestmark = [pytest.mark.peer, needs_chromium]
+pytestmark = [pytest.mark.peer, pytest.mark.browser, needs_chromium]
 
 MARKED = {
     "name": "marked",

@@ -8,10 +8,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from gateway.web.deps import Role
-from tests.browser import CHROMIUM
+from tests.browser import needs_chromium
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed")]
+pytestmark = [
+    pytest.mark.peer,
+    pytest.mark.browser,
+    needs_chromium,
+]
 
 OUTSIDE = """() => {
   const lines = [...document.querySelectorAll('#leads .mark rect')].map((each) => each.getBBox());

@@ -16,7 +16,7 @@ from gateway.web.deps import Role
 from tests.browser import in_hand, needs_chromium
 from tests.gateway.web.pages.site import Site
 
-pytestmark = [pytest.mark.peer, needs_chromium]
+pytestmark = [pytest.mark.peer, pytest.mark.browser, needs_chromium]
 
 HTML = b"<!DOCTYPE html><html><body><script>alert(1)</script></body></html>"
 SIDE_PX = 800  # of noise, which no compression makes smaller: 1.9 MB
