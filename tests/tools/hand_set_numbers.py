@@ -32,6 +32,10 @@ class Count:
     named: int
     bare: int
 
+    @property
+    def total(self) -> int:
+        return self.named + self.bare
+
 
 def count(package: Path) -> Count:
     """The hand-set numbers in the Python files of a package that run when a page is digitized."""
@@ -76,17 +80,15 @@ def _is_number(value: object) -> bool:
 
 
 def judge(found: Count, recorded: Count) -> str | None:
-    """What is wrong with a count against the recorded one, None where they are the same."""
-    if found.named > recorded.named or found.bare > recorded.bare:
-        return (
-            f"pipeline/ holds {found.named} named and {found.bare} bare hand-set numbers, more than the "
-            f"{recorded.named} and {recorded.bare} recorded: fit the new one, or let it replace another"
-        )
+    """What is wrong with a count against the recorded one, None where all is well; naming a bare one adds none."""
+    told = (
+        f"pipeline/ holds {found.total} hand-set numbers ({found.named} named, {found.bare} bare), and "
+        f"{recorded.total} are recorded ({recorded.named} named, {recorded.bare} bare)"
+    )
+    if found.total > recorded.total:
+        return f"{told}: fit the new one, or let it replace another"
     if found != recorded:
-        return (
-            f"pipeline/ holds {found.named} named and {found.bare} bare hand-set numbers, fewer than the "
-            f"{recorded.named} and {recorded.bare} recorded: lower {RECORD.relative_to(ROOT)}"
-        )
+        return f"{told}: bring {RECORD.relative_to(ROOT)} up to date, so that none may come back"
     return None
 
 

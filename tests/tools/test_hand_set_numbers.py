@@ -35,12 +35,13 @@ def test_training_and_drawing_do_not_count(tmp_path: Path) -> None:
     assert count(tmp_path) == Count(2, 0)
 
 
-def test_one_number_more_fails_and_one_fewer_asks_for_a_lower_record() -> None:
+def test_one_number_more_fails_and_another_sum_asks_for_a_new_record() -> None:
     recorded = Count(10, 20)
     assert judge(recorded, recorded) is None
-    assert "more than" in (judge(Count(11, 19), recorded) or "")
-    assert "more than" in (judge(Count(9, 21), recorded) or "")
-    assert "lower" in (judge(Count(9, 20), recorded) or "")
+    assert "fit the new one" in (judge(Count(11, 20), recorded) or "")
+    assert "fit the new one" in (judge(Count(9, 22), recorded) or "")
+    assert "up to date" in (judge(Count(9, 20), recorded) or "")
+    assert "up to date" in (judge(Count(11, 19), recorded) or "")
 
 
 def test_a_number_added_to_a_stage_is_seen(tmp_path: Path) -> None:
