@@ -58,9 +58,8 @@ def run_worker(config: Config, gateway_pid: int, gateway: str, number: int) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
     store = Store.open(config.data, gateway)  # before the networks: an unreachable database is told at once
     try:
-        seconds_max = config.pipeline.page_seconds_max
-        eye = open_eye(config.pipeline.threads, config.pipeline.device, seconds_max)
-        digitize = ending_when_stuck(eye.digitize, STUCK * seconds_max)
+        eye = open_eye(config.pipeline)
+        digitize = ending_when_stuck(eye.digitize, STUCK * config.pipeline.page_seconds_max)
         worker = Worker(f"{gateway_pid}.{number}", config, store, digitize, eye.made_by)
         worker.run(lambda: stopping.is_set() or os.getppid() != gateway_pid, stopping.wait)
     except Stopped:

@@ -128,8 +128,9 @@ class Digitizer:
     """The pipeline with its networks loaded. made_by: the software version and the hashes of its weights.
 
     device: "auto", "cpu" or "cuda", where the networks are computed. networks: those to look with, by name, where they
-    are open already. page_seconds_max: how long a page may take. Raises DeviceError where the device is not there, and
-    WeightsError where the weights are not those of the manifest.
+    are open already. page_seconds_max: how long a page may take. sure_from: confidence below which the traces of a page
+    are read twice, as they are where a finding of severity error holds it; 0 reads others once, anything above 1 none.
+    Raises DeviceError where the device is not there, and WeightsError where the weights are not those of the manifest.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class Digitizer:
         device: str = "auto",
         networks: Mapping[str, Opened] | None = None,
         page_seconds_max: float = PAGE_SECONDS_MAX,
+        sure_from: float = 0.0,
     ) -> None:
         if networks is None:
             networks = open_networks(choose_device(device))
@@ -147,6 +149,7 @@ class Digitizer:
         self.source_reader = None if kinds is None else source.SourceReader.of(kinds)
         self.made_by = made_by(one.weights for one in networks.values())
         self.page_seconds_max = page_seconds_max
+        self.sure_from = sure_from
         self._libraries = ThreadpoolController()
 
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
@@ -296,30 +299,16 @@ class Digitizer:
                     return self._at_size(upright, given, found, watch, factor * weighed.choice, first=False)
             stated = fit.known is Known.DPI and factor == 1.0
             findings += weighed.doubts(stated) if measured else ()
-        printed, paper, strips = at.layout, at.paper, traced.strips
+        printed, paper = at.layout, at.paper
         with watch.stage("quality"):
-            beats = measure.beats_s(strips, RATE_HZ)
-            evidence = quality.PageEvidence(
-                grid=_grid_trust(fit),
-                scale_measured=min(
-                    TRUST[Known.ASSUMED if contradicted else scale.speed_mm_s.known],
-                    TRUST[scale.gain_mm_mv.known],
-                    TRUST[(scale.chest_gain_mm_mv or scale.gain_mm_mv).known],
-                ),
-                names_read=printed.names_read,
-                border_evidence=printed.border_evidence,
-                starts_met=printed.starts_met,
-                margin=printed.margin,
-                unnamed=printed.unnamed,
-                beats_alike=measure.likeness(strips, beats, RATE_HZ),
-                rate_found=measure.heart_rate(strips, RATE_HZ) is not None,
-                told=bool(given.leads),
-                limb_to_chest=scale.gain_mm_mv.value / (scale.chest_gain_mm_mv or scale.gain_mm_mv).value,
-                cabrera=printed.name.endswith("-cabrera"),
-                gain_told=scale.gain_mm_mv.known is not Known.ASSUMED,
-            )
-            judged = quality.assess(strips, RATE_HZ, evidence)
+            judged = quality.assess(traced.strips, RATE_HZ, _evidence(fit, scale, printed, traced, given, contradicted))
             overlooked = _overlooked(leads, at, traced, scale)
+        if self._is_doubtful(judged, (*findings, *scale.findings, *printed.findings, *overlooked)):
+            with watch.stage("waveform"):
+                traced = traced.twice()
+            with watch.stage("quality"):
+                evidence = _evidence(fit, scale, printed, traced, given, contradicted)
+                judged = quality.assess(traced.strips, RATE_HZ, evidence)
         return Recording(
             judged.strips,
             RATE_HZ,
@@ -344,6 +333,10 @@ class Digitizer:
             judged.weakest,
             _summed(watch.laps),
         )
+
+    def _is_doubtful(self, judged: quality.Assessment, findings: Iterable[Finding]) -> bool:
+        errors = (f.severity is Severity.ERROR for f in (*judged.findings, *findings))
+        return self.reader is not None and (judged.confidence < self.sure_from or any(errors))
 
     def _of_ruling(self, fit: grid.GridFit, image: UInt8, dpi: tuple[float, float] | None) -> scale_check.Witnesses:
         """What the lines and the file say of the size of a ruling; nothing where none was followed."""
@@ -414,6 +407,38 @@ def _read(leads: Leads, scale: calibration.Calibration, watch: Stopwatch) -> tup
         at = leads.arranged(scale)
     with watch.stage("waveform"):
         return at, leads.traced(at, scale)
+
+
+def _evidence(
+    fit: grid.GridFit,
+    scale: calibration.Calibration,
+    printed: layout.Layout,
+    traced: waveform.Traced,
+    given: Given,
+    contradicted: bool,
+) -> quality.PageEvidence:
+    """What the stages knew of the page. contradicted: the beats say that the speed is another."""
+    strips = traced.strips
+    beats = measure.beats_s(strips, RATE_HZ)
+    return quality.PageEvidence(
+        grid=_grid_trust(fit),
+        scale_measured=min(
+            TRUST[Known.ASSUMED if contradicted else scale.speed_mm_s.known],
+            TRUST[scale.gain_mm_mv.known],
+            TRUST[(scale.chest_gain_mm_mv or scale.gain_mm_mv).known],
+        ),
+        names_read=printed.names_read,
+        border_evidence=printed.border_evidence,
+        starts_met=printed.starts_met,
+        margin=printed.margin,
+        unnamed=printed.unnamed,
+        beats_alike=measure.likeness(strips, beats, RATE_HZ),
+        rate_found=measure.heart_rate(strips, RATE_HZ) is not None,
+        told=bool(given.leads),
+        limb_to_chest=scale.gain_mm_mv.value / (scale.chest_gain_mm_mv or scale.gain_mm_mv).value,
+        cabrera=printed.name.endswith("-cabrera"),
+        gain_told=scale.gain_mm_mv.known is not Known.ASSUMED,
+    )
 
 
 def _least_sure(refusals: Sequence[Unreadable]) -> Unreadable:

@@ -33,13 +33,15 @@ UNHEARD = (OSError, EOFError, AssertionError, multiprocessing.AuthenticationErro
 class DigitizerPool:
     """A Digitizer of several processes; digitize() may be called from as many threads at a time.
 
-    device: as of a Digitizer. shared: the networks are computed in this process, for all the others, what waits in
-    batches; unless told that is so on a GPU, which need not hold them more than once. On processors each process
-    computes its own, on its share of the cores: batches gain nothing there. Raises ValueError for less than one
+    device, sure_from: as of a Digitizer. shared: the networks are computed in this process, for all the others, what
+    waits in batches; unless told that is so on a GPU, which need not hold them more than once. On processors each
+    process computes its own, on its share of the cores: batches gain nothing there. Raises ValueError for less than one
     process, DeviceError, and WeightsError for a manifest, and for weights that this process opens.
     """
 
-    def __init__(self, processes: int, device: str = "auto", shared: bool | None = None) -> None:
+    def __init__(
+        self, processes: int, device: str = "auto", shared: bool | None = None, sure_from: float = 0.0
+    ) -> None:
         if processes < 1:
             raise ValueError(f"{processes} processes digitize nothing")
         device = choose_device(device)
@@ -49,7 +51,7 @@ class DigitizerPool:
         threads = 1 if where else max(1, torch.get_num_threads() // processes)
         # a forked process could neither use the GPU nor trust the locks of the threads it did not inherit
         context = multiprocessing.get_context("spawn")
-        self._processes = ProcessPoolExecutor(processes, context, _start, (threads, device, where))
+        self._processes = ProcessPoolExecutor(processes, context, _start, (threads, device, sure_from, where))
 
     def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
         """As Digitizer.digitize.
@@ -114,12 +116,13 @@ class _Served:
 
 
 _device = "cpu"  # of a process that digitizes: where it computes networks of its own,
+_sure_from = 0.0
 _where: tuple[str, bytes] | None = None  # or who computes them for it
 
 
-def _start(threads: int, device: str, where: tuple[str, bytes] | None) -> None:
-    global _device, _where
-    _device, _where = device, where
+def _start(threads: int, device: str, sure_from: float, where: tuple[str, bytes] | None) -> None:
+    global _device, _sure_from, _where
+    _device, _sure_from, _where = device, sure_from, where
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who asked decides
     Thread(target=_end_with_parent, name="parent", daemon=True).start()
     torch.set_num_threads(threads)
@@ -142,9 +145,9 @@ def _digitized(page: Page, given: Given) -> Recording:
 def _digitizer() -> Digitizer:
     """Opened with the first page, whose result an error of it then is."""
     if _where is None:
-        return Digitizer(_device)
+        return Digitizer(_device, sure_from=_sure_from)
     try:
         connection = Client(_where[0], authkey=_where[1])
     except UNHEARD as error:
         raise LostError("the process that computes the networks does not answer") from error
-    return Digitizer(networks=remote_networks(connection))
+    return Digitizer(networks=remote_networks(connection), sure_from=_sure_from)

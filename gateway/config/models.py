@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -117,8 +118,14 @@ class PipelineSection(Section):
 
     confidence_min: float = Field(0.9, ge=0, le=1)
     page_seconds_max: float = Field(60.0, gt=0)  # as pipeline.deadline.PAGE_SECONDS_MAX
+    read_twice: bool = False
     threads: int = Field(0, ge=0)  # torch threads, 0 = all cores
     device: Literal["auto", "cpu", "cuda"] = "auto"  # as pipeline.networks.DEVICES, which takes seconds to load
+
+    @property
+    def sure_from(self) -> float:
+        """The confidence below which traces are read twice; infinite where all of them are."""
+        return math.inf if self.read_twice else self.confidence_min
 
 
 class IdentitySection(Section):

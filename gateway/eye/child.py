@@ -27,9 +27,9 @@ def read_file(request: Request) -> Answer:
         if unpacked.page_count > request.pages_max:
             why = f"The document has {unpacked.page_count} pages, and at most {request.pages_max} are read here."
             return Answer(answer=Fault(again=False, code="too_many_pages", why=why))
-        eye = open_eye(request.threads, request.device, request.page_seconds_max)
+        eye = open_eye(request.pipeline)
         numbers = range(1, unpacked.page_count + 1)
-        pages = tuple(_read(number, unpacked, eye.digitize, request.confidence_min) for number in numbers)
+        pages = tuple(_read(number, unpacked, eye.digitize, request.pipeline.confidence_min) for number in numbers)
     except (Refused, TryAgain) as error:
         return Answer(answer=Fault(again=isinstance(error, TryAgain), code=error.code, why=error.why))
     return Answer(answer=Seen(order=unpacked.order.to_dict(), pages=pages))

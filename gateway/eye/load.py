@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from gateway.config import PipelineSection
 from gateway.review import NOTHING_GIVEN, Digitize
 from pipeline.recording import Given, Page, Recording
 
@@ -19,21 +20,22 @@ class Eye:
     made_by: str
 
 
-def open_eye(threads: int = 0, device: str = "auto", page_seconds_max: float | None = None) -> Eye:
+DEFAULTS = PipelineSection()  # of a command that reads no configuration
+
+
+def open_eye(settings: PipelineSection = DEFAULTS) -> Eye:
     """Loads torch and the networks: seconds and hundreds of megabytes, so no door ever calls it.
 
-    page_seconds_max: None for the digitizer's own bound. Raises DeviceError where the device is not there, and
-    WeightsError where weights are not the manifest's.
+    Raises DeviceError where the device is not there, and WeightsError where weights are not the manifest's.
     """
     import torch
 
     from gateway.emit.npz import made_by_json
-    from pipeline.deadline import PAGE_SECONDS_MAX
     from pipeline.digitize import Digitizer
 
-    if threads:
-        torch.set_num_threads(threads)
-    digitizer = Digitizer(device, page_seconds_max=page_seconds_max or PAGE_SECONDS_MAX)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    digitizer = Digitizer(settings.device, page_seconds_max=settings.page_seconds_max, sure_from=settings.sure_from)
     return Eye(digitizer.digitize, made_by_json(digitizer.made_by))
 
 
@@ -54,16 +56,16 @@ def ending_when_stuck(digitize: Digitize, seconds: float) -> Digitize:
 
 
 @contextmanager
-def open_eyes(processes: int, device: str = "auto") -> Iterator[Eye]:
+def open_eyes(processes: int) -> Iterator[Eye]:
     """An Eye of several processes, through which as many threads may look at a time; one process is this one.
 
     Raises as open_eye, and LostError where one of the processes is killed.
     """
     if processes == 1:
-        yield open_eye(device=device)
+        yield open_eye()
         return
     from gateway.emit.npz import made_by_json
     from pipeline.pool import DigitizerPool
 
-    with DigitizerPool(processes, device) as pool:
+    with DigitizerPool(processes, sure_from=DEFAULTS.sure_from) as pool:
         yield Eye(pool.digitize, made_by_json(pool.made_by))

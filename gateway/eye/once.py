@@ -52,10 +52,7 @@ class Eyes:
             pages_max=PAGES_MAX,
             limits=config.limits,
             identity=config.identity,
-            threads=config.pipeline.threads,
-            device=config.pipeline.device,
-            page_seconds_max=config.pipeline.page_seconds_max,
-            confidence_min=config.pipeline.confidence_min,
+            pipeline=config.pipeline,
         )
         answer = self._ask(request)
         if isinstance(answer, Fault):

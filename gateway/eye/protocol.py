@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.config import IdentitySection, LimitsSection
+from gateway.config import IdentitySection, LimitsSection, PipelineSection
 from gateway.job import Verdict
 
 
@@ -15,19 +15,13 @@ class Message(BaseModel):
 
 
 class Request(Message):
-    """Read every page of this file; of a document with more than pages_max, none.
-
-    threads, device, page_seconds_max, confidence_min: of [pipeline].
-    """
+    """Read every page of this file; of a document with more than pages_max, none."""
 
     path: str
     pages_max: int
     limits: LimitsSection
     identity: IdentitySection
-    threads: int
-    device: str
-    page_seconds_max: float
-    confidence_min: float
+    pipeline: PipelineSection
 
 
 class PageSeen(Message):

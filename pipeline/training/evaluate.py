@@ -115,7 +115,9 @@ _banks: list[SignalBank] = []
 def _digitizer() -> Digitizer:
     """One per process: loading costs seconds."""
     if not _digitizers:
-        _digitizers.append(Digitizer(page_seconds_max=np.inf))  # a figure is none of how busy the machine is
+        _digitizers.append(
+            Digitizer(page_seconds_max=np.inf, sure_from=CONFIDENT)
+        )  # a figure is none of how busy the machine is
     return _digitizers[0]
 
 

@@ -57,7 +57,7 @@ def judge(
     image, paper = page.rendered.page.image, truth.paper
     if twice_px_per_mm is not None:
         image, paper = _laid_flat(image, paper, twice_px_per_mm)
-    found = read_traces(
+    traced = read_traces(
         image,
         paper,
         truth.segments,
@@ -66,8 +66,8 @@ def judge(
         recording.rate_hz,
         reader,
         page.names_mm,
-        twice=twice,
-    ).strips
+    )
+    found = (traced.twice() if twice else traced).strips
     label, guess = _rows(recording.strips), _rows(found, max(s.samples for s in recording.strips))
     sigma = np.concatenate([s.sigma_mv[: t.samples] for s, t in zip(found, recording.strips, strict=True)])
     error = np.concatenate(

@@ -74,11 +74,17 @@ class Traced:
     """strips: one per segment, in the order given. late_mm: by how much the ink begins right of where segments do.
 
     The strips were read from start_mm + late_mm on. spikes: narrow strokes of the traces that are not in the strips.
+    read_again: reads the same rows a column and a half farther on, one Strip per segment; costs as much again.
     """
 
     strips: list[Strip]
     late_mm: float
-    spikes: tuple[Spike, ...] = ()
+    spikes: tuple[Spike, ...]
+    read_again: Callable[[], list[Strip]]
+
+    def twice(self) -> Traced:
+        """The mean of this reading and another, which it takes the time to make."""
+        return replace(self, strips=list(map(mean_strip, self.strips, self.read_again())))
 
 
 def read_traces(
@@ -91,7 +97,6 @@ def read_traces(
     network: RowReader | None,
     names_mm: Sequence[tuple[float, float]] = (),
     told_mm: float = TOLD_WELL_MM,
-    twice: bool = False,
 ) -> Traced:
     """One Strip per segment, in the order given, sampled at rate_hz from start_s on.
 
@@ -99,7 +104,6 @@ def read_traces(
     names_mm: paper (x, y) of the centres of recognised lead names, so that their letters are not read as signal.
     A sample at page time t lies at start_mm + late_mm + (t - start_s) * speed_mm_s: all segments are moved by the
     little that the ink of the rows begins later or earlier than they say, if it is more than told_mm.
-    twice: read the rows again a column and a half farther on, and take the mean; costs as much again.
     """
     reader = network if network is not None else ClassicalReader()
     rows = [list(of_row) for _, of_row in groupby(sorted(segments, key=_row_key), key=_row_key)]
@@ -109,12 +113,13 @@ def read_traces(
     late_mm = found_late_mm(cut, readings, told_mm)
     moved_rows = [[_moved(segment, late_mm) for segment in of_row] for of_row in rows]
     sampled = partial(_strip, speed_mm_s=speed_mm_s, rate_hz=rate_hz)
-    strips = _strips(rows, moved_rows, read, gain_mm_mv, sampled)
-    if twice:
-        again = _strips(rows, moved_rows, sheet.read(reader, APART_MM), gain_mm_mv, sampled)
-        strips = {of: mean_strip(strip, again[of]) for of, strip in strips.items()}
+
+    def strips_of(read: Sequence[tuple[Row, Reading]]) -> list[Strip]:
+        strips = _strips(rows, moved_rows, read, gain_mm_mv, sampled)
+        return [strips[id(segment)] for segment in segments]
+
     spikes = _spikes(moved_rows, cut, readings, speed_mm_s)
-    return Traced([strips[id(segment)] for segment in segments], late_mm, spikes)
+    return Traced(strips_of(read), late_mm, spikes, lambda: strips_of(sheet.read(reader, APART_MM)))
 
 
 @dataclass(frozen=True, eq=False)

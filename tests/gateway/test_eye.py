@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway.config import Config, IdentitySection, LimitsSection
+from gateway.config import Config, IdentitySection, LimitsSection, PipelineSection
 from gateway.emit import npz
 from gateway.errors import Refused
 from gateway.eye import child
@@ -51,10 +51,7 @@ def request(path: Path) -> Request:
         pages_max=3,
         limits=LimitsSection(),
         identity=IdentitySection(),
-        threads=1,
-        device="cpu",
-        page_seconds_max=60.0,
-        confidence_min=0.9,
+        pipeline=PipelineSection(),
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from printed_strips import RATE_HZ, heart
 
+from pipeline import quality
 from pipeline.digitize import Digitizer, _bears_out, digitize
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap
+from pipeline.quality.confidence import Features
 from pipeline.recording import TWELVE, Finding, Known, Lead, Page, Recording, Seen, Severity
 from pipeline.register import Reading, map_upright
 from pipeline.score import kaggle_db
@@ -52,6 +55,26 @@ def test_a_page_that_takes_too_long_is_given_up(
     with pytest.raises(Unreadable) as caught:
         digitizer.digitize(clean.page)
     assert (caught.value.code, caught.value.why) == ("took_too_long", "the page was given up after 0.2 seconds")
+
+
+def test_traces_that_are_not_sure_enough_are_read_twice(
+    digitizer: Digitizer, clean: Rendered, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digitizer, "sure_from", math.inf)
+    twice = digitizer.digitize(clean.page)
+    assert [s.lead for s in twice.strips] == [s.lead for s in recording.strips]
+    apart = np.concatenate([a.millivolts - b.millivolts for a, b in zip(twice.strips, recording.strips, strict=True)])
+    assert 0.0 < np.nanmax(np.abs(apart)) < 0.5
+    assert np.nanmedian(np.abs(apart)) < 0.01
+    assert decibels(clean, twice) > decibels(clean, recording) - 0.2
+
+
+def test_an_error_is_a_doubt_at_any_confidence(digitizer: Digitizer) -> None:
+    sure = quality.Assessment((), (), 0.95, Features(*[1.0] * len(fields(Features))))
+    error = Finding(FindingCode.GAIN_ASSUMED, Severity.ERROR)
+    assert not digitizer._is_doubtful(sure, [replace(error, severity=Severity.WARNING)])
+    assert digitizer._is_doubtful(sure, [error])
+    assert digitizer._is_doubtful(replace(sure, findings=(error,)), [])
 
 
 def test_page_time_runs_on_from_column_to_column(recording: Recording) -> None:

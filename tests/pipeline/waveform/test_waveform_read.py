@@ -174,9 +174,9 @@ class Undecided:
 
 def test_takes_the_mean_of_two_readings_a_column_and_a_half_apart():
     reader = Undecided()
-    first, second = read_traces(
-        page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, reader, twice=True
-    ).strips
+    traced = read_traces(page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, reader)
+    assert len(reader.starts_mm) == 1  # until it is asked for
+    first, second = traced.twice().strips
     assert np.diff(reader.starts_mm) == pytest.approx([1.5 / COLUMNS_PER_MM])
     np.testing.assert_allclose(first.millivolts, 1.5 / GAIN_MM_MV, rtol=1e-5)
     np.testing.assert_allclose(first.sigma_mv, np.hypot(0.3, 0.5) / GAIN_MM_MV, rtol=1e-5)
@@ -194,9 +194,3 @@ def test_of_two_readings_the_surer_one_counts_for_more():
     np.testing.assert_allclose(mean.millivolts, [1.1, 1.1, np.nan], rtol=1e-5)
     variance = 0.8 * (0.01 + 0.01) + 0.2 * (0.04 + 0.16)
     np.testing.assert_allclose(mean.sigma_mv, [variance**0.5, variance**0.5, np.nan], rtol=1e-5)
-
-
-def test_reads_once_where_nothing_else_is_asked_for():
-    reader = Undecided()
-    read_traces(page(beats()), PAPER, SEGMENTS, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, reader)
-    assert len(reader.starts_mm) == 1
