@@ -98,10 +98,16 @@ def wishes_of(destination: Destination) -> Wishes:
                 encoding=destination.encoding,
                 originality=destination.waveform_originality,
                 channel_codes=destination.channel_codes,
+                intervals=destination.intervals,
             )
         case MllpDestination():
             to = hl7v2.Addressing.of(destination)
-            return Wishes(aecg_layout=destination.aecg_layout, to=to, report=destination.report)
+            return Wishes(
+                aecg_layout=destination.aecg_layout,
+                to=to,
+                report=destination.report,
+                intervals=destination.intervals,
+            )
         case FolderDestination():
             return Wishes(
                 aecg_layout=destination.aecg_layout,
@@ -109,4 +115,5 @@ def wishes_of(destination: Destination) -> Wishes:
                 originality=destination.waveform_originality,
                 channel_codes=destination.channel_codes,
                 to=hl7v2.Addressing(destination.name),
+                intervals=destination.intervals,
             )

@@ -34,10 +34,12 @@ class Measured(StrEnum):
     """The rows [measured.*] of observations.toml: numbers an EHR may be sent."""
 
     HEART_RATE = "heart_rate"
+    RR_INTERVAL = "rr_interval"
     PR_INTERVAL = "pr_interval"
     QRS_DURATION = "qrs_duration"
     QT_INTERVAL = "qt_interval"
     QTC_INTERVAL = "qtc_interval"
+    QTC_FRIDERICIA = "qtc_fridericia"
     P_AXIS = "p_axis"
     QRS_AXIS = "qrs_axis"
     T_AXIS = "t_axis"
@@ -51,6 +53,8 @@ class Told(StrEnum):
     WAVEFORM = "waveform"
     REPORT = "report"
     OMISSION = "omission"
+    STANDARD_ERROR = "standard_error"
+    NOT_MEASURED = "not_measured"
 
 
 class Row(BaseModel):
@@ -90,10 +94,18 @@ class StudyCode(Code):
 
 
 class MeasuredCode(Code):
-    """A measured number: its code, its unit, and the digits after the point it is sent with."""
+    """A measured number: its codes, its unit, and the digits after the point it is sent with.
+
+    narrower_code, narrower_meaning: of the same system, saying more, None where there is none.
+    """
 
     unit: Unit
     decimals: int
+    narrower_code: str | None = None
+    narrower_meaning: str | None = None
+    dicom: Code
+    aecg: str
+    aecg_unit: str
 
 
 class UnreadableWords(Row):

@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 
+from gateway.emit.measured import Measurement, NotMeasured
+from gateway.mapping import Measured
 from gateway.order import Order, Patient, SourceImage
+from pipeline.intervals import Reason
 from pipeline.recording import (
     TWELVE,
     Finding,
@@ -20,12 +23,26 @@ from pipeline.recording import (
     Source,
     Strip,
 )
+from pipeline.synth.heart import synthetic_ecg
 
 RATE_HZ = 500
 RECEIVED_AT = datetime(2026, 11, 22, 14, 30, 5, tzinfo=UTC)
 MADE_AT = datetime(2026, 11, 22, 15, 31, 40, tzinfo=timezone(timedelta(hours=1)))
 SHA256 = "5f" * 32
 MADE_BY = MadeBy("0.1.0", (("grid", "ab" * 32), ("waveform", "cd" * 32)))
+
+TOLD = (
+    Measurement(Measured.HEART_RATE, 71.6, 0.4, 12),
+    Measurement(Measured.RR_INTERVAL, 838.0, 5.0, 12),
+    Measurement(Measured.PR_INTERVAL, 162.4, 9.2, 11),
+    Measurement(Measured.QRS_DURATION, 98.0, 8.0, 11),
+    Measurement(Measured.QT_INTERVAL, 391.0, 11.0, 10),
+    Measurement(Measured.QTC_INTERVAL, 427.1, 12.2, 10),
+    Measurement(Measured.QTC_FRIDERICIA, 414.7, 11.9, 10),
+    Measurement(Measured.QRS_AXIS, -30.2, 6.0, 3),
+    NotMeasured(Measured.P_AXIS, Reason.ERROR_LARGE),
+    NotMeasured(Measured.T_AXIS, Reason.ERROR_LARGE),
+)
 
 COLUMNS_4 = (TWELVE[0:3], TWELVE[3:6], TWELVE[6:9], TWELVE[9:12])
 COLUMNS_2 = (TWELVE[0:6], TWELVE[6:12])
@@ -85,6 +102,19 @@ def six_by_two(rhythms: tuple[Lead, ...] = ()) -> Recording:
 
 def twelve_by_one() -> Recording:
     return recording([strip(lead, 0.0, 10.0) for lead in TWELVE], "12x1")
+
+
+def of_a_heart(seed: int = 4) -> Recording:
+    """3x4+1 of a synthetic heart in sinus rhythm: its leads show the same beats at the same time."""
+    leads = synthetic_ecg(np.random.default_rng(seed), 10.0, RATE_HZ)
+
+    def shown(lead: Lead, start_s: float, seconds: float) -> Strip:
+        first = round(start_s * RATE_HZ)
+        mv = leads[TWELVE.index(lead), first : first + round(seconds * RATE_HZ)]
+        return Strip(lead, start_s, mv, np.full(len(mv), 0.012, np.float32), np.full(len(mv), Seen.READ, np.uint8))
+
+    columns = [shown(lead, k * 2.5, 2.5) for k, column in enumerate(COLUMNS_4) for lead in column]
+    return recording([*columns, shown(Lead.II, 0.0, 10.0)], "3x4+1")
 
 
 def with_gaps(findings: tuple[Finding, ...] = ()) -> Recording:

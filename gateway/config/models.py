@@ -167,6 +167,7 @@ class DicomDestination(Section):
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
     channel_codes: Literal["MDC", "SCPECG"] = "MDC"
     report: bool = True  # the PDF beside the waveform, as Encapsulated PDF
+    intervals: bool = True  # PR, QRS, QT, QTc, RR and axes, with their errors
     backoff: Backoff = Backoff()
 
 
@@ -186,6 +187,7 @@ class MllpDestination(Section):
     character_set: Literal["UNICODE UTF-8", "8859/1", "ASCII"] = "UNICODE UTF-8"
     aecg_layout: Literal["single_set", "strips", "none"] = "single_set"
     report: bool = True  # the PDF inside the message, as OBX ED
+    intervals: bool = True  # PR, QRS, QT, QTc, RR and axes, with their errors
     message_max_bytes: int = Field(4_000_000, ge=1000)
     error_attempts_max: int = Field(3, ge=1)  # tries that got an answer, and no yes to this message
     backoff: Backoff = Backoff()
@@ -202,6 +204,7 @@ class FolderDestination(Section):
     encoding: Literal["viewers", "padded", "groups", "general"] = "viewers"
     waveform_originality: Literal["DERIVED", "ORIGINAL"] = "DERIVED"
     channel_codes: Literal["MDC", "SCPECG"] = "MDC"
+    intervals: bool = True  # PR, QRS, QT, QTc, RR and axes, with their errors
     backoff: Backoff = Backoff()
 
 

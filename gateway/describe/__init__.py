@@ -55,6 +55,9 @@ def _codes() -> str:
     tables = mappings()
     leads: list[Row] = [(x.value, f"{c.mdc} {c.meaning}", c.aecg) for x in TWELVE for c in [tables.leads[x]]]
     named = [("result (OBR-4)", tables.study), *tables.measured.items(), *tables.told.items()]
+    annotated = (
+        (str(n), f"{c.dicom.system} {c.dicom.code}", f"{c.aecg}, {c.aecg_unit}") for n, c in tables.measured.items()
+    )
     findings = ((code.value, words.severity.value, words.text) for code, words in tables.findings.items())
     unreadable = ((code.value, words.text) for code, words in tables.unreadable.items())
     return f"""\
@@ -62,5 +65,6 @@ def _codes() -> str:
 
 {table(("Lead", "DICOM, scheme MDC", "aECG, 2.16.840.1.113883.6.24"), leads)}
 {table(("Observation", "Code", "System", "Meaning"), ((str(n), c.code, c.system, c.meaning) for n, c in named))}
+{table(("Measured", "DICOM", "aECG, 2.16.840.1.113883.6.24"), annotated)}
 {table(("Finding", "Usual severity", "Text"), findings)}
 {table(("Page not digitized", "Text"), unreadable)}"""

@@ -142,8 +142,11 @@ _ATTRIBUTES: tuple[Row, ...] = (
     (
         "Waveform Annotation",
         "WaveformAnnotationSequence (UnformattedTextValue, ReferencedWaveformChannels, AnnotationGroupNumber, "
-        "TemporalRangeType, ReferencedSamplePositions)",
-        "group 0: one line of origin, what was printed when; group 1: findings",
+        "TemporalRangeType, ReferencedSamplePositions, ConceptNameCodeSequence, NumericValue, "
+        "MeasurementUnitsCodeSequence)",
+        "group 0: one line of origin, what was printed when; group 1: findings; group 2, where the destination's "
+        "`intervals` is true: what was measured, a coded number each (PS3.16 CID 3227, 3228, 3229; LOINC 8867-4), all "
+        "with their standard errors in one line of text, and why others are not given",
     ),
     ("every code sequence", "CodeValue, CodingSchemeDesignator, CodingSchemeVersion, CodeMeaning", ""),
 )

@@ -154,7 +154,9 @@ TIME_RELATIVE, and `effectiveTime/center` is as precise as known.
 
 Annotations are of code system {aecg.OUR_CODES}: PROVENANCE, PADDING,
 PRINTED, SIGMA (median standard deviation of a lead, uV), STATUS_QUESTIONABLE, STATUS_INVALID, STATUS_UNCALIBRATED,
-CLIPPED, and the codes of the findings below, each with its lead and time where it has one.
+CLIPPED, and the codes of the findings below, each with its lead and time where it has one. Where the destination's
+`intervals` is true, what was measured on the whole page is an annotation of MDC without a lead, as listed below, with
+an annotation STANDARD_ERROR within it; NOT_MEASURED says what is not given and why.
 """
 
 
@@ -184,6 +186,12 @@ def _observations() -> tuple[Row, ...]:
     measured = ", ".join(str(name).replace("_", " ") for name in mappings().measured)
     return (
         ("NM", f"what was measured, and only that; codes exist for {measured}"),
+        (
+            "NM",
+            "STANDARD_ERROR_ and the code of a number: its standard error, in its unit, right behind it. It covers the "
+            "finding of wave ends and the digitizing",
+        ),
+        ("TX", "NOT_MEASURED: what is not given and why, a line a reason, where the destination's `intervals` is true"),
         ("TX", "FINDING: one for each, its code in OBX-3.4, and one of code clipped for each lead beyond 16 bits"),
         ("TX", "PROVENANCE: one, where the ECG comes from, scales, what was printed when, hashes"),
         ("ED", "the aECG as `^TEXT^XML^Base64^...`, unless `aecg_layout` is `none`"),

@@ -16,7 +16,7 @@ Time is TIME_ABSOLUTE where the acquisition is known to the second, else TIME_RE
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -27,8 +27,10 @@ from gateway import MAKER, MODEL
 from gateway.emit import identity, words
 from gateway.emit.channels import Channel, channels, longest, together
 from gateway.emit.emitted import Emitted, derived_uid, derived_uuid
+from gateway.emit.measured import Measurement, Told, reasons_in_words, values
 from gateway.emit.moment import Moment, must_be_acquired
 from gateway.errors import Held, Refused
+from gateway.mapping import Told as ToldCode
 from gateway.mapping import Unit, mappings
 from gateway.order import Order, Patient
 from pipeline.recording import TWELVE, Finding, Lead, Recording
@@ -61,13 +63,13 @@ def emit(
     page: int,
     made_at: datetime | None = None,
     patient_root: str = "",
+    measurements: Sequence[Told] = (),
 ) -> Emitted:
     """Write one page's recording as aECG.
 
-    source_sha256, page: of the document received, counted from 1. made_at: when the result was made.
-    patient_root: the OID under which patient ids are unique; "" takes the order's issuer where that is an OID, else a
-    UUID derived from the issuer's name.
-
+    source_sha256, page: of the document received, counted from 1. made_at: when the result was made. measurements: what
+    is told of the whole page. patient_root: the OID under which patient ids are unique; "" takes the order's issuer
+    where that is an OID, else a UUID derived from the issuer's name.
     Raises:
         Held: no_acquisition_date, bad_acquisition_date, no_patient, bad_identity.
         Refused: nothing_printed.
@@ -95,6 +97,7 @@ def emit(
         source_sha256,
         page,
         made_at,
+        measurements,
     )
 
     # the name is the content's: the same page read again alike keeps its id, read otherwise it gets another
@@ -139,6 +142,7 @@ def _series(
     source_sha256: str,
     page: int,
     made_at: datetime | None,
+    measurements: Sequence[Told],
 ) -> None:
     _add(series, "code", code="RHYTHM", codeSystem=ACT_CODE, codeSystemName="ActCode", displayName="Rhythm Waveforms")
     _span(_add(series, "effectiveTime"), acquired, 0.0, recording.duration_s)
@@ -161,6 +165,7 @@ def _series(
     _device(device, recording)
     _add(device, "playedManufacturedDevice", "manufacturerOrganization", "name").text = MAKER
     _annotate(notes, recording, order, acquired, chosen, layout, source_sha256, page)
+    _measured(notes, measurements)
 
 
 def _unbroken(group: tuple[Channel, ...], near: int) -> list[tuple[tuple[int, int], list[Channel]]]:
@@ -261,6 +266,26 @@ def _annotate(
             _region(_note(notes, "CLIPPED", words.clipped(channel)), *where)
     for finding in recording.findings:
         _finding(notes, finding, acquired)
+
+
+def _measured(notes: Element, measurements: Sequence[Told]) -> None:
+    """Every number as an annotation without a lead, which means of all leads, its standard error within it."""
+    for each in values(measurements):
+        _number(notes, each)
+    for line in reasons_in_words(measurements):
+        _note(notes, mappings().told[ToldCode.NOT_MEASURED].code, f"{line}.")
+
+
+def _number(notes: Element, measurement: Measurement) -> None:
+    code = mappings().measured[measurement.what]
+    note = _add(notes, "component", "annotation")
+    _add(note, "code", code=code.aecg, codeSystem=MDC, codeSystemName="MDC")
+    _value(note, "PQ", value=measurement.number, unit=code.aecg_unit)
+    if measurement.error is not None:
+        error = _add(note, "component", "annotation")
+        name = mappings().told[ToldCode.STANDARD_ERROR].code
+        _add(error, "code", code=name, codeSystem=OUR_CODES, codeSystemName=MAKER)
+        _value(error, "PQ", value=measurement.error_number, unit=code.aecg_unit)
 
 
 def _finding(notes: Element, finding: Finding, acquired: Moment) -> None:

@@ -19,7 +19,7 @@ from typing import Literal
 
 from gateway.emit import aecg, dicom_pdf, dicom_waveform, edf_plus, hl7v2, npz, report, wfdb_record
 from gateway.emit.emitted import Emitted, derived_uuid
-from gateway.emit.measured import measured
+from gateway.emit.measured import Told, measured
 from gateway.job import DocumentKind
 from gateway.order import Order
 from gateway.review import Approval
@@ -53,7 +53,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Wishes:
-    """How somebody wants them. report: whether the HL7 v2 message holds the PDF."""
+    """How somebody wants them. report: whether the HL7 v2 message holds the PDF. intervals: besides the heart rate."""
 
     aecg_layout: Literal["single_set", "strips", "none"] = "single_set"
     encoding: dicom_waveform.Encoding = "viewers"
@@ -61,6 +61,7 @@ class Wishes:
     channel_codes: dicom_waveform.ChannelCodes = "MDC"
     to: hl7v2.Addressing = DOWNLOAD
     report: bool = True
+    intervals: bool = True
 
 
 def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emitted:
@@ -77,18 +78,19 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
                 page=of.page,
                 made_at=of.made_at,
                 reading=of.reading,
+                measurements=_intervals(of, wishes),
             )
         case DocumentKind.AECG:
-            return _annotated(of, "single_set" if wishes.aecg_layout == "none" else wishes.aecg_layout)
+            return _annotated(of, "single_set" if wishes.aecg_layout == "none" else wishes.aecg_layout, wishes)
         case DocumentKind.HL7V2:
             return _message(of, wishes)
         case DocumentKind.PDF:
-            return _report(of)
+            return _report(of, wishes)
         case DocumentKind.DICOM_PDF:
             return dicom_pdf.emit(
                 of.recording,
                 of.order,
-                _report(of),
+                _report(of, wishes),
                 source_sha256=of.source_sha256,
                 page=of.page,
                 made_at=of.made_at,
@@ -102,7 +104,7 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
                 of.order,
                 source_sha256=of.source_sha256,
                 page=of.page,
-                measurements=measured(of.recording),
+                measurements=measured(of.recording, intervals=wishes.intervals),
             )
         case DocumentKind.CSV:
             return _named("csv", npz.to_csv(of.recording))
@@ -110,7 +112,12 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
             return _named("npz", npz.to_npz(of.recording))
 
 
-def _annotated(of: Material, layout: aecg.Layout) -> Emitted:
+def _intervals(of: Material, wishes: Wishes) -> tuple[Told, ...]:
+    """What waveforms tell: without intervals they tell no numbers."""
+    return measured(of.recording) if wishes.intervals else ()
+
+
+def _annotated(of: Material, layout: aecg.Layout, wishes: Wishes) -> Emitted:
     return aecg.emit(
         of.recording,
         of.order,
@@ -118,6 +125,7 @@ def _annotated(of: Material, layout: aecg.Layout) -> Emitted:
         source_sha256=of.source_sha256,
         page=of.page,
         made_at=of.made_at,
+        measurements=_intervals(of, wishes),
     )
 
 
@@ -125,25 +133,25 @@ def _message(of: Material, wishes: Wishes) -> Emitted:
     return hl7v2.emit(
         of.recording,
         of.order,
-        None if wishes.aecg_layout == "none" else _annotated(of, wishes.aecg_layout),
+        None if wishes.aecg_layout == "none" else _annotated(of, wishes.aecg_layout, wishes),
         to=wishes.to,
         job_id=of.job_id,
         page=of.page,
         source_sha256=of.source_sha256,
         message_time=of.made_at,
-        measurements=measured(of.recording),
-        report=_report(of) if wishes.report else None,
+        measurements=measured(of.recording, intervals=wishes.intervals),
+        report=_report(of, wishes) if wishes.report else None,
     )
 
 
-def _report(of: Material) -> Emitted:
+def _report(of: Material, wishes: Wishes) -> Emitted:
     return report.emit(
         of.recording,
         of.order,
         source_sha256=of.source_sha256,
         page=of.page,
         received_at=(of.received_at or of.made_at).astimezone(of.made_at.tzinfo),
-        measurements=measured(of.recording),
+        measurements=measured(of.recording, intervals=wishes.intervals),
         thumbnail_png=of.thumbnail_png,
         approval=of.approval,
     )

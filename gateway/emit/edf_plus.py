@@ -27,7 +27,7 @@ from gateway.emit import identity, moment, words
 from gateway.emit.channels import MICROVOLTS_PER_MV, REACH, Channel, channels
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.identity import CONTROL
-from gateway.emit.measured import Measurement
+from gateway.emit.measured import Told
 from gateway.emit.moment import Moment
 from gateway.errors import Refused
 from gateway.order import Order
@@ -45,7 +45,7 @@ YEARS = (1985, 2084)  # what the two digits of the header's own date mean
 
 
 def emit(
-    recording: Recording, order: Order, *, source_sha256: str, page: int, measurements: Sequence[Measurement] = ()
+    recording: Recording, order: Order, *, source_sha256: str, page: int, measurements: Sequence[Told] = ()
 ) -> Emitted:
     """Write one page's recording. source_sha256, page: of the document received, counted from 1.
 

@@ -1,28 +1,93 @@
-"""Numbers measured on a recording, in the words and units of observations.toml."""
+"""What is measured on a recording, each value with its error, in the words and units of observations.toml."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 from gateway.mapping import Measured, mappings
-from pipeline.measure import measure
+from pipeline.intervals import Intervals, Reason, measure_intervals
 from pipeline.recording import Recording
+
+_kept: WeakKeyDictionary[Recording, Intervals] = WeakKeyDictionary()  # every document of a page tells the same
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A number that was measured on the recording, in the unit of observations.toml."""
+    """A number that was measured on the recording, in the unit of observations.toml.
+
+    error: its standard error in the same unit, None where it is not known. beats: how many it is the median of.
+    """
 
     what: Measured
     value: float
+    error: float | None = None
+    beats: int = 0
+
+    @property
+    def number(self) -> str:
+        """The value with the digits that observations.toml grants it."""
+        return f"{self.value:.{mappings().measured[self.what].decimals}f}"
+
+    @property
+    def error_number(self) -> str:
+        """The standard error likewise, but never 0: an error below the last digit is one of the last digit."""
+        decimals = mappings().measured[self.what].decimals
+        return "" if self.error is None else f"{max(self.error, 10.0**-decimals):.{decimals}f}"
 
     def in_words(self) -> str:
-        """``Heart rate 72 /min``, with the digits that observations.toml grants it."""
+        """``P-R Interval 162 ± 9 ms``."""
         code = mappings().measured[self.what]
-        return f"{code.meaning} {self.value:.{code.decimals}f} {mappings().units[code.unit].ucum}"
+        about = f" ± {self.error_number}" if self.error is not None else ""
+        return f"{code.meaning} {self.number}{about} {mappings().units[code.unit].ucum}"
 
 
-def measured(recording: Recording) -> tuple[Measurement, ...]:
-    """What is sure about the recording; what is not is left out."""
-    rate = measure(recording).heart_rate_bpm
-    return () if rate is None else (Measurement(Measured.HEART_RATE, rate),)
+@dataclass(frozen=True)
+class NotMeasured:
+    """What is not given, and why."""
+
+    what: Measured
+    reason: Reason
+
+    def in_words(self) -> str:
+        """``P-R Interval not given: no P waves before the beats, as in atrial fibrillation``."""
+        return f"{mappings().measured[self.what].meaning} not given: {self.reason.meaning}"
+
+
+Told = Measurement | NotMeasured
+
+
+def measured(recording: Recording, *, intervals: bool = True) -> tuple[Told, ...]:
+    """Everything that is measured of a recording. intervals: False for the heart rate alone, where it is sure."""
+    found = _kept.get(recording)
+    if found is None:
+        found = _kept[recording] = measure_intervals(recording)
+    told: list[Told] = []
+    for each in found.measurements:
+        what = Measured(each.quantity.value)
+        if each.value is not None:
+            told.append(Measurement(what, each.value, each.standard_error, each.beats))
+        elif each.reason is not None:
+            told.append(NotMeasured(what, each.reason))
+    if intervals:
+        return tuple(told)
+    return tuple(each for each in values(told) if each.what is Measured.HEART_RATE)
+
+
+def values(told: Sequence[Told]) -> tuple[Measurement, ...]:
+    """Those that were measured."""
+    return tuple(each for each in told if isinstance(each, Measurement))
+
+
+def reasons(told: Sequence[Told]) -> tuple[NotMeasured, ...]:
+    """Those that were not."""
+    return tuple(each for each in told if isinstance(each, NotMeasured))
+
+
+def reasons_in_words(told: Sequence[Told]) -> tuple[str, ...]:
+    """``P-R Interval, P wave axis not given: no P waves ...``, a line a reason."""
+    by_reason: dict[Reason, list[str]] = {}
+    for each in reasons(told):
+        by_reason.setdefault(each.reason, []).append(mappings().measured[each.what].meaning)
+    return tuple(f"{', '.join(names)} not given: {reason.meaning}" for reason, names in by_reason.items())

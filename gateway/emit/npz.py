@@ -81,9 +81,27 @@ def summary(recording: Recording) -> dict[str, Any]:
         "duration_s": round(recording.duration_s, 4),
         "strips": [{"lead": s.lead.value, "start_s": s.start_s, "samples": s.samples} for s in recording.strips],
         "findings": [_finding(finding) for finding in recording.findings],
+        "intervals": _intervals(recording),
         "made_by": _made_by(recording.made_by),
         "seconds": {stage: round(float(seconds), 4) for stage, seconds in recording.seconds},
     }
+
+
+def _intervals(recording: Recording) -> list[dict[str, Any]]:
+    """What is measured on the recording as it was read, and why what is not given is not."""
+    from pipeline.intervals import measure_intervals  # scipy's filters: seconds, which not every reader must wait for
+
+    return [
+        {
+            "quantity": each.quantity.value,
+            "value": None if each.value is None else round(each.value, 1),
+            "standard_error": None if each.standard_error is None else round(each.standard_error, 1),
+            "unit": each.unit,
+            "beats": each.beats,
+            "reason": None if each.reason is None else each.reason.value,
+        }
+        for each in measure_intervals(recording).measurements
+    ]
 
 
 def summary_json(recording: Recording) -> str:

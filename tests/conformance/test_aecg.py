@@ -46,6 +46,7 @@ def emitted(recording: Recording, layout: aecg.Layout, **order: object) -> bytes
         source_sha256=make.SHA256,
         page=1,
         made_at=make.MADE_AT,
+        measurements=make.TOLD,
     ).data
 
 

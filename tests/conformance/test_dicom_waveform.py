@@ -50,6 +50,7 @@ def emit(recording: Recording, encoding: Encoding = "viewers", codes: ChannelCod
         source_sha256=make.SHA256,
         page=1,
         made_at=make.MADE_AT,
+        measurements=make.TOLD,
     ).data
 
 

@@ -11,8 +11,7 @@ from hl7apy.parser import parse_message
 
 from gateway.config import MllpDestination
 from gateway.emit import aecg, hl7v2
-from gateway.emit.hl7v2 import Addressing, Measurement
-from gateway.mapping import Measured
+from gateway.emit.hl7v2 import Addressing
 from gateway.order import Patient
 from pipeline.recording import Finding, Lead, Severity
 from tests import recordings as make
@@ -34,7 +33,7 @@ def message(version: str) -> tuple[bytes, bytes]:
         page=1,
         source_sha256=make.SHA256,
         message_time=make.RECEIVED_AT,
-        measurements=(Measurement(Measured.HEART_RATE, 71.6),),
+        measurements=make.TOLD,
     )
     return out.data, sent.data
 

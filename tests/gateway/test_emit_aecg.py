@@ -249,6 +249,24 @@ def test_findings_are_annotations_of_lead_and_time() -> None:
     assert boundaries[1].find("h:value/h:low", NS).get("value") == "20240131143006.000"
 
 
+def test_what_was_measured_is_an_annotation_of_all_leads_with_its_standard_error_within() -> None:
+    root = read(make.three_by_four(), measurements=make.TOLD)
+    found = root.iterfind(".//h:annotationSet/h:component/h:annotation", NS)
+    notes = {note.find("h:code", NS).get("code"): note for note in found}
+    interval, rate, axis = (
+        notes[code] for code in ("MDC_ECG_TIME_PD_PR", "MDC_ECG_HEART_RATE", "MDC_ECG_ANGLE_QRS_FRONT")
+    )
+    told = [(n.find("h:value", NS).get("value"), n.find("h:value", NS).get("unit")) for n in (interval, rate, axis)]
+    assert told == [("162", "ms"), ("72", "bpm"), ("-30", "deg")]
+    assert interval.find("h:code", NS).get("codeSystem") == aecg.MDC
+    assert interval.find("h:support", NS) is None
+    error = interval.find("h:component/h:annotation", NS)
+    assert error.find("h:code", NS).get("code") == "STANDARD_ERROR"
+    assert error.find("h:value", NS).attrib["value"] == "9"
+    assert "MDC_ECG_ANGLE_P_FRONT" not in notes
+    assert "P wave axis, T wave axis not given" in notes["NOT_MEASURED"].find("h:value", NS).text
+
+
 def test_provenance_is_told() -> None:
     root = read(make.three_by_four())
     texts = [e.text for e in root.iterfind(".//h:annotation/h:value", NS) if e.get(XSI_TYPE) == "ST"]

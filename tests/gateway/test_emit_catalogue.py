@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import zipfile
 from dataclasses import replace
 from io import BytesIO, StringIO
@@ -25,6 +26,7 @@ from gateway.errors import Held
 from gateway.job import Document, DocumentKind
 from gateway.mapping import Measured
 from gateway.order import Order
+from pipeline.measure import heart_rate
 from pipeline.recording import Page
 from tests import recordings as make
 
@@ -78,10 +80,28 @@ def test_the_thumbnail_goes_into_the_report() -> None:
 
 
 def test_the_report_and_the_message_tell_the_same_heart_rate() -> None:
-    (rate,) = measured(make.six_by_two())
+    heart = make.of_a_heart()
+    (rate,) = measured(heart, intervals=False)
     assert rate.what is Measured.HEART_RATE
-    assert rate.value == pytest.approx(72, abs=1)
-    assert rate.in_words() == "Heart rate 72 /min"
+    assert rate.value == pytest.approx(heart_rate(heart.strips, heart.rate_hz))
+    assert re.fullmatch(r"Heart rate 58 ± \d+ /min", rate.in_words())
+    told = measured(heart)
+    assert told[0] == rate
+    assert [each.what for each in told] == list(Measured)
+
+
+def test_intervals_are_in_every_document_that_tells_numbers_unless_the_destination_wants_none() -> None:
+    beating = replace(MATERIAL, recording=make.of_a_heart())
+    words = {
+        DocumentKind.DICOM_WAVEFORM: b"RR interval global",
+        DocumentKind.AECG: b"MDC_ECG_TIME_PD_RR",
+        DocumentKind.HL7V2: b"8637-1",
+        DocumentKind.EDF: b"R-R interval",
+    }
+    for kind, word in words.items():
+        assert word in document(kind, beating).data
+        assert word not in document(kind, beating, Wishes(intervals=False, aecg_layout="none")).data
+    assert b"8867-4" in document(DocumentKind.HL7V2, beating, Wishes(intervals=False)).data
 
 
 def test_only_formats_that_must_say_who_and_when_hold_for_it() -> None:

@@ -42,7 +42,7 @@ def finding_of(ds: Dataset) -> Dataset:
 
 
 def texts(ds: Dataset) -> list[str]:
-    return [str(note.UnformattedTextValue) for note in ds.WaveformAnnotationSequence]
+    return [str(note.UnformattedTextValue) for note in ds.WaveformAnnotationSequence if "UnformattedTextValue" in note]
 
 
 def test_padded_is_one_group_of_thirteen_channels_over_ten_seconds() -> None:
@@ -367,6 +367,25 @@ def test_findings_are_annotations_of_their_channel_and_seconds() -> None:
     groups = finding_of(read(make.with_gaps((finding,)), encoding="groups"))
     assert list(groups.ReferencedWaveformChannels) == [3, 2]
     assert list(groups.ReferencedSamplePositions) == [501, 600]
+
+
+def test_what_was_measured_is_a_coded_number_of_all_channels_and_one_line_tells_the_errors() -> None:
+    ds = read(make.three_by_four(), measurements=make.TOLD)
+    numbers = [note for note in ds.WaveformAnnotationSequence if "NumericValue" in note]
+    told = {
+        (code.CodeValue, code.CodingSchemeDesignator): (float(note.NumericValue), unit.CodeValue)
+        for note in numbers
+        for code in note.ConceptNameCodeSequence
+        for unit in note.MeasurementUnitsCodeSequence
+    }
+    assert told[("2:15872", "MDC")] == (162, "ms")
+    assert told[("8867-4", "LN")] == (72, "/min")
+    assert told[("2:16132", "MDC")] == (-30, "deg")
+    assert len(told) == len(numbers) == 8
+    assert all(note.ReferencedWaveformChannels == [1, 0] and note.AnnotationGroupNumber == 2 for note in numbers)
+    (line,) = [text for text in texts(ds) if text.startswith("Measured on the digitized page")]
+    assert "P-R Interval 162 ± 9 ms" in line
+    assert "P wave axis, T wave axis not given: where the wave begins or ends is too unsure on this page." in texts(ds)
 
 
 def test_channel_status_is_written() -> None:

@@ -16,9 +16,11 @@ from gateway.config import MllpDestination
 from gateway.emit import aecg, hl7v2
 from gateway.emit.emitted import Emitted
 from gateway.emit.hl7v2 import Addressing, Measurement
+from gateway.emit.measured import NotMeasured
 from gateway.errors import Held
 from gateway.mapping import Measured
 from gateway.order import Order, Patient
+from pipeline.intervals import Reason
 from pipeline.recording import Finding, Lead, Recording, Severity
 from tests import recordings as make
 
@@ -185,6 +187,31 @@ def test_only_what_was_measured_is_a_number() -> None:
     rate, axis = (obx for obx in results(emitted(make.three_by_four(), measurements=measured)) if obx[2] == "NM")
     assert (rate[3], rate[5], rate[6]) == ("8867-4^Heart rate^LN", "72", "/min^per minute^UCUM")
     assert (axis[3], axis[5], axis[6]) == ("8632-2^QRS axis^LN", "-30", "deg^degree^UCUM")
+
+
+def test_a_standard_error_stands_behind_its_number_under_a_code_of_its_own() -> None:
+    told = (
+        Measurement(Measured.PR_INTERVAL, 162.4, 9.2, 11),
+        Measurement(Measured.QTC_INTERVAL, 412.0, 0.2, 11),
+        NotMeasured(Measured.P_AXIS, Reason.PACED),
+        NotMeasured(Measured.T_AXIS, Reason.PACED),
+    )
+    found = results(emitted(make.three_by_four(), measurements=told))
+    numbers = [(obx[3], obx[5], obx[6].split("^")[0]) for obx in found if obx[2] == "NM"]
+    assert numbers == [
+        ("8625-6^P-R Interval^LN", "162", "ms"),
+        ("STANDARD_ERROR_8625-6^Standard error of P-R Interval^99CSG", "9", "ms"),
+        (
+            "8636-3^Q-T interval corrected^LN^76635-2^Q-T interval corrected based on Bazett formula^LN",
+            "412",
+            "ms",
+        ),
+        ("STANDARD_ERROR_8636-3^Standard error of Q-T interval corrected^99CSG", "1", "ms"),
+    ]
+    assert [obx[5] for obx in found if obx[3].startswith("NOT_MEASURED^")] == [
+        "P wave axis, T wave axis not given: the page shows pacing spikes."
+    ]
+    assert {obx[11] for obx in found} == {"P"}
 
 
 def test_a_number_that_is_none_is_our_fault() -> None:

@@ -197,6 +197,14 @@ def test_it_says_whose_ecg_when_and_for_whom() -> None:
         assert words in text
 
 
+def test_it_tells_each_value_with_its_error_and_why_others_are_not_given() -> None:
+    text = said(make.three_by_four(), measurements=make.TOLD)
+    for words in ("P-R Interval 162 ± 9 ms", "QRS axis -30 ± 6 deg", "Q-T interval corrected 427 ± 12 ms"):
+        assert words in text
+    assert "P wave axis, T wave axis not given: where the wave" in text
+    assert "Confidence 93 %" in text
+
+
 def test_it_says_where_it_comes_from_and_how_far_to_trust_it() -> None:
     text = said(make.three_by_four())
     for words in (

@@ -55,6 +55,20 @@ def test_lead_codes_are_those_of_cid_3001() -> None:
         assert row.mdc == f"2:{row.scp}"  # SCP-ECG and MDC number the twelve leads alike
 
 
+def test_measured_numbers_have_the_concepts_of_dicom() -> None:
+    from pydicom.sr import _concepts_dict
+
+    known = {
+        code
+        for names in _concepts_dict.concepts["MDC"].values()
+        for code, (_, contexts) in names.items()
+        if {3227, 3228, 3229} & set(contexts)
+    }
+    for what, row in mappings().measured.items():
+        assert row.dicom.code in known or (what, row.dicom.system) == (Measured.HEART_RATE, "LN")
+        assert row.aecg.startswith("MDC_ECG_")
+
+
 def test_no_two_leads_share_a_code() -> None:
     rows = mappings().leads.values()
     for codes in ({r.mdc for r in rows}, {r.aecg for r in rows}, {r.scp for r in rows}):

@@ -20,6 +20,7 @@ where 12-Lead ECG is too small; ``viewers`` keeps its form as General ECG.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -38,6 +39,7 @@ from gateway.emit.dicom_waveform.arrangement import (
 )
 from gateway.emit.dicom_waveform.groups import ChannelCodes
 from gateway.emit.emitted import Emitted
+from gateway.emit.measured import Told
 from gateway.errors import Refused
 from gateway.order import Order
 from pipeline.recording import Recording
@@ -68,11 +70,12 @@ def emit(
     page: int,
     made_at: datetime,
     reading: int = 1,
+    measurements: Sequence[Told] = (),
 ) -> Emitted:
     """Write one page's recording as a DICOM file with an empty preamble.
 
     channel_codes: the scheme of the leads' codes; some readers know those of SCP-ECG only.
-    source_sha256, page, made_at, reading: as of dicom_object.Result.
+    source_sha256, page, made_at, reading: as of dicom_object.Result. measurements: what is told of the whole page.
 
     Raises:
         Held: no_acquisition_date, bad_acquisition_date, or bad_identity where a text of the order is not lawful DICOM.
@@ -95,6 +98,6 @@ def emit(
     ds.WaveformSequence = [
         groups.item(arranged, group, recording, originality, channel_codes) for group in arranged.groups
     ]
-    ds.WaveformAnnotationSequence = notes.items(recording, arranged)
+    ds.WaveformAnnotationSequence = notes.items(recording, arranged, measurements)
 
     return dicom_object.finished(ds, "instance")

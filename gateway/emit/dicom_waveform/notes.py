@@ -6,22 +6,25 @@ Equipment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydicom.dataset import Dataset
 
 from gateway.emit import words
+from gateway.emit.dicom_object import coded
 from gateway.emit.dicom_waveform.arrangement import ZERO, Arrangement
+from gateway.emit.measured import Measurement, Told, reasons_in_words, values
+from gateway.mapping import mappings
 from pipeline.recording import Finding, Recording
 
 _ST = 1024  # characters, PS3.5 6.2
 
-ORIGIN, FINDINGS = 0, 1  # Annotation Group Number
+ORIGIN, FINDINGS, MEASUREMENTS = 0, 1, 2  # Annotation Group Number
 
 Channels = list[tuple[int, int]]  # (group, channel) from 1, 0 for all channels
 
 
-def items(recording: Recording, arranged: Arrangement) -> list[Dataset]:
+def items(recording: Recording, arranged: Arrangement, measurements: Sequence[Told] = ()) -> list[Dataset]:
     """The items of Waveform Annotation Sequence."""
     everything = [(number, 0) for number in range(1, len(arranged.groups) + 1)]
     out = [_text(words.origin(recording), everything, ORIGIN)]
@@ -31,7 +34,35 @@ def items(recording: Recording, arranged: Arrangement) -> list[Dataset]:
             if channel.clipped:
                 out.append(_text(words.clipped(channel), [(group_number, number)], FINDINGS))
     out.extend(_printed(recording, arranged, everything))
+    out.extend(_measured(measurements, everything))
     return out
+
+
+def _measured(measurements: Sequence[Told], everything: Channels) -> Iterator[Dataset]:
+    """A number each, as coded numeric annotations; what they are off by, and what is not given, in words.
+
+    An annotation has room for one number (PS3.3 C.10.10), and viewers list numbers by their concept: a standard error
+    under the concept of its value would be read as another value.
+    """
+    numbers = values(measurements)
+    yield from (_number(each, everything) for each in numbers)
+    if numbers:
+        told = "; ".join(each.in_words() for each in numbers)
+        yield _text(f"Measured on the digitized page, with standard errors: {told}.", everything, MEASUREMENTS)
+    for line in reasons_in_words(measurements):
+        yield _text(f"{line}.", everything, MEASUREMENTS)
+
+
+def _number(measurement: Measurement, channels: Channels) -> Dataset:
+    code = mappings().measured[measurement.what]
+    unit = mappings().units[code.unit]
+    item = Dataset()
+    item.ConceptNameCodeSequence = [coded(code.dicom.code, code.dicom.system, code.dicom.meaning)]
+    item.NumericValue = measurement.number
+    item.MeasurementUnitsCodeSequence = [coded(unit.ucum, "UCUM", unit.meaning)]
+    item.ReferencedWaveformChannels = [value for pair in channels for value in pair]
+    item.AnnotationGroupNumber = MEASUREMENTS
+    return item
 
 
 def _printed(recording: Recording, arranged: Arrangement, everything: Channels) -> Iterator[Dataset]:

@@ -24,7 +24,7 @@ from gateway.emit.emitted import Emitted, derived_id
 from gateway.emit.hl7v2 import results, segments
 from gateway.emit.hl7v2.addressing import Addressing
 from gateway.emit.hl7v2.results import Result
-from gateway.emit.measured import Measurement
+from gateway.emit.measured import Measurement, Told
 from gateway.errors import Held
 from gateway.order import Order
 from pipeline.recording import Recording
@@ -53,7 +53,7 @@ def emit(
     page: int,
     source_sha256: str,
     message_time: datetime,
-    measurements: Sequence[Measurement] = (),
+    measurements: Sequence[Told] = (),
     report: Emitted | None = None,
 ) -> Emitted:
     """Write one page's result for one destination. aecg and report are embedded (OBX ED, Base64) unless None.
@@ -69,7 +69,7 @@ def emit(
     """
     filler = segments.filler_number(order, to, source_sha256, page)
     told = [
-        *map(results.measured, measurements),
+        *results.measurements(measurements),
         *map(results.finding, recording.findings),
         *results.clipped(recording),
         results.provenance(recording, order, source_sha256, page),

@@ -13,7 +13,8 @@ from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted
 from gateway.emit.hl7v2.segments import PRELIMINARY
 from gateway.emit.hl7v2.text import coded, fields, sentence
-from gateway.emit.measured import Measurement
+from gateway.emit.measured import Measurement, reasons_in_words, values
+from gateway.emit.measured import Told as Measured
 from gateway.mapping import Told, mappings
 from gateway.order import Order
 from pipeline.recording import Finding, Recording
@@ -31,14 +32,34 @@ class Result:
     units: str = ""
 
 
+def measurements(told: Sequence[Measured]) -> list[Result]:
+    """Every number with its standard error behind it, then why others are not there."""
+    out: list[Result] = []
+    for each in values(told):
+        out.append(measured(each))
+        if each.error is not None:
+            out.append(standard_error(each))
+    why = mappings().told[Told.NOT_MEASURED]
+    return [*out, *(Result("TX", coded(why), sentence(f"{line}.")) for line in reasons_in_words(told))]
+
+
 def measured(measurement: Measurement) -> Result:
     """A number with its unit. Raises ValueError where it is none: what was not measured is left out."""
     if not math.isfinite(measurement.value):
         raise ValueError(f"{measurement.what} is {measurement.value}: leave out what was not measured")
     code = mappings().measured[measurement.what]
     unit = mappings().units[code.unit]
-    number = f"{measurement.value:.{code.decimals}f}"
-    return Result("NM", coded(code), number, fields(unit.ucum, unit.meaning, "UCUM"))
+    more = (code.narrower_code, code.narrower_meaning or "", code.system) if code.narrower_code else ()
+    identifier = fields(code.code, code.meaning, code.system, *more)
+    return Result("NM", identifier, measurement.number, fields(unit.ucum, unit.meaning, "UCUM"))
+
+
+def standard_error(of: Measurement) -> Result:
+    """The standard error of a number, under a code of ours: by LOINC's it would be taken for the number itself."""
+    code, told = mappings().measured[of.what], mappings().told[Told.STANDARD_ERROR]
+    unit = mappings().units[code.unit]
+    identifier = fields(f"{told.code}_{code.code}", f"{told.meaning} of {code.meaning}", told.system)
+    return Result("NM", identifier, of.error_number, fields(unit.ucum, unit.meaning, "UCUM"))
 
 
 def provenance(recording: Recording, order: Order, source_sha256: str, page: int) -> Result:

@@ -16,7 +16,7 @@ from gateway import MODEL
 from gateway.emit import moment, words
 from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted, derived_uuid
-from gateway.emit.measured import Measurement
+from gateway.emit.measured import Told, reasons_in_words, values
 from gateway.emit.report import identification, traces
 from gateway.emit.report.lettering import BOLD, LINE, MM, REGULAR, drawable, fitted, width_mm
 from gateway.emit.report.rows import Rows, arranged
@@ -45,7 +45,7 @@ def emit(
     source_sha256: str,
     page: int,
     received_at: datetime,
-    measurements: Sequence[Measurement] = (),
+    measurements: Sequence[Told] = (),
     thumbnail_png: bytes = b"",
     approval: Approval | None = None,
 ) -> Emitted:
@@ -85,7 +85,7 @@ def _head(
     recording: Recording,
     order: Order,
     acquired: moment.Moment | None,
-    measurements: Sequence[Measurement],
+    measurements: Sequence[Told],
     approval: Approval | None,
 ) -> None:
     """Three columns: whose, when and for whom, what was measured and how far to trust it."""
@@ -110,11 +110,13 @@ def _checked(approval: Approval) -> str:
     return f"traces checked by {drawable(approval.by)} on {approval.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _judgement(recording: Recording, measurements: Sequence[Measurement]) -> list[str]:
-    told = [measurement.in_words() for measurement in measurements] or ["Nothing could be measured with certainty"]
+def _judgement(recording: Recording, measurements: Sequence[Told]) -> list[str]:
+    numbers = [measurement.in_words() for measurement in values(measurements)]
+    told = ["; ".join(numbers)] if numbers else ["Nothing could be measured with certainty"]
     warnings = sum(finding.severity is not Severity.INFO for finding in recording.findings)
     return [
         *told,
+        *(f"{line}." for line in reasons_in_words(measurements)),
         f"Confidence {recording.confidence_in_words}, the software's own estimate",
         f"{warnings} warning{'s' * (warnings != 1)} about the reading, below" if warnings else "No warnings",
     ]

@@ -12,7 +12,7 @@ from gateway.job import PageResult
 from gateway.mapping import mappings
 from gateway.review import NO_REVIEW, PageReview, of_this_reading, reviewed
 from gateway.store import Store
-from gateway.web.api.models import Measured
+from gateway.web.api.models import Measured, NotMeasured
 from pipeline.recording import Given, Lead, Recording
 
 KEPT = 64  # recordings of some hundred kilobytes
@@ -30,6 +30,7 @@ class Read:
     identity: str
     recording: Recording
     measurements: tuple[Measured, ...]
+    not_measured: tuple[NotMeasured, ...]
     review: PageReview
     outdated: bool
 
@@ -69,8 +70,8 @@ def read_of(page: PageResult, review: PageReview, *, keep: bool = True) -> Read 
     identity = hashlib.sha256(f"{sha256}{page.summary}".encode()).hexdigest()
     said, review = review, of_this_reading(review, sha256, page.given)
     key = _Key(identity, page.recording_npz, page.summary, review.invalid_leads)
-    recording, measurements = _recording(key) if keep else _recording.__wrapped__(key)
-    return Read(page, identity, recording, measurements, review, outdated=is_outdated(page.given, said))
+    recording, measurements, missing = _recording(key) if keep else _recording.__wrapped__(key)
+    return Read(page, identity, recording, measurements, missing, review, outdated=is_outdated(page.given, said))
 
 
 def is_outdated(given: Given, review: PageReview) -> bool:
@@ -79,14 +80,36 @@ def is_outdated(given: Given, review: PageReview) -> bool:
 
 
 @lru_cache(KEPT)
-def _recording(key: _Key) -> tuple[Recording, tuple[Measured, ...]]:
-    from gateway.emit.measured import measured  # scipy's filters: seconds, which the window need not wait to open
+def _recording(key: _Key) -> tuple[Recording, tuple[Measured, ...], tuple[NotMeasured, ...]]:
+    from gateway.emit.measured import (  # scipy's filters: seconds, which the window need not wait to open
+        measured,
+        reasons,
+        values,
+    )
 
     recording = npz.from_npz(key.npz, key.summary)
     table = mappings()
+    found = measured(reviewed(recording, PageReview(invalid_leads=key.invalid)))  # as what is sent is measured
     told = []
-    for each in measured(reviewed(recording, PageReview(invalid_leads=key.invalid))):  # as what is sent is measured
+    for each in values(found):
         row = table.measured[each.what]
-        value = round(each.value, row.decimals)
-        told.append(Measured(code=each.what.value, meaning=row.meaning, value=value, unit=table.units[row.unit].ucum))
-    return recording, tuple(told)
+        told.append(
+            Measured(
+                code=each.what.value,
+                meaning=row.meaning,
+                value=round(each.value, row.decimals),
+                unit=table.units[row.unit].ucum,
+                error=float(each.error_number) if each.error is not None else None,
+                beats=each.beats,
+            )
+        )
+    missing = tuple(
+        NotMeasured(
+            code=each.what.value,
+            meaning=table.measured[each.what].meaning,
+            reason=each.reason.value,
+            text=each.reason.meaning,
+        )
+        for each in reasons(found)
+    )
+    return recording, tuple(told), missing

@@ -106,6 +106,7 @@ def page_of(page: PageResult, review: PageReview) -> models.PageModel:
             leads=[],
             findings=[],
             measurements=[],
+            not_measured=[],
             made_by={},
         )
     recording = reviewed(read.recording, read.review)
@@ -123,6 +124,7 @@ def page_of(page: PageResult, review: PageReview) -> models.PageModel:
         leads=[strip.lead for strip in recording.strips],
         findings=[finding_of(finding) for finding in recording.findings],
         measurements=list(read.measurements),
+        not_measured=list(read.not_measured),
         made_by={"version": recording.made_by.version, "weights": dict(recording.made_by.weights)},
     )
 

@@ -40,6 +40,7 @@ def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) ->
         strips=shapes.strips_of(read),
         findings=[shapes.finding_of(finding) for finding in recording.findings],
         measurements=list(read.measurements),
+        not_measured=list(read.not_measured),
         placed=_placed(read),
     )
     return Response(told.model_dump_json(), media_type="application/json")

@@ -50,6 +50,17 @@ class Measured(Model):
     meaning: str
     value: float
     unit: str
+    error: float | None = None  # its standard error, in the same unit
+    beats: int = 0  # that it is the median of
+
+
+class NotMeasured(Model):
+    """What is not given of a page, and why."""
+
+    code: str  # a row [measured.*] of mappings/observations.toml
+    meaning: str
+    reason: str
+    text: str  # the reason as a sentence
 
 
 class GivenModel(Model):
@@ -102,6 +113,7 @@ class PageModel(Model):
     leads: list[Lead]
     findings: list[FindingModel]
     measurements: list[Measured]
+    not_measured: list[NotMeasured]
     made_by: dict[str, Any]  # version, and weights by name
     review: PageReview
     outdated: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.web.api.models.base import Model
-from gateway.web.api.models.jobs import FindingModel, Measured, ScaleModel
+from gateway.web.api.models.jobs import FindingModel, Measured, NotMeasured, ScaleModel
 from pipeline.recording import Lead
 
 
@@ -52,6 +52,7 @@ class WaveformModel(Model):
     strips: list[StripModel]
     findings: list[FindingModel]
     measurements: list[Measured]
+    not_measured: list[NotMeasured]
     placed: PlacedModel | None
 
 

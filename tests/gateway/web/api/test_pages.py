@@ -14,6 +14,7 @@ from PIL import Image
 from pypdfium2 import PdfDocument
 
 from gateway.job import DocumentKind
+from gateway.mapping import Measured as MeasuredRow
 from gateway.role import Role
 from gateway.web.api.looks import Looks
 from gateway.web.api.pictures import Pictures
@@ -79,10 +80,16 @@ def test_what_was_measured_comes_in_its_unit(world: World) -> None:
     strips = [Strip(lead, 0.0, mv, quiet, np.ones(5000, np.uint8)) for lead, mv in zip(TWELVE, heart, strict=True)]
     job_id = world.receive()
     world.work(of=recording(strips, "12x1"))
-    (rate,) = world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"]
+    told = world.get(f"/jobs/{job_id}/pages/1/waveform")
+    rate, *others = told["measurements"]
     assert (rate["code"], rate["unit"]) == ("heart_rate", "/min")
     assert 30 < rate["value"] < 200
-    assert world.get(f"/jobs/{job_id}")["page_list"][0]["measurements"] == [rate]
+    assert {each["unit"] for each in others} <= {"ms", "deg"}
+    assert all(each["error"] > 0 and each["beats"] > 2 for each in told["measurements"])
+    codes = [each["code"] for each in (*told["measurements"], *told["not_measured"])]
+    assert sorted(codes) == sorted(MeasuredRow)
+    page = world.get(f"/jobs/{job_id}")["page_list"][0]
+    assert (page["measurements"], page["not_measured"]) == (told["measurements"], told["not_measured"])
 
 
 def test_what_is_measured_is_what_goes_out_without_the_leads_that_nobody_believes(world: World) -> None:
@@ -91,12 +98,15 @@ def test_what_is_measured_is_what_goes_out_without_the_leads_that_nobody_believe
     strips = [Strip(lead, 0.0, mv, quiet, np.ones(5000, np.uint8)) for lead, mv in zip(TWELVE, heart, strict=True)]
     job_id = world.receive()
     world.work(0.5, of=recording(strips, "12x1"))
-    assert len(world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"]) == 1
+    before = world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"]
+    assert before
     world.post(f"/jobs/{job_id}/invalid-leads", {"leads": list(TWELVE)})
-    assert world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"] == []
+    without = world.get(f"/jobs/{job_id}/pages/1/waveform")
+    assert without["measurements"] == []
+    assert {each["reason"] for each in without["not_measured"]} == {"rate_unsure"}
     assert world.get(f"/jobs/{job_id}")["page_list"][0]["measurements"] == []
     world.post(f"/jobs/{job_id}/invalid-leads", {"leads": []})
-    assert len(world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"]) == 1
+    assert world.get(f"/jobs/{job_id}/pages/1/waveform")["measurements"] == before
 
 
 def test_every_kind_of_document_can_be_had_of_a_page(world: World) -> None:

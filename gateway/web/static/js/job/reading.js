@@ -34,9 +34,9 @@ function seconds({ start_s, end_s }) {
 /** Measurements and scales of a page of the job. */
 export function drawMeasured(host, page) {
   if (!page?.read) return put(host, h("p", { class: "hint" }, "Nothing was read on this page."));
-  const number = (value) => (Number.isInteger(value) ? value : value.toFixed(Math.abs(value) < 10 ? 2 : 0));
   const rows = [
-    ...page.measurements.map((each) => [each.meaning, `${number(each.value)} ${each.unit}`]),
+    ...page.measurements.map((each) => [each.meaning, measurement(each)]),
+    ...page.not_measured.map((each) => [each.meaning, h("span", { class: "hint" }, `not given: ${each.text}`)]),
     ["Layout as printed", page.layout],
     ["Speed", scale(page.speed_mm_s, "mm/s")],
     ["Gain", scale(page.gain_mm_mv, "mm/mV")],
@@ -56,6 +56,14 @@ export function drawMeasured(host, page) {
   return put(host, outdatedWords(page), unmeasured, h("dl", { class: "facts" },
     rows.filter(([, value]) => value).map(([words, value]) => [h("dt", {}, words), h("dd", {}, value)])));
 }
+
+/** A measured value with its standard error and the beats it is the median of. */
+function measurement({ value, error, unit, beats }) {
+  const about = error === null ? "" : ` ± ${number(error)}`;
+  return [`${number(value)}${about} ${unit}`, beats > 0 && h("small", { class: "hint" }, ` ${beats} beats`)];
+}
+
+const number = (value) => (Number.isInteger(value) ? value : value.toFixed(Math.abs(value) < 10 ? 2 : 0));
 
 function scale(value, unit) {
   return value ? `${value.value.toFixed(value.value % 1 ? 2 : 0)} ${unit}, ${KNOWN[value.known] ?? value.known}` : "";
