@@ -94,11 +94,12 @@ class StudyCode(Code):
 
 
 class MeasuredCode(Code):
-    """A measured number: its codes, its unit, and the digits after the point it is sent with.
+    """A measured number: its codes, its name for a clinician, its unit, and the digits after the point.
 
     narrower_code, narrower_meaning: of the same system, saying more, None where there is none.
     """
 
+    short: str
     unit: Unit
     decimals: int
     narrower_code: str | None = None

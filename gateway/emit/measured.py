@@ -38,9 +38,15 @@ class Measurement:
 
     def in_words(self) -> str:
         """``P-R Interval 162 ± 9 ms``."""
-        code = mappings().measured[self.what]
+        return self._called(mappings().measured[self.what].meaning)
+
+    def in_short(self) -> str:
+        """``PR 162 ± 9 ms``."""
+        return self._called(mappings().measured[self.what].short)
+
+    def _called(self, name: str) -> str:
         about = f" ± {self.error_number}" if self.error is not None else ""
-        return f"{code.meaning} {self.number}{about} {mappings().units[code.unit].ucum}"
+        return f"{name} {self.number}{about} {mappings().units[mappings().measured[self.what].unit].ucum}"
 
 
 @dataclass(frozen=True)
@@ -85,9 +91,10 @@ def reasons(told: Sequence[Told]) -> tuple[NotMeasured, ...]:
     return tuple(each for each in told if isinstance(each, NotMeasured))
 
 
-def reasons_in_words(told: Sequence[Told]) -> tuple[str, ...]:
-    """``P-R Interval, P wave axis not given: no P waves ...``, a line a reason."""
+def reasons_in_words(told: Sequence[Told], *, short: bool = False) -> tuple[str, ...]:
+    """``P-R Interval, P wave axis not given: no P waves ...``, a line a reason. short: by the names of clinicians."""
     by_reason: dict[Reason, list[str]] = {}
     for each in reasons(told):
-        by_reason.setdefault(each.reason, []).append(mappings().measured[each.what].meaning)
+        row = mappings().measured[each.what]
+        by_reason.setdefault(each.reason, []).append(row.short if short else row.meaning)
     return tuple(f"{', '.join(names)} not given: {reason.meaning}" for reason, names in by_reason.items())

@@ -199,9 +199,9 @@ def test_it_says_whose_ecg_when_and_for_whom() -> None:
 
 def test_it_tells_each_value_with_its_error_and_why_others_are_not_given() -> None:
     text = said(make.three_by_four(), measurements=make.TOLD)
-    for words in ("P-R Interval 162 ± 9 ms", "QRS axis -30 ± 6 deg", "Q-T interval corrected 427 ± 12 ms"):
+    for words in ("PR 162 ± 9 ms, QRS 98 ± 8 ms, QT 391 ± 11 ms", "QRS axis -30 ± 6 deg", "QTc (Bazett) 427 ± 12 ms"):
         assert words in text
-    assert "P wave axis, T wave axis not given: where the wave" in text
+    assert "P axis, T axis not given: where the wave" in text
     assert "Confidence 93 %" in text
 
 

@@ -22,6 +22,7 @@ from gateway.emit.report.lettering import BOLD, LINE, MM, REGULAR, drawable, fit
 from gateway.emit.report.rows import Rows, arranged
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, QUIET, UNSURE, Sheet
 from gateway.errors import Refused
+from gateway.mapping import Measured
 from gateway.order import Order
 from gateway.review import Approval
 from pipeline.recording import Recording, Severity
@@ -34,6 +35,12 @@ _LEFT, _RIGHT, _TOP = traces.LEFT, traces.LEFT + traces.WIDTH, 5.0
 _THUMBNAIL_MM = (44.0, 30.0)
 _BELOW = traces.TOP + traces.HEIGHT  # where the paper ends
 _BOTTOM = 206.0
+_NUMBERS = (  # as they are read together, a line each
+    (Measured.HEART_RATE, Measured.RR_INTERVAL),
+    (Measured.PR_INTERVAL, Measured.QRS_DURATION, Measured.QT_INTERVAL),
+    (Measured.QTC_INTERVAL, Measured.QTC_FRIDERICIA),
+    (Measured.P_AXIS, Measured.QRS_AXIS, Measured.T_AXIS),
+)
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.INFO)
 _SMALL_PT = (6.5, 6.0, 5.5, 5.0, 4.5, 4.0)
 
@@ -111,12 +118,13 @@ def _checked(approval: Approval) -> str:
 
 
 def _judgement(recording: Recording, measurements: Sequence[Told]) -> list[str]:
-    numbers = [measurement.in_words() for measurement in values(measurements)]
-    told = ["; ".join(numbers)] if numbers else ["Nothing could be measured with certainty"]
+    numbers = {each.what: each.in_short() for each in values(measurements)}
+    lines = (", ".join(numbers[what] for what in line if what in numbers) for line in _NUMBERS)
+    told = [line for line in lines if line] or ["Nothing could be measured with certainty"]
     warnings = sum(finding.severity is not Severity.INFO for finding in recording.findings)
     return [
         *told,
-        *(f"{line}." for line in reasons_in_words(measurements)),
+        *(f"{line}." for line in reasons_in_words(measurements, short=True)),
         f"Confidence {recording.confidence_in_words}, the software's own estimate",
         f"{warnings} warning{'s' * (warnings != 1)} about the reading, below" if warnings else "No warnings",
     ]
