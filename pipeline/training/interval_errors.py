@@ -37,6 +37,7 @@ SINUS = ("'SR'", "'SBRAD'", "'STACH'", "'SARRH'")
 P_KEPT = 0.975  # of the rhythms with P waves that are to be known as such: a PR interval that is missing is looked at
 AXIS_ERROR_MAX_DEG = 22.5  # two of them are half a quadrant: an axis known less well names none
 LIMITS = RhythmFit(0.0, (0.0, 0.0, 0.0), odds_max=6.0, uneven_min=0.003, scatter_min_s=CELL_S)
+TWO_SIGMA = 0.954
 ROBUST = 3.0  # standard deviations beyond which an error counts as the end of the fit
 
 
@@ -90,7 +91,10 @@ def against_marks(data: Ludb, folder: Path, folds: int, name: str) -> list[Off]:
 
 
 def growth(offs: Sequence[Off]) -> Growth:
-    """The standard deviation that makes these errors likeliest, Gaussian up to ROBUST of them."""
+    """The standard deviation that makes these errors likeliest, Gaussian up to ROBUST of them.
+
+    Errors have longer tails than that: where fewer than TWO_SIGMA of them are within two of it, it is made larger.
+    """
     off, unsure = (np.array([getattr(each, name) for each in offs]) for name in ("off", "unsure"))
 
     def cost(logs: Float64) -> float:
@@ -99,7 +103,9 @@ def growth(offs: Sequence[Off]) -> Growth:
 
     starts = [np.log([np.std(off) * a + 1e-3, b]) for a in (0.3, 1.0) for b in (0.1, 1.0)]
     best = min((minimize(cost, start, method="Nelder-Mead") for start in starts), key=lambda each: each.fun)
-    return Growth(*(round(float(each), 3) for each in np.exp(best.x)))
+    least, times = np.exp(best.x)
+    wider = max(float(np.quantile(np.abs(off) / np.hypot(least, times * unsure), TWO_SIGMA)) / 2, 1.0)
+    return Growth(round(float(wider * least), 3), round(float(wider * times), 3))
 
 
 def summary(offs: Sequence[Off]) -> str:
