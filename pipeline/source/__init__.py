@@ -49,8 +49,11 @@ def _by_network(image: UInt8, dpi: tuple[float, float] | None, network: Reader) 
     reading = network.read(image)
     not_an_ecg = reading.probability(Source.NOT_AN_ECG)
     look = rules.measure(image)
-    surely_none = look.blank or not_an_ecg >= CLEAR
-    if not_an_ecg >= DOUBT and _shows_nothing(look, rules.signs(image, dpi), clear=not_an_ecg >= CLEAR):
+    signs = rules.signs(image, dpi) if not_an_ecg >= DOUBT else None
+    # a letter that the network only doubts: nothing on it speaks for an ECG, and its text against one
+    is_letter = signs is not None and signs.full_of_text and signs.fewer_than(SEEN)
+    surely_none = look.blank or not_an_ecg >= CLEAR or is_letter
+    if signs is not None and _shows_nothing(look, signs, clear=not_an_ecg >= CLEAR):
         return SourceGuess(Source.NOT_AN_ECG, not_an_ecg, not_an_ecg, reading.severities, surely_none)
     # one bit a pixel at a fax's resolution is a fax, and the file says which: no picture of it knows better
     fax = rules.fax_of(image, dpi)

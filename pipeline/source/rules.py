@@ -7,7 +7,10 @@ severities they leave at 0.
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ from pipeline.recording import Degradation, Source, UInt8
 Float32 = npt.NDArray[np.float32]
 Bool = npt.NDArray[np.bool_]
 
+TEXT = Path(__file__).with_name("text.toml")
 RULING_PX = 0.8e6  # of the page on which a grid is looked for: enough to see that there is one
 STROKES_PX = 1100  # longer side of the page on which traces are looked for: a trace is 1 to 2 pixels wide
 RULED = 3.0  # evidence of lines in the weaker direction; 1 in 100 letters, forms and tables reaches it
@@ -61,11 +65,12 @@ class Signs:
     """What on a page speaks for an ECG.
 
     ruled: evidence of evenly spaced lines in the direction that shows less of them. traces: summed widths, in page
-    lengths, of strokes that are wide, thin and not straight.
+    lengths, of strokes that are wide, thin and not straight. text: the same of lines of text, which speak against one.
     """
 
     ruled: float
     traces: float
+    text: float = 0.0
 
     @property
     def not_an_ecg(self) -> float:
@@ -75,6 +80,11 @@ class Signs:
     def fewer_than(self, traces: float) -> bool:
         """Whether there is no ruling, and less like a trace than this."""
         return self.ruled <= RULED and self.traces < traces
+
+    @property
+    def full_of_text(self) -> bool:
+        """Whether the page holds more lines of text than an ECG's header and printed report."""
+        return self.text > fitted_text().much
 
 
 def measure(image: UInt8) -> Look:
@@ -199,7 +209,37 @@ def is_one_bit(image: UInt8) -> bool:
 
 
 def signs(image: UInt8, dpi: tuple[float, float] | None) -> Signs:
-    return Signs(_ruled(image, dpi), _traces(image, dpi))
+    strokes = strokes_of(image, dpi)
+    return Signs(_ruled(image, dpi), strokes.traces, strokes.text(fitted_text().height))
+
+
+@dataclass(frozen=True)
+class FittedText:
+    """height: of the tallest line of text, in page lengths. much: widths, above which a page is no ECG's header."""
+
+    height: float
+    much: float
+
+
+@cache
+def fitted_text() -> FittedText:
+    """As pipeline.training.text fitted it."""
+    return FittedText(**tomllib.loads(TEXT.read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """traces: summed widths of thin strokes that go up and down. thick: (height, width) of each other wide mark.
+
+    All in page lengths.
+    """
+
+    traces: float
+    thick: tuple[tuple[float, float], ...]
+
+    def text(self, height: float) -> float:
+        """Summed widths of lines of text, none of which is as tall as this."""
+        return sum(wide for tall, wide in self.thick if tall < height)
 
 
 def _ruled(image: UInt8, dpi: tuple[float, float] | None) -> float:
@@ -212,7 +252,8 @@ def _ruled(image: UInt8, dpi: tuple[float, float] | None) -> float:
     return 0.0 if lines is None else min(line.score for line in lines)
 
 
-def _traces(image: UInt8, dpi: tuple[float, float] | None) -> float:
+def strokes_of(image: UInt8, dpi: tuple[float, float] | None) -> Strokes:
+    """The wide marks of a page: traces, and letters that are joined to lines of text."""
     page = _shrunk(_square(image, dpi), STROKES_PX)
     longer = max(page.shape[:2])
     brightest = page.max(axis=2).astype(np.float32)
@@ -223,26 +264,28 @@ def _traces(image: UInt8, dpi: tuple[float, float] | None) -> float:
     # a fax breaks a thin trace into dashes; what is joined wrongly, letters to lines of text, is told by its thickness
     joined = cv2.morphologyEx(rest, cv2.MORPH_CLOSE, np.ones((3, 13), np.uint8))
     _, label, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
-    total = 0
+    total, thick = 0, []
     for i, (x, y, wide, tall, _) in enumerate(boxes[1:], start=1):
         if wide > 0.06 * longer and tall < 0.35 * longer:
             here = (label[y : y + tall, x : x + wide] == i) & (rest[y : y + tall, x : x + wide] > 0)
-            total += int(wide) if _is_wave(here) else 0
-    return float(total / longer)
+            is_thin, is_bent = _shape(here)
+            total += int(wide) if is_thin and is_bent else 0
+            thick += [] if is_thin else [(float(tall / longer), float(wide / longer))]
+    return Strokes(float(total / longer), tuple(thick))
 
 
-def _is_wave(stroke: Bool) -> bool:
-    """Whether a wide mark is a line that goes up and down: thin in most columns, and no straight line."""
+def _shape(stroke: Bool) -> tuple[bool, bool]:
+    """Whether a wide mark is thin in most columns, and whether it goes up and down instead of straight on."""
     columns = np.flatnonzero(stroke.any(axis=0))
     if len(columns) < 20:
-        return False
+        return True, False
     part = stroke[:, columns]
     top = np.argmax(part, axis=0)
     bottom = part.shape[0] - 1 - np.argmax(part[::-1], axis=0)
     middle = (top + bottom) / 2
     bent = middle - np.polyval(np.polyfit(columns, middle, 1), columns)
     low, high = np.percentile(bent, [5, 95])
-    return bool(np.median(bottom - top) <= 3 and high - low > 2.5)
+    return bool(np.median(bottom - top) <= 3), bool(high - low > 2.5)
 
 
 def _square(image: UInt8, dpi: tuple[float, float] | None) -> UInt8:

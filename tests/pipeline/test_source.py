@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from pipeline.recording import Degradation, Float32, Source
-from pipeline.source import classify
+from pipeline.recording import Degradation, Float32, Source, UInt8
+from pipeline.source import SourceReading, classify
+from pipeline.source.rules import Strokes, fitted_text
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, clean_page, faxed_page, render, render_not_an_ecg, scanned_page
 from pipeline.synth.spec import Camera, GridStyle, Paper, Wear
+from pipeline.training.text import fit
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,38 @@ def test_takes_the_hardest_photographs_and_faxes_for_ecgs(signals: Float32) -> N
     for seed in range(2):
         pages = (render(signals, 500, photo, seed).page, faxed_page(signals, 500, seed, fine=False).page)
         assert all(classify(page.image, page.dpi).source is not Source.NOT_AN_ECG for page in pages)
+
+
+class Doubts:
+    """A network that doubts every page a little: one in a hundred ECGs looks so."""
+
+    def read(self, image: UInt8) -> SourceReading:
+        others = len(Source) - 1
+        kinds = tuple(0.3 if kind is Source.NOT_AN_ECG else 0.7 / others for kind in Source)
+        return SourceReading(kinds, (0.0,) * len(Degradation))
+
+
+def test_a_letter_that_is_only_doubted_is_none_by_its_text() -> None:
+    letters = [classify(page.image, page.dpi, Doubts()) for page in map(render_not_an_ecg, (4, 10, 40))]
+    assert [(guess.source, guess.surely_none) for guess in letters] == [(Source.NOT_AN_ECG, True)] * 3
+
+
+@pytest.mark.parametrize("fine", [False, True])
+def test_no_fax_of_an_ecg_is_surely_none_at_whatever_resolution(signals: Float32, fine: bool) -> None:
+    page = faxed_page(signals, 500, 1, fine=fine).page
+    for dpi in (None, (204.0, 98.0), (204.0, 196.0), (204.0, 391.0)):
+        assert not classify(page.image, dpi, Doubts()).surely_none
+
+
+def test_an_ecg_without_ruling_below_a_long_report_is_not_surely_none(signals: Float32) -> None:
+    letter = render_not_an_ecg(10).image
+    page = render(signals, 500, PageSpec(paper=Paper(style=GridStyle.NONE)), 1).page.image
+    half = cv2.resize(letter[: letter.shape[0] // 2], (page.shape[1], page.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    assert not classify(np.ascontiguousarray(np.vstack((half, page))), None, Doubts()).surely_none
+
+
+def test_the_bound_of_text_is_fitted_where_most_letters_are_told() -> None:
+    ecgs = [Strokes(3.0, ((0.01, 0.5), (0.04, 30.0))), Strokes(0.2, ((0.01, 0.9),))]
+    letters = [Strokes(0.0, ((0.01, 0.4),) * 20), Strokes(0.0, ((0.025, 0.4),) * 20), Strokes(0.0, ())]
+    assert fit(ecgs, letters) == (0.03, 1.8, 2)
+    assert fitted_text().much > 0
