@@ -34,6 +34,7 @@ from pipeline.recording import Finding, Float32, Float64, Known, Recording, Stri
 __all__ = ["Intervals", "Measurement", "Quantity", "Reason", "measure_intervals", "measure_strips"]
 
 PACING = frozenset({FindingCode.SPIKES_NOT_READ})
+OTHER_SPEED = frozenset({FindingCode.SPEED_BY_BEATS, FindingCode.SPEED_UNLIKE_BEATS})
 WAVES = {
     Quantity.P_AXIS: ("p_on", "p_off"),
     Quantity.QRS_AXIS: ("qrs_on", "qrs_off"),
@@ -51,13 +52,22 @@ BEAT_TIMES = frozenset(
 
 def measure_intervals(recording: Recording) -> Intervals:
     """What the recording says of the heart's times and axes."""
-    timed = recording.speed_mm_s.known is not Known.ASSUMED
-    return measure_strips(recording.strips, recording.rate_hz, paced=is_paced(recording.findings), timed=timed)
+    paced, timed = is_paced(recording.findings), is_timed(recording)
+    return measure_strips(recording.strips, recording.rate_hz, paced=paced, timed=timed)
 
 
 def is_paced(findings: Iterable[Finding]) -> bool:
     """Whether the page was found to show pacing spikes."""
     return any(finding.code in PACING for finding in findings)
+
+
+def is_timed(recording: Recording) -> bool:
+    """Whether the paper's speed is known, or is the usual one and the beats do not speak against it.
+
+    Times by a speed that was chosen for the beats to look usual would say nothing of the beats.
+    """
+    doubted = any(finding.code in OTHER_SPEED for finding in recording.findings)
+    return recording.speed_mm_s.known is not Known.ASSUMED or not doubted
 
 
 def measure_strips(

@@ -118,11 +118,21 @@ def test_a_paced_heart_gives_rate_and_qrs_axis_only() -> None:
     assert {each.reason for each in found.measurements if each.value is None} == {Reason.PACED}
 
 
-def test_a_page_whose_speed_was_assumed_gives_axes_only() -> None:
-    page = recording(in_columns(Heart().leads()), speed_mm_s=Scale(25.0, Known.ASSUMED))
+@pytest.mark.parametrize("code", [FindingCode.SPEED_BY_BEATS, FindingCode.SPEED_UNLIKE_BEATS])
+def test_a_page_whose_speed_only_the_beats_tell_gives_axes_only(code: FindingCode) -> None:
+    page = recording(
+        in_columns(Heart().leads()),
+        speed_mm_s=Scale(25.0, Known.ASSUMED),
+        findings=(Finding(code, Severity.WARNING),),
+    )
     found = measure_intervals(page)
     assert all(found.of(quantity).reason is Reason.SPEED_ASSUMED for quantity in TIMED)
     assert all(found.of(quantity).value is not None for quantity in AXES)
+
+
+def test_the_usual_speed_that_the_beats_suit_is_good_enough() -> None:
+    page = recording(in_columns(Heart().leads()), speed_mm_s=Scale(25.0, Known.ASSUMED))
+    assert all(each.value is not None for each in measure_intervals(page).measurements)
 
 
 def test_noise_and_nothing_give_nothing() -> None:
