@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway.errors import UnlawfulMove
-from gateway.order import Order
+from gateway.identity.order import Order
 from pipeline.recording import Given
 
 SHORT_ID = 8  # characters: of ten thousand jobs hardly two begin alike, and whoever asks for such a one is told

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 
 from gateway.emit.measured import Measurement, NotMeasured
+from gateway.identity.order import Order, Patient, SourceImage
 from gateway.mapping import Measured
-from gateway.order import Order, Patient, SourceImage
 from pipeline.intervals import Reason
 from pipeline.recording import (
     TWELVE,

@@ -6,7 +6,7 @@ from dataclasses import fields
 from difflib import get_close_matches
 from enum import StrEnum
 
-from gateway.order import Order, Patient
+from gateway.identity.order import Order, Patient
 
 
 class FieldKind(StrEnum):

@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from gateway.config.checks import contradictions
 from gateway.config.models import Config, DataSection, WebSection
-from gateway.config.words import problems
+from gateway.config.validation_errors import problems
 from gateway.errors import ConfigError
 
 DATABASE_URL_VARIABLE = "CARDIOSCAN_DATABASE_URL"

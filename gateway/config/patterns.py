@@ -2,7 +2,7 @@
 
 The administrator writes the pattern, a stranger sends the value, and Python's matcher backtracks without a limit:
 ``(a+)+b`` takes hours on forty a's (ReDoS). So a pattern is short, has few open repeats, and repeats no group that
-itself repeats or chooses; and what it is matched against is cut to a length (gateway.rules).
+itself repeats or chooses; and what it is matched against is cut to a length (gateway.disposition.rules).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 LENGTH_MAX = 200  # characters: a readable pattern is shorter
 # k open repeats in a pattern that must match a whole value of n characters cost at most n**k / k! steps:
-# 3 on the 256 characters that gateway.rules allows are 3 million, well under a second.
+# 3 on the 256 characters that gateway.disposition.rules allows are 3 million, well under a second.
 OPEN_REPEATS_MAX = 3
 
 _TOKEN = re.compile(

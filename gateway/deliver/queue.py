@@ -19,7 +19,7 @@ from gateway.deliver.mllp import MllpClient
 from gateway.deliver.sender import AnswersLater, Delivered, Later, Sender
 from gateway.errors import GatewayError, LostLease, Refused, TryAgain
 from gateway.job import Delivery, Document
-from gateway.trouble import frames_of
+from gateway.safe_traceback import frames_of
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from pydicom import dcmread
 from rich.console import Console
 from rich.table import Table
 
-from gateway.app import Gateway
 from gateway.config import Config, DicomDestination
 from gateway.deliver.dicom_scu import DicomScu
 from gateway.demo.ehr import StandInEhr
@@ -27,6 +26,7 @@ from gateway.demo.pacs import StandInPacs
 from gateway.demo.secondary_capture import secondary_capture
 from gateway.emit import npz
 from gateway.job import Document, DocumentKind, Job, State
+from gateway.service.app import Gateway
 from pipeline.picture import draw_png
 from pipeline.recording import TWELVE, Page
 from pipeline.score import kaggle_db

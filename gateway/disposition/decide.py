@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from gateway.ahead import keys_ahead
 from gateway.config import Config
+from gateway.disposition.rules import Action, Decision, facts_of, route
+from gateway.identity.future_dates import keys_ahead
+from gateway.identity.order import Order
 from gateway.job import Arrival, PageResult, Verdict
-from gateway.order import Order
 from gateway.review import (
     AWAITS_APPROVAL,
     AWAITS_SECOND_APPROVAL,
@@ -27,7 +28,6 @@ from gateway.review import (
     of_this_reading,
     reviewed,
 )
-from gateway.rules import Action, Decision, facts_of, route
 from pipeline.findings import FindingCode
 from pipeline.recording import Recording, Severity
 

@@ -24,15 +24,15 @@ from typing import Literal
 from lxml import etree
 
 from gateway import MAKER, MODEL
-from gateway.emit import identity, words
+from gateway.emit import disclaimers, identity
 from gateway.emit.channels import Channel, channels, longest, together
 from gateway.emit.emitted import Emitted, derived_uid, derived_uuid
 from gateway.emit.measured import Measurement, Told, reasons_in_words, values
 from gateway.emit.moment import Moment, must_be_acquired
 from gateway.errors import Held, Refused
+from gateway.identity.order import Order, Patient
 from gateway.mapping import Told as ToldCode
 from gateway.mapping import Unit, mappings
-from gateway.order import Order, Patient
 from pipeline.recording import TWELVE, Finding, Lead, Recording
 
 Layout = Literal["strips", "single_set"]
@@ -82,7 +82,7 @@ def emit(
     root = etree.Element(f"{{{NAMESPACE}}}AnnotatedECG", nsmap=_NAMESPACES, type="Observation")
     own_id = _add(root, "id")
     _add(root, "code", code="93000", codeSystem=CPT_4, codeSystemName="CPT-4")
-    _add(root, "text").text = words.provenance(recording, order)[0]
+    _add(root, "text").text = disclaimers.provenance(recording, order)[0]
     _span(_add(root, "effectiveTime"), acquired, 0.0, recording.duration_s)
     _subject(root, order.patient, patient_root)
     series = _add(root, "component", "series")
@@ -241,10 +241,10 @@ def _annotate(
     page: int,
 ) -> None:
     rate_hz = recording.rate_hz
-    for line in words.provenance(recording, order):
+    for line in disclaimers.provenance(recording, order):
         _note(notes, "PROVENANCE", line)
     _note(notes, "PROVENANCE", f"Page {page} of the document with SHA-256 {source_sha256}.")
-    _note(notes, "PROVENANCE", words.printed(chosen, rate_hz))
+    _note(notes, "PROVENANCE", disclaimers.printed(chosen, rate_hz))
     if layout == "single_set":
         _note(notes, "PADDING", "Outside the stretches marked PRINTED the digits are 0 and mean: nothing was printed.")
         for channel in chosen:
@@ -261,9 +261,9 @@ def _annotate(
             _region(note, *where)
         for status in channel.status:
             if status != "OK":
-                _region(_note(notes, f"STATUS_{status}", f"{channel.label}: {words.how_read(channel)}"), *where)
+                _region(_note(notes, f"STATUS_{status}", f"{channel.label}: {disclaimers.how_read(channel)}"), *where)
         if channel.clipped:
-            _region(_note(notes, "CLIPPED", words.clipped(channel)), *where)
+            _region(_note(notes, "CLIPPED", disclaimers.clipped(channel)), *where)
     for finding in recording.findings:
         _finding(notes, finding, acquired)
 
@@ -289,7 +289,7 @@ def _number(notes: Element, measurement: Measurement) -> None:
 
 
 def _finding(notes: Element, finding: Finding, acquired: Moment) -> None:
-    note = _note(notes, finding.code, words.finding(finding))
+    note = _note(notes, finding.code, disclaimers.finding(finding))
     if finding.lead is not None or (finding.start_s is not None and finding.end_s is not None):
         _region(note, acquired, finding.lead, finding.start_s, finding.end_s)
 

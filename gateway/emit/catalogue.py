@@ -20,8 +20,8 @@ from typing import Literal
 from gateway.emit import aecg, dicom_pdf, dicom_waveform, edf_plus, hl7v2, npz, report, wfdb_record
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.measured import Told, measured
+from gateway.identity.order import Order
 from gateway.job import DocumentKind
-from gateway.order import Order
 from gateway.review import Approval
 from pipeline.recording import Recording
 

@@ -16,11 +16,11 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from gateway import MAKER, MODEL
+from gateway.emit.disclaimers import provenance
 from gateway.emit.emitted import Emitted, derived_id, derived_uid, digest
 from gateway.emit.identity import CONTROL_OR_BACKSLASH, DATE, SEX, bad, like
 from gateway.emit.moment import Moment
-from gateway.emit.words import provenance
-from gateway.order import Order
+from gateway.identity.order import Order
 from pipeline.recording import Recording
 
 MODALITY = "ECG"

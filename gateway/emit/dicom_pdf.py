@@ -15,8 +15,8 @@ from gateway.emit import dicom_object, moment
 from gateway.emit.dicom_object import Result, coded
 from gateway.emit.emitted import Emitted
 from gateway.emit.report import title
+from gateway.identity.order import Order
 from gateway.mapping import mappings
-from gateway.order import Order
 from pipeline.recording import Recording
 
 SERIES_DESCRIPTION = "ECG report, digitized from paper, preliminary"

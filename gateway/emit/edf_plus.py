@@ -23,15 +23,15 @@ from edfio import Edf, EdfAnnotation, EdfSignal, Patient
 from edfio import Recording as EdfRecording
 
 from gateway import MODEL
-from gateway.emit import identity, moment, words
+from gateway.emit import disclaimers, identity, moment
 from gateway.emit.channels import MICROVOLTS_PER_MV, REACH, Channel, channels
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.identity import CONTROL
 from gateway.emit.measured import Told
 from gateway.emit.moment import Moment
 from gateway.errors import Refused
-from gateway.order import Order
-from gateway.order import Patient as OrderPatient
+from gateway.identity.order import Order
+from gateway.identity.order import Patient as OrderPatient
 from pipeline.recording import TWELVE, Finding, Lead, Recording
 
 NOTHING = -32768  # digital; read samples reach from -32767 to 32767
@@ -64,7 +64,7 @@ def emit(
     signals = [_signal(lead, longest.get(lead), length, rate_hz) for lead in TWELVE]
     patient, left_out = _patient(order.patient)
     told = [
-        *words.provenance(recording, order),
+        *disclaimers.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
         f"Digital {NOTHING} (the physical minimum) is no voltage: the page shows nothing there.",
         *_when(acquired),
@@ -137,7 +137,7 @@ def _finding(finding: Finding) -> EdfAnnotation:
     whole = finding.start_s is not None and finding.end_s is not None and finding.end_s > start_s
     seconds = finding.end_s - start_s if whole and finding.end_s is not None else None
     return EdfAnnotation(
-        round(start_s, 4), None if seconds is None else round(seconds, 4), words.finding(finding) + about
+        round(start_s, 4), None if seconds is None else round(seconds, 4), disclaimers.finding(finding) + about
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway.errors import Held
-from gateway.order import Order
+from gateway.identity.order import Order
 
 _DT = re.compile(r"(\d{4}(?:\d{2}){0,5})(?:\.(\d{1,6}))?([+-]\d{4})?", re.ASCII)  # PS3.5 6.2, VR DT
 

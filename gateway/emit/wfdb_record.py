@@ -13,12 +13,12 @@ from io import BytesIO
 
 import numpy as np
 
-from gateway.emit import moment, words
+from gateway.emit import disclaimers, moment
 from gateway.emit.channels import MICROVOLTS_PER_MV, Channel, Int16, channels
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.identity import CONTROL
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from pipeline.recording import Recording
 
 INVALID = -32768  # of format 16: "the sample is not known"
@@ -67,13 +67,16 @@ def _comments(
     recording: Recording, order: Order, all_channels: tuple[Channel, ...], source_sha256: str, page: int
 ) -> tuple[str, ...]:
     told = (
-        *words.provenance(recording, order),
+        *disclaimers.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
-        words.printed(all_channels, recording.rate_hz),
+        disclaimers.printed(all_channels, recording.rate_hz),
         f"Samples of {INVALID} are invalid: the page shows nothing there.",
-        *(f"{channel.label}: {', '.join(channel.status)}. {words.how_read(channel)}." for channel in all_channels),
-        *(words.clipped(channel) for channel in all_channels if channel.clipped),
-        *map(words.finding, recording.findings),
+        *(
+            f"{channel.label}: {', '.join(channel.status)}. {disclaimers.how_read(channel)}."
+            for channel in all_channels
+        ),
+        *(disclaimers.clipped(channel) for channel in all_channels if channel.clipped),
+        *map(disclaimers.finding, recording.findings),
     )
     return tuple(f"# {CONTROL.sub(' ', line)}" for line in told)
 

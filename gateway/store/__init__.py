@@ -1,16 +1,16 @@
 """The memory of the gateway: jobs, their bytes, the outbox and the audit. SQLAlchemy is imported nowhere else."""
 
 from gateway.store.audit import Event
+from gateway.store.audit_queries import AuditEntry, AuditPage, AuditQuery, Looking, Moments
 from gateway.store.database import database_url
-from gateway.store.lanes import Lanes, Peer, Queue
+from gateway.store.job_rows import DeliveryRow
 from gateway.store.leases import WORKER_DIED
-from gateway.store.looking import AuditEntry, AuditPage, AuditQuery, Looking, Moments
 from gateway.store.proof import AuditReport
+from gateway.store.queues import Lanes, Peer, Queue
 from gateway.store.receiving import Receipt
 from gateway.store.reviewing import Approvable, Remark, Reviews
-from gateway.store.rows import DeliveryRow
+from gateway.store.revision import opening_of
 from gateway.store.schema import upgrade_schema
-from gateway.store.standing import opening_of
 from gateway.store.store import Store
 from gateway.store.tables import DeliveryState
 from gateway.store.worklist import Earlier, JobOrder, JobPage, JobQuery, JobSummary, Worklist

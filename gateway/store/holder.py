@@ -16,10 +16,10 @@ from sqlalchemy import select, update
 from gateway.job import State
 from gateway.store.audit import Event, append
 from gateway.store.database import Database, Transaction
+from gateway.store.job_rows import AnyRow, lock_deliveries, lock_job
 from gateway.store.leases import RELEASED_WAITS_S, hold_as_ours, lease_end
 from gateway.store.objects import Objects
 from gateway.store.process_name import ProcessName
-from gateway.store.rows import AnyRow, lock_deliveries, lock_job
 from gateway.store.tables import DeliveryState, jobs, outbox
 
 # A page can take a whole gateway with it: the system ends a service of which one process took all memory. Power cuts

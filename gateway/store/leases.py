@@ -10,7 +10,7 @@ from gateway.errors import LostLease
 from gateway.job import Claim, State
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
-from gateway.store.rows import AnyRow, claim_from, clean, lock_job, move_job, new_id
+from gateway.store.job_rows import AnyRow, claim_from, clean, lock_job, move_job, new_id
 from gateway.store.tables import jobs
 
 WORKER_DIED = "our_fault_worker_died"

@@ -13,8 +13,16 @@ from gateway.errors import LostLease
 from gateway.job import Delivery, State
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
-from gateway.store.lanes import answered, is_paused
-from gateway.store.rows import AnyRow, clean, delivery_from, lock_deliveries, lock_job, move_job, new_id
+from gateway.store.job_rows import (
+    AnyRow,
+    clean,
+    delivery_from,
+    lock_deliveries,
+    lock_job,
+    move_job,
+    new_id,
+)
+from gateway.store.queues import answered, is_paused
 from gateway.store.tables import DeliveryState, outbox
 
 RESPONSE_CHARACTERS_MAX = 4000  # an answer is kept for a person to read; a peer may send any length

@@ -7,16 +7,23 @@ from collections.abc import Sequence
 from sqlalchemy import select, update
 
 from gateway.errors import NotFound, TryAgain, UnlawfulMove
+from gateway.identity.order import Order
 from gateway.job import State, check_move
-from gateway.order import Order
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
+from gateway.store.job_rows import (
+    AnyRow,
+    clean,
+    lock_deliveries,
+    lock_job,
+    move_job,
+    order_text,
+)
 from gateway.store.outbox import state_after
-from gateway.store.rows import AnyRow, clean, lock_deliveries, lock_job, move_job, order_text
+from gateway.store.revision import require_seen
+from gateway.store.search_terms import show_order
 from gateway.store.settling import requeue
-from gateway.store.standing import require_seen
 from gateway.store.tables import DeliveryState, jobs, outbox, reviews
-from gateway.store.words import show_order
 
 GIVEN_UP = "given_up"
 SENT = (DeliveryState.DELIVERED, DeliveryState.PARKED)

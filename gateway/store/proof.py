@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select
 from gateway.job import State
 from gateway.store.audit import GENESIS_HASH, Event, row_hash
 from gateway.store.database import Database
+from gateway.store.job_rows import AnyRow, pages_hash
 from gateway.store.objects import Objects
-from gateway.store.rows import AnyRow, pages_hash
 from gateway.store.tables import DeliveryState, audit, audit_head, jobs, outbox, pages
 
 UNFINISHED = (State.RECEIVED, State.DIGITIZED)  # a worker or a destination has still to do its part

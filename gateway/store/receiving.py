@@ -11,16 +11,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.config import DataSection
 from gateway.errors import OutOfSpace, QueueFull
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, State
-from gateway.order import Order, Patient
 from gateway.store.audit import Event, append, canonical
 from gateway.store.counting import count_move
 from gateway.store.database import Database, Transaction, translated_for_a_door
+from gateway.store.job_rows import clean, lock_job, new_id, order_from, order_text
 from gateway.store.objects import Objects
 from gateway.store.people import identify_within
-from gateway.store.rows import clean, lock_job, new_id, order_from, order_text
+from gateway.store.search_terms import add_words, shown
 from gateway.store.tables import audit, jobs
-from gateway.store.words import add_words, shown
 
 _WAITING = select(func.count()).where(jobs.c.state == State.RECEIVED)
 _KNOWN = select(jobs.c.job_id).where(jobs.c.repeat_key == bindparam("key"))

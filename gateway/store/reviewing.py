@@ -23,10 +23,17 @@ from gateway.review import (
 )
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
+from gateway.store.job_queries import row_of
+from gateway.store.job_rows import AnyRow, clean
 from gateway.store.people import NOT_APPROVED, lock, start_over, withdraw
-from gateway.store.reading import row_of
-from gateway.store.rows import AnyRow, clean
-from gateway.store.standing import identified_by, identity_is_unseen, require_opened, require_seen, stands, unopened_of
+from gateway.store.revision import (
+    identified_by,
+    identity_is_unseen,
+    require_opened,
+    require_seen,
+    stands,
+    unopened_of,
+)
 from gateway.store.tables import Moment, audit, pages, remarks, reviews
 from gateway.store.upsert import upsert
 from pipeline.recording import Given, Lead

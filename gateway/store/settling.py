@@ -14,11 +14,18 @@ from gateway.review import NOTHING_GIVEN, given_text
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.counting import count_pages
 from gateway.store.database import Database, Transaction
+from gateway.store.job_rows import (
+    AnyRow,
+    clean,
+    lock_deliveries,
+    move_job,
+    order_text,
+    pages_hash,
+)
 from gateway.store.leases import lock_leased
 from gateway.store.objects import Objects
-from gateway.store.rows import AnyRow, clean, lock_deliveries, move_job, order_text, pages_hash
+from gateway.store.search_terms import show_order
 from gateway.store.tables import DeliveryState, outbox, pages
-from gateway.store.words import show_order
 
 EVENT_OF = {
     State.DIGITIZED: Event.SETTLED,

@@ -9,20 +9,32 @@ from typing import TextIO
 
 from gateway.config import DataSection
 from gateway.errors import ConfigError
+from gateway.identity.candidate import KnownOrder
+from gateway.identity.order import Order
 from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, Place, Reading, State
-from gateway.known import KnownOrder
-from gateway.order import Order
-from gateway.store import audit, holder, known, leases, outbox, people, proof, reading, receiving, settling, traffic
+from gateway.store import (
+    audit,
+    holder,
+    job_queries,
+    leases,
+    outbox,
+    patients,
+    people,
+    proof,
+    receiving,
+    settling,
+    traffic,
+)
 from gateway.store.accounts import Accounts
+from gateway.store.audit_queries import Looking
 from gateway.store.database import Database, database_url
-from gateway.store.lanes import Lanes
-from gateway.store.looking import Looking
+from gateway.store.job_queries import PageHead
+from gateway.store.job_rows import DeliveryRow
 from gateway.store.objects import FOLDER_MODE, Objects
 from gateway.store.proof import AuditReport
-from gateway.store.reading import PageHead
+from gateway.store.queues import Lanes
 from gateway.store.receiving import Receipt
 from gateway.store.reviewing import Reviews
-from gateway.store.rows import DeliveryRow
 from gateway.store.schema import current_revision, newest_revision, upgrade
 from gateway.store.traffic import Traffic
 from gateway.store.worklist import Worklist
@@ -144,39 +156,39 @@ class Store:
 
     def job(self, job_id: str) -> Job:
         """One job. NotFound where there is none."""
-        return reading.job(self._database, job_id)
+        return job_queries.job(self._database, job_id)
 
     def order(self, job_id: str) -> Order | None:
         """Whose ECG a job is, as its worker read it or else as it was given; None while unknown."""
-        return reading.order(self._database, job_id)
+        return job_queries.order(self._database, job_id)
 
     def jobs(self, state: State | None = None, limit: int = 100, offset: int = 0) -> list[Job]:
         """Jobs, the newest first, of one state or of all."""
-        return reading.some_jobs(self._database, state, limit, offset)
+        return job_queries.some_jobs(self._database, state, limit, offset)
 
     def pages(self, job_id: str) -> tuple[PageResult, ...]:
         """What became of each page of a job; empty before it was settled."""
-        return reading.page_results(self._database, self._objects, job_id)
+        return job_queries.page_results(self._database, self._objects, job_id)
 
     def page_heads(self, job_id: str) -> tuple[PageHead, ...]:
         """The same without what was read."""
-        return reading.page_heads(self._database, job_id)
+        return job_queries.page_heads(self._database, job_id)
 
     def deliveries(self, job_id: str) -> tuple[DeliveryRow, ...]:
         """A job's documents and how far each has come."""
-        return reading.deliveries(self._database, job_id)
+        return job_queries.deliveries(self._database, job_id)
 
     def readings(self, job_id: str) -> Mapping[Place, Reading]:
         """The last result of each place that documents of a job were made for."""
-        return reading.readings(self._database, job_id)
+        return job_queries.readings(self._database, job_id)
 
     def counts(self) -> Mapping[State, int]:
         """How many jobs stand in each state."""
-        return reading.counts(self._database)
+        return job_queries.counts(self._database)
 
     def queue_depths(self) -> Mapping[str, int]:
         """How many documents wait for each destination that any wait for."""
-        return reading.queue_depths(self._database)
+        return job_queries.queue_depths(self._database)
 
     def traffic(self, destinations: Iterable[str]) -> Traffic:
         """What waits for each destination and for how long, and what has gone through."""
@@ -240,27 +252,27 @@ class Store:
 
     # What the hospital tells of its patients
 
-    def tell_known(self, feed: str, said_at: datetime, told: Sequence[known.Told]) -> None:
+    def tell_known(self, feed: str, said_at: datetime, told: Sequence[patients.Told]) -> None:
         """Keeps what one message of a feed says: all of it or nothing. said_at: by the clock of who said it; aware.
 
         What is older than what the same feed has said of the same number changes nothing; the same again is harmless.
         """
-        known.tell(self._database, feed, said_at, told)
+        patients.tell(self._database, feed, said_at, told)
 
     def known_orders(self, words: str, most: int) -> list[KnownOrder]:
         """Orders and patients that feeds have told of and every word fits: names, numbers, birth date, by prefix.
 
         A patient comes after their orders, and once for themselves: not every ECG was ordered.
         """
-        return known.find(self._database, words, most)
+        return patients.find(self._database, words, most)
 
-    def known_counts(self) -> known.KnownCounts:
+    def known_counts(self) -> patients.KnownCounts:
         """How much feeds have told of, and when the last word came."""
-        return known.count(self._database)
+        return patients.count(self._database)
 
-    def forget_known(self, keep_days: int) -> known.Forgotten:
+    def forget_known(self, keep_days: int) -> patients.Forgotten:
         """Forgets what no feed has told of for so many days."""
-        return known.forget(self._database, keep_days)
+        return patients.forget(self._database, keep_days)
 
     # Sending
 

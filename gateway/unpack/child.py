@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.process import end_with_parent
 from gateway.unpack.document import Unpacked
 from gateway.unpack.opening import open_document

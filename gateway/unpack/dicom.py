@@ -16,7 +16,7 @@ from pydicom.pixels.utils import pixel_array
 from gateway import MAKER, MODEL
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.unpack import dicom_overlay as overlay
 from gateway.unpack import pdf
 from gateway.unpack.codestream import rle_overflows, stated_size

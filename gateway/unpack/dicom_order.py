@@ -22,9 +22,9 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from gateway.config import IdentitySection
-from gateway.dicom_values import is_archived_uid, is_date_time
 from gateway.errors import Refused
-from gateway.order import Order, Patient, SourceImage, Unread
+from gateway.identity.dicom_values import is_archived_uid, is_date_time
+from gateway.identity.order import Order, Patient, SourceImage, Unread
 from gateway.unpack.dicom_text import decoded
 from pipeline.findings import FindingCode
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.config import LimitsSection
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.unpack.media import MediaType
 from pipeline.recording import Page
 

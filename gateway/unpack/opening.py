@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
-from gateway.order import Order, Unread
+from gateway.identity.order import Order, Unread
 from gateway.unpack import dicom, pdf, raster
 from gateway.unpack.document import Unpacked
 from gateway.unpack.inverted import black_on_white

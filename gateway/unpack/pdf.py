@@ -15,7 +15,7 @@ import pypdfium2.raw as pdfium_c
 
 from gateway.config import LimitsSection
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.unpack.document import Unpacked, check_page_count, check_pixels
 from gateway.unpack.inverted import black_on_white
 from gateway.unpack.media import MediaType

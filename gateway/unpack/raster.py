@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from gateway.config import LimitsSection
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.unpack import jpeg, tiff
 from gateway.unpack.document import Unpacked, check_page_count, check_pixels
 from gateway.unpack.media import MediaType

@@ -18,7 +18,7 @@ import numpy as np
 
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import CodedError, Refused, TryAgain
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.unpack.document import Unpacked
 from gateway.unpack.media import MediaType
 from gateway.unpack.protocol import Answer, Decoded, Fault, Opened, Request

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.store import Store
-from gateway.web.api.places import of_this_loop
+from gateway.web.api.capacity import of_this_loop
 from gateway.web.deps import Principal, Role, Scope, get_config, get_store, need
 
 log = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ import sys
 import uvicorn
 
 from gateway.config import Config, WebSection
-from gateway.eye.once import eyes
+from gateway.digitizer.one_file import eyes
+from gateway.safe_traceback import frames_of
 from gateway.store import Store
-from gateway.trouble import frames_of
 from gateway.web.app import make_app
 from gateway.web.connections import GuardedServer
 from gateway.web.security.first import make_first_administrator

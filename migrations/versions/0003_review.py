@@ -172,7 +172,7 @@ def clean(text: str) -> str:
 
 
 def words(text: str) -> list[str]:
-    """As gateway.store.words folded them when this revision was made."""
+    """As gateway.store.search_terms folded them when this revision was made."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
     return sorted({word[:64] for word in re.findall(r"[^\W_]+", plain)})[:32]
 

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from gateway.eye.load import open_eye
+from gateway.digitizer.load import open_eye
 from pipeline.errors import Unreadable
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page, faxed_page, scanned_page

@@ -31,7 +31,7 @@ from gateway.job import Door, State
 from gateway.role import Role
 from gateway.store import JobOrder, JobQuery, Store, database_url
 from gateway.store.database import Database
-from gateway.web.api.looks import looks
+from gateway.web.api.access_log import looks
 from gateway.web.app import make_app
 from gateway.web.principal import Scope
 from gateway.web.security.administration import issue_token

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from gateway.emit import aecg
-from gateway.order import Patient
+from gateway.identity.order import Patient
 from pipeline.recording import Finding, Lead, Recording, Severity
 from tests import recordings as make
 from tests.conformance.aecg_schema import aecg_schema

@@ -11,8 +11,8 @@ import pytest
 from pydicom import dcmread
 
 from gateway.emit.catalogue import Material, document
+from gateway.identity.order import Order, Patient, SourceImage
 from gateway.job import DocumentKind
-from gateway.order import Order, Patient, SourceImage
 from tests import recordings as make
 from tests.conformance import explicit_little_endian
 from tests.conformance.dciodvfy import judged, tool

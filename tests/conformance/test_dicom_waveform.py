@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from gateway.emit import dicom_waveform
 from gateway.emit.dicom_waveform import ChannelCodes, Encoding
-from gateway.order import Patient, SourceImage
+from gateway.identity.order import Patient, SourceImage
 from pipeline.recording import TWELVE, Finding, Lead, Recording, Severity
 from tests import recordings as make
 from tests.conformance import explicit_little_endian

@@ -12,7 +12,7 @@ from hl7apy.parser import parse_message
 from gateway.config import MllpDestination
 from gateway.emit import aecg, hl7v2
 from gateway.emit.hl7v2 import Addressing
-from gateway.order import Patient
+from gateway.identity.order import Patient
 from pipeline.recording import Finding, Lead, Severity
 from tests import recordings as make
 

@@ -17,8 +17,8 @@ SABOTAGES = {
     "a new module at the pipeline's root": ("pipeline/helpers.py", "", "pipeline's layers"),
     "disposition asks the database itself": ("gateway/disposition/decide.py", "import sqlalchemy", "SQL"),
     "disposition speaks DICOM to a peer": ("gateway/disposition/decide.py", "import pynetdicom", "pynetdicom"),
-    "the search asks the database itself": ("gateway/orders/search.py", "import sqlalchemy", "SQL"),
-    "the search reads tables": ("gateway/orders/search.py", "from gateway.store import tables", "tables"),
+    "the search asks the database itself": ("gateway/patient_search/search.py", "import sqlalchemy", "SQL"),
+    "the search reads tables": ("gateway/patient_search/search.py", "from gateway.store import tables", "tables"),
     "a circle by an import inside a function": (
         "gateway/emit/channels.py",
         "def _circle() -> object:\n    from gateway.emit import catalogue\n\n    return catalogue",
@@ -30,8 +30,8 @@ SABOTAGES = {
         "def _hospital() -> object:\n    from gateway import job\n\n    return job",
         "no hospital",
     ),
-    "the worker builds HL7 messages": ("gateway/worker.py", "import hl7apy", "hl7apy"),
-    "the worker loads networks": ("gateway/worker.py", "import torch", "digitizer"),
+    "the worker builds HL7 messages": ("gateway/service/worker.py", "import hl7apy", "hl7apy"),
+    "the worker loads networks": ("gateway/service/worker.py", "import torch", "digitizer"),
     "the mapping reads DICOM objects": ("gateway/mapping.py", "import pydicom", "pydicom"),
 }
 

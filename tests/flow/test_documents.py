@@ -20,7 +20,7 @@ from gateway.deliver.dicom_scu import DicomScu
 from gateway.deliver.folder import FolderDrop
 from gateway.deliver.mllp import MllpClient
 from gateway.deliver.reach import check_peer
-from gateway.dispatch import documents_for
+from gateway.emit.plan import documents_for
 from gateway.errors import Refused
 from gateway.job import Arrival, Document, DocumentKind, Door, Job, Reading, State
 from tests import recordings as make

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gateway.identity.order import Order
 from gateway.job import State
-from gateway.order import Order
 from gateway.web.deps import Role
 from tests.browser import DESK, TABLET, pictures_folder
 from tests.firefox import DARK, Firefox, FirefoxPage, firefox, needs_firefox

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gateway.identity.order import Order, Patient
 from gateway.job import (
     Arrival,
     Claim,
@@ -22,7 +23,6 @@ from gateway.job import (
     State,
     Verdict,
 )
-from gateway.order import Order, Patient
 from gateway.store import Receipt, Store
 
 LONG_S = 60.0  # a lease that does not run out in a test

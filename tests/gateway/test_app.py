@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.app import Gateway
 from gateway.config import Config, DataSection
-from gateway.eye.load import ending_when_stuck
+from gateway.digitizer.load import ending_when_stuck
 from gateway.job import State
+from gateway.service.app import Gateway
+from gateway.service.supervisor import Supervisor
 from gateway.store import Store
-from gateway.supervisor import Supervisor
 from pipeline.recording import Given, Page, Recording
 from tests.gateway.storing import FORK, LONG_S, claimed, receive
 from tests.recordings import three_by_four
@@ -25,7 +25,7 @@ from tests.recordings import three_by_four
 HANGS = """
 import time
 import numpy as np
-from gateway.eye.load import ending_when_stuck
+from gateway.digitizer.load import ending_when_stuck
 from pipeline.recording import Page
 
 page = Page(np.zeros((1, 1, 3), np.uint8))

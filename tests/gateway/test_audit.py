@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from gateway.config import DataSection
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Door, Outcome, State
-from gateway.order import Order, Patient
 from gateway.store import Event, Store, leases
 from tests.gateway.storing import (
     LONG_S,

@@ -17,15 +17,15 @@ from PIL import Image
 from pydicom import dcmread
 from rich.console import Console
 
-from gateway import batch
-from gateway.batch import Names, digitize_files
+from gateway.commands import digitize as digitize_module
+from gateway.commands.digitize import Names, digitize_files
 from gateway.config import IdentitySection, LimitsSection
 from gateway.demo.secondary_capture import secondary_capture
+from gateway.digitizer.load import Eye
 from gateway.errors import Refused, TryAgain
-from gateway.eye.load import Eye
-from gateway.identify import identified
+from gateway.identity.identify import identified
+from gateway.identity.order import Order
 from gateway.job import Arrival
-from gateway.order import Order
 from gateway.review import NOTHING_GIVEN
 from gateway.unpack import MediaType, Unpacked, unpack
 from pipeline.errors import Unreadable
@@ -58,7 +58,7 @@ def _eye(monkeypatch: pytest.MonkeyPatch, rendered: Rendered) -> None:
             return replace(rendered.truth.recording, confidence=0.899, weakest=LACKS)
         return replace(rendered.truth.recording, confidence=0.9, weakest=LACKS)
 
-    monkeypatch.setattr(batch, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
+    monkeypatch.setattr(digitize_module, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
 
 
 def _image(grey: int = 255) -> Image.Image:
@@ -132,7 +132,7 @@ def test_a_damaged_page_costs_only_itself(tmp_path: Path, monkeypatch: pytest.Mo
 
         return Unpacked(whole.media_type, whole.order, whole.page_count, read)
 
-    monkeypatch.setattr(batch, "unpack", damaged)
+    monkeypatch.setattr(digitize_module, "unpack", damaged)
     refused, told, names = _run([_tiff(tmp_path / "fax.tif", 255, 255)], tmp_path / "out")
     assert refused == 1
     assert "page 1: damaged: the first strip is cut off" in told
@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_read_does_not_end_the_batch(
             raise fault
         return unpack(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch, "unpack", failing)
+    monkeypatch.setattr(digitize_module, "unpack", failing)
     refused, told, names = _run([_png(tmp_path / "bad.png"), _png(tmp_path / "good.png")], tmp_path / "out")
     assert refused == 1
     assert "bad.png: " in told
@@ -196,8 +196,8 @@ def test_one_page_is_decoded_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
         steps.append("digitize")
         raise Unreadable(UnreadableCode.NOT_AN_ECG, "a letter")
 
-    monkeypatch.setattr(batch, "unpack", counted)
-    monkeypatch.setattr(batch, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
+    monkeypatch.setattr(digitize_module, "unpack", counted)
+    monkeypatch.setattr(digitize_module, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
     _run([_png(tmp_path / "a.png")], tmp_path / "out")
     assert steps == ["read 1", "digitize", "read 2", "digitize", "read 3", "digitize"]
 
@@ -217,7 +217,7 @@ def test_several_files_are_digitized_at_a_time_and_told_of_in_their_order(
         asked.append(processes)
         return nullcontext(Eye(digitize, "{}"))
 
-    monkeypatch.setattr(batch, "open_eyes", open_eyes)
+    monkeypatch.setattr(digitize_module, "open_eyes", open_eyes)
     told = io.StringIO()
     images = [_png(tmp_path / f"{grey}.png", grey) for grey in (30, 40, 50, 60)]
     refused = digitize_files(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import pipeline.networks
-from gateway.check import HEALTHY, Line, check_all, check_file
+from gateway.commands.check import HEALTHY, Line, check_all, check_file
 from gateway.config import Config
 from gateway.intake.dicom_scp import DicomScp
 from gateway.store import Store
@@ -96,7 +96,7 @@ def taken() -> Iterator[int]:
 def test_a_port_that_another_program_has_is_a_problem(
     tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.check.ASK_OURSELVES_S", 0.3)
+    monkeypatch.setattr("gateway.commands.check.ASK_OURSELVES_S", 0.3)
     line = _about(check_all(_config(tmp_path, dicom_scp={"port": taken}), peers=False), "DICOM port")
     assert not line.ok
     assert "another program" in line.words
@@ -161,7 +161,7 @@ def test_a_data_folder_that_cannot_be_used_is_told_in_words(
 def test_a_window_that_may_not_open_or_whose_port_is_taken_is_a_problem(
     tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.check.ASK_OURSELVES_S", 0.3)
+    monkeypatch.setattr("gateway.commands.check.ASK_OURSELVES_S", 0.3)
     line = _about(check_all(_config(tmp_path, web={"port": taken}), peers=False), "window")
     assert (line.ok, "cannot be listened on" in line.words) == (False, True)
     line = _about(check_all(_config(tmp_path, web={"port": 0, "host": "0.0.0.0"}), peers=False), "window")

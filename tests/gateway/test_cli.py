@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from gateway import cli
-from gateway.batch import FORMATS, parse_formats
+from gateway.commands import main
+from gateway.commands.describe import describe
+from gateway.commands.digitize import FORMATS, parse_formats
 from gateway.config import Config, load
-from gateway.describe import describe
+from gateway.identity.order import Order, Patient
 from gateway.job import SHORT_ID, Outcome, PageResult, State, Verdict
-from gateway.order import Order, Patient
 from gateway.store import Store, receiving
 from pipeline.recording import TWELVE
 from pipeline.score import kaggle_db
@@ -39,7 +39,7 @@ def test_digitize_writes_what_others_measure_us_by(tmp_path: Path, processes: st
     out = tmp_path / "out"
     words = ["digitize", str(good), str(letter), "--out", str(out), "--format", ",".join(FORMATS)]
     words += ["--patient-id", "P1", "--acquired-at", "20240131", "--processes", processes]
-    answer = run.invoke(cli.app, words)
+    answer = run.invoke(main.app, words)
     assert answer.exit_code == 3, answer.output
     assert "not_an_ecg" in answer.stderr
     names = sorted(path.name for path in out.iterdir())
@@ -73,7 +73,7 @@ def test_digitize_without_a_date_writes_all_but_the_waveform_and_says_so(tmp_pat
     path = tmp_path / "page.png"
     rendered = clean_page(synthetic_ecg(np.random.default_rng(8), 10.0, 500), 500, seed=8)
     Image.fromarray(rendered.page.image).save(path)
-    answer = run.invoke(cli.app, ["digitize", str(path), "--out", str(tmp_path / "o"), "--format", "npz,dcm"])
+    answer = run.invoke(main.app, ["digitize", str(path), "--out", str(tmp_path / "o"), "--format", "npz,dcm"])
     assert answer.exit_code == 0, answer.output
     assert "no dcm written" in answer.stderr
     assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["page.json", "page.npz"]
@@ -83,7 +83,7 @@ def test_digitize_without_a_date_writes_all_but_the_waveform_and_says_so(tmp_pat
     "words", [["digitize", "nowhere.png"], ["digitize", __file__, "--format", "gif"], ["digitize"]]
 )
 def test_bad_usage_is_exit_2(words: list[str]) -> None:
-    assert run.invoke(cli.app, words).exit_code == 2
+    assert run.invoke(main.app, words).exit_code == 2
 
 
 def test_formats_are_named_when_one_is_unknown() -> None:
@@ -92,14 +92,14 @@ def test_formats_are_named_when_one_is_unknown() -> None:
 
 
 def test_describe_prints_what_conformance_holds() -> None:
-    answer = run.invoke(cli.app, ["describe"])
+    answer = run.invoke(main.app, ["describe"])
     assert answer.stdout == describe()
 
 
 def test_the_readme_names_every_command() -> None:
     text = README.read_text(encoding="utf-8")
-    groups = {group.name: group.typer_instance for group in cli.app.registered_groups}
-    for command in cli.app.registered_commands:
+    groups = {group.name: group.typer_instance for group in main.app.registered_groups}
+    for command in main.app.registered_commands:
         assert f"`{(command.name or command.callback.__name__)}" in text
     for name, group in groups.items():
         assert f"`{name} " in text
@@ -112,20 +112,20 @@ def test_a_wrong_configuration_is_told_in_one_line(tmp_path: Path, monkeypatch: 
     path.write_text('[dicom_scp]\nae_titel = "X"\n')
     monkeypatch.setattr("sys.argv", ["cardioscan", "check", "--config", str(path)])
     with pytest.raises(SystemExit) as stop:
-        cli.main()
+        main.main()
     assert stop.value.code == 2
 
 
 def test_jobs_and_audit_of_an_empty_gateway(tmp_path: Path) -> None:
     path, _ = _configured(tmp_path)
-    assert run.invoke(cli.app, ["db", "upgrade", "--config", str(path)]).exit_code == 0
-    assert run.invoke(cli.app, ["jobs", "list", "--config", str(path)]).exit_code == 0
-    assert run.invoke(cli.app, ["jobs", "list", "--state", "lost", "--config", str(path)]).exit_code == 2
-    answer = run.invoke(cli.app, ["audit", "verify", "--config", str(path)])
+    assert run.invoke(main.app, ["db", "upgrade", "--config", str(path)]).exit_code == 0
+    assert run.invoke(main.app, ["jobs", "list", "--config", str(path)]).exit_code == 0
+    assert run.invoke(main.app, ["jobs", "list", "--state", "lost", "--config", str(path)]).exit_code == 2
+    answer = run.invoke(main.app, ["audit", "verify", "--config", str(path)])
     assert answer.exit_code == 0
     assert "verified: 0 audit rows, 0 jobs, 0 of them unfinished" in answer.stdout
-    assert run.invoke(cli.app, ["audit", "export", "--config", str(path)]).stdout == ""
-    assert run.invoke(cli.app, ["check", "--no-peers", "--config", str(path)]).exit_code == 0
+    assert run.invoke(main.app, ["audit", "export", "--config", str(path)]).stdout == ""
+    assert run.invoke(main.app, ["check", "--no-peers", "--config", str(path)]).exit_code == 0
 
 
 def test_shows_texts_of_others_as_they_are_and_cuts_none(tmp_path: Path) -> None:
@@ -138,22 +138,22 @@ def test_shows_texts_of_others_as_they_are_and_cuts_none(tmp_path: Path) -> None
         )
         second = receive(store, b"another", arrival(sender="[red]SIXTEEN]")).job_id
     words = ["jobs", "list", "--config", str(path)]
-    listed = run.invoke(cli.app, [*words, "--wide"], env={"COLUMNS": "80"})
+    listed = run.invoke(main.app, [*words, "--wide"], env={"COLUMNS": "80"})
     assert listed.exit_code == 0, listed.output
     assert why in listed.stdout
-    told = [json.loads(line) for line in run.invoke(cli.app, [*words, "--json"]).stdout.splitlines()]
+    told = [json.loads(line) for line in run.invoke(main.app, [*words, "--json"]).stdout.splitlines()]
     assert [(each["job_id"], each["why"]) for each in told] == [(second, ""), (first, why)]
     assert told[1]["arrival"]["sender"] == "[/x]"
     assert first in listed.stdout
     assert second in listed.stdout
     assert "[/x]" in listed.stdout
     assert "…" not in listed.stdout
-    shown = run.invoke(cli.app, ["jobs", "show", first, "--config", str(path)])
+    shown = run.invoke(main.app, ["jobs", "show", first, "--config", str(path)])
     assert shown.exit_code == 0, shown.output
     assert f"held  no_patient_id  {why}" in shown.stdout
     assert f"page 1: held c {why}" in shown.stdout
     assert "from dicom [/x]" in shown.stdout
-    verified = run.invoke(cli.app, ["audit", "verify", "--config", str(path)])
+    verified = run.invoke(main.app, ["audit", "verify", "--config", str(path)])
     assert re.search(r"verified: \d+ audit rows, 2 jobs, 1 of them unfinished", verified.stdout)
 
 
@@ -166,7 +166,7 @@ def test_a_list_of_jobs_fits_eighty_columns_and_its_short_ids_are_taken(tmp_path
         ]
         ids += [receive(store, b"another", arrival(sender="A_VERY_LONG_NAME_OF_A_SCANNER_IN_WARD_SEVEN")).job_id]
     words = ["--config", str(path)]
-    answer = run.invoke(cli.app, ["jobs", "list", *words], env={"COLUMNS": "80"})
+    answer = run.invoke(main.app, ["jobs", "list", *words], env={"COLUMNS": "80"})
     lines = answer.stdout.splitlines()
     rows = [line for line in lines if line[:SHORT_ID] in {job_id[:SHORT_ID] for job_id in ids}]
     assert [row[:SHORT_ID] for row in rows] == [job_id[:SHORT_ID] for job_id in reversed(ids)]
@@ -176,8 +176,8 @@ def test_a_list_of_jobs_fits_eighty_columns_and_its_short_ids_are_taken(tmp_path
     assert all("bad_acquisition_date" in row and " held " in row for row in rows[1:])
     assert re.search(r" \d{4}-\d\d-\d\d \d\d:\d\d ", rows[0])
     beginning = ids[0][:SHORT_ID]
-    assert ids[0] in run.invoke(cli.app, ["jobs", "show", beginning, *words]).stdout
-    again = run.invoke(cli.app, ["jobs", "retry", beginning, "--actor", "me", *words])
+    assert ids[0] in run.invoke(main.app, ["jobs", "show", beginning, *words]).stdout
+    again = run.invoke(main.app, ["jobs", "retry", beginning, "--actor", "me", *words])
     assert (again.exit_code, again.stdout) == (0, f"{ids[0]} waits for a worker again\n")
 
 
@@ -191,7 +191,7 @@ def test_less_of_an_id_than_the_list_shows_names_no_job(
         settled(store, Outcome(State.HELD, "no_patient_id", "who?"))
         before = store.verify_audit().rows
     for command in (["show"], ["retry", "--actor", "me"], ["resend", "--actor", "me"]):
-        answer = run.invoke(cli.app, ["jobs", command[0], beginning, *command[1:], "--config", str(path)])
+        answer = run.invoke(main.app, ["jobs", command[0], beginning, *command[1:], "--config", str(path)])
         assert answer.exit_code == 2
         assert "8 characters" in answer.stderr
     with closing(Store.open(config.data)) as store:
@@ -206,9 +206,9 @@ def test_a_beginning_that_two_jobs_share_names_neither(tmp_path: Path, monkeypat
         receive(store, b"one", arrival(patient_id="deadbeef"))
         receive(store, b"two")
     words = ["--config", str(path)]
-    several = run.invoke(cli.app, ["jobs", "show", "DEADBEEF", *words])
+    several = run.invoke(main.app, ["jobs", "show", "DEADBEEF", *words])
     assert (several.exit_code, "give more of the id" in several.stderr) == (2, True)
-    assert "deadbeef" + "1" * 24 in run.invoke(cli.app, ["jobs", "show", "deadbeef1", *words]).stdout
+    assert "deadbeef" + "1" * 24 in run.invoke(main.app, ["jobs", "show", "deadbeef1", *words]).stdout
 
 
 def test_who_acts_is_no_door_and_no_machine(tmp_path: Path) -> None:
@@ -217,10 +217,10 @@ def test_who_acts_is_no_door_and_no_machine(tmp_path: Path) -> None:
         job_id = settled(store, Outcome(State.HELD, "no_patient_id", "who?"))
     words = ["jobs", "identify", job_id, "--patient-id", "4711", "--all-pages", "--config", str(path), "--actor"]
     for actor in ("dicom:SCANNER", "ri:ta", " "):
-        assert run.invoke(cli.app, [*words, actor]).exit_code != 0
+        assert run.invoke(main.app, [*words, actor]).exit_code != 0
     with closing(Store.open(config.data)) as store:
         assert store.job(job_id).state is State.HELD
-    assert run.invoke(cli.app, [*words, "rita"]).exit_code == 0
+    assert run.invoke(main.app, [*words, "rita"]).exit_code == 0
     with closing(Store.open(config.data)) as store:
         assert store.reviews.identified_by(job_id) == {"rita"}
 
@@ -231,7 +231,7 @@ def test_an_error_is_told_as_it_is(
     path, _ = _configured(tmp_path)
     monkeypatch.setattr("sys.argv", ["cardioscan", "jobs", "show", "[/x]job-1", "--config", str(path)])
     with pytest.raises(SystemExit) as stop:
-        cli.main()
+        main.main()
     assert stop.value.code == 1
     assert "[/x]job-1" in capsys.readouterr().err
 
@@ -248,14 +248,14 @@ def test_identify_gives_one_identity_to_several_pages_only_when_told_so(tmp_path
     with closing(Store.open(config.data)) as store:
         job_id = settled(store, Outcome(State.HELD, "no_patient_id", "none", pages))
         words = ["jobs", "identify", job_id, "--config", str(path), "--actor", "me", "--patient-id", "222"]
-        wrong = run.invoke(cli.app, [*words, "--sex", "female"])
+        wrong = run.invoke(main.app, [*words, "--sex", "female"])
         assert wrong.exit_code == 2
         assert "M, F or O" in wrong.stderr
-        refused = run.invoke(cli.app, words)
+        refused = run.invoke(main.app, words)
         assert refused.exit_code == 2
         assert "2 ECG pages" in refused.stderr
         assert store.job(job_id).state == State.HELD
-        told = run.invoke(cli.app, [*words, "--all-pages"])
+        told = run.invoke(main.app, [*words, "--all-pages"])
         assert told.exit_code == 0, told.output
         assert "another patient" in told.stdout
         assert store.job(job_id).state == State.RECEIVED
@@ -273,18 +273,18 @@ def test_identify_stops_where_an_id_is_known_as_another_s(tmp_path: Path) -> Non
         job_id = settled(store, Outcome(State.HELD, "no_patient_id", "none"), b"another")
     words = ["jobs", "identify", job_id, "--config", str(path), "--actor", "me", "--patient-id", "222", "--all-pages"]
     words += ["--name", "Roe, Richard"]
-    stopped = run.invoke(cli.app, words)
+    stopped = run.invoke(main.app, words)
     assert stopped.exit_code == 2
     assert "known under this id: Able^Ada, by an earlier ECG" in stopped.stdout
-    assert run.invoke(cli.app, [*words, "--even-so", "yes"]).exit_code == 2
+    assert run.invoke(main.app, [*words, "--even-so", "yes"]).exit_code == 2
     with closing(Store.open(config.data)) as store:  # somebody else becomes known after the first was shown
         third = settled(store, Outcome(State.HELD, "no_patient_id", "none"), b"a third")
         store.identify(third, Order(patient=Patient("222", name="Zwei^Zoe")), "me")
         store.settle(claimed(store), Outcome(State.HELD, "low_confidence", "unsure"))
-    again = run.invoke(cli.app, [*words, "--even-so", _even_so(stopped.stderr)])
+    again = run.invoke(main.app, [*words, "--even-so", _even_so(stopped.stderr)])
     assert again.exit_code == 2
     assert "known under this id: Zwei^Zoe, by an earlier ECG" in again.stdout
-    assert run.invoke(cli.app, [*words, "--even-so", _even_so(again.stderr)]).exit_code == 0
+    assert run.invoke(main.app, [*words, "--even-so", _even_so(again.stderr)]).exit_code == 0
     with closing(Store.open(config.data)) as store:
         entries = [json.loads(line) for line in store.audit_lines()]
     assert any("name of an earlier ECG" in str(entry) for entry in entries)

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from gateway.check import check_all
+from gateway.commands.check import check_all
 from gateway.config import Backoff, Config, DataSection, MllpDestination
 from gateway.deliver.mllp import MllpClient
 from gateway.deliver.queue import DeliveryLoop, stop_all
@@ -91,7 +91,7 @@ def test_what_the_application_refuses_after_the_commit_answer_shows_in_the_job_a
     (row,) = store.deliveries(job)
     assert row.response == "MSA|CA|MSG1\nMSA|AE|MSG1; 204 unknown key identifier at PID^1^3"
     assert row.why == "taken (CA), and then the application answered AE: 204 unknown key identifier at PID^1^3"
-    monkeypatch.setattr("gateway.check._weights", tuple)
+    monkeypatch.setattr("gateway.commands.check._weights", tuple)
     sections = {"data": {"folder": tmp_path / "data", "reserve_mb": 0}, "dicom_scp": {"port": 0}, "web": {"port": 0}}
     told = [line.words for line in check_all(Config.model_validate(sections), peers=False) if line.what == "advice"]
     assert (

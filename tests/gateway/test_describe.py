@@ -1,4 +1,4 @@
-"""gateway/describe: the statement is the file, and it names everything that is written."""
+"""gateway/commands/describe: the statement is the file, and it names everything that is written."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import gateway
+from gateway.commands.describe import describe, hl7
 from gateway.config import FolderDestination
-from gateway.describe import describe, hl7
 from gateway.emit import aecg, catalogue, dicom_waveform, hl7v2
+from gateway.identity.order import Patient, SourceImage
 from gateway.job import DocumentKind
 from gateway.mapping import Measured
-from gateway.order import Patient, SourceImage
-from gateway.orders import worklist
+from gateway.patient_search import worklist
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.recording import TWELVE, Finding, Lead, Severity
 from tests import recordings as make

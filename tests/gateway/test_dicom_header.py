@@ -21,8 +21,8 @@ from pydicom.tag import Tag
 
 from gateway.config import IdentitySection
 from gateway.errors import Refused
+from gateway.identity.order import Order
 from gateway.intake.dicom_scp.staging import file_head
-from gateway.order import Order
 from gateway.unpack.dicom_header import DEPTH_MAX, ELEMENTS_MAX, read_top_level
 from gateway.unpack.dicom_order import Texts, order_from_dicom, read_header, text_of
 from tests.dicom_objects import SECONDARY_CAPTURE, dicom_object, gradient, put_fragments, put_pixels, save

@@ -30,11 +30,11 @@ from pynetdicom.pdu import A_ASSOCIATE_RQ
 
 from gateway.config import Config, DataSection, DicomScpSection
 from gateway.errors import OutOfSpace, QueueFull
+from gateway.identity.order import Patient
 from gateway.intake import dicom_scp
 from gateway.intake.dicom_scp import STORAGE_CLASSES, TRANSFER_SYNTAXES, DicomScp, Status
 from gateway.intake.dicom_scp.anteroom import WAITING_MAX
 from gateway.job import Door
-from gateway.order import Patient
 from gateway.store import Store
 from gateway.unpack import recognise
 from tests import hostile_dicom

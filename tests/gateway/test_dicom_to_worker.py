@@ -10,8 +10,8 @@ import pytest
 
 from gateway.config import Config
 from gateway.job import Job, State
+from gateway.service.worker import Worker
 from gateway.store import Store
-from gateway.worker import Worker
 from tests.gateway.test_dicom_scp import listening, page, send
 from tests.recordings import three_by_four
 

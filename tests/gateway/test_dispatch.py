@@ -1,4 +1,4 @@
-"""gateway/dispatch: which documents each kind of destination gets."""
+"""gateway/emit/plan: which documents each kind of destination gets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pydicom import dcmread
 
 from gateway.config import Config, Destination, DicomDestination, FolderDestination, MllpDestination
-from gateway.dispatch import documents_for, wants_thumbnails
+from gateway.emit.plan import documents_for, wants_thumbnails
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import NotFound
 from gateway.job import Arrival, Document, DocumentKind, Door, Job, Reading, State

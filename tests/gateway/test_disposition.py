@@ -16,19 +16,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway import explain
+from gateway.commands import explain
 from gateway.config import Config, load
+from gateway.digitizer.load import Eye
 from gateway.disposition.decide import Case, CasePage, Cause, case_page, decide
+from gateway.disposition.rules import Action
 from gateway.emit import npz
 from gateway.errors import Refused
-from gateway.eye.load import Eye
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Document, DocumentKind, Door, Job, PageResult, State, Verdict
-from gateway.order import Order, Patient
 from gateway.review import NO_REVIEW, NOTHING_GIVEN, PageReview
-from gateway.rules import Action
+from gateway.service.worker import Worker
 from gateway.unpack import MediaType, Unpacked
-from gateway.web.api import fate
-from gateway.worker import Worker
+from gateway.web.api import preview
 from pipeline.errors import Unreadable
 from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
 from tests.recordings import three_by_four
@@ -196,8 +196,8 @@ class World:
         )
         worker = Worker("w", self.config, store, self.digitize, "{}")
         with (
-            patch("gateway.worker.unpack", lambda *_: self.unpacked),
-            patch("gateway.worker.documents_for", _documents_for),
+            patch("gateway.service.worker.unpack", lambda *_: self.unpacked),
+            patch("gateway.service.worker.documents_for", _documents_for),
         ):
             outcome = worker.take_through(self.job)
         sent: dict[int, list[str]] = {}
@@ -205,16 +205,16 @@ class World:
             sent.setdefault(document.page, []).append(document.destination)
         return outcome.state, outcome.code, sent
 
-    def previewed(self) -> fate.Case:
-        return fate.Case(self.job, self.order, self.stored(), self.said, self.identified_by, self.identity_is_unseen)
+    def previewed(self) -> preview.Case:
+        return preview.Case(self.job, self.order, self.stored(), self.said, self.identified_by, self.identity_is_unseen)
 
     def explained(self) -> list[str]:
         with (
-            patch("gateway.explain.unpack", lambda *_: self.unpacked),
-            patch("gateway.explain.recognise", lambda _: MediaType.TIFF),
-            patch("gateway.explain._fax_order", lambda *_: (self.order, "told")),
-            patch("gateway.explain.open_eye", lambda *_: Eye(self.digitize, "{}")),
-            patch("gateway.explain.datetime", SimpleNamespace(now=lambda _: NOW)),
+            patch("gateway.commands.explain.unpack", lambda *_: self.unpacked),
+            patch("gateway.commands.explain.recognise", lambda _: MediaType.TIFF),
+            patch("gateway.commands.explain._fax_order", lambda *_: (self.order, "told")),
+            patch("gateway.commands.explain.open_eye", lambda *_: Eye(self.digitize, "{}")),
+            patch("gateway.commands.explain.datetime", SimpleNamespace(now=lambda _: NOW)),
         ):
             return list(explain.explain_file(self.config, EXAMPLE, sender="ward 3", called="", door=Door.FAX))
 
@@ -244,10 +244,10 @@ slowly = settings(max_examples=150, deadline=None, suppress_health_check=[Health
 @given(worlds)
 def test_the_window_foretells_what_the_worker_does(world: World) -> None:
     state, code, sent = world.worked()
-    made = fate.decided(world.config, world.previewed())
+    made = preview.decided(world.config, world.previewed())
     assert STATE[made.action] == state
     assert (made.reasons[0].code if made.reasons else "") == code
-    told = fate.fates(world.config, world.previewed())
+    told = preview.fates(world.config, world.previewed())
     assert {number: list(each.destinations) for number, each in told.items() if each.destinations} == sent
     assert all(each.action is made.action for each in told.values())
 
@@ -274,15 +274,15 @@ def replace_reviews(world: World) -> World:
 @slowly
 @given(worlds)
 def test_an_approval_releases_all_but_what_it_does_not_answer(world: World) -> None:
-    case = fate.approved(world.previewed())
-    made = fate.decided(world.config, case)
+    case = preview.approved(world.previewed())
+    made = preview.decided(world.config, case)
     still = {reason.cause for reason in made.reasons} if made.action is Action.HOLD else set()
     # of a page that was too slow there is nothing to approve
     read = any(page.recording_npz is not None for page in case.pages)
     assert still <= {Cause.MISSING, Cause.AHEAD, Cause.RULE} | (set() if read else {Cause.UNREAD})
     if Cause.RULE in still:
         assert any(rule.hold_even_approved for rule in world.config.rule)
-        twice = fate.decided(world.config, fate.approved(case))
+        twice = preview.decided(world.config, preview.approved(case))
         assert twice.action is not Action.HOLD or Cause.RULE not in {reason.cause for reason in twice.reasons}
 
 

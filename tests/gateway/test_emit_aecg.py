@@ -12,7 +12,7 @@ from lxml import etree
 from gateway.emit import aecg
 from gateway.emit.emitted import Emitted
 from gateway.errors import Held, Refused
-from gateway.order import Order, Patient
+from gateway.identity.order import Order, Patient
 from pipeline.recording import TWELVE, Finding, Lead, MadeBy, Recording, Severity
 from tests import recordings as make
 

@@ -23,9 +23,9 @@ from gateway.emit.forms import FORMS
 from gateway.emit.measured import measured
 from gateway.emit.thumbnail import thumbnail_png
 from gateway.errors import Held
+from gateway.identity.order import Order
 from gateway.job import Document, DocumentKind
 from gateway.mapping import Measured
-from gateway.order import Order
 from pipeline.measure import heart_rate
 from pipeline.recording import Page
 from tests import recordings as make

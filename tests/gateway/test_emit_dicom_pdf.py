@@ -15,8 +15,8 @@ from gateway.config import IdentitySection, LimitsSection
 from gateway.emit import dicom_pdf, dicom_waveform, report
 from gateway.emit.emitted import Emitted
 from gateway.errors import Held, Refused
+from gateway.identity.order import Order, Patient, SourceImage
 from gateway.job import Arrival, Door
-from gateway.order import Order, Patient, SourceImage
 from gateway.unpack import unpack
 from pipeline.findings import FindingCode
 from pipeline.recording import Finding, Recording, Severity

@@ -16,7 +16,7 @@ from pydicom.uid import GeneralECGWaveformStorage, TwelveLeadECGWaveformStorage
 from gateway.emit import dicom_waveform
 from gateway.emit.emitted import Emitted
 from gateway.errors import Held, Refused
-from gateway.order import Order, Patient, SourceImage
+from gateway.identity.order import Order, Patient, SourceImage
 from pipeline.recording import TWELVE, Finding, Known, Lead, MadeBy, Recording, Scale, Severity
 from tests import recordings as make
 

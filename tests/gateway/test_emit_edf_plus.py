@@ -13,8 +13,8 @@ from gateway.emit import edf_plus
 from gateway.emit.emitted import Emitted
 from gateway.emit.measured import Measurement
 from gateway.errors import Held, Refused
+from gateway.identity.order import Order, Patient
 from gateway.mapping import Measured
-from gateway.order import Order, Patient
 from pipeline.recording import TWELVE, Finding, Lead, Recording, Severity, Strip
 from tests import recordings as make
 from tests.conformance.edf_reader import EdfFile, read

@@ -18,8 +18,8 @@ from gateway.emit.emitted import Emitted
 from gateway.emit.hl7v2 import Addressing, Measurement
 from gateway.emit.measured import NotMeasured
 from gateway.errors import Held
+from gateway.identity.order import Order, Patient
 from gateway.mapping import Measured
-from gateway.order import Order, Patient
 from pipeline.intervals import Reason
 from pipeline.recording import Finding, Lead, Recording, Severity
 from tests import recordings as make

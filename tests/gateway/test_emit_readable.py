@@ -10,8 +10,8 @@ from gateway.emit.catalogue import Material, Wishes, document
 from gateway.emit.hl7v2 import Addressing
 from gateway.emit.readable import in_words
 from gateway.errors import NotFound
+from gateway.identity.order import Patient
 from gateway.job import DocumentKind
-from gateway.order import Patient
 from tests import recordings as make
 
 MATERIAL = Material(make.with_gaps(), make.order(), "job-1", make.SHA256, 1, make.MADE_AT)

@@ -19,11 +19,11 @@ from gateway.emit import report
 from gateway.emit.emitted import Emitted
 from gateway.emit.measured import Measurement
 from gateway.emit.report import lettering, traces
-from gateway.emit.report.rows import arranged
+from gateway.emit.report.lead_rows import arranged
 from gateway.emit.thumbnail import SIDE_MAX_PX, thumbnail_png
 from gateway.errors import Held, Refused
+from gateway.identity.order import Order, Patient
 from gateway.mapping import Measured
-from gateway.order import Order, Patient
 from gateway.review import Approval
 from pipeline.findings import FindingCode
 from pipeline.recording import TWELVE, Finding, Known, Lead, Page, Recording, Scale, Seen, Severity, Strip

@@ -13,7 +13,7 @@ import pytest
 from gateway.emit import wfdb_record
 from gateway.emit.emitted import Emitted
 from gateway.errors import Held, Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from pipeline.recording import Finding, Lead, Recording, Severity, Strip
 from tests import recordings as make
 from tests.conformance.wfdb_reader import Record, read

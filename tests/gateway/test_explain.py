@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gateway import explain
+from gateway.commands import explain
+from gateway.commands.explain import explain_file
 from gateway.config import Config, PipelineSection
+from gateway.digitizer.load import Eye
 from gateway.disposition.decide import CasePage, order_reasons, page_reasons
-from gateway.disposition.words import phrase
+from gateway.disposition.reasons import phrase
 from gateway.errors import Refused
-from gateway.explain import explain_file
-from gateway.eye.load import Eye
+from gateway.identity.order import Order, Patient
 from gateway.job import Door, PageResult, Verdict
-from gateway.order import Order, Patient
 from pipeline.errors import Unreadable
 from pipeline.recording import Page, Recording
 from pipeline.synth.heart import synthetic_ecg

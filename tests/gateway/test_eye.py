@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from gateway.config import Config, IdentitySection, LimitsSection, PipelineSection
+from gateway.digitizer import child
+from gateway.digitizer.child import read_file
+from gateway.digitizer.load import Eye
+from gateway.digitizer.one_file import Eyes
+from gateway.digitizer.protocol import Fault, Request, Seen
 from gateway.emit import npz
 from gateway.errors import Refused
-from gateway.eye import child
-from gateway.eye.child import read_file
-from gateway.eye.load import Eye
-from gateway.eye.once import Eyes
-from gateway.eye.protocol import Fault, Request, Seen
 from gateway.job import Verdict
 from gateway.review import NOTHING_GIVEN
 from pipeline.errors import Unreadable

@@ -12,12 +12,12 @@ import pytest
 
 from gateway.config import Config, DataSection, FaxInboxSection, FolderDestination
 from gateway.errors import ConfigError, OutOfSpace
+from gateway.identity.order import Order, Patient
 from gateway.intake import fax_inbox
 from gateway.intake.fax_inbox import FaxInbox
 from gateway.intake.fax_inbox.identity import KEYS, ORDER_KEYS, PATIENT_KEYS, order_from_sidecar
 from gateway.intake.fax_inbox.settling import EMPTY_PATIENCE_S, ORPHAN_PATIENCE_S, Watch
 from gateway.job import Door, Job
-from gateway.order import Order, Patient
 from gateway.store import Store
 from tests.dicom_objects import dicom_object, encoded, gradient, pdf_of, put_pixels, save
 

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.config import Config, DataSection
 from gateway.disposition.page_count import ecg_pages
-from gateway.identify import identified, is_another_patient
+from gateway.identity.identify import identified, is_another_patient
+from gateway.identity.order import Order, Patient, SourceImage
 from gateway.job import Outcome, PageResult, State, Verdict
-from gateway.order import Order, Patient, SourceImage
 from gateway.store import Store
 from tests.gateway.storing import held, settled
 

@@ -11,9 +11,17 @@ import pytest
 from gateway.config import Condition, RoutingSection, Rule
 from gateway.config.fields import FIELDS, ORDER_KEYS, ORDER_PREFIX
 from gateway.config.patterns import problem_with
+from gateway.disposition.rules import (
+    VALUE_MAX,
+    Action,
+    Decision,
+    Facts,
+    explain,
+    facts_of,
+    route,
+)
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Door
-from gateway.order import Order, Patient
-from gateway.rules import VALUE_MAX, Action, Decision, Facts, explain, facts_of, route
 from pipeline.recording import (
     TWELVE,
     Finding,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.order import Patient
-from gateway.same_patient import Known, contradictions
+from gateway.identity.order import Patient
+from gateway.identity.same_patient import Known, contradictions
 
 JANE = Patient("4711", "", "Doe^Jane^Q", "19540131", "F")
 

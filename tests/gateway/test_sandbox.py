@@ -17,7 +17,7 @@ import pytest
 
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused, TryAgain
-from gateway.order import Order, Patient
+from gateway.identity.order import Order, Patient
 from gateway.unpack import Unpacked, sandbox
 from gateway.unpack.sandbox import Decoder
 from tests.dicom_objects import colours, encoded, gradient

@@ -16,12 +16,12 @@ from PIL import Image
 from pydicom import dcmread
 
 from gateway.config import Config
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, DocumentKind, Door, State
-from gateway.order import Order, Patient
 from gateway.review import NOTHING_GIVEN
+from gateway.service.worker import Worker
 from gateway.store import DeliveryState, Store
-from gateway.store.rows import DeliveryRow
-from gateway.worker import Worker
+from gateway.store.job_rows import DeliveryRow
 from pipeline.recording import Given, Page, Recording
 from tests.recordings import six_by_two, three_by_four
 
@@ -43,7 +43,7 @@ class Clock(datetime):
 def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TZ", "America/New_York")
     time.tzset()
-    monkeypatch.setattr("gateway.worker.datetime", Clock)
+    monkeypatch.setattr("gateway.service.worker.datetime", Clock)
     monkeypatch.setattr(Clock, "at", LATE)
     yield
     monkeypatch.undo()

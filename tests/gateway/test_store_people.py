@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gateway.errors import NotFound, TryAgain, UnlawfulMove
+from gateway.identity.order import Order, Patient
 from gateway.job import LAWFUL_MOVES, State, Verdict
-from gateway.order import Order, Patient
 from gateway.store import Store
 from tests.gateway.storing import (
     LONG_S,

@@ -16,8 +16,8 @@ import pytest
 
 from gateway.config import DataSection
 from gateway.errors import OutOfSpace, QueueFull
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Door, State
-from gateway.order import Order, Patient
 from gateway.store import Store
 from tests.gateway.storing import (
     arrival,

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from gateway.errors import TryAgain, UnlawfulMove
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Door, Outcome, PageResult, State, Verdict
-from gateway.order import Order, Patient
 from gateway.store import Store
 from tests.gateway.storing import (
     claimed,

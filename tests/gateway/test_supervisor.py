@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.supervisor import Supervisor
+from gateway.service.supervisor import Supervisor
 
 
 def _live(_number: int) -> None:

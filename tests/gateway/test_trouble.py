@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.trouble import frames_of
+from gateway.safe_traceback import frames_of
 
 
 def parse(text: str) -> int:

@@ -9,8 +9,8 @@ import pytest
 from pydicom import dcmread
 
 from gateway.emit import dicom_waveform
-from gateway.identify import identified
-from gateway.typed import from_person
+from gateway.identity.identify import identified
+from gateway.identity.parse_typed import from_person
 from tests import recordings as make
 from tests.gateway.test_emit_hl7v2 import emitted, only
 

@@ -14,8 +14,8 @@ from pydicom import dcmread, uid
 
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Door
-from gateway.order import Order, Patient
 from gateway.unpack import MediaType, Unpacked, recognise, unpack
 from gateway.unpack.codestream import rle_overflows, stated_size
 from gateway.unpack.resolution import believable

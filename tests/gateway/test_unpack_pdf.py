@@ -14,7 +14,7 @@ from PIL import Image
 
 from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.unpack import pdf_dictionaries, pdf_pictures
 from gateway.unpack.jbig2 import ends_early
 from gateway.unpack.pdf_dictionaries import TOO_MUCH, Dictionaries, PageFacts

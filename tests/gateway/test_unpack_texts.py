@@ -10,9 +10,9 @@ import pytest
 from pydicom import dcmread
 
 from gateway.config import IdentitySection, LimitsSection
-from gateway.identify import identified
+from gateway.identity.identify import identified
+from gateway.identity.order import Order, Unread
 from gateway.job import Arrival, Door
-from gateway.order import Order, Unread
 from gateway.unpack import Unpacked, unpack
 from pipeline.findings import FindingCode
 from pipeline.recording import Severity
@@ -179,7 +179,7 @@ from datetime import UTC, datetime
 import gateway.unpack.dicom_order
 from gateway.emit.catalogue import Material, document
 from gateway.job import DocumentKind
-from gateway.order import Order
+from gateway.identity.order import Order
 from tests.recordings import three_by_four
 order = Order(study_uid="1.02.3", acquired_at="20240131143000")
 material = Material(three_by_four(), order, "job", "0" * 64, 1, datetime.now(UTC), b"")

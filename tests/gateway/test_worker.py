@@ -16,12 +16,12 @@ from PIL import Image
 from gateway.config import Config
 from gateway.disposition.decide import CasePage, page_reasons
 from gateway.errors import Refused, TryAgain
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Claim, Door, Job, Outcome, PageResult, State, Verdict
-from gateway.order import Order, Patient
 from gateway.review import NOTHING_GIVEN
+from gateway.service.worker import Stopped, Worker
 from gateway.store import Store
 from gateway.unpack import MediaType, Unpacked, unpack
-from gateway.worker import Stopped, Worker
 from pipeline.errors import Unreadable
 from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
 from tests.recordings import three_by_four
@@ -229,7 +229,7 @@ def test_a_damaged_page_holds_the_document_and_keeps_what_was_read(
 
         return replace(whole, read=read)
 
-    monkeypatch.setattr("gateway.worker.unpack", cut_off_after_the_first)
+    monkeypatch.setattr("gateway.service.worker.unpack", cut_off_after_the_first)
     job = work(_read, pages=2)
     assert (job.state, job.code) == (State.HELD, "damaged")
     first, second = store.pages(job.job_id)
@@ -291,7 +291,7 @@ def test_what_was_found_while_a_page_was_decoded_holds_it_too(
         page = Page(np.full((40, 60, 3), 200, np.uint8), None, found)
         return Unpacked(MediaType.TIFF, WHOSE, 1, lambda _number: page)
 
-    monkeypatch.setattr("gateway.worker.unpack", damaged)
+    monkeypatch.setattr("gateway.service.worker.unpack", damaged)
     job = work(lambda page: replace(three_by_four(), findings=page.findings))
     assert (job.state, job.code) == (State.HELD, "page_damaged")
     assert "rows 700 to 1100 are missing" in job.why

@@ -16,12 +16,12 @@ from pypdfium2 import PdfDocument
 
 from gateway.config import Config
 from gateway.errors import Refused, UnlawfulMove
-from gateway.identify import identified
+from gateway.identity.identify import identified
+from gateway.identity.order import Order, Patient, Unread
 from gateway.job import Arrival, Door, Job, State, Verdict
-from gateway.order import Order, Patient, Unread
 from gateway.review import NOTHING_GIVEN
+from gateway.service.worker import Worker
 from gateway.store import Store
-from gateway.worker import Worker
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode
 from pipeline.recording import Given, Lead, Page, Recording
@@ -232,7 +232,7 @@ def test_a_document_that_took_too_long_to_open_waits_for_a_person(
     def slow(*_: object) -> None:
         raise Refused("too_slow", "Decoding took longer than 20 seconds.")
 
-    monkeypatch.setattr("gateway.worker.unpack", slow)
+    monkeypatch.setattr("gateway.service.worker.unpack", slow)
     job = work(config, store, Eye(), job_id)
     assert (job.state, job.code) == (State.HELD, "too_slow")
 

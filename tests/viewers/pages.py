@@ -11,10 +11,10 @@ import hl7
 import numpy as np
 
 from gateway.config import DicomDestination, FolderDestination, MllpDestination
-from gateway.dispatch import wishes_of
 from gateway.emit import catalogue
 from gateway.emit.catalogue import Material
 from gateway.emit.npz import to_npz
+from gateway.emit.plan import wishes_of
 from gateway.job import DocumentKind
 from pipeline.recording import Float32, Lead, Recording
 from pipeline.synth.page import PageSpec, render

@@ -41,7 +41,7 @@ from gateway.emit.dicom_waveform.groups import ChannelCodes
 from gateway.emit.emitted import Emitted
 from gateway.emit.measured import Told
 from gateway.errors import Refused
-from gateway.order import Order
+from gateway.identity.order import Order
 from pipeline.recording import Recording
 
 __all__ = [

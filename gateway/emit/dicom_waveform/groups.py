@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from gateway.emit.channels import Channel, Status
 from gateway.emit.dicom_object import coded
 from gateway.emit.dicom_waveform.arrangement import PAD, Arrangement
-from gateway.emit.words import how_read
+from gateway.emit.disclaimers import how_read
 from gateway.mapping import Unit, mappings
 from pipeline.recording import Lead, Recording
 

@@ -13,7 +13,7 @@ from pydicom.uid import (
 from gateway.emit import dicom_object
 from gateway.emit.dicom_object import Result, coded
 from gateway.emit.moment import Moment
-from gateway.order import Order
+from gateway.identity.order import Order
 from pipeline.recording import Recording
 
 SERIES_DESCRIPTION = "ECG digitized from paper, preliminary"

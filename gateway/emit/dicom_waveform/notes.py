@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from pydicom.dataset import Dataset
 
-from gateway.emit import words
+from gateway.emit import disclaimers
 from gateway.emit.dicom_object import coded
 from gateway.emit.dicom_waveform.arrangement import ZERO, Arrangement
 from gateway.emit.measured import Measurement, Told, reasons_in_words, values
@@ -27,12 +27,12 @@ Channels = list[tuple[int, int]]  # (group, channel) from 1, 0 for all channels
 def items(recording: Recording, arranged: Arrangement, measurements: Sequence[Told] = ()) -> list[Dataset]:
     """The items of Waveform Annotation Sequence."""
     everything = [(number, 0) for number in range(1, len(arranged.groups) + 1)]
-    out = [_text(words.origin(recording), everything, ORIGIN)]
+    out = [_text(disclaimers.origin(recording), everything, ORIGIN)]
     out.extend(_finding(finding, recording, arranged, everything) for finding in recording.findings)
     for group_number, group in enumerate(arranged.groups, start=1):
         for number, channel in enumerate(group, start=1):
             if channel.clipped:
-                out.append(_text(words.clipped(channel), [(group_number, number)], FINDINGS))
+                out.append(_text(disclaimers.clipped(channel), [(group_number, number)], FINDINGS))
     out.extend(_printed(recording, arranged, everything))
     out.extend(_measured(measurements, everything))
     return out
@@ -69,13 +69,13 @@ def _printed(recording: Recording, arranged: Arrangement, everything: Channels) 
     """From when to when the page shows each lead: a line for each where no padding value tells it."""
     if arranged.fill != ZERO:
         flat = [c for group in arranged.groups for c in group]
-        yield _text(words.printed(flat, recording.rate_hz), everything, ORIGIN)
+        yield _text(disclaimers.printed(flat, recording.rate_hz), everything, ORIGIN)
         return
     for number, channel in enumerate(arranged.groups[0], start=1):
         zeros = arranged.zeros(channel, arranged.groups[0])
-        yield _text(words.printed_lead(channel, recording.rate_hz, zeros), [(1, number)], ORIGIN)
+        yield _text(disclaimers.printed_lead(channel, recording.rate_hz, zeros), [(1, number)], ORIGIN)
     if arranged.left_out:
-        yield _text(words.left_out(arranged.left_out, recording.rate_hz), everything, ORIGIN)
+        yield _text(disclaimers.left_out(arranged.left_out, recording.rate_hz), everything, ORIGIN)
 
 
 def _text(text: str, channels: Channels, number: int) -> Dataset:
@@ -93,7 +93,7 @@ def _finding(finding: Finding, recording: Recording, arranged: Arrangement, ever
         for c, channel in enumerate(group, start=1)
         if finding.lead == channel.lead
     ]
-    item = _text(words.finding(finding), about or everything, FINDINGS)
+    item = _text(disclaimers.finding(finding), about or everything, FINDINGS)
     if finding.start_s is None or finding.end_s is None or len(about or everything) != 1:
         return item  # sample positions count within one group only (PS3.3 C.10.10.1.1)
     start, end = arranged.span(arranged.groups[(about or everything)[0][0] - 1])

@@ -26,7 +26,7 @@ from gateway.emit.hl7v2.addressing import Addressing
 from gateway.emit.hl7v2.results import Result
 from gateway.emit.measured import Measurement, Told
 from gateway.errors import Held
-from gateway.order import Order
+from gateway.identity.order import Order
 from pipeline.recording import Recording
 
 __all__ = ["Addressing", "Measurement", "decoded", "emit"]

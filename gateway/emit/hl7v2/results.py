@@ -8,15 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.emit import words
+from gateway.emit import disclaimers
 from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted
 from gateway.emit.hl7v2.segments import PRELIMINARY
 from gateway.emit.hl7v2.text import coded, fields, sentence
 from gateway.emit.measured import Measurement, reasons_in_words, values
 from gateway.emit.measured import Told as Measured
+from gateway.identity.order import Order
 from gateway.mapping import Told, mappings
-from gateway.order import Order
 from pipeline.recording import Finding, Recording
 
 CLIPPED = "clipped"  # a finding of the emitter's own: no page is at fault, 16 bits are
@@ -65,9 +65,9 @@ def standard_error(of: Measurement) -> Result:
 def provenance(recording: Recording, order: Order, source_sha256: str, page: int) -> Result:
     """Where the recording comes from, in one result: it is no diagnosis and must not push one off the screen."""
     lines = [
-        *words.provenance(recording, order),
+        *disclaimers.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
-        words.printed(channels(recording), recording.rate_hz),
+        disclaimers.printed(channels(recording), recording.rate_hz),
     ]
     return Result("TX", coded(mappings().told[Told.PROVENANCE]), sentence(" ".join(lines)))
 
@@ -76,7 +76,7 @@ def clipped(recording: Recording) -> Sequence[Result]:
     """The leads whose samples did not fit, a finding each."""
     told = mappings().told[Told.FINDING]
     identifier = fields(told.code, told.meaning, told.system, CLIPPED, "Samples are held at the limit.", told.system)
-    return [Result("TX", identifier, sentence(words.clipped(c))) for c in channels(recording) if c.clipped]
+    return [Result("TX", identifier, sentence(disclaimers.clipped(c))) for c in channels(recording) if c.clipped]
 
 
 def finding(what: Finding) -> Result:
@@ -84,7 +84,7 @@ def finding(what: Finding) -> Result:
     told = mappings().told[Told.FINDING]
     text = mappings().finding_text(what.code)
     identifier = fields(told.code, told.meaning, told.system, what.code, text, told.system)
-    return Result("TX", identifier, sentence(words.finding(what)))
+    return Result("TX", identifier, sentence(disclaimers.finding(what)))
 
 
 def waveform(aecg: Emitted) -> Result:

@@ -11,8 +11,8 @@ from gateway.emit.emitted import derived_id
 from gateway.emit.hl7v2.addressing import Addressing
 from gateway.emit.hl7v2.text import coded, designator, escaped, fields, joined, time
 from gateway.errors import Held
+from gateway.identity.order import Order
 from gateway.mapping import mappings
-from gateway.order import Order
 
 ONCE = "1"
 PRELIMINARY = "P"  # HL7 tables 0123 and 0085

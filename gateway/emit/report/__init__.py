@@ -13,17 +13,17 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from gateway import MODEL
-from gateway.emit import moment, words
+from gateway.emit import disclaimers, moment
 from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.measured import Told, reasons_in_words, values
 from gateway.emit.report import identification, traces
+from gateway.emit.report.lead_rows import Rows, arranged
 from gateway.emit.report.lettering import BOLD, LINE, MM, REGULAR, drawable, fitted, width_mm
-from gateway.emit.report.rows import Rows, arranged
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, QUIET, UNSURE, Sheet
 from gateway.errors import Refused
+from gateway.identity.order import Order
 from gateway.mapping import Measured
-from gateway.order import Order
 from gateway.review import Approval
 from pipeline.recording import Recording, Severity
 
@@ -82,7 +82,7 @@ def emit(
     _legend(sheet, recording, rows, drawn)
     received = f"Received {received_at:%Y-%m-%d %H:%M:%S %z}".rstrip() + "."
     checked = [f"{_checked(approval)}."] if approval else []
-    _foot(sheet, recording, [*words.provenance(recording, order), *checked, of, received])
+    _foot(sheet, recording, [*disclaimers.provenance(recording, order), *checked, of, received])
     data = sheet.finished()
     return Emitted(str(derived_uuid("report", data)), data)
 
@@ -110,7 +110,7 @@ def _head(
 
 def title(recording: Recording) -> str:
     """What the document is called."""
-    return TITLE_CHECKED if words.checked(recording) else TITLE
+    return TITLE_CHECKED if disclaimers.checked(recording) else TITLE
 
 
 def _checked(approval: Approval) -> str:
@@ -182,7 +182,7 @@ def _foot(sheet: Sheet, recording: Recording, provenance: Sequence[str]) -> None
 def _findings(sheet: Sheet, recording: Recording, y: float, width: float, height: float) -> None:
     """The gravest first, in two columns. What does not fit is counted, never dropped in silence."""
     ranked = sorted(recording.findings, key=lambda finding: _SEVERITIES.index(finding.severity))
-    told = [drawable(words.finding(finding)) for finding in ranked] or ["None."]
+    told = [drawable(disclaimers.finding(finding)) for finding in ranked] or ["None."]
     column = (width - 4.0) / 2
     size_pt, paragraphs = fitted(told, column, 2 * height, _SMALL_PT)
     room = int(height / (size_pt * LINE / MM))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gateway.emit.identity import PersonName
 from gateway.emit.moment import Moment
 from gateway.emit.report.lettering import can_draw, drawable
-from gateway.order import Order
+from gateway.identity.order import Order
 
 _SEXES = {"M": "male", "F": "female", "O": "other"}
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gateway.emit.channels import Doubt
+from gateway.emit.report.lead_rows import Piece, Rows
 from gateway.emit.report.lettering import BOLD, MM, width_mm
-from gateway.emit.report.rows import Piece, Rows
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, MAJOR, MINOR, PAPER, QUIET, UNSURE, Point, Sheet
 from pipeline.recording import Float64, Seen
 

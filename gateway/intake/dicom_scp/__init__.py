@@ -12,8 +12,8 @@ from pynetdicom import AE, _config, evt
 from pynetdicom.presentation import PresentationContext
 
 from gateway.config import Config
-from gateway.dicom_values import is_uid
 from gateway.errors import Refused, TryAgain
+from gateway.identity.dicom_values import is_uid
 from gateway.intake.dicom_scp.anteroom import REQUEST_WITHIN_S
 from gateway.intake.dicom_scp.connection import GuardedSocket, WakingQueue
 from gateway.intake.dicom_scp.contexts import STORAGE_CLASSES, TRANSFER_SYNTAXES, supported_contexts

@@ -9,13 +9,13 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from gateway.config import Config
-from gateway.dicom_values import is_uid
 from gateway.errors import CodedError, Refused, TryAgain
+from gateway.identity.dicom_values import is_uid
+from gateway.identity.order import Order
 from gateway.intake.dicom_scp.staging import StagedObject
 from gateway.job import Arrival, Door
-from gateway.order import Order
+from gateway.safe_traceback import frames_of
 from gateway.store import Store
-from gateway.trouble import frames_of
 from gateway.unpack import MediaType
 from gateway.unpack.dicom_header import read_top_level
 from gateway.unpack.dicom_order import order_from_dicom

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gateway.config import Config, FaxInboxSection, folders_of
 from gateway.errors import Refused, TryAgain
-from gateway.file_name import NAME_MAX_BYTES
+from gateway.identity.order import Order
 from gateway.intake.fax_inbox.identity import order_from_name, pattern_of, read_sidecar
 from gateway.intake.fax_inbox.settling import (
     REFUSED,
@@ -29,8 +29,8 @@ from gateway.intake.fax_inbox.settling import (
     Watch,
     names_on_the_way,
 )
+from gateway.intake.file_name import NAME_MAX_BYTES
 from gateway.job import Arrival, Door
-from gateway.order import Order
 from gateway.store import Store
 from gateway.unpack.media import KINDS, PDF_HEADER_WITHIN, MediaType, recognise_bytes
 

@@ -27,8 +27,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.errors import ConfigError, Refused
-from gateway.identity_text import TEXT_MAX, is_text, lawful
-from gateway.order import Order
+from gateway.identity.order import Order
+from gateway.identity.values import TEXT_MAX, is_text, lawful
 
 PATIENT_KEYS = ("patient_id", "issuer", "name", "birth_date", "sex")
 ORDER_KEYS = (

@@ -15,7 +15,7 @@ from gateway.errors import TryAgain
 from gateway.intake.hl7_feed.answer import Code, Rejected, acknowledgement, rejection
 from gateway.intake.hl7_feed.connection import Answer
 from gateway.intake.hl7_feed.meaning import understand
-from gateway.intake.hl7_feed.reading import read_header
+from gateway.intake.hl7_feed.segments import read_header
 from gateway.intake.hl7_feed.server import MllpServer, open_port
 from gateway.mllp_block import END_BLOCK, framed
 from gateway.store import Store

@@ -10,9 +10,9 @@ from gateway.config import Hl7FeedSection
 from gateway.intake.hl7_feed.answer import Code, Rejected
 from gateway.intake.hl7_feed.moments import moment
 from gateway.intake.hl7_feed.people import key_of, patient
-from gateway.intake.hl7_feed.reading import VERSION, Header, Segment, read_segments
 from gateway.intake.hl7_feed.requests import requests
-from gateway.store.known import GoneTold, MergeTold, PatientTold, Told
+from gateway.intake.hl7_feed.segments import VERSION, Header, Segment, read_segments
+from gateway.store.patients import GoneTold, MergeTold, PatientTold, Told
 
 BEGINS = frozenset({"A01", "A04", "A05", "A28"})  # admit, register, pre-admit, add a person
 LEAVES = frozenset({"A03", "A11"})  # discharge, cancel an admission

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 
 from gateway.config import Hl7FeedSection
-from gateway.identity_text import is_text, lawful
+from gateway.identity.values import is_text, lawful
 from gateway.intake.hl7_feed.answer import Code, Rejected
-from gateway.intake.hl7_feed.reading import Repetition, Segment
-from gateway.store.known import PatientKey, PatientTold
+from gateway.intake.hl7_feed.segments import Repetition, Segment
+from gateway.store.patients import PatientKey, PatientTold
 
 NAME_TYPES = ("L", "", "D")  # HL7 table 0200: legal, not said, display; another only where there is none of these
 GROUPS = {"": 0, "A": 0, "I": 1, "P": 2}  # table 0465, and which group of a DICOM PN it is

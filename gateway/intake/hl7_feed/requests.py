@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.identity_text import lawful
+from gateway.identity.values import lawful
 from gateway.intake.hl7_feed.answer import Code, Rejected
 from gateway.intake.hl7_feed.moments import moment
 from gateway.intake.hl7_feed.people import lawful_text, referring_physician, shown, visit_number
-from gateway.intake.hl7_feed.reading import Segment
-from gateway.store.known import OrderTold, PatientTold
+from gateway.intake.hl7_feed.segments import Segment
+from gateway.store.patients import OrderTold, PatientTold
 
 # HL7 table 0119: cancelled, discontinued, replaced by another, refused, in error; asked, done and done unasked
 ENDS = frozenset({"CA", "OC", "CR", "DC", "OD", "DR", "RP", "RQ", "RU", "UA", "DE"})

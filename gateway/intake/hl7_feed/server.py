@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from gateway.config import Hl7FeedSection
+from gateway.intake.hl7_feed.capacity import NoPlace, Senders, who_leaves
 from gateway.intake.hl7_feed.connection import Answer, Connection
-from gateway.intake.hl7_feed.places import NoPlace, Senders, who_leaves
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from gateway.role import Role
 from gateway.store.accounts import lockouts, sessions, tokens, users
+from gateway.store.accounts.account_rows import Session, Token, User, insert_unless_there
 from gateway.store.accounts.lockouts import STRANGER, Gauge
-from gateway.store.accounts.rows import Session, Token, User, insert_unless_there
 from gateway.store.database import Database
 from gateway.store.tables import web_keys
 

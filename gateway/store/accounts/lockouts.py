@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 
-from gateway.store.accounts.rows import insert_unless_there
+from gateway.store.accounts.account_rows import insert_unless_there
 from gateway.store.audit import Event, append
 from gateway.store.database import Database, Transaction
-from gateway.store.rows import AnyRow
+from gateway.store.job_rows import AnyRow
 from gateway.store.tables import lockouts, users
 
 STRANGER = "stranger"  # the audit's actor for a name that is no user's: it may be a password in the wrong field

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 
-from gateway.store.accounts.rows import Session, lock_user, user_from
+from gateway.store.accounts.account_rows import Session, lock_user, user_from
 from gateway.store.audit import Event, append
 from gateway.store.database import Database, Transaction
 from gateway.store.tables import sessions, users

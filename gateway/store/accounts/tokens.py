@@ -7,10 +7,10 @@ from datetime import timedelta
 from sqlalchemy import Select, select, update
 
 from gateway.errors import NotFound
-from gateway.store.accounts.rows import Token, lock_user, user_from
+from gateway.store.accounts.account_rows import Token, lock_user, user_from
 from gateway.store.audit import Event, append
 from gateway.store.database import Database
-from gateway.store.rows import AnyRow, clean, new_id
+from gateway.store.job_rows import AnyRow, clean, new_id
 from gateway.store.tables import tokens, users
 
 # Both tables have these: the token's under names of their own.

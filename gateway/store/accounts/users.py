@@ -6,11 +6,17 @@ from sqlalchemy import delete, func, select, update
 
 from gateway.errors import Conflict
 from gateway.role import Role
+from gateway.store.accounts.account_rows import (
+    User,
+    insert_unless_there,
+    lock_user,
+    user_from,
+    user_row,
+)
 from gateway.store.accounts.lockouts import unlock
-from gateway.store.accounts.rows import User, insert_unless_there, lock_user, user_from, user_row
 from gateway.store.audit import Event, append
 from gateway.store.database import Database, Transaction
-from gateway.store.rows import clean, new_id
+from gateway.store.job_rows import clean, new_id
 from gateway.store.tables import audit_head, sessions, users
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, Select, Text, and_, cast, or_, select
 
 from gateway.job import Door, State
-from gateway.store.rows import clean
+from gateway.store.job_rows import clean
+from gateway.store.search_terms import words_of
 from gateway.store.tables import Moment, jobs, terms
-from gateway.store.words import words_of
 
 SLACK = 1000  # jobs that may have been numbered in another order than their clocks said
 JOB_ID_LEAST = 8  # characters from which on a word is also looked for among job ids

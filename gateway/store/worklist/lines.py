@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from gateway.job import Door, State
-from gateway.store.rows import AnyRow, order_from
+from gateway.store.job_rows import AnyRow, order_from
 from gateway.store.tables import DeliveryState, outbox, reviews
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from gateway.errors import Refused
-from gateway.store.rows import AnyRow
+from gateway.store.job_rows import AnyRow
 from gateway.store.tables import jobs
 from gateway.store.worklist.conditions import Condition
 

@@ -9,15 +9,15 @@ from anyio import to_thread
 from fastapi import APIRouter
 
 from gateway.errors import CodedError, GatewayError, NotFound, Refused, TryAgain, UnlawfulMove
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.store import JobQuery, Store
 from gateway.store.audit import Event
-from gateway.web.api import models, shapes
-from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
+from gateway.web.api import models, serializers
+from gateway.web.api.access_log import in_words, looks
+from gateway.web.api.capacity import in_a_place
+from gateway.web.api.dependencies import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.jobs import layout_leads, segments_in_columns
-from gateway.web.api.looks import in_words, looks
 from gateway.web.api.orders import known_of
-from gateway.web.api.places import in_a_place
 from gateway.web.deps import Principal
 from pipeline.recording import Given, Lead
 
@@ -136,7 +136,7 @@ async def identify(
         raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
     order, seen = await to_thread.run_sync(lambda: _identified(store, job_id, changes, body.afresh, body.seen))
     known = await known_of(who, store, config, job_id, order.patient, changes)
-    if not {_known_words(shapes.known_patient_of(each)) for each in known.contradicting} <= {
+    if not {_known_words(serializers.known_patient_of(each)) for each in known.contradicting} <= {
         _known_words(each) for each in body.even_so
     }:
         raise Refused("contradicts_known", f"{known.why} Look again; if it is right all the same, say so (even_so).")
@@ -151,7 +151,7 @@ def _known_words(known: models.KnownPatientModel) -> tuple[str, ...]:
 
 def _identified(store: Store, job_id: str, changes: Mapping[str, str], afresh: bool, seen: str) -> tuple[Order, str]:
     """The order as it would be filed, and what stood when it was made."""
-    from gateway.identify import identified
+    from gateway.identity.identify import identified
 
     # The order is made from what stands now: this is the last moment at which another's word may come in between.
     seen = seen or store.reviews.stands(job_id)

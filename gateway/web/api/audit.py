@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from gateway.store import AuditQuery
-from gateway.web.api import models, shapes
-from gateway.web.api.asking import PROBLEMS, Administrator, TheStore, gives
+from gateway.web.api import models, serializers
+from gateway.web.api.dependencies import PROBLEMS, Administrator, TheStore, gives
+from gateway.web.api.job_id import whole_id
 from gateway.web.api.jobs import moment_of
-from gateway.web.api.short import whole_id
 
 router = APIRouter(prefix="/api/v1/audit", tags=["audit"], responses=PROBLEMS)
 
@@ -40,7 +40,7 @@ def search(
     whole = whole_id(store, job_id) if job_id.strip() else ""
     asked = AuditQuery(kind, actor, whole, moment_of(since), moment_of(until, end=True))
     page = store.looking.audit(asked, before, limit)
-    return models.AuditList(items=[shapes.entry_of(entry) for entry in page.entries], next_cursor=page.next_before)
+    return models.AuditList(items=[serializers.entry_of(entry) for entry in page.entries], next_cursor=page.next_before)
 
 
 @router.post("/verify")

@@ -14,7 +14,14 @@ from gateway.job import Verdict
 from gateway.store import Moments, Queue, Store
 from gateway.web.api import models
 from gateway.web.api.actions import code_of, why_of
-from gateway.web.api.asking import PROBLEMS, Administrator, Reviewer, TheConfig, TheStore, Viewer
+from gateway.web.api.dependencies import (
+    PROBLEMS,
+    Administrator,
+    Reviewer,
+    TheConfig,
+    TheStore,
+    Viewer,
+)
 from gateway.web.gpu import gpus
 
 router = APIRouter(prefix="/api/v1", tags=["traffic"], responses=PROBLEMS)

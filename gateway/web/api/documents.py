@@ -13,17 +13,17 @@ from starlette.responses import Response
 from gateway.config import Config
 from gateway.emit.forms import FORMS
 from gateway.errors import Conflict, NotFound
+from gateway.identity.order import Order
 from gateway.job import DocumentKind, Job, State
-from gateway.order import Order
 from gateway.review import NO_REVIEW, not_released, reviewed
 from gateway.store import DeliveryRow, DeliveryState, Store
 from gateway.web.api import models
-from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer, gives
+from gateway.web.api.access_log import looks
+from gateway.web.api.capacity import in_a_place
 from gateway.web.api.decoding import decoding
-from gateway.web.api.looks import looks
+from gateway.web.api.dependencies import PROBLEMS, JobId, TheConfig, TheStore, Viewer, gives
 from gateway.web.api.pictures import png, shrunk, unpacked_page
-from gateway.web.api.places import in_a_place
-from gateway.web.api.reading import is_outdated, read_page
+from gateway.web.api.recordings import is_outdated, read_page
 from gateway.web.deps import Principal
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/documents", tags=["documents"])

@@ -17,7 +17,7 @@ from gateway.errors import GatewayError
 from gateway.store import AuditEntry, Store
 from gateway.store.audit import Event
 from gateway.web.api import models
-from gateway.web.api.asking import TheStore, Viewer, gives
+from gateway.web.api.dependencies import TheStore, Viewer, gives
 
 router = APIRouter(prefix="/api/v1", tags=["events"])
 

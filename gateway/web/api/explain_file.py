@@ -11,17 +11,17 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from gateway.config import Config
+from gateway.digitizer.one_file import FileRead, eyes
 from gateway.errors import Refused
-from gateway.eye.once import FileRead, eyes
 from gateway.intake.web_upload import Incoming, Whole
 from gateway.job import Job, PageResult, State, Verdict
 from gateway.store import Store
 from gateway.web.api import models
-from gateway.web.api.asking import PROBLEMS, Administrator, TheConfig, TheStore
+from gateway.web.api.capacity import in_an_eyes_place, in_an_upload_place
 from gateway.web.api.decoding import decoding
-from gateway.web.api.fate import Case, fates
+from gateway.web.api.dependencies import PROBLEMS, Administrator, TheConfig, TheStore
 from gateway.web.api.multipart import Begun, Data, files
-from gateway.web.api.places import in_an_eyes_place, in_an_upload_place
+from gateway.web.api.preview import Case, fates
 from gateway.web.api.rules import decision_of
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], responses=PROBLEMS)

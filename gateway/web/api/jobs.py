@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from gateway.errors import Refused
+from gateway.identity.order import Order
+from gateway.identity.same_patient import contradictions
 from gateway.job import Door, State
-from gateway.order import Order
-from gateway.same_patient import contradictions
 from gateway.store import JobOrder, JobQuery
-from gateway.web.api import models, shapes
-from gateway.web.api.asking import PROBLEMS, JobId, TheConfig, TheStore, Viewer
-from gateway.web.api.looks import in_words, looks
+from gateway.web.api import models, serializers
+from gateway.web.api.access_log import in_words, looks
+from gateway.web.api.dependencies import PROBLEMS, JobId, TheConfig, TheStore, Viewer
 from gateway.web.api.models.review import JobState
 from pipeline.recording import Lead
 
@@ -69,7 +69,7 @@ def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> model
     stands = store.reviews.stands(job_id)  # before what is shown is read: never newer than that
     summary = store.worklist.summary(job_id)
     assert summary is not None  # looks would have raised NotFound, and jobs are never deleted
-    return shapes.job_of(
+    return serializers.job_of(
         store.job(job_id),
         summary,
         store.order(job_id),
@@ -97,7 +97,7 @@ def state_of(who: Viewer, store: TheStore, job_id: JobId) -> JobState:
 def audit(who: Viewer, store: TheStore, job_id: JobId) -> models.AuditList:
     """All that happened to a job, the oldest first."""
     return models.AuditList(
-        items=[shapes.entry_of(entry) for entry in store.looking.job_audit(job_id)], next_cursor=None
+        items=[serializers.entry_of(entry) for entry in store.looking.job_audit(job_id)], next_cursor=None
     )
 
 

@@ -9,16 +9,16 @@ from fastapi import APIRouter
 
 from gateway.config import Config
 from gateway.config.models import Destination, MllpDestination
+from gateway.disposition.rules import Action
 from gateway.errors import Refused
+from gateway.identity.order import Order
 from gateway.job import DocumentKind
-from gateway.order import Order
-from gateway.rules import Action
-from gateway.web.api import models, shapes
+from gateway.web.api import models, serializers
+from gateway.web.api.access_log import looks
 from gateway.web.api.actions import OF_THE_BODY
-from gateway.web.api.asking import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
-from gateway.web.api.fate import Case, approved, case_of, whole
-from gateway.web.api.looks import looks
+from gateway.web.api.dependencies import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.orders import known_of
+from gateway.web.api.preview import Case, approved, case_of, whole
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
 
@@ -44,7 +44,7 @@ async def preview(
         raise Refused("nothing_said", "Say at least one thing of the patient or the order.")
 
     def foreseen() -> tuple[Order, models.OnwardModel | None]:
-        from gateway.identify import identified  # pydicom: a second, for who says whose a page is
+        from gateway.identity.identify import identified  # pydicom: a second, for who says whose a page is
 
         looks.write_down(store, who.name, job_id, "job")
         case = case_of(store, job_id)
@@ -59,9 +59,9 @@ async def preview(
     order, onward = await to_thread.run_sync(foreseen)
     known = await known_of(who, store, config, job_id, order.patient, changes)
     return models.IdentifyPreview(
-        order=shapes.order_of(order),
+        order=serializers.order_of(order),
         onward=onward,
-        known=[shapes.known_patient_of(each) for each in known.known],
+        known=[serializers.known_patient_of(each) for each in known.known],
         unanswered=[models.UnansweredModel(**vars(each)) for each in known.unanswered],
     )
 
@@ -80,7 +80,7 @@ def _onward(config: Config, case: Case) -> models.OnwardModel | None:
 
 def _must_be_dated(destination: Destination) -> bool:
     """Whether a destination gets a document that may not be without the recording's date."""
-    from gateway.dispatch import kinds_for  # every emitter with its library: seconds, for who decides on a page
+    from gateway.emit.plan import kinds_for  # every emitter with its library: seconds, for who decides on a page
 
     kinds = set(kinds_for(destination))
     if isinstance(destination, MllpDestination) and destination.aecg_layout != "none":

@@ -15,17 +15,17 @@ from fastapi import APIRouter, Query
 
 from gateway.config import Config
 from gateway.errors import TryAgain
-from gateway.order import Patient
+from gateway.identity.order import Patient
 from gateway.store import Store
-from gateway.web.api import models, shapes
-from gateway.web.api.asking import PROBLEMS, Reviewer, TheConfig, TheStore
-from gateway.web.api.looks import looks
-from gateway.web.api.places import of_this_loop
+from gateway.web.api import models, serializers
+from gateway.web.api.access_log import looks
+from gateway.web.api.capacity import of_this_loop
+from gateway.web.api.dependencies import PROBLEMS, Reviewer, TheConfig, TheStore
 from gateway.web.deps import Principal
 
 if TYPE_CHECKING:
-    from gateway.orders.lookup import Lookup
-    from gateway.orders.search import Found
+    from gateway.patient_search.lookup import Lookup
+    from gateway.patient_search.search import Found
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ async def orders(
     """
 
     def asked() -> Found:
-        from gateway.orders.search import search  # pynetdicom: a second, for who says whose a page is
+        from gateway.patient_search.search import search  # pynetdicom: a second, for who says whose a page is
 
         found = search(config.worklist, store, q, datetime.now().astimezone())
         looks.write_down_list(
@@ -68,7 +68,7 @@ async def orders(
     return models.OrderList(
         items=[
             models.OrderMatch(
-                order=shapes.order_of(match.order),
+                order=serializers.order_of(match.order),
                 told_by=[models.TellerModel(source=teller.source.value, name=teller.name) for teller in match.told_by],
                 at=match.at,
                 what=match.what,
@@ -92,7 +92,11 @@ async def known_of(
 
     It names patients, so it is written down as a search is.
     """
-    from gateway.orders.lookup import TOLD_KEYS, Lookup, look_up  # pynetdicom: a second, for who says whose a page is
+    from gateway.patient_search.lookup import (  # pynetdicom: a second, for who says whose a page is
+        TOLD_KEYS,
+        Lookup,
+        look_up,
+    )
 
     if not any(changes.get(key, "").strip() for key in TOLD_KEYS):
         return Lookup()

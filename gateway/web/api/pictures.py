@@ -15,11 +15,18 @@ from starlette.responses import Response
 from gateway.config import Config
 from gateway.errors import NotFound
 from gateway.store import Store
-from gateway.web.api import places
-from gateway.web.api.asking import JobId, PageNumber, TheConfig, TheStore, Viewer, gives
+from gateway.web.api import capacity
+from gateway.web.api.access_log import looks
 from gateway.web.api.decoding import decoding
-from gateway.web.api.looks import looks
-from gateway.web.api.reading import read_page
+from gateway.web.api.dependencies import (
+    JobId,
+    PageNumber,
+    TheConfig,
+    TheStore,
+    Viewer,
+    gives,
+)
+from gateway.web.api.recordings import read_page
 from pipeline.recording import Page, UInt8
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/pages/{number}", tags=["pages"])
@@ -134,5 +141,5 @@ def png(picture: UInt8) -> bytes:
 async def _answer(job_id: str, asked: Callable[[], _Asked]) -> Response:
     """The picture asked for: one that is kept at once, any other when there is a place to make it in."""
     key, make = await to_thread.run_sync(asked)
-    data = pictures.kept(key) or await places.in_a_place(job_id, lambda: pictures.get(key, make))
+    data = pictures.kept(key) or await capacity.in_a_place(job_id, lambda: pictures.get(key, make))
     return Response(data, media_type="image/png")

@@ -6,18 +6,18 @@ from datetime import timedelta
 
 from fastapi import APIRouter
 
-from gateway import rules as routing
 from gateway.config import Config, loads
 from gateway.config.loader import DATABASE_URL_VARIABLE
+from gateway.disposition import rules as routing
+from gateway.disposition.rules import RuleTrace
 from gateway.errors import ConfigError, NotFound, Refused
-from gateway.rules import RuleTrace
 from gateway.store import JobQuery
 from gateway.web.api import models
-from gateway.web.api.asking import PROBLEMS, Administrator, TheConfig, TheStore
-from gateway.web.api.fate import Fate, case_of, fates
-from gateway.web.api.looks import in_words, looks
-from gateway.web.api.reading import read_page
-from gateway.web.api.short import whole_id
+from gateway.web.api.access_log import in_words, looks
+from gateway.web.api.dependencies import PROBLEMS, Administrator, TheConfig, TheStore
+from gateway.web.api.job_id import whole_id
+from gateway.web.api.preview import Fate, case_of, fates
+from gateway.web.api.recordings import read_page
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], responses=PROBLEMS)
 

@@ -15,10 +15,10 @@ from gateway.errors import CodedError, Refused, TryAgain
 from gateway.intake.web_upload import Incoming
 from gateway.store import Store
 from gateway.web.api import models
-from gateway.web.api.asking import PROBLEMS, TheConfig, TheStore, Uploader
+from gateway.web.api.capacity import in_an_upload_place
 from gateway.web.api.decoding import decoding
+from gateway.web.api.dependencies import PROBLEMS, TheConfig, TheStore, Uploader
 from gateway.web.api.multipart import Begun, Data, files
-from gateway.web.api.places import in_an_upload_place
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from starlette.responses import Response
 
 from gateway.review import reviewed
 from gateway.store import opening_of
-from gateway.web.api import models, shapes
-from gateway.web.api.asking import PROBLEMS, JobId, PageNumber, TheStore, Viewer
-from gateway.web.api.looks import looks
-from gateway.web.api.reading import Read, read_page
+from gateway.web.api import models, serializers
+from gateway.web.api.access_log import looks
+from gateway.web.api.dependencies import PROBLEMS, JobId, PageNumber, TheStore, Viewer
+from gateway.web.api.recordings import Read, read_page
 
 router = APIRouter(prefix="/api/v1/jobs/{job_id}/pages/{number}", tags=["pages"])
 
@@ -25,7 +25,7 @@ def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) ->
     shown = hashlib.sha256(read.page.recording_npz).hexdigest()
     looks.write_down(store, who.name, job_id, opening_of(number), shown)
     recording = reviewed(read.recording, read.review)
-    speed, gain = shapes.scale_of(recording.speed_mm_s), shapes.scale_of(recording.gain_mm_mv)
+    speed, gain = serializers.scale_of(recording.speed_mm_s), serializers.scale_of(recording.gain_mm_mv)
     told = models.WaveformModel.model_construct(  # sixty thousand numbers of our own need no second look
         job_id=job_id,
         page=number,
@@ -36,9 +36,9 @@ def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) ->
         confidence=recording.confidence,
         speed_mm_s=speed,
         gain_mm_mv=gain,
-        chest_gain_mm_mv=shapes.chest_gain_of(recording),
-        strips=shapes.strips_of(read),
-        findings=[shapes.finding_of(finding) for finding in recording.findings],
+        chest_gain_mm_mv=serializers.chest_gain_of(recording),
+        strips=serializers.strips_of(read),
+        findings=[serializers.finding_of(finding) for finding in recording.findings],
         measurements=list(read.measurements),
         not_measured=list(read.not_measured),
         placed=_placed(read),

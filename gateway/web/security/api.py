@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from gateway.store import Store
-from gateway.web.api.asking import PROBLEMS
+from gateway.web.api.dependencies import PROBLEMS
 from gateway.web.deps import Principal, Role, get_store, need
 from gateway.web.errors import WebError
 from gateway.web.security import administration

@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.config import Config
 from gateway.errors import Conflict
+from gateway.safe_traceback import frames_of
 from gateway.store import Store
-from gateway.trouble import frames_of
 from gateway.web.deps import get_config, get_store
 from gateway.web.errors import WebError
 from gateway.web.security.credentials import cookie_name, drop_cookie, set_cookie

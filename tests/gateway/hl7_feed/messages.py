@@ -7,8 +7,8 @@ from datetime import datetime
 from gateway.config import Hl7FeedSection
 from gateway.intake.hl7_feed.meaning import Said, understand
 from gateway.intake.hl7_feed.moments import moment
-from gateway.intake.hl7_feed.reading import read_header
-from gateway.store.known import Told
+from gateway.intake.hl7_feed.segments import read_header
+from gateway.store.patients import Told
 
 NOW = datetime(2026, 5, 4, 12, 0).astimezone()
 SETTINGS = Hl7FeedSection(enabled=True, port=0)

@@ -10,7 +10,7 @@ import pytest
 from gateway.config import Hl7FeedSection
 from gateway.intake.hl7_feed.answer import Rejected
 from gateway.intake.hl7_feed.moments import moment
-from gateway.store.known import GoneTold, MergeTold, OrderTold, PatientKey, PatientTold
+from gateway.store.patients import GoneTold, MergeTold, OrderTold, PatientKey, PatientTold
 from tests.gateway.hl7_feed.messages import NOW, PID, PV1, SETTINGS, at, message, said, told
 
 ANNE = PatientTold(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from gateway.config import Hl7FeedSection
-from gateway.intake.hl7_feed.places import SENDERS_MAX, NoPlace, Senders, who_leaves
+from gateway.intake.hl7_feed.capacity import SENDERS_MAX, NoPlace, Senders, who_leaves
 
 ENGINE, OTHER = "10.0.0.1", "10.0.0.2"
 SETTINGS = Hl7FeedSection(connections_max=4, connections_per_address_max=3)

@@ -16,11 +16,11 @@ import hl7
 import pytest
 from hl7.client import MLLPClient
 
-from gateway.app import Gateway
-from gateway.check import check_all
+from gateway.commands.check import check_all
 from gateway.config import Config, DataSection, Hl7FeedSection
 from gateway.errors import ConfigError, TryAgain
 from gateway.intake.hl7_feed import Hl7Feed, is_feed
+from gateway.service.app import Gateway
 from gateway.store import Store
 from tests.gateway.hl7_feed.messages import PID, PV1, message
 
@@ -368,8 +368,8 @@ def config(tmp_path: Path, **settings: Any) -> Config:
 
 @pytest.fixture
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.check._weights", tuple)
-    monkeypatch.setattr("gateway.check.ASK_OURSELVES_S", 1.0)
+    monkeypatch.setattr("gateway.commands.check._weights", tuple)
+    monkeypatch.setattr("gateway.commands.check.ASK_OURSELVES_S", 1.0)
 
 
 @pytest.mark.usefixtures("_light")
@@ -389,7 +389,7 @@ def test_check_tells_a_running_feed_from_another_program_and_what_is_known(store
 
 
 def test_the_gateway_opens_the_feed_and_forgets_what_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.app.FORGET_S", 0.05)
+    monkeypatch.setattr("gateway.service.app.FORGET_S", 0.05)
     sections = config(tmp_path, port=0).model_dump()
     sections["web"]["enabled"] = sections["dicom_scp"]["enabled"] = False
     gateway = Gateway(Config.model_validate(sections))

@@ -17,7 +17,7 @@ from pynetdicom import AE, evt
 
 from gateway.config import WorklistSection
 from gateway.errors import TryAgain
-from gateway.orders.worklist import FIND, VERIFICATION, echo
+from gateway.patient_search.worklist import FIND, VERIFICATION, echo
 from tests.flow.processes import free_port, wait_for
 
 TODAY = date(2026, 11, 23)

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.config import DataSection
-from gateway.known import KnownOrder
-from gateway.order import Order, Patient
-from gateway.orders.lookup import look_up
+from gateway.identity.candidate import KnownOrder
+from gateway.identity.order import Order, Patient
+from gateway.patient_search.lookup import look_up
 from gateway.store import Store
 from tests.flow.processes import free_port
 from tests.gateway.orders.ris import Ris, entry, telling

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.order import Order, Patient
-from gateway.orders.question import is_answer, keys_of
+from gateway.identity.order import Order, Patient
+from gateway.patient_search.question import is_answer, keys_of
 
 
 def asked(text: str, keyword: str) -> list[str]:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from gateway.config import DataSection
-from gateway.known import KnownOrder
-from gateway.order import Order, Patient
-from gateway.orders.search import Match, Source, Teller, search, united
-from gateway.orders.worklist import Answer
+from gateway.identity.candidate import KnownOrder
+from gateway.identity.order import Order, Patient
+from gateway.patient_search.search import Match, Source, Teller, search, united
+from gateway.patient_search.worklist import Answer
 from gateway.store import JobOrder, JobQuery, Store
 from tests.flow.processes import free_port
 from tests.gateway.orders.ris import TODAY, Ris, entry, section, telling
@@ -99,7 +99,7 @@ def test_two_silent_worklists_take_as_long_as_one(store: Store, monkeypatch: pyt
         both.wait(30)
         return Answer((), "timeout", "it did not answer")
 
-    monkeypatch.setattr("gateway.orders.search.find", silent)
+    monkeypatch.setattr("gateway.patient_search.search.find", silent)
     found = search([section(1, timeout_s=60, name=name) for name in ("a", "b")], Memory(store), "able", NOW)
     assert [each.code for each in found.unanswered] == ["timeout", "timeout"]
     assert len(found.matches) == 1
@@ -107,7 +107,7 @@ def test_two_silent_worklists_take_as_long_as_one(store: Store, monkeypatch: pyt
 
 def test_a_worklist_that_nothing_ends_is_not_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
-    monkeypatch.setattr("gateway.orders.search.find", lambda *_: ended.wait(60))
+    monkeypatch.setattr("gateway.patient_search.search.find", lambda *_: ended.wait(60))
     began = time.monotonic()
     found = search([section(1, timeout_s=0.2)], Memory(store), "able", NOW)
     assert time.monotonic() - began < 30

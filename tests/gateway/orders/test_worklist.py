@@ -16,8 +16,15 @@ from pydicom.uid import UID
 from pynetdicom import evt
 
 from gateway.errors import Refused, TryAgain
-from gateway.order import Order, Patient
-from gateway.orders.worklist import FIND, VERIFICATION, Answer, echo, find, known_order
+from gateway.identity.order import Order, Patient
+from gateway.patient_search.worklist import (
+    FIND,
+    VERIFICATION,
+    Answer,
+    echo,
+    find,
+    known_order,
+)
 from tests.flow.processes import free_port
 from tests.gateway.orders.ris import TODAY, Ris, entry, section, telling, wlmscpfs
 

@@ -11,8 +11,8 @@ import pytest
 
 from gateway.config import DataSection
 from gateway.errors import UnlawfulMove
+from gateway.identity.order import Order, Patient
 from gateway.job import State
-from gateway.order import Order, Patient
 from gateway.store import Event, Store
 from pipeline.recording import Given, Lead
 from tests.gateway.store.test_reviewing import unsure

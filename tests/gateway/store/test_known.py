@@ -10,11 +10,18 @@ import pytest
 from sqlalchemy import text
 
 from gateway.config import DataSection
-from gateway.known import KnownOrder
+from gateway.identity.candidate import KnownOrder
 from gateway.store import Event, Store
+from gateway.store.audit_queries import AuditQuery
 from gateway.store.database import Database, database_url
-from gateway.store.known import GoneTold, MergeTold, OrderTold, PatientKey, PatientTold, Told
-from gateway.store.looking import AuditQuery
+from gateway.store.patients import (
+    GoneTold,
+    MergeTold,
+    OrderTold,
+    PatientKey,
+    PatientTold,
+    Told,
+)
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ANN = PatientKey("4711", "HOSP")
@@ -305,7 +312,7 @@ def test_an_order_for_later_keeps_itself_and_its_patient(store: Store, data: Dat
 def test_many_are_forgotten_in_more_than_one_go(
     store: Store, data: DataSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.store.known.forgetting.AT_ONCE", 3)
+    monkeypatch.setattr("gateway.store.patients.expire.AT_ONCE", 3)
     tell(store, *(PatientTold(PatientKey(str(n)), name=f"N{n}^X") for n in range(10)))
     age(data, 31)
     assert store.forget_known(30).patients == 10

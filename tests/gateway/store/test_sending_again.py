@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from gateway.errors import NotFound, UnlawfulMove
+from gateway.identity.order import Order, Patient
 from gateway.job import Outcome, PageResult, State, Verdict
-from gateway.order import Order, Patient
 from gateway.review import AWAITS_APPROVAL
 from gateway.store import DeliveryState, Store
 from pipeline.recording import Given, Lead

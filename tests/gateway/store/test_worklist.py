@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from gateway.errors import Refused
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Document, DocumentKind, Door, Outcome, PageResult, State, Verdict
-from gateway.order import Order, Patient
 from gateway.store import JobOrder, JobQuery, Store
 from gateway.store.worklist import walking
 from gateway.store.worklist.conditions import conditions

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.digitizer import one_file
+from gateway.digitizer.protocol import Answer, Fault, PageSeen, Seen
 from gateway.emit import npz
-from gateway.eye import once
-from gateway.eye.protocol import Answer, Fault, PageSeen, Seen
+from gateway.identity.order import Order
 from gateway.job import Verdict
-from gateway.order import Order
 from tests.recordings import three_by_four
 
 ANSWERS = """
@@ -40,5 +40,5 @@ def an_eye(monkeypatch: pytest.MonkeyPatch, folder: Path, seen: Seen | Fault, be
     told, kept = folder / "seen.json", folder / "asked.json"
     told.write_text(Answer(answer=seen).model_dump_json())
     script = ANSWERS.format(before=before)
-    monkeypatch.setattr(once, "COMMAND", (sys.executable, "-c", script, str(told), str(kept)))
+    monkeypatch.setattr(one_file, "COMMAND", (sys.executable, "-c", script, str(told), str(kept)))
     return kept

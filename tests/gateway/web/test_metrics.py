@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from gateway.check import HEALTHY
+from gateway.commands.check import HEALTHY
 from gateway.config import Config, DataSection, FolderDestination
 from gateway.role import Role
 from gateway.store import Store

@@ -27,11 +27,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.config import Config, DataSection, WebSection
+from gateway.digitizer.one_file import Eyes
 from gateway.errors import ConfigError
-from gateway.eye.once import Eyes
 from gateway.role import Role
+from gateway.service.supervisor import Supervisor
 from gateway.store import Store
-from gateway.supervisor import Supervisor
 from gateway.web import process
 from gateway.web.api import explain_file
 from gateway.web.entry import run_window

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from gateway import same_patient
+from gateway.identity import same_patient
 from gateway.job import State, Verdict
 from gateway.store import DeliveryRow, JobSummary, Remark
 from gateway.web.api.models.base import LEADS_MAX, Action, Model

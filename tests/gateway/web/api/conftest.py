@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config import Config, DataSection
 from gateway.store import Store
-from gateway.web.api.looks import looks
+from gateway.web.api.access_log import looks
 from tests.gateway.web.api.world import CONFIG, World
 
 

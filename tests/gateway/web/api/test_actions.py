@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from httpx2 import Response
 
+from gateway.identity.order import Order, Patient
 from gateway.job import State
-from gateway.order import Order, Patient
 from gateway.role import Role
 from gateway.store import AuditQuery
 from pipeline.recording import TWELVE

@@ -17,14 +17,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.digitizer.one_file import Eyes
+from gateway.digitizer.protocol import Fault, PageSeen, Seen
 from gateway.errors import TryAgain
-from gateway.eye.once import Eyes
-from gateway.eye.protocol import Fault, PageSeen, Seen
+from gateway.identity.order import Order
 from gateway.job import Verdict
-from gateway.order import Order
 from gateway.role import Role
 from gateway.store import AuditQuery
-from gateway.web.api import explain_file, places, reading
+from gateway.web.api import capacity, explain_file, recordings
 from gateway.web.api.models import ExplainedFile
 from tests.gateway.web.api.test_uploads import REFUSED, upload
 from tests.gateway.web.api.world import World, png, tiff
@@ -67,7 +67,7 @@ def test_a_file_is_explained_as_if_it_had_been_uploaded_and_nothing_is_kept(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kept = an_eye(monkeypatch, tmp_path, sees(order()))
-    monkeypatch.setattr(reading, "_recording", lru_cache(reading.KEPT)(reading._recording.__wrapped__))
+    monkeypatch.setattr(recordings, "_recording", lru_cache(recordings.KEPT)(recordings._recording.__wrapped__))
     content = tiff()
     told = explain(world, ("page.tif", content))
     assert (told.file_name, told.media_type, told.refused) == ("page.tif", "image/tiff", "")
@@ -89,7 +89,7 @@ def test_a_file_is_explained_as_if_it_had_been_uploaded_and_nothing_is_kept(
     asked = json.loads(kept.read_text())
     assert Path(asked["path"]).parent == world.store.staging
     assert nothing_is_kept(world)
-    assert reading._recording.cache_info().currsize == 0
+    assert recordings._recording.cache_info().currsize == 0
     assert world.store.verify_audit().ok
 
 
@@ -270,7 +270,7 @@ while not os.path.exists({str(go)!r}):
     time.sleep(0.02)
 """
     kept = an_eye(monkeypatch, tmp_path, sees(order()), waits)
-    monkeypatch.setattr(places, "EYE_WAIT_S", 0.5)
+    monkeypatch.setattr(capacity, "EYE_WAIT_S", 0.5)
     who = [world.who(Role.ADMINISTRATOR, name).headers["authorization"] for name in ("the one", "the other")]
 
     async def asking() -> None:

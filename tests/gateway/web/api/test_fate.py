@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from gateway.identity.order import Order
 from gateway.job import Verdict
-from gateway.order import Order
 from gateway.review import NOTHING_GIVEN
 from gateway.role import Role
-from gateway.worker import Worker
+from gateway.service.worker import Worker
 from pipeline.errors import Unreadable
 from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
 from tests.gateway.web.api.world import World

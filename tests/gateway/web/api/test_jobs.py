@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gateway.identity.order import Order, Patient
 from gateway.job import Door
-from gateway.order import Order, Patient
 from gateway.role import Role
 from pipeline.recording import Finding, Severity
 from tests.gateway.web.api.world import World

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from gateway.order import Patient
+from gateway.identity.order import Patient
 from gateway.role import Role
 from gateway.store import AuditEntry, AuditQuery, JobQuery, Store
-from gateway.web.api.looks import ONE_LIST_S, Looks, in_words
+from gateway.web.api.access_log import ONE_LIST_S, Looks, in_words
 from tests.gateway.web.api.world import World, tiff
 from tests.gateway.web.eye import an_eye, sees
 from tests.gateway.web.security.test_roles import ways

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.identity.order import Order
 from gateway.job import State
-from gateway.order import Order
 from gateway.web.deps import Role
 from tests.gateway.web.api.test_fate import RULES, SURE, UNSURE, approves, works
 from tests.gateway.web.api.world import World

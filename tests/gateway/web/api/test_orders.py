@@ -12,9 +12,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.known import KnownOrder
-from gateway.order import Order, Patient
-from gateway.orders.worklist import Answer
+from gateway.identity.candidate import KnownOrder
+from gateway.identity.order import Order, Patient
+from gateway.patient_search.worklist import Answer
 from gateway.role import Role
 from gateway.store import AuditQuery, Store
 from gateway.web.api import orders
@@ -105,7 +105,7 @@ def test_the_look_tells_how_many_orders_of_whom_were_seen_and_names_nobody(
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     """Worklists that answer nobody before they are let go."""
     made = Hanging()
-    monkeypatch.setattr("gateway.orders.search.find", made.find)
+    monkeypatch.setattr("gateway.patient_search.search.find", made.find)
     yield made
     made.goes.set()
 

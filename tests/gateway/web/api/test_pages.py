@@ -16,7 +16,7 @@ from pypdfium2 import PdfDocument
 from gateway.job import DocumentKind
 from gateway.mapping import Measured as MeasuredRow
 from gateway.role import Role
-from gateway.web.api.looks import Looks
+from gateway.web.api.access_log import Looks
 from gateway.web.api.pictures import Pictures
 from pipeline.recording import TWELVE, Known, Lead, Scale, Strip
 from pipeline.synth.heart import synthetic_ecg

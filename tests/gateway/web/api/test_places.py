@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from gateway.unpack import sandbox
-from gateway.web.api import documents, pictures, places
+from gateway.web.api import capacity, documents, pictures
 from gateway.web.api.decoding import Decoding
 from gateway.web.api.pictures import Pictures
 from pipeline.recording import Page
@@ -53,13 +53,13 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stuck]:
     for module in (pictures, documents):
         monkeypatch.setattr(module, "unpacked_page", decoder)
     monkeypatch.setattr(pictures, "pictures", Pictures())
-    monkeypatch.setattr(places, "WAIT_S", 0.5)
+    monkeypatch.setattr(capacity, "WAIT_S", 0.5)
     yield decoder
     decoder.let_go()
 
 
 def test_a_stuck_decode_leaves_everything_else_answering(world: World, stuck: Stuck) -> None:
-    jobs = [world.job(0.5) for _ in range(places.PLACES + 1)]  # held: documents not sent would have to be made
+    jobs = [world.job(0.5) for _ in range(capacity.PLACES + 1)]  # held: documents not sent would have to be made
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
@@ -77,7 +77,7 @@ def test_a_stuck_decode_leaves_everything_else_answering(world: World, stuck: St
                 assert answer.status_code == 200, url
             assert time.monotonic() - began < ANSWERED_WITHIN_S
             assert stuck.inside  # all that while
-            busy = len(asked) - places.PLACES
+            busy = len(asked) - capacity.PLACES
             while sum(task.done() for task in asked) < busy:
                 await asyncio.sleep(0.05)
             refused = [task.result() for task in asked if task.done()]
@@ -90,12 +90,12 @@ def test_a_stuck_decode_leaves_everything_else_answering(world: World, stuck: St
             assert (await client.get(urls[0])).status_code == 200
 
     asyncio.run(asking())
-    assert stuck.most <= places.PLACES
+    assert stuck.most <= capacity.PLACES
 
 
 def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> None:
     job_id = world.job()
-    pages = [f"/api/v1/jobs/{each}/pages/1" for each in (job_id, *(world.job() for _ in range(places.PLACES - 1)))]
+    pages = [f"/api/v1/jobs/{each}/pages/1" for each in (job_id, *(world.job() for _ in range(capacity.PLACES - 1)))]
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
@@ -104,7 +104,7 @@ def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> No
             sha256 = world.store.job(job_id).sha256
             pictures.pictures.get(("image", sha256, "1", "200"), lambda: b"kept before")
             asked = [asyncio.create_task(client.get(f"{page}/image?width=300")) for page in pages]
-            while stuck.inside < places.PLACES:
+            while stuck.inside < capacity.PLACES:
                 await asyncio.sleep(0.01)
             answer = await asyncio.wait_for(client.get(f"{pages[0]}/image?width=299"), ANSWERED_WITHIN_S)
             assert (answer.status_code, answer.content) == (200, b"kept before")
@@ -115,14 +115,14 @@ def test_a_picture_that_is_kept_needs_no_place(world: World, stuck: Stuck) -> No
 
 
 def test_the_text_of_a_document_on_its_way_needs_no_place(world: World, stuck: Stuck) -> None:
-    jobs = [world.job() for _ in range(places.PLACES)]
+    jobs = [world.job() for _ in range(capacity.PLACES)]
     headers = {"authorization": world.who().headers["authorization"]}
 
     async def asking() -> None:
         transport = httpx2.ASGITransport(world.app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             asked = [asyncio.create_task(client.get(f"/api/v1/jobs/{each}/pages/1/image?width=300")) for each in jobs]
-            while stuck.inside < places.PLACES:
+            while stuck.inside < capacity.PLACES:
                 await asyncio.sleep(0.01)
             words = client.get(f"/api/v1/jobs/{jobs[0]}/documents/dicom_waveform/words")
             answer = await asyncio.wait_for(words, 4 * ANSWERED_WITHIN_S)  # what reads it is loaded first

@@ -16,7 +16,7 @@ from gateway.errors import Refused
 from gateway.role import Role
 from gateway.unpack import Decoder
 from gateway.unpack.document import Unpacked
-from gateway.web.api import places, uploads
+from gateway.web.api import capacity, uploads
 from gateway.web.api.decoding import WITHIN_S, Decoding, decoding
 from tests.gateway.web.api.world import World, png
 
@@ -67,7 +67,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stuck]:
 def test_files_that_hang_their_decoder_leave_everything_else_answering(
     world: World, stuck: Stuck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "UPLOAD_WAIT_S", 0.5)
+    monkeypatch.setattr(capacity, "UPLOAD_WAIT_S", 0.5)
     senders = [world.who(Role.REVIEWER, f"sender {number}").headers["authorization"] for number in range(3)]
     viewer = {"authorization": world.who(Role.VIEWER).headers["authorization"]}
 
@@ -84,7 +84,7 @@ def test_files_that_hang_their_decoder_leave_everything_else_answering(
                 return result
 
             handed = [asyncio.create_task(hand_in(number)) for number in range(HANDED_IN)]
-            while stuck.inside < places.UPLOAD_PLACES:
+            while stuck.inside < capacity.UPLOAD_PLACES:
                 await asyncio.sleep(0.01)
             began = time.monotonic()
             for url in ("/healthz", "/readyz", "/login", "/api/v1/me", "/api/v1/jobs"):
@@ -92,14 +92,14 @@ def test_files_that_hang_their_decoder_leave_everything_else_answering(
                 assert answer.status_code == 200, url
             assert time.monotonic() - began < ANSWERED_WITHIN_S
             assert stuck.inside  # all that while
-            while sum(task.done() for task in handed) < HANDED_IN - places.UPLOAD_PLACES:
+            while sum(task.done() for task in handed) < HANDED_IN - capacity.UPLOAD_PLACES:
                 await asyncio.sleep(0.05)
             assert {task.result()["code"] for task in handed if task.done()} == {"uploads_busy"}
             stuck.let_go()
             assert {(await task)["code"] for task in handed} == {"uploads_busy", "too_slow"}
 
     asyncio.run(asking())
-    assert stuck.most == places.UPLOAD_PLACES
+    assert stuck.most == capacity.UPLOAD_PLACES
     assert world.get("/jobs")["items"] == []
     assert [path for path in world.store.staging.iterdir() if path.name != ".lock"] == []
 

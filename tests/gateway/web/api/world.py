@@ -13,15 +13,15 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from gateway.config import Config
+from gateway.identity.order import Order
 from gateway.job import Arrival, Door
-from gateway.order import Order
 from gateway.review import NOTHING_GIVEN
 from gateway.role import Role
+from gateway.service.worker import Worker
 from gateway.store import Store
 from gateway.web.app import make_app
 from gateway.web.principal import Scope
 from gateway.web.security.administration import issue_token
-from gateway.worker import Worker
 from pipeline.recording import Finding, Given, Page, Recording
 from tests.recordings import order, placed, three_by_four
 

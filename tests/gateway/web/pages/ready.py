@@ -11,10 +11,10 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gateway.config import Config
+from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Door, State
-from gateway.order import Order, Patient
+from gateway.service.worker import Worker
 from gateway.store import Store
-from gateway.worker import Worker
 from pipeline.recording import (
     Finding,
     Given,

@@ -11,8 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from gateway.identity.order import Order, Patient
 from gateway.job import State
-from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from tests.browser import DESK, TABLET, needs_chromium, pictures_folder
 from tests.flow.processes import wait_for

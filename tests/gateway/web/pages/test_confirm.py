@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from gateway.identity.order import Order, Patient
 from gateway.job import State
-from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from pipeline.recording import Lead
 from tests.browser import needs_chromium, pictures_folder

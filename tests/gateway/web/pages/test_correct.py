@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from gateway.order import Order
+from gateway.identity.order import Order
 from gateway.web.deps import Role
 from pipeline.recording import Given, Lead
 from tests.browser import needs_chromium

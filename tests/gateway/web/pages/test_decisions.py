@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from gateway.identity.order import Order
 from gateway.job import State
-from gateway.order import Order
 from gateway.web.api import rules
 from gateway.web.deps import Role
 from pipeline.recording import Given, Lead

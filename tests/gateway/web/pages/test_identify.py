@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from gateway.order import Order, Patient
+from gateway.identity.order import Order, Patient
 from gateway.web.deps import Role
 from tests.browser import needs_chromium
 from tests.gateway.web.pages.people import SESSION_COOKIE

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from gateway.order import Order, Patient
+from gateway.identity.order import Order, Patient
 from gateway.web.deps import Role
 from tests.browser import DESK, needs_chromium, pictures_folder
 from tests.gateway.web.pages.people import SESSION_COOKIE

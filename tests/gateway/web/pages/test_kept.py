@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Dialog, FilePayload, Page, Route, expect
 
+from gateway.identity.order import Order, Patient
 from gateway.job import State
-from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from pipeline.recording import Lead
 from tests.browser import needs_chromium

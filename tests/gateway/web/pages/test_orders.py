@@ -11,8 +11,8 @@ import pytest
 from playwright.sync_api import Error, Page, Route, expect
 from pydicom import Dataset, dcmread
 
+from gateway.identity.order import Order, Patient
 from gateway.job import State
-from gateway.order import Order, Patient
 from gateway.web.deps import Role
 from tests.browser import TABLET, needs_chromium, pictures_folder
 from tests.flow.processes import free_port

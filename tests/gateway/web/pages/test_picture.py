@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from gateway.identity.order import Order, Patient
 from gateway.job import State
-from gateway.order import Order, Patient
+from gateway.service.worker import Worker
 from gateway.web.deps import Role
-from gateway.worker import Worker
 from pipeline.recording import Given, Recording
 from pipeline.recording import Page as SourcePage
 from tests.browser import needs_chromium

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from gateway.identity.order import Order
 from gateway.job import State
-from gateway.order import Order
 from gateway.store import JobQuery
 from gateway.web.deps import Role
 from pipeline.recording import Lead

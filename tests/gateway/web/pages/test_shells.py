@@ -10,7 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from gateway.config import Config, DataSection
-from gateway.order import Order, Patient
+from gateway.identity.order import Order, Patient
 from gateway.store import Store
 from gateway.web.app import make_app
 from gateway.web.deps import Role

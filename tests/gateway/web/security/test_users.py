@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli_users import app as user_command
+from gateway.commands.users import app as user_command
 from gateway.role import Role
 from gateway.store import Store
 from gateway.web.principal import Scope

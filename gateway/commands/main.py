@@ -1,0 +1,402 @@
+"""The cardioscan command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import AbstractContextManager, closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from gateway.commands import jobs_table
+from gateway.commands.users import app as users_app
+from gateway.config import Config, load
+from gateway.errors import ConfigError, GatewayError, NotFound
+from gateway.job import SHORT_ID, Door
+from pipeline.errors import DeviceError, LostError, WeightsError
+
+if TYPE_CHECKING:
+    from gateway.patient_search.lookup import Lookup
+    from gateway.store import Store
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Paper ECGs in, DICOM waveforms and HL7 aECG out.")
+jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs and act on them.")
+rules_app = typer.Typer(no_args_is_help=True, help="Routing rules.")
+audit_app = typer.Typer(no_args_is_help=True, help="The audit chain.")
+db_app = typer.Typer(no_args_is_help=True, help="The database.")
+app.add_typer(jobs_app, name="jobs")
+app.add_typer(rules_app, name="rules")
+app.add_typer(audit_app, name="audit")
+app.add_typer(db_app, name="db")
+app.add_typer(users_app, name="user")
+
+out = Console(emoji=False)  # a reason that holds ":x:" is no picture
+err = Console(stderr=True, emoji=False)
+
+BAD_USAGE = 2
+SOME_UNREADABLE = 3
+FAILED = 1
+
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar="CARDIOSCAN_CONFIG", help="The configuration file (TOML).")
+]
+ActorOption = Annotated[str, typer.Option("--actor", envvar="USER", help="Who does this; kept in the audit.")]
+DEFAULT_CONFIG = Path("config.toml")
+
+
+def main() -> None:
+    """The entry point: an error on purpose is one line on stderr, without a traceback."""
+    try:
+        app()
+    except ConfigError as error:
+        _marked("configuration:", "red", f" {error}", err)
+        sys.exit(BAD_USAGE)
+    except (GatewayError, WeightsError, DeviceError, LostError, OSError) as error:
+        _marked("error:", "red", f" {error}", err)
+        sys.exit(FAILED)
+
+
+@app.command()
+def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C."""
+    from gateway.process import configure_process
+    from gateway.service.app import Gateway
+
+    settings = load(config)
+    configure_process(settings)
+    Gateway(settings).run()
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where the demonstration leaves its files.")] = Path("demo-out"),
+) -> None:
+    """Take two pages through a gateway between a stand-in PACS and a stand-in EHR, and show what arrived."""
+    from gateway.demo.run import run_demo
+
+    sys.exit(run_demo(folder, out))
+
+
+@app.command()
+def digitize(
+    images: Annotated[list[Path], typer.Argument(help="DICOM, PDF, TIFF, PNG, JPEG, BMP, WebP or HEIC files.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path(),
+    formats: Annotated[
+        str, typer.Option("--format", help="Any of npz,csv,dcm,aecg,png,pdf,wfdb,edf, with commas.")
+    ] = "npz",
+    patient_id: Annotated[str, typer.Option(help="Written into dcm and aecg; a DICOM page brings its own.")] = "",
+    acquired_at: Annotated[
+        str, typer.Option(help="When the ECG was recorded, as DICOM DT (20240131143000); dcm cannot be without it.")
+    ] = "",
+    processes: Annotated[
+        int, typer.Option(min=1, help="Files digitized at a time, by a process each that takes 2 GB of memory.")
+    ] = 1,
+) -> None:
+    """Digitize pages, each into files named after it.
+
+    Exit 0: every page was digitized, or is no ECG beside one in the same file; 3: some were unreadable (reasons on
+    stderr, nothing written for them); 2: bad usage. A dcm or aecg that a digitized page cannot be made into, for want
+    of a date say, is told on stderr and changes no exit status.
+    """
+    from gateway.commands.digitize import digitize_files, parse_formats
+    from gateway.identity.identify import identified
+
+    changes = {"patient_id": patient_id, "acquired_at": acquired_at}
+    try:
+        wanted = parse_formats(formats)
+        identified(None, changes)
+    except ValueError as error:
+        raise _bad_usage(str(error)) from error
+    missing = [image for image in images if not image.is_file()]
+    if missing:
+        raise _bad_usage("\n".join(f"{image}: no such file" for image in missing))
+    folder.mkdir(parents=True, exist_ok=True)
+    refused = digitize_files(images, folder, wanted, err, lambda own: identified(own, changes), processes)
+    raise typer.Exit(SOME_UNREADABLE if refused else 0)
+
+
+@app.command()
+def check(
+    config: ConfigOption = DEFAULT_CONFIG,
+    peers: Annotated[bool, typer.Option(help="Also try to reach every destination.")] = True,
+) -> None:
+    """Say what is wrong with the configuration, the database and the peers, in words to act on."""
+    from gateway.commands.check import ADVICE, check_all, check_file
+
+    settings = load(config)
+    report = check_all(settings, peers=peers) + check_file(config)
+    for line in report:
+        mark, colour = ("ok", "green") if line.ok else ("problem", "red")
+        if line.what == ADVICE:
+            _marked(ADVICE, "yellow", f"  {line.words}", out)
+        else:
+            _marked(mark, colour, f"  {line.what}: {line.words}", out)
+    raise typer.Exit(0 if all(line.ok for line in report) else FAILED)
+
+
+@rules_app.command("explain")
+def rules_explain(
+    file: Annotated[Path, typer.Argument(help="A page as it would be received (DICOM, TIFF, PDF, a picture).")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    sender: Annotated[str, typer.Option(help="The sender to assume (AE title, inbox name or user).")] = "",
+    called: Annotated[str, typer.Option(help="The called AE title to assume.")] = "",
+    door: Annotated[
+        Door | None, typer.Option(help="The door to assume; without it dicom, or fax where there is an inbox, or web.")
+    ] = None,
+) -> None:
+    """Digitize FILE and say which rule matched and why each other did not."""
+    from gateway.commands.explain import explain_file
+
+    for line in explain_file(load(config), file, sender=sender, called=called, door=door):
+        _say(line)
+
+
+@jobs_app.command("list")
+def jobs_list(
+    config: ConfigOption = DEFAULT_CONFIG,
+    state: Annotated[str, typer.Option(help="Only this state: received, digitized, delivered, held, refused.")] = "",
+    limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 50,
+    wide: Annotated[bool, typer.Option("--wide", help="Everything, however long the lines.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, as one JSON object per line.")] = False,
+) -> None:
+    """List jobs, newest first: a line each, as wide as the terminal. Ids are short; every command takes them so."""
+    from gateway.job import State
+
+    try:
+        wanted = State(state) if state else None
+    except ValueError as error:
+        raise _bad_usage(f"no such state: {state}; one of {', '.join(State)}") from error
+    with _open_store(load(config)) as store:
+        jobs = store.jobs(wanted, limit, 0)
+    if as_json:
+        for job in jobs:
+            _say(json.dumps(asdict(job), default=str, ensure_ascii=False))
+    elif wide:
+        Console(emoji=False, width=jobs_table.WIDE).print(jobs_table.wide(jobs))
+    else:
+        out.print(jobs_table.short(jobs, out.width))
+
+
+@jobs_app.command("show")
+def jobs_show(job_id: str, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Show one job: its pages, its deliveries and the reasons."""
+    with _open_store(load(config)) as store:
+        job_id = _whole(store, job_id)
+        job = store.job(job_id)
+        pages, deliveries = store.pages(job_id), store.deliveries(job_id)
+    _say(f"{job.job_id}  {job.state}  {job.code}  {job.why}")
+    _say(f"sha256 {job.sha256}, {job.size_bytes} bytes, from {job.arrival.door} {job.arrival.sender}")
+    for page in pages:
+        _say(f"page {page.number}: {page.verdict} {page.code} {page.why}")
+    table = _table("destination", "document", "name", "state", "attempts", "why")
+    for row in deliveries:
+        table.add_row(*_cells(row.destination, row.kind, row.name, row.state, str(row.attempts), row.why))
+    out.print(table)
+
+
+@jobs_app.command("retry")
+def jobs_retry(job_id: str, config: ConfigOption = DEFAULT_CONFIG, actor: ActorOption = "") -> None:
+    """Digitize a held or refused job again."""
+    with _open_store(load(config)) as store:
+        job_id = _whole(store, job_id)
+        store.retry(job_id, _named(actor))
+    _say(f"{job_id} waits for a worker again")
+
+
+@jobs_app.command("resend")
+def jobs_resend(
+    job_id: str,
+    config: ConfigOption = DEFAULT_CONFIG,
+    destination: Annotated[str, typer.Option(help="Only to this destination.")] = "",
+    actor: ActorOption = "",
+) -> None:
+    """Send a job's documents again, the same bytes under the same names."""
+    with _open_store(load(config)) as store:
+        job_id = _whole(store, job_id)
+        store.resend(job_id, _named(actor), destination or None)
+    _say(f"{job_id} is queued again")
+
+
+@jobs_app.command("identify")
+def jobs_identify(
+    job_id: str,
+    patient_id: Annotated[str, typer.Option(help="The patient's identifier.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    issuer: Annotated[str, typer.Option(help="Who issued the identifier.")] = "",
+    name: Annotated[str, typer.Option(help="Family, Given; or Family^Given^Middle^Prefix^Suffix.")] = "",
+    birth_date: Annotated[str, typer.Option(help="1960-02-01, 01.02.1960 or 19600201")] = "",
+    sex: Annotated[str, typer.Option(help="M, F or O")] = "",
+    accession_number: Annotated[str, typer.Option()] = "",
+    acquired_at: Annotated[str, typer.Option(help="When the ECG was recorded: 2024-01-31 14:30")] = "",
+    all_pages: Annotated[
+        bool, typer.Option("--all-pages", help="Every page of a document with several ECGs is this patient's.")
+    ] = False,
+    even_so: Annotated[
+        str, typer.Option(help="The code that was shown with what is known otherwise of this id: it is right even so.")
+    ] = "",
+    actor: ActorOption = "",
+) -> None:
+    """Say whose ECG a held job is; it is digitized and sent as that patient's.
+
+    Another patient than the page came with takes nothing over from that one: name, birth date, sex, study and order
+    numbers are as given here, or empty. Who is known under this id is told. Exit 2: an option is not lawful; the
+    document has several ECG pages, which may be of several patients, and --all-pages was not given; or worklists, feeds
+    or earlier ECGs know another patient under this id, and --even-so was not given with the code of what is known.
+    """
+    from datetime import datetime
+
+    from gateway.disposition.page_count import ecg_pages
+    from gateway.identity.identify import identified, is_another_patient
+    from gateway.patient_search.lookup import look_up
+
+    changes = {
+        "patient_id": patient_id,
+        "issuer": issuer,
+        "name": name,
+        "birth_date": birth_date,
+        "sex": sex,
+        "accession_number": accession_number,
+        "acquired_at": acquired_at,
+    }
+    settings = load(config)
+    with _open_store(settings) as store:
+        job_id = _whole(store, job_id)
+        before = store.order(job_id)
+        try:
+            order = identified(before, changes)
+        except ValueError as error:
+            raise _bad_usage(str(error)) from error
+        count = 1 if all_pages else ecg_pages(settings, store, job_id)
+        if count > 1:
+            raise _bad_usage(
+                f"the document has {count} ECG pages, which may be of several patients: look at them, and give "
+                "--all-pages if every one is this patient's"
+            )
+        named = _named(actor)
+        known = look_up(settings.worklist, store, order.patient, datetime.now().astimezone(), job_id)
+        _tell_known(known)
+        if known.contradicting and even_so != known.code:
+            raise _bad_usage(f"{known.why} Look again; if it is right all the same, give --even-so {known.code}")
+        store.identify(job_id, order, named, overridden=known.overridden)
+    if before is not None and is_another_patient(before, changes):
+        _say("another patient: nothing that the page came with about its patient, study or order was kept")
+    _say(f"{job_id} is identified and waits for a worker again")
+
+
+@audit_app.command("verify")
+def audit_verify(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Recompute the chain and prove that every acknowledged page is accounted for.
+
+    A page that is received or digitized is accounted for too, but not finished: how many there are is told.
+    """
+    from gateway.job import State
+
+    with _open_store(load(config)) as store:
+        report = store.verify_audit()
+    for problem in report.problems:
+        _say(problem, err)
+    unfinished = sum(report.jobs.get(state, 0) for state in (State.RECEIVED, State.DIGITIZED))
+    verdict = "verified" if report.ok else "NOT verified"
+    _say(f"{verdict}: {report.rows} audit rows, {sum(report.jobs.values())} jobs, {unfinished} of them unfinished")
+    raise typer.Exit(0 if report.ok else FAILED)
+
+
+@audit_app.command("export")
+def audit_export(
+    config: ConfigOption = DEFAULT_CONFIG,
+    file: Annotated[Path | None, typer.Option("--out", help="A file; standard output without it.")] = None,
+) -> None:
+    """Write the audit as JSON lines with its hashes."""
+    with _open_store(load(config)) as store:
+        if file is None:
+            store.export_audit(sys.stdout)
+        else:
+            with file.open("w", encoding="utf-8") as stream:
+                store.export_audit(stream)
+
+
+@db_app.command("upgrade")
+def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Bring the database schema to this version."""
+    with _open_store(load(config)) as store:
+        _say(store.check())
+
+
+@app.command()
+def describe() -> None:
+    """Print the DICOM and HL7 conformance statement."""
+    from gateway.commands.describe import describe as text
+
+    print(text(), end="")
+
+
+def _tell_known(known: Lookup) -> None:
+    """Who is known under an id, and which worklists may know more."""
+    for each in known.known:
+        patient = each.patient
+        about = ", ".join(filter(None, (patient.name, patient.birth_date, patient.sex))) or "no name"
+        _say(f"known under this id: {about}, by {each.names_of_tellers}")
+    for silent in known.unanswered:
+        _say(f"worklist {silent.name} did not tell all it may know: {silent.why}", err)
+
+
+def _say(line: str, console: Console = out) -> None:
+    """One line as it is: texts of peers and people hold brackets, which are no markup of ours."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _marked(mark: str, colour: str, line: str, console: Console) -> None:
+    """A coloured word, then a line as it is."""
+    console.print(Text.assemble((mark, colour), line), highlight=False, soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    """A table that wraps what does not fit and cuts nothing; its first column is what one copies: it stays whole."""
+    first, *rest = columns
+    return Table(Column(first, no_wrap=True, overflow="fold"), *(Column(name, overflow="fold") for name in rest))
+
+
+def _cells(*texts: str) -> list[Text]:
+    """Cells as they are: a string would be read as markup."""
+    return [Text(text) for text in texts]
+
+
+def _bad_usage(why: str) -> typer.Exit:
+    """Says why on stderr; to be raised."""
+    _say(why, err)
+    return typer.Exit(BAD_USAGE)
+
+
+def _open_store(config: Config) -> AbstractContextManager[Store]:
+    from gateway.store import Store
+
+    return closing(Store.open(config.data))
+
+
+def _whole(store: Store, beginning: str) -> str:
+    """The id of the one job that begins so; what none begins with is left to be told of.
+
+    Exit 2 where several do, and for less than the list shows: nobody means a job by that.
+    """
+    beginning = beginning.strip().lower()
+    if len(beginning) < SHORT_ID:
+        raise _bad_usage(f"{beginning!r} is too short for a job's id: give at least {SHORT_ID} characters")
+    ids = store.worklist.beginning(beginning, 2)
+    if len(ids) > 1:
+        raise _bad_usage(f"more than one job begins with {beginning}: {', '.join(ids)}; give more of the id")
+    return ids[0] if ids else beginning
+
+
+def _named(actor: str) -> str:
+    actor = actor.strip()
+    if not actor:
+        raise NotFound("the audit must name who does this: give --actor NAME")
+    if ":" in actor:  # deliver:PACS and dicom:SCANNER are the gateway's own parts, which no four-eyes rule counts
+        raise _bad_usage(f"{actor!r} names no person: give --actor without a colon")
+    return actor

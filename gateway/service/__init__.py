@@ -1,0 +1,1 @@
+"""What runs: the gateway, its worker processes, and who keeps them running."""

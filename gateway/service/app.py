@@ -1,0 +1,199 @@
+"""Puts the gateway together: doors, worker processes, delivery loops. Alone knows APScheduler."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from gateway.config import Config, DicomScpSection, Hl7FeedSection, check_config
+from gateway.deliver.queue import DeliveryLoop, make_sender, stop_all
+from gateway.deliver.watch import PeerWatch
+from gateway.digitizer.load import ending_when_stuck, open_eye
+from gateway.errors import ConfigError, GatewayError
+from gateway.intake.dicom_scp import DicomScp
+from gateway.intake.fax_inbox import FaxInbox
+from gateway.intake.hl7_feed import Hl7Feed
+from gateway.process import configure_process
+from gateway.service.supervisor import Supervisor
+from gateway.store import Store
+from gateway.web.entry import run_window
+
+log = logging.getLogger(__name__)
+
+SUPERVISE_S = 1.0  # how often dead workers are looked for: short against the seconds a page takes
+FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
+GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
+STUCK = 5.0  # times page_seconds_max, after which a page hangs: one that gets a fifth of a processor does not
+STOP_S = 15.0  # after which it is killed, and its lease must run out
+
+
+def run_worker(config: Config, gateway_pid: int, gateway: str, number: int) -> None:
+    """The main function of a worker process: works until SIGTERM, or until its gateway is gone.
+
+    gateway_pid comes from the gateway: asked for here, it would already be another's if the gateway died meanwhile.
+    gateway: its identity in the store.
+    """
+    from gateway.service.worker import (  # scipy and the emitters take seconds to load, and no door needs them
+        Stopped,
+        Worker,
+    )
+
+    configure_process(config)
+    stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        stopping.set()
+        signal.setitimer(signal.ITIMER_REAL, GRACE_S)  # a page may be finished, but not waited for
+
+    def give_up(*_: object) -> None:
+        raise Stopped
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGALRM, give_up)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
+    store = Store.open(config.data, gateway)  # before the networks: an unreachable database is told at once
+    try:
+        eye = open_eye(config.pipeline)
+        digitize = ending_when_stuck(eye.digitize, STUCK * config.pipeline.page_seconds_max)
+        worker = Worker(f"{gateway_pid}.{number}", config, store, digitize, eye.made_by)
+        worker.run(lambda: stopping.is_set() or os.getppid() != gateway_pid, stopping.wait)
+    except Stopped:
+        log.info("stopped while loading")
+    finally:
+        store.close()
+
+
+class Gateway:
+    """A running gateway. start() returns when the doors are open; stop() when everything has been put away."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = Store.open(config.data)
+        self.scp = DicomScp(config, self.store) if config.dicom_scp.enabled else None
+        self.feed = Hl7Feed(config.hl7_feed, self.store) if config.hl7_feed.enabled else None
+        self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
+        self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
+        self._peers = PeerWatch(config, self.store.lanes)
+        work = partial(run_worker, config, os.getpid(), self.store.process)
+        self._workers = Supervisor(config.worker.processes, work, on_death=self._end_dead_leases)
+        self._listener: socket.socket | None = None
+        self._window: Supervisor | None = None
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(3 + len(self._inboxes))},
+            job_defaults={"coalesce": True, "max_instances": 1},
+            timezone="UTC",
+        )
+
+    def start(self) -> None:
+        """The ports first: if one is taken, nothing else has begun. What comes in waits in the store.
+
+        Raises:
+            ConfigError: a port cannot be listened on (another gateway may be running), or the window would lie open.
+        """
+        if self.config.web.enabled:
+            self._open_window()
+        if self.scp is not None:
+            self._open_door("dicom_scp", self.config.dicom_scp, self.scp)
+        if self.feed is not None:
+            self._open_door("hl7_feed", self.config.hl7_feed, self.feed)
+        self._end_dead_leases()  # of a gateway that was killed here: nobody waits for what it held
+        self._workers.look()
+        if self._window is not None:
+            self._window.look()
+            self._every(SUPERVISE_S, self._window.look, "window")
+        for loop in self._loops:
+            loop.start()
+        self._peers.start()
+        self._every(SUPERVISE_S, self._workers.look, "workers")
+        for inbox in self._inboxes:
+            self._every(inbox.settings.poll_s, inbox.poll, f"inbox {inbox.settings.name}")
+        self._every(FORGET_S, self._forget, "forget")  # also where the feed is closed by now
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Doors first, then the loops, then the workers; a page in work is finished, or given back and done again."""
+        for door in (self.scp, self.feed):
+            if door is not None:
+                door.stop()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+        self._peers.stop()
+        stop_all(self._loops)
+        if self._window is not None:
+            self._window.stop(STOP_S)
+        self._end_dead_leases()  # a worker that died alone just before counts as such; those killed below do not
+        self._workers.stop(STOP_S)
+        if self._listener is not None:
+            self._listener.close()
+        self.store.close()
+
+    def _open_window(self) -> None:
+        """The socket is the gateway's: it outlives a process that dies, and who comes meanwhile waits a moment."""
+        from gateway.web.listener import open_listener
+
+        self._listener = open_listener(self.config.web)
+        work = partial(run_window, self.config, os.getpid(), self._listener)
+        self._window = Supervisor(1, work, name="window")
+
+    @staticmethod
+    def _open_door(name: str, settings: DicomScpSection | Hl7FeedSection, door: DicomScp | Hl7Feed) -> None:
+        try:
+            door.start()
+        except OSError as error:
+            raise ConfigError(
+                f"{name}: {settings.host}:{settings.port} cannot be listened on ({error.strerror}); is another "
+                "gateway running, or the port below 1024?"
+            ) from error
+
+    def _end_dead_leases(self) -> None:
+        try:
+            ended = self.store.end_dead_leases(self._workers.pids)
+        except (GatewayError, OSError) as error:
+            log.warning("leases of dead processes run out by themselves: %s", error)
+        else:
+            if ended:
+                log.info("%d leases of dead processes ended", ended)
+
+    def _forget(self) -> None:
+        try:
+            forgotten = self.store.forget_known(self.config.hl7_feed.keep_days)
+        except GatewayError as error:
+            log.warning("nothing was forgotten, the next try is in an hour: %s", error)
+        else:
+            if forgotten.patients or forgotten.orders:
+                log.info("%d patients and %d orders forgotten", forgotten.patients, forgotten.orders)
+
+    def run(self) -> None:
+        """Tells what `check` finds wrong; then start(), wait for SIGTERM or SIGINT, stop()."""
+        for problem in check_config(self.config):
+            log.warning("configuration: %s", problem)
+        stopping = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopping.set())
+        try:
+            self.start()
+            log.info("the gateway is up")
+            stopping.wait()
+        finally:
+            self.stop()
+
+    @property
+    def web_port(self) -> int | None:
+        """The port of the window, None where it is not open."""
+        return None if self._listener is None else int(self._listener.getsockname()[1])
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """Process ids of the live workers."""
+        return self._workers.pids
+
+    def _every(self, seconds: float, work: Callable[[], object], name: str) -> None:
+        self._scheduler.add_job(work, "interval", seconds=seconds, name=name)
