@@ -18,7 +18,7 @@ from gateway.web.deps import Role
 from tests.browser import DESK, TABLET, pictures_folder
 from tests.firefox import DARK, Firefox, FirefoxPage, firefox, needs_firefox
 from tests.flow.processes import wait_for
-from tests.gateway.web.eye import an_eye, sees
+from tests.gateway.web.fake_digitizer import an_eye, sees
 from tests.gateway.web.pages.people import PASSWORD
 from tests.gateway.web.pages.ready import JANE, rendered, take_in_unsure
 from tests.gateway.web.pages.site import Site

@@ -40,7 +40,7 @@ from gateway.web.principal import Scope
 from gateway.web.process import make_server
 from gateway.web.security.administration import issue_token
 from tests.gateway.web.api.world import png
-from tests.gateway.web.eye import an_eye, sees
+from tests.gateway.web.fake_digitizer import an_eye, sees
 from tests.recordings import order
 
 PATIENCE_S = 300.0  # a process that loads everything anew on a machine that is busy with other things

@@ -28,7 +28,7 @@ from gateway.web.api import capacity, explain_file, recordings
 from gateway.web.api.models import ExplainedFile
 from tests.gateway.web.api.test_uploads import REFUSED, upload
 from tests.gateway.web.api.world import World, png, tiff
-from tests.gateway.web.eye import an_eye, sees
+from tests.gateway.web.fake_digitizer import an_eye, sees
 from tests.recordings import order
 
 PATH = "/api/v1/rules/explain/file"

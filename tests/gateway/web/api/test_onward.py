@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gateway.identity.order import Order
 from gateway.job import State
 from gateway.web.deps import Role
-from tests.gateway.web.api.test_fate import RULES, SURE, UNSURE, approves, works
+from tests.gateway.web.api.test_preview import RULES, SURE, UNSURE, approves, works
 from tests.gateway.web.api.world import World
 from tests.recordings import order
 

@@ -19,7 +19,7 @@ from gateway.role import Role
 from gateway.store import AuditQuery, Store
 from gateway.web.api import orders
 from tests.flow.processes import free_port
-from tests.gateway.orders.ris import Ris, entry, telling
+from tests.gateway.patient_search.ris import Ris, entry, telling
 from tests.gateway.web.api.world import World
 from tests.recordings import order
 

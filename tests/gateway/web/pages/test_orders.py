@@ -16,7 +16,7 @@ from gateway.job import State
 from gateway.web.deps import Role
 from tests.browser import TABLET, needs_chromium, pictures_folder
 from tests.flow.processes import free_port
-from tests.gateway.orders.ris import Ris, entry, telling
+from tests.gateway.patient_search.ris import Ris, entry, telling
 from tests.gateway.web.pages.ready import take_in, take_in_unsure, work
 from tests.gateway.web.pages.site import Site
 from tests.gateway.web.pages.test_browser import serious

@@ -17,7 +17,7 @@ from pipeline.recording import Lead
 from tests.browser import DESK, in_hand, needs_chromium, pictures_folder
 from tests.flow.processes import wait_for
 from tests.gateway.web.api.world import png, tiff
-from tests.gateway.web.eye import an_eye, sees
+from tests.gateway.web.fake_digitizer import an_eye, sees
 from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import take_in_document, work
 from tests.gateway.web.pages.site import RULE, Site
@@ -74,7 +74,7 @@ def drop(page: Page, place: str, **files: bytes) -> None:
 
 
 def of_patient_4711(page: Page) -> None:
-    """The explanation of tests.gateway.web.eye's page, if it is the 4711's."""
+    """The explanation of tests.gateway.web.fake_digitizer's page, if it is the 4711's."""
     told = page.locator("#explained")
     expect(told.locator(".message")).to_have_text(re.compile(r'Send to pacs, ehr: sent by rule "all"'))
     expect(told.locator("ol > li")).to_have_count(2)

@@ -15,8 +15,8 @@ from gateway.identity.order import Order, Patient
 from gateway.patient_search.lookup import look_up
 from gateway.store import Store
 from tests.flow.processes import free_port
-from tests.gateway.orders.ris import Ris, entry, telling
-from tests.gateway.orders.test_search import Memory, section
+from tests.gateway.patient_search.ris import Ris, entry, telling
+from tests.gateway.patient_search.test_search import Memory, section
 from tests.gateway.storing import arrival, receive
 
 NOW = datetime.now(UTC)

@@ -22,7 +22,7 @@ from gateway.errors import ConfigError, TryAgain
 from gateway.intake.hl7_feed import Hl7Feed, is_feed
 from gateway.service.app import Gateway
 from gateway.store import Store
-from tests.gateway.hl7_feed.messages import PID, PV1, message
+from tests.gateway.intake.hl7_feed.messages import PID, PV1, message
 
 VT, FS_CR = b"\x0b", b"\x1c\r"
 A08 = message("ADT^A08^ADT_A01", PID, PV1).encode()

@@ -15,7 +15,7 @@ from gateway.role import Role
 from gateway.store import AuditEntry, AuditQuery, JobQuery, Store
 from gateway.web.api.access_log import ONE_LIST_S, Looks, in_words
 from tests.gateway.web.api.world import World, tiff
-from tests.gateway.web.eye import an_eye, sees
+from tests.gateway.web.fake_digitizer import an_eye, sees
 from tests.gateway.web.security.test_roles import ways
 from tests.recordings import order
 

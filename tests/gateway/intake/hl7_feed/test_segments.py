@@ -18,7 +18,7 @@ from gateway.intake.hl7_feed.character_sets import codec_of
 from gateway.intake.hl7_feed.segment_names import SEGMENT_NAMES, is_segment_name
 from gateway.intake.hl7_feed.segments import read_header
 from gateway.store.patients import OrderTold, PatientTold
-from tests.gateway.hl7_feed.messages import NOW, PID, SETTINGS, message, said, told
+from tests.gateway.intake.hl7_feed.messages import NOW, PID, SETTINGS, message, said, told
 
 AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 

@@ -13,8 +13,18 @@ from gateway.config import IdentitySection, LimitsSection
 from gateway.errors import Refused
 from gateway.unpack.sandbox import Decoder
 from tests.dicom_objects import colours, compressed, dicom_object, encoded, gradient, pdf_of, put_pixels, save
-from tests.gateway.test_unpack_dicom_pixels import TestOverlay, in_fragments, of_bits
-from tests.gateway.test_unpack_files import FAX, HEIC, directories, fax_data, pdf, picture, smaller, tiff, trace
+from tests.gateway.unpack.test_dicom_pixels import TestOverlay, in_fragments, of_bits
+from tests.gateway.unpack.test_files import (
+    FAX,
+    HEIC,
+    directories,
+    fax_data,
+    pdf,
+    picture,
+    smaller,
+    tiff,
+    trace,
+)
 
 MUTATIONS = 12  # of each document; thousands were tried while this was written
 SMALL = trace(300, 200)

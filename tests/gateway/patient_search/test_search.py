@@ -19,7 +19,7 @@ from gateway.patient_search.search import Match, Source, Teller, search, united
 from gateway.patient_search.worklist import Answer
 from gateway.store import JobOrder, JobQuery, Store
 from tests.flow.processes import free_port
-from tests.gateway.orders.ris import TODAY, Ris, entry, section, telling
+from tests.gateway.patient_search.ris import TODAY, Ris, entry, section, telling
 from tests.gateway.storing import arrival, receive
 
 NOW = datetime(TODAY.year, TODAY.month, TODAY.day, 12, tzinfo=UTC)

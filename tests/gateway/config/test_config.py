@@ -35,7 +35,7 @@ from gateway.config.patterns import problem_with
 from gateway.errors import ConfigError
 from pipeline.networks import DEVICES
 
-EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+EXAMPLE = Path(__file__).parents[3] / "config.example.toml"
 OFF = re.compile(r"^#(?=[a-z_]+ = |\[|\]|    \{)", re.MULTILINE)  # a setting that is off, not a comment
 
 PACS = """

@@ -36,7 +36,7 @@ from tests.recordings import three_by_four
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
 WHOSE = Order(patient=Patient("4711", name="Test^Ada"), acquired_at="20240131143000", acquired_from="test")
 STATE = {Action.SEND: State.DIGITIZED, Action.HOLD: State.HELD, Action.REFUSE: State.REFUSED}
-EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+EXAMPLE = Path(__file__).parents[3] / "config.example.toml"
 
 
 @cache

@@ -275,7 +275,7 @@ from gateway.config import IdentitySection
 from gateway.errors import Refused
 from gateway.unpack.dicom_header import read_top_level
 from gateway.unpack.dicom_order import order_from_dicom
-from tests.gateway.test_dicom_header import written
+from tests.gateway.unpack.test_dicom_header import written
 from tests.hostile_dicom import SHAPES, names
 
 def peak_mb():  # not ru_maxrss, in which the peak of the process that started this one counts too

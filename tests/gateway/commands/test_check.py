@@ -19,7 +19,7 @@ from gateway.store import Store
 from pipeline.errors import WeightsError
 from pipeline.networks import manifest
 from tests.flow.processes import free_port
-from tests.gateway.orders.ris import Ris, section
+from tests.gateway.patient_search.ris import Ris, section
 from tests.gateway.storing import DOCUMENTS, digitized, settled
 
 

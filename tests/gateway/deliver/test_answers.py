@@ -20,8 +20,16 @@ from gateway.deliver.sender import Delivered
 from gateway.errors import TryAgain
 from gateway.job import Delivery, Document, DocumentKind, State
 from gateway.store import Store
+from tests.gateway.deliver.test_mllp import (
+    PATIENCE_S,
+    Serve,
+    ack,
+    answers,
+    message,
+    peer,
+    read_message,
+)
 from tests.gateway.storing import digitized, settled
-from tests.gateway.test_deliver_mllp import PATIENCE_S, Serve, ack, answers, message, peer, read_message
 
 COMMIT = b"\x0b\x06\x1c\r"
 

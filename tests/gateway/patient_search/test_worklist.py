@@ -26,7 +26,7 @@ from gateway.patient_search.worklist import (
     known_order,
 )
 from tests.flow.processes import free_port
-from tests.gateway.orders.ris import TODAY, Ris, entry, section, telling, wlmscpfs
+from tests.gateway.patient_search.ris import TODAY, Ris, entry, section, telling, wlmscpfs
 
 ADA = entry(1, "Able^Ada", "4242")
 ADAS = Order(

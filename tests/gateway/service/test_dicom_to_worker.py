@@ -12,7 +12,7 @@ from gateway.config import Config
 from gateway.job import Job, State
 from gateway.service.worker import Worker
 from gateway.store import Store
-from tests.gateway.test_dicom_scp import listening, page, send
+from tests.gateway.intake.test_dicom_scp import listening, page, send
 from tests.recordings import three_by_four
 
 SUCCESS = 0x0000

@@ -20,7 +20,7 @@ from gateway.unpack.jbig2 import ends_early
 from gateway.unpack.pdf_dictionaries import TOO_MUCH, Dictionaries, PageFacts
 from gateway.unpack.sandbox import Decoder
 from tests.dicom_objects import encoded, gradient, pdf_of
-from tests.gateway.test_unpack_files import (
+from tests.gateway.unpack.test_files import (
     DAMAGED,
     FAX,
     GREY_IN,

@@ -11,7 +11,16 @@ from gateway.config import Hl7FeedSection
 from gateway.intake.hl7_feed.answer import Rejected
 from gateway.intake.hl7_feed.moments import moment
 from gateway.store.patients import GoneTold, MergeTold, OrderTold, PatientKey, PatientTold
-from tests.gateway.hl7_feed.messages import NOW, PID, PV1, SETTINGS, at, message, said, told
+from tests.gateway.intake.hl7_feed.messages import (
+    NOW,
+    PID,
+    PV1,
+    SETTINGS,
+    at,
+    message,
+    said,
+    told,
+)
 
 ANNE = PatientTold(
     key=PatientKey("4711", "HOSP"),

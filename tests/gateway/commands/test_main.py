@@ -26,7 +26,7 @@ from pipeline.synth.other import render_not_an_ecg
 from pipeline.synth.page import clean_page
 from tests.gateway.storing import arrival, claimed, receive, settled
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 run = CliRunner()
 
 

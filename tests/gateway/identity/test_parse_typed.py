@@ -12,7 +12,7 @@ from gateway.emit import dicom_waveform
 from gateway.identity.identify import identified
 from gateway.identity.parse_typed import from_person
 from tests import recordings as make
-from tests.gateway.test_emit_hl7v2 import emitted, only
+from tests.gateway.emit.test_hl7v2 import emitted, only
 
 
 @pytest.mark.parametrize(
