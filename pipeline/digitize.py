@@ -15,15 +15,17 @@ from threadpoolctl import ThreadpoolController
 from pipeline import (
     calibration,
     enhance,
-    grid,
+    landmarks,
     layout,
     measure,
     quality,
-    register,
     scale_check,
     source,
     unread,
     waveform,
+)
+from pipeline import (
+    paper as paper_stage,
 )
 from pipeline.deadline import PAGE_SECONDS_MAX, Deadline
 from pipeline.errors import Unreadable
@@ -112,7 +114,7 @@ class Upright:
     original: UInt8
     dpi: tuple[float, float] | None
     turn: int
-    fit: grid.GridFit
+    fit: paper_stage.GridFit
     by_ruling: scale_check.Witnesses
 
 
@@ -144,7 +146,7 @@ class Digitizer:
             networks = open_networks(choose_device(device))
         rows, page, ruled, kinds = (networks.get(name) for name in ("waveform", "register", "grid", "source"))
         self.reader = None if rows is None else NetworkReader.of(rows)
-        self.page_reader = None if page is None else register.PageReader(page.look)
+        self.page_reader = None if page is None else landmarks.PageReader(page.look)
         self.ruling = None if ruled is None else ruled.look
         self.source_reader = None if kinds is None else source.SourceReader.of(kinds)
         self.made_by = made_by(one.weights for one in networks.values())
@@ -226,11 +228,11 @@ class Digitizer:
             # for what follows ink by rules; the networks were trained on pages as they come, and see the original
             image = enhance.enhance(page.image, kind)
         with watch.stage("register"):
-            turn = register.register(image).orientation if given.orientation is None else given.orientation
-            image, dpi = register.set_upright(image, turn), _turned(page.dpi, turn)
-            original = register.set_upright(page.image, turn)
+            turn = landmarks.register(image).orientation if given.orientation is None else given.orientation
+            image, dpi = landmarks.set_upright(image, turn), _turned(page.dpi, turn)
+            original = landmarks.set_upright(page.image, turn)
         with watch.stage("grid"):
-            fit = grid.find_grid(image, dpi, self.ruling, original)
+            fit = paper_stage.find_grid(image, dpi, self.ruling, original)
             return Upright(kind, image, original, dpi, turn, fit, self._of_ruling(fit, image, dpi))
 
     def _at_size(
@@ -245,15 +247,15 @@ class Digitizer:
         dpi, turn, fit, by_ruling = upright.dpi, upright.turn, upright.fit, upright.by_ruling
         if factor != 1.0:
             with watch.stage("grid"):
-                fit = grid.follow_again(fit, factor, image, dpi, self.ruling, original)
+                fit = paper_stage.follow_again(fit, factor, image, dpi, self.ruling, original)
                 by_ruling = self._of_ruling(fit, image, dpi)
         with watch.stage("register"):
             lying = self._lie_right(original, fit.paper, turn=given.orientation is None)
             found.lying = lying
             paper, marks = lying.paper, lying.marks
-            image, dpi = register.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
-            original = register.set_upright(original, lying.orientation)
-            orientation = register.combined(turn, lying.orientation)
+            image, dpi = landmarks.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
+            original = landmarks.set_upright(original, lying.orientation)
+            orientation = landmarks.combined(turn, lying.orientation)
             if self.page_reader is not None and marks is not None and fit.known is not Known.GRID:
                 tilt = layout.tilt_deg(marks)  # no line of a grid says which way the rows run: they do so themselves
                 if abs(tilt) > TILTED_DEG:
@@ -338,20 +340,22 @@ class Digitizer:
         errors = (f.severity is Severity.ERROR for f in (*judged.findings, *findings))
         return self.reader is not None and (judged.confidence < self.sure_from or any(errors))
 
-    def _of_ruling(self, fit: grid.GridFit, image: UInt8, dpi: tuple[float, float] | None) -> scale_check.Witnesses:
+    def _of_ruling(
+        self, fit: paper_stage.GridFit, image: UInt8, dpi: tuple[float, float] | None
+    ) -> scale_check.Witnesses:
         """What the lines and the file say of the size of a ruling; nothing where none was followed."""
         if fit.known is not Known.GRID:
             return scale_check.Witnesses()
-        px_mm = grid.credible_px_mm(dpi, image)
+        px_mm = paper_stage.credible_px_mm(dpi, image)
         ratios = [] if px_mm is None else [p / e for p, e in zip(fit.pitch_px, px_mm, strict=True)]
         resolution = float(np.sqrt(np.prod(ratios))) if ratios else None
-        return scale_check.Witnesses(resolution, grid.lines_seen(image, fit.paper, scale_check.LINES_PER_MM))
+        return scale_check.Witnesses(resolution, paper_stage.lines_seen(image, fit.paper, scale_check.LINES_PER_MM))
 
     def _lie_right(self, image: UInt8, paper: PaperMap, turn: bool) -> Lying:
         """Which way the page lies, its names and points; turn: it may lie on its side, upside down or mirrored."""
         if self.page_reader is None:
-            found = register.register(image, paper, turn)
-            upright = register.map_upright(paper, image.shape[:2], found.orientation)
+            found = landmarks.register(image, paper, turn)
+            upright = landmarks.map_upright(paper, image.shape[:2], found.orientation)
             return Lying(found.orientation, upright, found.keypoints, None)
         best, reading = Lying(0, paper), self.page_reader.read(image, paper)
         names = reading.sure_names
@@ -360,16 +364,16 @@ class Digitizer:
             told = self.page_reader.glance(image, paper, reading.places_mm, reading.likely_ways) - MIRROR_COSTS
             way = int(np.argmax(told))
             if way and told[way] > told[0] + NAMES_MORE:
-                other = register.map_upright(paper, image.shape[:2], way)
-                seen = self.page_reader.read(register.set_upright(image, way), other)
+                other = landmarks.map_upright(paper, image.shape[:2], way)
+                seen = self.page_reader.read(landmarks.set_upright(image, way), other)
                 if seen.sure_names - MIRROR_COSTS[way] > names + NAMES_MORE:
                     best, reading, names = Lying(way, other), seen, seen.sure_names
         if names < NAMES_ENOUGH:
-            straight = register.set_upright(image, best.orientation)
-            printed = register.register(straight, best.paper, turn and not best.orientation)
+            straight = landmarks.set_upright(image, best.orientation)
+            printed = landmarks.register(straight, best.paper, turn and not best.orientation)
             if printed.orientation:
-                over = Lying(printed.orientation, register.map_upright(paper, image.shape[:2], printed.orientation))
-                seen = self.page_reader.read(register.set_upright(image, printed.orientation), over.paper)
+                over = Lying(printed.orientation, landmarks.map_upright(paper, image.shape[:2], printed.orientation))
+                seen = self.page_reader.read(landmarks.set_upright(image, printed.orientation), over.paper)
                 if not _bears_out(printed.orientation, reading, seen):
                     return replace(best, names=reading.names, marks=reading.marks)
                 best, reading = over, seen
@@ -377,7 +381,7 @@ class Digitizer:
         return replace(best, names=reading.names, marks=reading.marks)
 
 
-def _bears_out(way: int, lying: register.Reading, turned: register.Reading) -> bool:
+def _bears_out(way: int, lying: landmarks.Reading, turned: landmarks.Reading) -> bool:
     """Whether what the network read agrees with turning a page as matched letters say.
 
     Strokes of small letters match an I or a II either way. The network must read as much of the page turned as of it
@@ -410,7 +414,7 @@ def _read(leads: Leads, scale: calibration.Calibration, watch: Stopwatch) -> tup
 
 
 def _evidence(
-    fit: grid.GridFit,
+    fit: paper_stage.GridFit,
     scale: calibration.Calibration,
     printed: layout.Layout,
     traced: waveform.Traced,
@@ -530,14 +534,14 @@ def _placed(
     return Placed(orientation, paper.x_mm, paper.y_mm, paper.nodes_px, np.array(runs, np.float64).reshape(-1, 3))
 
 
-def _grid_trust(fit: grid.GridFit) -> float:
+def _grid_trust(fit: paper_stage.GridFit) -> float:
     """How well the millimetre is known over the page, 0..1: a fax's resolution is better than a grid seen in places."""
     if fit.known is Known.GRID:
         return min(max((fit.strength - GRID_POOR) / (GRID_GOOD - GRID_POOR), 0.0), 1.0)
     return 0.8 if fit.known is Known.DPI else 0.3
 
 
-def _grid_findings(fit: grid.GridFit, known: Known) -> Iterator[Finding]:
+def _grid_findings(fit: paper_stage.GridFit, known: Known) -> Iterator[Finding]:
     """known: where the millimetre came from in the end."""
     if fit.known is not Known.GRID:
         yield Finding(FindingCode.GRID_NOT_FOUND, Severity.WARNING, detail=MEASURED_BY.get(known, str(known)))

@@ -26,8 +26,8 @@ from gateway.identity.order import Order
 from gateway.intake.file_name import shortened
 from gateway.job import Arrival, DocumentKind, Door
 from gateway.unpack import Unpacked, unpack
+from pipeline.draw.side_by_side import draw_png
 from pipeline.errors import Unreadable
-from pipeline.picture import draw_png
 from pipeline.recording import Page, Recording
 
 KINDS = {

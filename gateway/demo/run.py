@@ -27,7 +27,7 @@ from gateway.demo.secondary_capture import secondary_capture
 from gateway.emit import npz
 from gateway.job import Document, DocumentKind, Job, State
 from gateway.service.app import Gateway
-from pipeline.picture import draw_png
+from pipeline.draw.side_by_side import draw_png
 from pipeline.recording import TWELVE, Page
 from pipeline.score import kaggle_db
 from pipeline.synth.fax import encode_fax_tiff

@@ -2,7 +2,7 @@
 
 A beat is looked at in all leads that stand at the same page time: a column of a 3x4 page and the rhythm strip. A value
 is the median over the beats. Its standard error is that of the delineator against cardiologists' marks and that of the
-digitizing together, both fitted (`errors.toml`, by `pipeline.training.interval_errors`).
+digitizing together, both fitted (`errors.toml`, by `pipeline.training.fit.interval_errors`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How far measured values are from the truth, as fitted by pipeline.training.interval_errors."""
+"""How far measured values are from the truth, as fitted by pipeline.training.fit.interval_errors."""
 
 from __future__ import annotations
 

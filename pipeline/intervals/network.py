@@ -1,7 +1,7 @@
 """The delineator: where P, QRS and T begin and end in a beat, from any few leads that show it at the same time.
 
 A small network (30,000 weights), computed with NumPy: who sends documents or shows a page must not load torch for it.
-Trained and judged by `pipeline.training.delineator`.
+Trained and judged by `pipeline.training.train.delineator`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 For pages on which nothing else says it. The strips are looked at as they would be at each speed: intervals between
 beats, steepness of the QRS, delay of the T wave, and how the energy of the slopes lies over the frequencies. One fitted
-score, the same for every speed, says how much like a heart that is (`pipeline.training.pace`).
+score, the same for every speed, says how much like a heart that is (`pipeline.training.fit.speed`).
 """
 
 from __future__ import annotations

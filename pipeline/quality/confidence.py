@@ -31,8 +31,8 @@ class Features:
     scale: float
 
 
-# log-odds that the page was read right (10 dB or better), per unit of a feature; fitted by pipeline.training.trust on
-# 137 rendered pages of all kinds, none negative, so a better sign never lowers it
+# log-odds that the page was read right (10 dB or better), per unit of a feature; fitted by
+# pipeline.training.fit.confidence on 137 rendered pages of all kinds, none negative, so a better sign never lowers it
 WEIGHTS = Features(
     read=0.21,
     least_read=1.71,

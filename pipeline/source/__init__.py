@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.recording import Degradation, Source, UInt8
-from pipeline.source import opinion, rules
+from pipeline.source import opinion, page_statistics
 from pipeline.source.network import Reader, SourceReader, SourceReading
 from pipeline.source.opinion import SAID
 from pipeline.source.resolution import resolutions
@@ -48,32 +48,32 @@ def classify(image: UInt8, dpi: tuple[float, float] | None = None, network: Read
 def _by_network(image: UInt8, dpi: tuple[float, float] | None, network: Reader) -> SourceGuess:
     reading = network.read(image)
     not_an_ecg = reading.probability(Source.NOT_AN_ECG)
-    look = rules.measure(image)
-    signs = rules.signs(image, dpi) if not_an_ecg >= DOUBT else None
+    look = page_statistics.measure(image)
+    signs = page_statistics.signs(image, dpi) if not_an_ecg >= DOUBT else None
     # a letter that the network only doubts: nothing on it speaks for an ECG, and its text against one
     is_letter = signs is not None and signs.full_of_text and signs.fewer_than(SEEN)
     surely_none = look.blank or not_an_ecg >= CLEAR or is_letter
     if signs is not None and _shows_nothing(look, signs, clear=not_an_ecg >= CLEAR):
         return SourceGuess(Source.NOT_AN_ECG, not_an_ecg, not_an_ecg, reading.severities, surely_none)
     # one bit a pixel at a fax's resolution is a fax, and the file says which: no picture of it knows better
-    fax = rules.fax_of(image, dpi)
+    fax = page_statistics.fax_of(image, dpi)
     if fax is not None:
         return SourceGuess(fax, 1.0 - not_an_ecg, not_an_ecg, reading.severities, surely_none)
-    likely = opinion.together(reading, rules.kind_of(look, dpi)[0])
+    likely = opinion.together(reading, page_statistics.kind_of(look, dpi)[0])
     source = max(likely, key=lambda kind: likely[kind])
     return SourceGuess(source, (1.0 - not_an_ecg) * likely[source], not_an_ecg, reading.severities, surely_none)
 
 
 def _by_rules(image: UInt8, dpi: tuple[float, float] | None) -> SourceGuess:
-    look, signs = rules.measure(image), rules.signs(image, dpi)
-    severities = rules.severities_of(look)
+    look, signs = page_statistics.measure(image), page_statistics.signs(image, dpi)
+    severities = page_statistics.severities_of(look)
     if _shows_nothing(look, signs):
         return SourceGuess(Source.NOT_AN_ECG, signs.not_an_ecg, signs.not_an_ecg, severities, look.blank)
-    source, score = rules.kind_of(look, dpi)
+    source, score = page_statistics.kind_of(look, dpi)
     return SourceGuess(source, score, signs.not_an_ecg, severities)
 
 
-def _shows_nothing(look: rules.Look, signs: rules.Signs, *, clear: bool = False) -> bool:
+def _shows_nothing(look: page_statistics.Look, signs: page_statistics.Signs, *, clear: bool = False) -> bool:
     """Whether nothing on a page speaks for an ECG; clear: a network says clearly that it is none."""
     if clear and signs.fewer_than(SEEN):
         return True

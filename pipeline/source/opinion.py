@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.recording import Source
 from pipeline.source.network import SourceReading
 
-SAID = Path(__file__).with_name("said.toml")
+SAID = Path(__file__).with_name("opinion.toml")
 ECGS = tuple(kind for kind in Source if kind is not Source.NOT_AN_ECG)
 UNSEEN = 0.3  # pages added to every count: what was not met among hundreds may still be
 

@@ -7,7 +7,7 @@ at a wrong one of them is squeezed or stretched by two, and its reading tells.
 from __future__ import annotations
 
 from pipeline.recording import UInt8
-from pipeline.source import rules
+from pipeline.source import page_statistics
 
 ACROSS_DPI = 204.0
 DOWN_DPI = (98.0, 196.0, 391.0)
@@ -29,7 +29,7 @@ def resolutions(image: UInt8, dpi: Dpi | None) -> tuple[Dpi | None, ...]:
     lines, columns = image.shape[:2]
     if not is_fax_wide(columns) or (dpi is not None and not _is_doubtful(lines, columns, dpi)):
         return (dpi,)
-    if not rules.is_one_bit(image):
+    if not page_statistics.is_one_bit(image):
         return (dpi,)
     tried: list[Dpi] = [(ACROSS_DPI, down) for down in DOWN_DPI]
     return (dpi, *(each for each in tried if dpi is None or not _is_like(each, dpi)))
@@ -38,19 +38,19 @@ def resolutions(image: UInt8, dpi: Dpi | None) -> tuple[Dpi | None, ...]:
 def is_fax_wide(columns: int) -> bool:
     """Whether so many columns are a fax's, as senders cut or pad them."""
     narrowest, widest = COLUMNS
-    return narrowest * (1 - rules.RATIO_OFF) <= columns <= widest * (1 + rules.RATIO_OFF)
+    return narrowest * (1 - page_statistics.RATIO_OFF) <= columns <= widest * (1 + page_statistics.RATIO_OFF)
 
 
 def _is_doubtful(lines: int, columns: int, dpi: Dpi) -> bool:
     """Whether a fax's stated resolution makes its page no sheet of paper."""
-    if not rules.FAX_DPI[0] <= dpi[0] <= rules.FAX_DPI[1]:
+    if not page_statistics.FAX_DPI[0] <= dpi[0] <= page_statistics.FAX_DPI[1]:
         return False
     across_mm, down_mm = columns / dpi[0] * MM_PER_INCH, lines / dpi[1] * MM_PER_INCH
     return not any(
-        abs(across_mm / wide - 1) < rules.RATIO_OFF and abs(down_mm / tall - 1) < rules.RATIO_OFF
+        abs(across_mm / wide - 1) < page_statistics.RATIO_OFF and abs(down_mm / tall - 1) < page_statistics.RATIO_OFF
         for wide, tall in SHEETS_MM
     )
 
 
 def _is_like(one: Dpi, other: Dpi) -> bool:
-    return abs(one[1] / one[0] - other[1] / other[0]) < rules.RATIO_OFF
+    return abs(one[1] / one[0] - other[1] / other[0]) < page_statistics.RATIO_OFF

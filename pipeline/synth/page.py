@@ -13,13 +13,13 @@ from pipeline.recording import Float32, Known, MadeBy, Page, Recording, Scale, S
 from pipeline.synth import capture
 from pipeline.synth.camera import aim, fold_lines, look, paper_map
 from pipeline.synth.canvas import Frame
-from pipeline.synth.chance import random_spec
 from pipeline.synth.other import render_not_an_ecg
 from pipeline.synth.plan import CHEST, Plan, as_printed, plan_page
+from pipeline.synth.random_page import random_spec
 from pipeline.synth.sheet import Sheet, print_sheet
+from pipeline.synth.sheet_damage import clouds, multiplied, wear_down
 from pipeline.synth.spec import PHOTOGRAPHED, Camera, GridStyle, PageSpec, Paper, Print, Wear
 from pipeline.synth.truth import PageTruth, Rendered
-from pipeline.synth.wear import clouds, multiplied, wear_down
 
 __all__ = [
     "PageSpec",

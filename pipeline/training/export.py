@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from pipeline.networks import WEIGHTS, Weights
-from pipeline.training import grid, register, source
-from pipeline.training.loop import Run, Task, held_out
 from pipeline.training.ship import commit_here, ship
+from pipeline.training.train import grid, register, source
+from pipeline.training.train.loop import Run, Task, held_out
 
 TASKS: dict[str, Callable[[], Task]] = {"source": source.task, "register": register.task, "grid": grid.task}
 DATA = "pages of pipeline.synth with signals of training patients; judged on pages of others"

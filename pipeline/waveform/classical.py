@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.recording import Float32
-from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import ROWS_PER_MM, RowStrip
+from pipeline.waveform.strip_reading import Reading
 from pipeline.waveform.viterbi import cheapest_path
 
 GRID_SHARE = 0.85  # of a row or column of the strip that is as dark as the grid line in it

@@ -12,8 +12,8 @@ from scipy.signal import savgol_filter
 from pipeline.geometry import Float64
 from pipeline.networks.row import ROWS_PER_BIN
 from pipeline.recording import Float32
-from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip
+from pipeline.waveform.strip_reading import Reading
 from pipeline.waveform.viterbi import Int64, cheapest_path
 
 Bool = npt.NDArray[np.bool_]

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import COLUMNS_PER_MM
+from pipeline.waveform.strip_reading import Reading
 
 Bool = npt.NDArray[np.bool_]
 

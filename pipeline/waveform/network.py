@@ -14,8 +14,8 @@ from pipeline.networks.row import CELL, HINTS
 from pipeline.recording import Float32
 from pipeline.waveform.decode import decode
 from pipeline.waveform.read import Row
-from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip
+from pipeline.waveform.strip_reading import Reading
 
 MULTIPLE = 32  # the network halves a quarter-size strip three times
 NEAR_MM = 8.0  # hints tell distances to a lead's ends up to here

@@ -16,7 +16,6 @@ from pipeline.geometry import PaperMap, Segment, Spike
 from pipeline.recording import Seen, Strip, UInt8
 from pipeline.waveform.classical import trace_classically
 from pipeline.waveform.ends import Ended, hold_ends
-from pipeline.waveform.reading import Reading
 from pipeline.waveform.spikes import ReadRow, missed_spikes
 from pipeline.waveform.strip import (
     COLUMNS_PER_MM,
@@ -26,6 +25,7 @@ from pipeline.waveform.strip import (
     RowStrip,
     cut_strip,
 )
+from pipeline.waveform.strip_reading import Reading
 
 Int64 = npt.NDArray[np.int64]
 

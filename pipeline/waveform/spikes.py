@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from pipeline.geometry import Float64
 from pipeline.recording import Float32, UInt8
-from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip
+from pipeline.waveform.strip_reading import Reading
 
 # On 33 pages of others as the reader read them: 16 and 5 moments on the two that are paced, at most 1 on the others.
 TALL_MM = 2.5  # beyond what was read within NEAR_MM

@@ -14,9 +14,9 @@ from pipeline.digitize import Digitizer, _bears_out, digitize
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.geometry import Keypoint, Marks, PaperMap
+from pipeline.landmarks import Reading, map_upright
 from pipeline.quality.confidence import Features
 from pipeline.recording import TWELVE, Finding, Known, Lead, Page, Recording, Seen, Severity
-from pipeline.register import Reading, map_upright
 from pipeline.score import kaggle_db
 from pipeline.synth.page import faxed_page
 from pipeline.synth.truth import Rendered

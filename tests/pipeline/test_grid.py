@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.grid import GridFit, find_grid
+from pipeline.paper import GridFit, find_grid
 from pipeline.recording import Float32, Known, Page, Source
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.landmarks import PageReader, combined, set_upright
+from pipeline.landmarks.network import PX_PER_MM
 from pipeline.networks import Running
 from pipeline.networks.peaks import CELL, CHANNELS, NAMES_AND_PLACE, Point
 from pipeline.recording import TWELVE, Lead
-from pipeline.register import PageReader, combined, set_upright
-from pipeline.register.network import PX_PER_MM
 from pipeline.sheet import extent_mm
 from pipeline.synth.truth import Rendered
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from printed_strips import page
 
-from pipeline.picture import draw
+from pipeline.draw.side_by_side import draw
 from pipeline.recording import Finding, Known, Lead, MadeBy, Page, Recording, Scale, Seen, Severity, Source, Strip
 
 PAGE = Page(np.full((300, 400, 3), 200, np.uint8))

@@ -7,8 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.draw.overlay import (
+    BRIDGED,
+    INVALID,
+    PX_PER_MM,
+    READ,
+    draw_traces,
+    extent_px,
+    lay_flat,
+)
 from pipeline.recording import Known, Lead, MadeBy, Page, Placed, Recording, Scale, Seen, Source, Strip
-from pipeline.rectified import BRIDGED, INVALID, PX_PER_MM, READ, draw_traces, extent_px, lay_flat
 
 PX = 4  # image pixels to the millimetre
 

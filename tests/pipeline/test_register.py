@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.register import map_upright, register, set_upright
+from pipeline.landmarks import map_upright, register, set_upright
 from pipeline.synth.truth import Rendered
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from printed_strips import RATE_HZ, heart
 
-from pipeline import grid, source
+from pipeline import paper, source
 from pipeline.calibration import Pulse
 from pipeline.digitize import Digitizer
 from pipeline.findings import FindingCode
@@ -19,7 +19,7 @@ from pipeline.recording import Known, Page, Severity
 from pipeline.scale_check import FACTORS, FITTED, LINES_PER_MM, Table, Witnesses, fitted, pulse_of, table_of, weigh
 from pipeline.synth.page import faxed_page
 from pipeline.synth.truth import Rendered
-from pipeline.training.scale_check import MISREAD
+from pipeline.training.fit.scale_check import MISREAD
 
 READ_4_OF_5 = {0.8: 4.8, 1.0: 1.7, 0.4: 1.0, 0.5: 1.0, 0.2: 1.0, 0.6: 1.2, 0.16: -0.3, 0.32: 0.5, 0.48: 0.4}
 
@@ -147,15 +147,15 @@ def test_the_table_beside_the_code_is_whole_and_says_what_it_is_worth() -> None:
 
 
 def test_lines_are_followed_anew_at_the_size_that_was_chosen(clean: Rendered) -> None:
-    fit = grid.find_grid(clean.page.image, clean.page.dpi)
-    again = grid.follow_again(fit.resized(1.25), 0.8, clean.page.image, clean.page.dpi)
+    fit = paper.find_grid(clean.page.image, clean.page.dpi)
+    again = paper.follow_again(fit.resized(1.25), 0.8, clean.page.image, clean.page.dpi)
     assert again.pitch_px == pytest.approx(fit.pitch_px, rel=1e-3)
     assert again.strength == pytest.approx(fit.strength, abs=0.1)
 
 
 def test_lines_are_seen_where_they_are_printed(clean: Rendered) -> None:
-    fit = grid.find_grid(clean.page.image, clean.page.dpi)
-    millimetre, box, between, too_fine = grid.lines_seen(clean.page.image, fit.paper, (1.0, 0.2, 0.7, 9.0)).tolist()
+    fit = paper.find_grid(clean.page.image, clean.page.dpi)
+    millimetre, box, between, too_fine = paper.lines_seen(clean.page.image, fit.paper, (1.0, 0.2, 0.7, 9.0)).tolist()
     assert min(millimetre, box) > 2.0
     assert between < 0.5
     assert np.isnan(too_fine)
@@ -164,15 +164,15 @@ def test_lines_are_seen_where_they_are_printed(clean: Rendered) -> None:
 def test_a_page_followed_at_a_wrong_size_is_read_at_the_right_one(
     clean: Rendered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = grid.find_grid
+    own = paper.find_grid
 
-    def wrong(*args: object, **kwargs: object) -> grid.GridFit:
+    def wrong(*args: object, **kwargs: object) -> paper.GridFit:
         fit = own(*args, **kwargs)  # type: ignore[arg-type]
         return fit.resized(1.25) if len(args) < 5 else fit
 
     classified: list[object] = []
     classify = source.classify
-    monkeypatch.setattr("pipeline.digitize.grid.find_grid", wrong)
+    monkeypatch.setattr("pipeline.digitize.paper_stage.find_grid", wrong)
     monkeypatch.setattr("pipeline.digitize.source.classify", lambda *a: classified.append(a) or classify(*a))
     recording = Digitizer(page_seconds_max=600.0).digitize(Page(clean.page.image, None))
     assert len(classified) == 1

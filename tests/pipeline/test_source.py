@@ -8,11 +8,11 @@ import pytest
 
 from pipeline.recording import Degradation, Float32, Source, UInt8
 from pipeline.source import SourceReading, classify
-from pipeline.source.rules import Strokes, fitted_text
+from pipeline.source.page_statistics import Strokes, fitted_text
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, clean_page, faxed_page, render, render_not_an_ecg, scanned_page
 from pipeline.synth.spec import Camera, GridStyle, Paper, Wear
-from pipeline.training.text import fit
+from pipeline.training.fit.text import fit
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from pipeline.source import SourceReader, SourceReading, classify
 from pipeline.source.opinion import together
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page, faxed_page
-from pipeline.training.pages import PooledPage
-from pipeline.training.said import count, text_of
-from pipeline.training.source import task
+from pipeline.training.data.pages import PooledPage
+from pipeline.training.fit.source_rules import count, text_of
+from pipeline.training.train.source import task
 
 MUTE = tuple(0.25 for _ in Degradation)
 

@@ -45,6 +45,6 @@ def test_one_number_more_fails_and_another_sum_asks_for_a_new_record() -> None:
 
 
 def test_a_number_added_to_a_stage_is_seen(tmp_path: Path) -> None:
-    stage = (ROOT / "pipeline/grid/lattice.py").read_text(encoding="utf-8")
+    stage = (ROOT / "pipeline/paper/lattice.py").read_text(encoding="utf-8")
     before, after = count_source(stage), count_source(f"{stage}\n\nNEW_MM = 7.5\n")
     assert after == Count(before.named + 1, before.bare)

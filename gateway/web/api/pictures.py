@@ -105,7 +105,7 @@ async def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: Job
         invalid = frozenset(read.review.invalid_leads)
 
         def make() -> bytes:
-            from pipeline.rectified import draw_traces  # scipy's interpolation, for who has a page laid flat
+            from pipeline.draw.overlay import draw_traces  # scipy's interpolation, for who has a page laid flat
 
             return png(draw_traces(unpacked_page(config, store, job_id, number), read.recording, invalid))
 

@@ -50,7 +50,7 @@ def _placed(read: Read) -> models.PlacedModel | None:
     placed = read.recording.placed
     if placed is None:
         return None
-    from pipeline.rectified import PX_PER_MM, extent_px  # scipy's interpolation
+    from pipeline.draw.overlay import PX_PER_MM, extent_px  # scipy's interpolation
 
     x0, y0, width, height = extent_px(read.recording, placed)
     return models.PlacedModel(

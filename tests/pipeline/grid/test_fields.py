@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.grid.fields import Fields, look, pitch_px, see, sureness
 from pipeline.networks import Running
 from pipeline.networks.phase import CELL, PX_MM, vectors
+from pipeline.paper.fields import Fields, look, pitch_px, see, sureness
 from pipeline.recording import UInt8
 
 

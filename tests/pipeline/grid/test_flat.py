@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.geometry import Float64, PaperMap
-from pipeline.grid.flat import laid_out
+from pipeline.paper.flat import laid_out
 from pipeline.recording import Known
 
 X_MM, Y_MM = np.arange(0.0, 281.0, 5.0), np.arange(0.0, 216.0, 5.0)

@@ -7,9 +7,9 @@ import pytest
 from torch import nn
 
 from pipeline.geometry import Float64
-from pipeline.grid import GridFit, fields, find_grid, phases
-from pipeline.grid.fields import Fields
 from pipeline.networks import Running
+from pipeline.paper import GridFit, fields, find_grid, phases
+from pipeline.paper.fields import Fields
 from pipeline.recording import Known, Source
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render

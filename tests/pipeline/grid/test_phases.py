@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.geometry import Float64, PaperMap
-from pipeline.grid.fields import Fields, gradients, pitch_px
-from pipeline.grid.lattice import Lattice
-from pipeline.grid.phases import lattice_of
+from pipeline.paper.fields import Fields, gradients, pitch_px
+from pipeline.paper.lattice import Lattice
+from pipeline.paper.phases import lattice_of
 from pipeline.recording import Known
 
 STEP_PX = (3.0, 3.0)  # of the image to a cell

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import RectBivariateSpline
 
-from pipeline.grid.spline import on_grid
+from pipeline.paper.spline import on_grid
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(3, 3), (1, 3), (2, 1)])

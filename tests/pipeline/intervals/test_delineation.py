@@ -20,7 +20,7 @@ from pipeline.intervals.values import AXES, TIMES, UNITS, Quantity
 from pipeline.intervals.windows import swing, window
 from pipeline.measure import beats_s
 from pipeline.recording import Lead
-from pipeline.training.delineator import CHANNELS, Delineator
+from pipeline.training.train.delineator import CHANNELS, Delineator
 
 
 def test_the_weights_are_those_that_the_table_names() -> None:

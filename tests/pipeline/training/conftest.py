@@ -9,7 +9,7 @@ from pipeline.recording import Source
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.signals import synthetic_ecg
 from pipeline.synth.spec import Camera, GridStyle, Paper
-from pipeline.training.pages import Pool, store_page
+from pipeline.training.data.pages import Pool, store_page
 
 PLAIN = PageSpec(px_per_mm=5.0)
 SPECS = {

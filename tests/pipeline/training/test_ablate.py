@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from pipeline.networks import RowOptions
-from pipeline.training.ablate import Variant, compare
-from pipeline.training.wanted import Batch
-from pipeline.training.waveform import Options
+from pipeline.training.data.targets import Batch
+from pipeline.training.judge.ablate import Variant, compare
+from pipeline.training.train.waveform import Options
 
 TINY = RowOptions(widths=(8, 8, 8, 8), head=8)
 OPTIONS = Options(None, None, None, 0.0, batch=2, patches=60, rate=5e-3, warmup=1)

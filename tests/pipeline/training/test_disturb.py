@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.training.disturb import disturb_colours
+from pipeline.training.data.augment import disturb_colours
 
 
 @pytest.fixture

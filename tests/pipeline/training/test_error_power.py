@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.training.error_power import error_power, qrs_places, shares
+from pipeline.training.judge.error_power import error_power, qrs_places, shares
 
 RATE_HZ = 500
 

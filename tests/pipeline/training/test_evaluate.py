@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.training.evaluate import Row, contest_db, table
+from pipeline.training.judge.evaluate import Row, contest_db, table
 
 
 def row(number: int, db: float | None, confidence: float = 0.5) -> Row:

@@ -7,9 +7,9 @@ import torch
 from pipeline.networks import load, manifest
 from pipeline.networks.phase import CLASSES
 from pipeline.training.export import judged_row
-from pipeline.training.grid import GridTask, task
-from pipeline.training.loop import Run
 from pipeline.training.ship import ship
+from pipeline.training.train.grid import GridTask, task
+from pipeline.training.train.loop import Run
 
 SMALL = GridTask("grid", {"classes": CLASSES, "encoder": "resnet18", "depth": 3}, side=96)
 

@@ -13,9 +13,8 @@ from pipeline.intervals.errors import Growth, fitted
 from pipeline.intervals.rhythm import has_p_waves
 from pipeline.intervals.values import Quantity
 from pipeline.recording import Finding, Severity
-from pipeline.training.clinical import Judged, Verdict, judge, quadrant, table
-from pipeline.training.delineator import _beats, targets
-from pipeline.training.interval_errors import (
+from pipeline.training.data.read_pages import ReadPage
+from pipeline.training.fit.interval_errors import (
     LIMITS,
     Off,
     RhythmRow,
@@ -26,7 +25,8 @@ from pipeline.training.interval_errors import (
     toml,
     view,
 )
-from pipeline.training.read_pages import ReadPage
+from pipeline.training.judge.clinical import Judged, Verdict, judge, quadrant, table
+from pipeline.training.train.delineator import _beats, targets
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "intervals"))
 from known_hearts import RATE_HZ, Heart, in_columns, recording

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 
 from pipeline.errors import WeightsError
 from pipeline.networks import Loaded
-from pipeline.training import loop
-from pipeline.training.loop import Run, Samples, Task, held_out, rate_now, train
-from pipeline.training.options import Options, options_of, parser_of
+from pipeline.training.train import loop
+from pipeline.training.train.loop import Run, Samples, Task, held_out, rate_now, train
+from pipeline.training.train.options import Options, options_of, parser_of
 
 CPU = torch.device("cpu")
 

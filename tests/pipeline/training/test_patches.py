@@ -5,8 +5,8 @@ import pytest
 
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.signals import synthetic_ecg
-from pipeline.training.pages import Pool, store_page
-from pipeline.training.patches import TALL, Bend, _segment, draw_patch
+from pipeline.training.data.pages import Pool, store_page
+from pipeline.training.data.patches import TALL, Bend, _segment, draw_patch
 
 
 @pytest.fixture(scope="module")

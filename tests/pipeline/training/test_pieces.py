@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from pipeline.synth.page import _turn as turned_by_the_renderer
-from pipeline.training.pieces import View, cut, pitch_px_mm, set_upright, turned, upright_size
+from pipeline.training.data.crops import (
+    View,
+    cut,
+    pitch_px_mm,
+    set_upright,
+    turned,
+    upright_size,
+)
 
 SPOTS = np.array([(120.0, 80.0), (210.3, 141.7), (64.5, 190.2), (300.0, 60.0)])
 

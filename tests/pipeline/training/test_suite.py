@@ -11,8 +11,8 @@ from pipeline.recording import Lead
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.spec import Place, Print
-from pipeline.training import suite
-from pipeline.training.suite import cases, draw, shown_layout, tells_chest_gain
+from pipeline.training.data import suite
+from pipeline.training.data.suite import cases, draw, shown_layout, tells_chest_gain
 
 
 def test_the_same_case_is_the_same_page() -> None:

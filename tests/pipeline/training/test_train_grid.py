@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from pipeline.networks.phase import CELL, CLASSES, vectors
-from pipeline.training.grid import GridTask, paper_mm, task
-from pipeline.training.loop import Run
-from pipeline.training.pieces import View, cut
+from pipeline.training.data.crops import View, cut
+from pipeline.training.train.grid import GridTask, paper_mm, task
+from pipeline.training.train.loop import Run
 
 SIDE = 256
 

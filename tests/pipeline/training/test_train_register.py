@@ -8,8 +8,8 @@ import torch
 
 from pipeline.networks.peaks import CELL, CHANNELS, NAMES_AND_PLACE, Point, find_peaks
 from pipeline.recording import TWELVE
-from pipeline.training.loop import Run
-from pipeline.training.register import (
+from pipeline.training.train.loop import Run
+from pipeline.training.train.register import (
     NAMES,
     POINTS,
     PRIOR,

@@ -6,9 +6,17 @@ import numpy as np
 import torch
 
 from pipeline.recording import Degradation, Source
-from pipeline.training import source
-from pipeline.training.loop import Run
-from pipeline.training.source import KEPT, KINDS, NO_ECG, NO_ECG_SEED, REFRESHED, Others, task
+from pipeline.training.train import source
+from pipeline.training.train.loop import Run
+from pipeline.training.train.source import (
+    KEPT,
+    KINDS,
+    NO_ECG,
+    NO_ECG_SEED,
+    REFRESHED,
+    Others,
+    task,
+)
 
 
 def logits(kind, severities):

@@ -10,11 +10,11 @@ from pipeline.errors import WeightsError
 from pipeline.networks import RowOptions, load
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.signals import synthetic_ecg
-from pipeline.training import waveform
-from pipeline.training.pages import store_page
-from pipeline.training.traces import load_run
-from pipeline.training.wanted import Batch, _ratio_loss, loss_of, sigmoid_loss_of
-from pipeline.training.waveform import Options, Trainer, rate_now, validate, work
+from pipeline.training.data.pages import store_page
+from pipeline.training.data.targets import Batch, _ratio_loss, loss_of, sigmoid_loss_of
+from pipeline.training.judge.waveform import load_run
+from pipeline.training.train import waveform
+from pipeline.training.train.waveform import Options, Trainer, rate_now, validate, work
 
 BINS, COLUMNS = 40, 16
 

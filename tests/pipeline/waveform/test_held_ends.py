@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.waveform.ends import HELD_MM, hold_ends
-from pipeline.waveform.reading import Reading
 from pipeline.waveform.strip import COLUMNS_PER_MM
+from pipeline.waveform.strip_reading import Reading
 
 SPANS = [(10.0, 30.0), (30.0, 50.0)]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.recording import Lead
-from pipeline.waveform.reading import Reading
 from pipeline.waveform.spikes import ReadRow, missed_spikes
 from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip
+from pipeline.waveform.strip_reading import Reading
 
 ROWS, COLUMNS = 320, 200 * COLUMNS_PER_MM
 SPIKES_MM = (40.0, 61.0, 82.0, 103.0)

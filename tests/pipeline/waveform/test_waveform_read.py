@@ -9,7 +9,7 @@ from waveform_drawing import GAIN_MM_MV, PAPER, RATE_HZ, SEGMENTS, SPEED_MM_S, b
 from pipeline.recording import Lead, Seen, Strip
 from pipeline.waveform import COLUMNS_PER_MM, SEEN_WELL_MM, RowStrip, read_traces
 from pipeline.waveform.read import Row, found_late_mm, mean_strip
-from pipeline.waveform.reading import Reading
+from pipeline.waveform.strip_reading import Reading
 
 
 def read(image):

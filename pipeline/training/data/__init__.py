@@ -1,0 +1,1 @@
+"""Rendered and labelled pages, and what trainers cut from them."""

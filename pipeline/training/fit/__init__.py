@@ -1,0 +1,1 @@
+"""Fits the tables that the run path reads."""

@@ -1,0 +1,1 @@
+"""Judges networks, stages and the whole digitizer."""
