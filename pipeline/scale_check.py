@@ -4,8 +4,8 @@ A ruling can be followed at a wrong multiple of its size: dark lines of one stre
 square, and then every interval is a quarter too long. Where there is no ruling, the file's resolution can be wrong. The
 candidates are the size as it was read, 4/5, 5/4, half and twice of it, and "none of these". Each witness is a term of
 one log-likelihood, whose tolerances and weights are fitted (`pipeline.training.fit.scale_check`): the file's
-resolution, the ruling's own lines, the calibration pulses' width and height, the printed words, and how long the leads of a row
-are. Speed and gain are not known beforehand, so that each candidate is judged over all of them.
+resolution, the ruling's own lines, the calibration pulses' width and height, the printed words, and how long the leads
+of a row are. Speed and gain are not known beforehand, so that each candidate is judged over all of them.
 """
 
 from __future__ import annotations

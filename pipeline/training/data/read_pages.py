@@ -1,7 +1,7 @@
 """Reads rendered pages end to end and keeps each reading beside its truth: what other scripts fit and judge with.
 
-Run as: python -m pipeline.training.data.read_pages --out DIR (--pool DIR | --signals DIR --cache DIR --source fax_standard
-Run as: python -m pipeline.training.data.read_pages --out DIR (--pool DIR | --signals DIR --cache DIR --source fax_standard)
+Run as: python -m pipeline.training.data.read_pages --out DIR
+(--pool DIR | --signals DIR --cache DIR --source fax_standard)
 """
 
 from __future__ import annotations

@@ -53,8 +53,9 @@ def main() -> None:
     others = strokes(render_not_an_ecg(FIRST_SEED + nth) for nth in range(given.others))
     height, much, told = fit(strokes(drawn[i].rendered.page for i in chosen), others)
     lines = (
-        f"# By pipeline.training.fit.text on {len(chosen)} rendered ECG pages of training patients, none of which has half",
-        f"# as much text; of {given.others} pages that are no ECG (letters, covers, tables, charts), {told} have more.",
+        f"# By pipeline.training.fit.text on {len(chosen)} rendered ECG pages of training patients, none of which has",
+        f"# half as much text; of {given.others} pages that are no ECG (letters, covers, tables, charts), {told} have",
+        "# more.",
         f"height = {height}",
         f"much = {much}",
     )

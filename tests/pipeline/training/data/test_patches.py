@@ -95,7 +95,7 @@ def test_no_bend_moves_nothing():
 
 
 def test_an_empty_pool_says_what_to_start(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"pipeline\.training\.pages"):
+    with pytest.raises(FileNotFoundError, match=r"pipeline\.training\.data\.pages"):
         Pool(tmp_path).draw(np.random.default_rng(0))
 
 

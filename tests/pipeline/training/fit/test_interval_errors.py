@@ -28,7 +28,7 @@ from pipeline.training.fit.interval_errors import (
 from pipeline.training.judge.clinical import Judged, Verdict, judge, quadrant, table
 from pipeline.training.train.delineator import _beats, targets
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "intervals"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "intervals"))
 from known_hearts import RATE_HZ, Heart, in_columns, recording
 
 PAGE = recording(in_columns(Heart().leads()))
