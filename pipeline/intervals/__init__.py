@@ -13,6 +13,7 @@ import numpy as np
 from scipy.constants import milli, minute
 
 from pipeline.findings import FindingCode
+from pipeline.intervals import pacing
 from pipeline.intervals.axes import axis
 from pipeline.intervals.beats import delineate
 from pipeline.intervals.errors import Errors, fitted
@@ -52,12 +53,12 @@ BEAT_TIMES = frozenset(
 
 def measure_intervals(recording: Recording) -> Intervals:
     """What the recording says of the heart's times and axes."""
-    paced, timed = is_paced(recording.findings), is_timed(recording)
+    paced, timed = spikes_found(recording.findings), is_timed(recording)
     return measure_strips(recording.strips, recording.rate_hz, paced=paced, timed=timed)
 
 
-def is_paced(findings: Iterable[Finding]) -> bool:
-    """Whether the page was found to show pacing spikes."""
+def spikes_found(findings: Iterable[Finding]) -> bool:
+    """Whether the page was found to show pacing spikes that were not read."""
     return any(finding.code in PACING for finding in findings)
 
 
@@ -81,7 +82,8 @@ def measure_strips(
 ) -> Intervals:
     """The same of leads by themselves: simultaneous is what stands at the same page time.
 
-    paced: pacing spikes are printed. timed: the paper's speed is known. weights, errors: others than those that ship.
+    paced: pacing spikes are printed that are not in the leads. timed: the paper's speed is known. weights, errors:
+    others than those that ship.
     """
     return _Measured(strips, rate_hz, paced, timed, weights or shipped(), errors or fitted()).intervals()
 
@@ -98,8 +100,9 @@ class _Measured:
         weights: Mapping[str, Float32],
         errors: Errors,
     ) -> None:
-        self.strips, self.rate_hz, self.paced, self.timed, self.errors = strips, rate_hz, paced, timed, errors
+        self.strips, self.rate_hz, self.timed, self.errors = strips, rate_hz, timed, errors
         centres_s = beats_s(strips, rate_hz)
+        self.paced = paced or pacing.is_paced(strips, rate_hz, centres_s, errors.pacing)
         self.rate = heart_rate(strips, rate_hz)
         self.beats = delineate(strips, rate_hz, centres_s if self.rate is not None else np.empty(0), weights)
         self.p_waves = has_p_waves(self.beats, centres_s, errors.rhythm)

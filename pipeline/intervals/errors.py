@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.intervals.pacing import PacingFit
 from pipeline.intervals.rhythm import RhythmFit
 from pipeline.intervals.values import AXES, TIMES, Quantity
 
@@ -42,6 +43,7 @@ class Errors:
     axis_error_max_deg: Mapping[Quantity, float]
     rate_share: float
     rhythm: RhythmFit
+    pacing: PacingFit
 
     def of_time(self, quantity: Quantity, unsure_ms: float) -> float:
         """The standard error of a time, milliseconds."""
@@ -63,5 +65,6 @@ def fitted() -> Errors:
         time_error_max_ms={each: float(table["time_error_max_ms"][each]) for each in TIMES},
         axis_error_max_deg={each: float(table["axis_error_max_deg"][each]) for each in AXES},
         rate_share=float(table["rate_share"]),
+        pacing=PacingFit(**table["pacing"]),
         rhythm=RhythmFit(**(table["rhythm"] | {"weights": tuple(table["rhythm"]["weights"])})),
     )

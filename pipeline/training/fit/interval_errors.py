@@ -22,6 +22,7 @@ from pipeline.intervals.beats import delineate
 from pipeline.intervals.build import CELL_S
 from pipeline.intervals.errors import TABLE, Errors, Growth
 from pipeline.intervals.network import BOUNDARIES
+from pipeline.intervals.pacing import PacingFit, narrow_stroke
 from pipeline.intervals.rhythm import RhythmFit, features
 from pipeline.intervals.values import AXES, TIMES
 from pipeline.measure import beats_s, heart_rate
@@ -38,7 +39,10 @@ P_KEPT = 0.975  # of the rhythms with P waves that are to be known as such: a PR
 AXIS_ERROR_MAX_DEG = 22.5  # two of them are half a quadrant: an axis known less well names none
 LIMITS = RhythmFit(0.0, (0.0, 0.0, 0.0), odds_max=6.0, uneven_min=0.003, scatter_min_s=CELL_S)
 TWO_SIGMA = 0.954
-ROBUST = 3.0  # standard deviations beyond which an error counts as the end of the fit
+# spikes of some milliseconds are read as two columns at most, 10 ms; they stand before the QRS complex
+SPIKES = PacingFit(0.0, narrow_s=0.018, from_s=0.14, to_s=0.03, leads_quantile=0.75)
+UNPACED_KEPT = 0.995  # of the hearts without a pacemaker that are to be known as such
+DEGREES_OF_FREEDOM = 3.0  # of Student's t: few errors are large, and they must not widen all
 
 
 @dataclass(frozen=True)
@@ -91,15 +95,13 @@ def against_marks(data: Ludb, folder: Path, folds: int, name: str) -> list[Off]:
 
 
 def growth(offs: Sequence[Off]) -> Growth:
-    """The standard deviation that makes these errors likeliest, Gaussian up to ROBUST of them.
-
-    Errors have longer tails than that: where fewer than TWO_SIGMA of them are within two of it, it is made larger.
-    """
+    """The scale of Student's t that makes these errors likeliest, widened until TWO_SIGMA of them are within two."""
     off, unsure = (np.array([getattr(each, name) for each in offs]) for name in ("off", "unsure"))
 
     def cost(logs: Float64) -> float:
         sigma = np.hypot(np.exp(logs[0]), np.exp(logs[1]) * unsure)
-        return float((np.log(sigma) + 0.5 * np.minimum((off / sigma) ** 2, ROBUST**2)).sum())
+        tail = np.log1p((off / sigma) ** 2 / DEGREES_OF_FREEDOM)
+        return float((np.log(sigma) + 0.5 * (DEGREES_OF_FREEDOM + 1) * tail).sum())
 
     starts = [np.log([np.std(off) * a + 1e-3, b]) for a in (0.3, 1.0) for b in (0.1, 1.0)]
     best = min((minimize(cost, start, method="Nelder-Mead") for start in starts), key=lambda each: each.fun)
@@ -144,7 +146,7 @@ def rhythms(folder: Path, weights: Mapping[str, Float32], most: int) -> Iterator
         of = {k: any(name in str(label) for name in FIBRILLATING) for k, label in enumerate(labels)}
         sinus = [k for k, label in enumerate(labels) if any(name in str(label) for name in SINUS) and not of[k]]
         paced = {k for k, label in enumerate(labels) if "'PACE'" in str(label)}
-        chosen = [k for k in of if of[k] and k not in paced] + [k for k in sinus if k not in paced][:most]
+        chosen = [k for k in of if of[k] and k not in paced] + _spread([k for k in sinus if k not in paced], most)
         signals = held["x"][chosen]
     for k, raw in zip(chosen, signals, strict=True):
         strips = view(raw.astype(np.float32) / 1000, 500, "3x4+1")
@@ -154,6 +156,11 @@ def rhythms(folder: Path, weights: Mapping[str, Float32], most: int) -> Iterator
         seen = features(delineate(strips, 500, centres, weights), centres, LIMITS)
         if seen is not None:
             yield RhythmRow(seen, not of[k], hash_even(str(patients[k])))
+
+
+def _spread(rows: Sequence[int], most: int) -> list[int]:
+    """About so many of them, all over: files are sorted by what they show."""
+    return list(rows[:: max(len(rows) // most, 1)])
 
 
 def hash_even(person: str) -> bool:
@@ -174,6 +181,26 @@ def fit_rhythm(rows: Sequence[RhythmRow]) -> RhythmFit:
     w[0] -= float(np.quantile((x @ w)[y], 1 - P_KEPT))
     constant, *weights = (round(float(value), 3) for value in w)
     return replace(LIMITS, constant=constant, weights=(weights[0], weights[1], weights[2]))
+
+
+def fit_pacing(folder: Path, most: int) -> tuple[PacingFit, str]:
+    """The least stroke that is a spike, by half of the people of PTB-XL, and what it tells of the others."""
+    with np.load(folder / "ptbxl.npz", allow_pickle=False) as held:
+        paced = np.array(["'PACE'" in str(label) for label in held["label"]])
+        chosen = [*np.flatnonzero(paced), *_spread(np.flatnonzero(~paced).tolist(), most)]
+        fit = np.array([hash_even(str(held["patient_id"][k])) for k in chosen])
+        signals = held["x"][chosen]
+    strokes = []
+    for raw in signals:
+        strips = view(raw.astype(np.float32) / 1000, 500, "3x4+1")
+        strokes.append(narrow_stroke(strips, 500, beats_s(strips, 500), SPIKES))
+    height, real = np.array(strokes), paced[chosen]
+    found = replace(SPIKES, spike_min=round(float(np.quantile(height[fit & ~real], UNPACED_KEPT)), 3))
+    told = height > found.spike_min
+    return found, (
+        f"Pacing spikes (PTB-XL): told in {told[real].sum()} of {real.sum()} paced recordings (not all show any) "
+        f"and in {told[~real & ~fit].sum()} of {(~real & ~fit).sum()} other people's without a pacemaker"
+    )
 
 
 def on_pages(pages: Sequence[read_pages.ReadPage], weights: Mapping[str, Float32], errors: Errors) -> list[Off]:
@@ -222,6 +249,7 @@ def toml(errors: Errors, notes: str) -> str:
     axis_limit = "".join(f"{q} = {value}\n" for q, value in errors.axis_error_max_deg.items())
     told = asdict(errors.rhythm) | {"weights": list(errors.rhythm.weights)}
     rhythm = "".join(f"{name} = {value}\n" for name, value in told.items())
+    spikes = "".join(f"{name} = {value}\n" for name, value in asdict(errors.pacing).items())
     comments = "".join(f"# {line}".rstrip() + "\n" for line in notes.splitlines())
     parts = (
         f"{comments}\nrate_share = {errors.rate_share}\n",
@@ -231,6 +259,7 @@ def toml(errors: Errors, notes: str) -> str:
         f"[time_error_max_ms]\n{limit}",
         f"[axis_error_max_deg]\n{axis_limit}",
         f"[rhythm]\n{rhythm}",
+        f"[pacing]\n{spikes}",
     )
     return "\n".join(parts)
 
@@ -266,9 +295,18 @@ def main() -> None:
     rows = list(rhythms(given.signals, weights, given.sinus))
     rhythm = fit_rhythm([row for row in rows if row.fit])
     notes.append(rhythm_notes([row for row in rows if not row.fit], rhythm))
+    pacing, told = fit_pacing(given.signals, given.sinus)
+    notes.append(told)
     nothing = dict.fromkeys(TIMES, Growth(0.0, 1.0))
     plain = Errors(
-        dict.fromkeys(TIMES, Growth(0.0, 0.0)), nothing, dict.fromkeys(AXES, Growth(0.0, 1.0)), {}, {}, 0.0, rhythm
+        dict.fromkeys(TIMES, Growth(0.0, 0.0)),
+        nothing,
+        dict.fromkeys(AXES, Growth(0.0, 1.0)),
+        {},
+        {},
+        0.0,
+        rhythm,
+        pacing,
     )
     pages = [page for folder in given.pages for page in read_pages.load(folder)]
     offs = on_pages(pages, weights, plain)
@@ -280,7 +318,7 @@ def main() -> None:
     notes.append(coverage([each for each in offs if each.quantity in TIMES], digitizing))
     axis_limits = dict.fromkeys(AXES, AXIS_ERROR_MAX_DEG)
     time_limits = limits(marks, delineator, digitizing)
-    errors = Errors(delineator, digitizing, axes, time_limits, axis_limits, rate_share, rhythm)
+    errors = Errors(delineator, digitizing, axes, time_limits, axis_limits, rate_share, rhythm, pacing)
     text = toml(errors, "\n".join(notes))
     print(text)
     if given.write:

@@ -23,6 +23,7 @@ class Heart:
     """pr_s: from the middle of P to that of QRS. qrs: times as wide as usual. qt_s: from QRS to the middle of T.
 
     axis_deg: of QRS; P and T lie at 50 and 40. p_mv: 0 for none. unevenness: standard deviation of an interval.
+    spike_mv: of a pacing spike of 6 ms before every beat.
     """
 
     per_minute: float = 75.0
@@ -32,6 +33,7 @@ class Heart:
     axis_deg: float = 30.0
     p_mv: float = 0.15
     unevenness: float = 0.0
+    spike_mv: float = 0.0
 
     def beats_s(self, seconds: float = 10.0) -> np.ndarray:
         """float64 (k,): the middles of the QRS complexes."""
@@ -56,6 +58,9 @@ class Heart:
                 dipole += np.outer([np.cos(np.radians(deg)), np.sin(np.radians(deg)), front], wave)
         if self.p_mv == 0:
             dipole += np.outer([0.01, 0.03, 0.03], np.sin(2 * np.pi * 6.3 * t + np.sin(3 * t)))
+        for beat in self.beats_s(seconds):
+            first = round((beat - 0.07) * RATE_HZ)
+            dipole[:, max(first, 0) : max(first + 3, 0)] += self.spike_mv
         noise = np.random.default_rng(5).normal(0, 0.006, (8, len(t)))
         return twelve_from_eight((np.concatenate([LIMB, CHEST]) @ dipole + noise).astype(np.float32))
 

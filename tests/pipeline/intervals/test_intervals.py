@@ -118,6 +118,14 @@ def test_a_paced_heart_gives_rate_and_qrs_axis_only() -> None:
     assert {each.reason for each in found.measurements if each.value is None} == {Reason.PACED}
 
 
+@pytest.mark.parametrize("spike_mv", [-1.0, 0.8])
+def test_spikes_that_were_read_are_pacing_too(spike_mv: float) -> None:
+    found = measured(Heart(spike_mv=spike_mv))
+    for quantity in (Quantity.PR_INTERVAL, Quantity.QRS_DURATION, Quantity.QT_INTERVAL, Quantity.QTC_BAZETT):
+        assert found.of(quantity).reason is Reason.PACED
+    assert value(found, Quantity.HEART_RATE) == pytest.approx(75, abs=1)
+
+
 @pytest.mark.parametrize("code", [FindingCode.SPEED_BY_BEATS, FindingCode.SPEED_UNLIKE_BEATS])
 def test_a_page_whose_speed_only_the_beats_tell_gives_axes_only(code: FindingCode) -> None:
     page = recording(
