@@ -30,7 +30,7 @@ from pipeline import (
 from pipeline.deadline import PAGE_SECONDS_MAX, Deadline
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import Keypoint, Marks, PaperMap, Segment
+from pipeline.geometry import Keypoint, Landmarks, PaperMap, Segment
 from pipeline.leads import RATE_HZ, Arranged, Leads
 from pipeline.measure import pace
 from pipeline.memory import give_back
@@ -92,13 +92,13 @@ class Stopwatch:
 
 
 @dataclass(frozen=True, eq=False)
-class Lying:
+class OrientedPage:
     """How a page lies: orientation 0..7 as of Placed, and of the page set upright its paper, lead names and points."""
 
     orientation: int
     paper: PaperMap
     names: tuple[Keypoint, ...] = ()
-    marks: Marks | None = None
+    marks: Landmarks | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ class Found:
     """What is known of a page so far, for who must say why it was not read."""
 
     kind: source.SourceGuess | None = None
-    lying: Lying | None = None
+    lying: OrientedPage | None = None
 
 
 class Digitizer:
@@ -250,7 +250,7 @@ class Digitizer:
                 fit = paper_stage.follow_again(fit, factor, image, dpi, self.ruling, original)
                 by_ruling = self._of_ruling(fit, image, dpi)
         with watch.stage("register"):
-            lying = self._lie_right(original, fit.paper, turn=given.orientation is None)
+            lying = self._oriented(original, fit.paper, turn=given.orientation is None)
             found.lying = lying
             paper, marks = lying.paper, lying.marks
             image, dpi = landmarks.set_upright(image, lying.orientation), _turned(dpi, lying.orientation)
@@ -351,13 +351,13 @@ class Digitizer:
         resolution = float(np.sqrt(np.prod(ratios))) if ratios else None
         return scale_check.Witnesses(resolution, paper_stage.lines_seen(image, fit.paper, scale_check.LINES_PER_MM))
 
-    def _lie_right(self, image: UInt8, paper: PaperMap, turn: bool) -> Lying:
+    def _oriented(self, image: UInt8, paper: PaperMap, turn: bool) -> OrientedPage:
         """Which way the page lies, its names and points; turn: it may lie on its side, upside down or mirrored."""
         if self.page_reader is None:
             found = landmarks.register(image, paper, turn)
             upright = landmarks.map_upright(paper, image.shape[:2], found.orientation)
-            return Lying(found.orientation, upright, found.keypoints, None)
-        best, reading = Lying(0, paper), self.page_reader.read(image, paper)
+            return OrientedPage(found.orientation, upright, found.keypoints, None)
+        best, reading = OrientedPage(0, paper), self.page_reader.read(image, paper)
         names = reading.sure_names
         if turn and names < NAMES_ENOUGH:
             # names are what tells: the way in which most of them would be read, if a whole look bears that out
@@ -367,12 +367,14 @@ class Digitizer:
                 other = landmarks.map_upright(paper, image.shape[:2], way)
                 seen = self.page_reader.read(landmarks.set_upright(image, way), other)
                 if seen.sure_names - MIRROR_COSTS[way] > names + NAMES_MORE:
-                    best, reading, names = Lying(way, other), seen, seen.sure_names
+                    best, reading, names = OrientedPage(way, other), seen, seen.sure_names
         if names < NAMES_ENOUGH:
             straight = landmarks.set_upright(image, best.orientation)
             printed = landmarks.register(straight, best.paper, turn and not best.orientation)
             if printed.orientation:
-                over = Lying(printed.orientation, landmarks.map_upright(paper, image.shape[:2], printed.orientation))
+                over = OrientedPage(
+                    printed.orientation, landmarks.map_upright(paper, image.shape[:2], printed.orientation)
+                )
                 seen = self.page_reader.read(landmarks.set_upright(image, printed.orientation), over.paper)
                 if not _bears_out(printed.orientation, reading, seen):
                     return replace(best, names=reading.names, marks=reading.marks)
@@ -494,7 +496,7 @@ def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, f
     return dpi if dpi is None or orientation % 2 == 0 else (dpi[1], dpi[0])
 
 
-def _speaks_of_an_ecg(page: Lying) -> bool:
+def _speaks_of_an_ecg(page: OrientedPage) -> bool:
     """Whether lead names or the beginnings of leads were found; without a network that is not asked."""
     if page.marks is None:
         return True

@@ -121,7 +121,7 @@ class Keypoint:
 
 
 @dataclass(frozen=True, eq=False)
-class Marks:
+class Landmarks:
     """The points of a layout that were found on a page laid flat, and how likely leads begin anywhere on it.
 
     starts: where a lead begins, at its 0 mV; ends: where a row of them ends; rises, falls: the feet of calibration

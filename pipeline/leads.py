@@ -11,7 +11,7 @@ from pipeline import calibration, layout, waveform
 from pipeline.deadline import NO_DEADLINE, Deadline
 from pipeline.errors import Unreadable
 from pipeline.findings import UnreadableCode
-from pipeline.geometry import Float64, Marks, PaperMap, Segment
+from pipeline.geometry import Float64, Landmarks, PaperMap, Segment
 from pipeline.recording import CHEST, Given, Known, Lead, Scale, Source, Strip, UInt8
 from pipeline.sheet import Sheet
 from pipeline.waveform.network import NetworkReader
@@ -57,7 +57,7 @@ class Leads:
     sheet: Sheet
     rows: Sequence[layout.Row]
     names: Sequence[layout.Name]
-    marks: Marks | None
+    marks: Landmarks | None
     paper: PaperMap
     source: Source
     given: Given

@@ -19,7 +19,7 @@ import torch
 
 from pipeline.digitize import NOTHING_GIVEN, Digitizer, made_by
 from pipeline.errors import LostError
-from pipeline.networks import Look, choose_device, open_networks, shipped
+from pipeline.networks import Network, choose_device, open_networks, shipped
 from pipeline.networks.gathered import Gathered
 from pipeline.networks.remote import answer, remote_networks
 from pipeline.recording import Given, MadeBy, Page, Recording
@@ -89,7 +89,7 @@ class _Served:
     """The networks on a device, for whoever knows the address and the key."""
 
     def __init__(self, device: str) -> None:
-        self._looks: dict[str, Look] = {name: Gathered(one.look) for name, one in open_networks(device).items()}
+        self._looks: dict[str, Network] = {name: Gathered(one.look) for name, one in open_networks(device).items()}
         key = os.urandom(KEY_BYTES)
         self._door = Listener(authkey=key)
         self.where: tuple[str, bytes] = (str(self._door.address), key)

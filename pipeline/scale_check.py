@@ -67,7 +67,7 @@ class Witnesses:
 
 
 @dataclass(frozen=True)
-class Told:
+class Witness:
     """Of one kind of witness: standard error of the logarithm, share that is astray, and weight beside the others."""
 
     sigma: float
@@ -92,10 +92,10 @@ class Table:
     sure: how likely the size must be; sure_again: one that was chosen and followed anew.
     """
 
-    resolution: Told
-    pulse_width: Told
-    pulse_height: Told
-    length: Told
+    resolution: Witness
+    pulse_width: Witness
+    pulse_height: Witness
+    length: Witness
     minor: float
     minor_half: float
     box: float
@@ -216,7 +216,7 @@ def _height(w: Witnesses, factor: float, table: Table) -> float:
     return _mixed(table.pulse_height, w.pulse_mm[1] * factor, [g * PULSE_MV for g in GAINS_MM_MV], shares)
 
 
-def _mixed(told: Told, size_mm: float, nominal_mm: Sequence[float], shares: Sequence[float]) -> float:
+def _mixed(told: Witness, size_mm: float, nominal_mm: Sequence[float], shares: Sequence[float]) -> float:
     """Of a size that is one of several nominal ones, each with its share."""
     return _log_sum([math.log(s) + told.of(size_mm / n) for n, s in zip(nominal_mm, shares, strict=True)])
 
@@ -287,5 +287,7 @@ def table_of(entries: Mapping[str, object]) -> Table:
     """The table that a file holds."""
     values: dict[str, object] = {}
     for name, value in entries.items():
-        values[name] = Told(**value) if isinstance(value, dict) else tuple(value) if isinstance(value, list) else value
+        values[name] = (
+            Witness(**value) if isinstance(value, dict) else tuple(value) if isinstance(value, list) else value
+        )
     return Table(**values)  # type: ignore[arg-type]  # checked by the dataclass's own names

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.config import IdentitySection, LimitsSection, PipelineSection
-from gateway.digitizer.load import Eye, open_eyes
+from gateway.digitizer.load import LoadedDigitizer, load_digitizers
 from gateway.disposition.read_page import digitize_page
 from gateway.emit import aecg, npz
 from gateway.emit.catalogue import Material, document
@@ -121,7 +121,7 @@ class Batch:
     identify: what a page's own order becomes. stopping: no page is begun any more.
     """
 
-    eye: Eye
+    eye: LoadedDigitizer
     folder: Path
     formats: Sequence[str]
     identify: Identify
@@ -194,7 +194,7 @@ def digitize_files(
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("loading the networks", total=len(images))
-        with open_eyes(processes) as eye:
+        with load_digitizers(processes) as eye:
             batch = Batch(eye, folder, formats, identify, Names(images, folder, formats))
             with closing(_problems(batch, images, processes)) as results:
                 for image in images:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.config import Config, FaxInboxSection
-from gateway.digitizer.load import open_eye
+from gateway.digitizer.load import load_digitizer
 from gateway.disposition.decide import Case, Cause, Disposition, case_page, decide
 from gateway.disposition.read_page import read_page
 from gateway.disposition.reasons import phrase
@@ -45,7 +45,7 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str, door: 
         yield told
     arrival = Arrival(door, sender, called=called, media_type=str(media or ""), file_name=path.name, order=order)
     unpacked = unpack(path, arrival, config.limits, config.identity)
-    eye = open_eye(config.pipeline)
+    eye = load_digitizer(config.pipeline)
     bound = config.pipeline.confidence_min
     readings = (read_page(number, unpacked, eye.digitize, bound) for number in range(1, unpacked.page_count + 1))
     pages = tuple(case_page(reading.result, reading.recording, NO_REVIEW) for reading in readings)

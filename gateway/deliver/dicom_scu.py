@@ -24,7 +24,7 @@ from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import PresentationContext
 
 from gateway.config import DicomDestination
-from gateway.deliver.c_store_status import Fate, meaning_of
+from gateway.deliver.c_store_status import DeliveryOutcome, meaning_of
 from gateway.deliver.sender import Delivered
 from gateway.dicom_answers import bound
 from gateway.errors import Refused, TryAgain
@@ -104,9 +104,9 @@ class DicomScu:
         tags = response.get("OffendingElement")
         tags_in_words = f" ({', '.join(map(str, tags if isinstance(tags, list) else [tags]))})" if tags else ""
         words = f"{status:04X}: {meaning.words}{tags_in_words}"
-        if meaning.fate is Fate.DELIVERED:
+        if meaning.fate is DeliveryOutcome.DELIVERED:
             return Delivered(words)
-        if meaning.fate is Fate.REFUSED:
+        if meaning.fate is DeliveryOutcome.REFUSED:
             raise Refused(meaning.code, f"{self._peer} answered {words}", words)
         bound = UNKNOWN_STATUS_ATTEMPTS_MAX if meaning.code == "unknown_status" else None
         raise TryAgain(meaning.code, f"{self._peer} answered {words}", bound, words)

@@ -19,7 +19,7 @@ TIMEOUT_S = 5.0  # whoever needs longer to say that it is there is as good as do
 STOP_S = 1.0  # how long stop() waits; a question in flight is left alone
 
 
-class Lanes(Protocol):
+class DestinationQueues(Protocol):
     """What the watch needs of the store."""
 
     def asked(self, answers: Sequence[tuple[str, bool, str]]) -> None:
@@ -30,10 +30,13 @@ class PeerWatch:
     """One thread. It sends no document, and what it finds keeps none from being sent."""
 
     def __init__(
-        self, config: Config, lanes: Lanes, ask: Callable[[Config], Sequence[PeerReport]] = check_peers
+        self,
+        config: Config,
+        destination_queues: DestinationQueues,
+        ask: Callable[[Config], Sequence[PeerReport]] = check_peers,
     ) -> None:
         self._config = config.model_copy(update={"destination": tuple(map(_impatient, config.destination))})
-        self._lanes = lanes
+        self._destination_queues = destination_queues
         self._ask = ask
         self._up: dict[str, bool] = {}
         self._stopping = threading.Event()
@@ -62,7 +65,7 @@ class PeerWatch:
         for name, up, words in answers:
             self._tell(name, up, words)
         try:
-            self._lanes.asked(answers)
+            self._destination_queues.asked(answers)
         except TryAgain as error:
             log.warning("what the peers said could not be kept: %s", error.code)
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from gateway.digitizer.load import open_eye
+from gateway.digitizer.load import load_digitizer
 from gateway.digitizer.protocol import Answer, Fault, PageSeen, Request, Seen
 from gateway.errors import Refused, TryAgain
 from gateway.job import Arrival, Door
@@ -28,7 +28,7 @@ def read_file(request: Request) -> Answer:
         if unpacked.page_count > request.pages_max:
             why = f"The document has {unpacked.page_count} pages, and at most {request.pages_max} are read here."
             return Answer(answer=Fault(again=False, code="too_many_pages", why=why))
-        eye = open_eye(request.pipeline)
+        eye = load_digitizer(request.pipeline)
         numbers = range(1, unpacked.page_count + 1)
         pages = tuple(_read(number, unpacked, eye.digitize, request.pipeline.confidence_min) for number in numbers)
     except (Refused, TryAgain) as error:

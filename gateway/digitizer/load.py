@@ -13,7 +13,7 @@ from pipeline.recording import Given, Page, Recording
 
 
 @dataclass(frozen=True)
-class Eye:
+class LoadedDigitizer:
     """The digitizer with its networks loaded, and what made it."""
 
     digitize: Digitize
@@ -23,7 +23,7 @@ class Eye:
 DEFAULTS = PipelineSection()  # of a command that reads no configuration
 
 
-def open_eye(settings: PipelineSection = DEFAULTS) -> Eye:
+def load_digitizer(settings: PipelineSection = DEFAULTS) -> LoadedDigitizer:
     """Loads torch and the networks: seconds and hundreds of megabytes, so no door ever calls it.
 
     Raises DeviceError where the device is not there, and WeightsError where weights are not the manifest's.
@@ -36,7 +36,7 @@ def open_eye(settings: PipelineSection = DEFAULTS) -> Eye:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     digitizer = Digitizer(settings.device, page_seconds_max=settings.page_seconds_max, sure_from=settings.sure_from)
-    return Eye(digitizer.digitize, made_by_json(digitizer.made_by))
+    return LoadedDigitizer(digitizer.digitize, made_by_json(digitizer.made_by))
 
 
 def ending_when_stuck(digitize: Digitize, seconds: float) -> Digitize:
@@ -56,16 +56,16 @@ def ending_when_stuck(digitize: Digitize, seconds: float) -> Digitize:
 
 
 @contextmanager
-def open_eyes(processes: int) -> Iterator[Eye]:
-    """An Eye of several processes, through which as many threads may look at a time; one process is this one.
+def load_digitizers(processes: int) -> Iterator[LoadedDigitizer]:
+    """A LoadedDigitizer of several processes, which as many threads may ask at a time; one process is this one.
 
-    Raises as open_eye, and LostError where one of the processes is killed.
+    Raises as load_digitizer, and LostError where one of the processes is killed.
     """
     if processes == 1:
-        yield open_eye()
+        yield load_digitizer()
         return
     from gateway.emit.npz import made_by_json
     from pipeline.pool import DigitizerPool
 
     with DigitizerPool(processes, sure_from=DEFAULTS.sure_from) as pool:
-        yield Eye(pool.digitize, made_by_json(pool.made_by))
+        yield LoadedDigitizer(pool.digitize, made_by_json(pool.made_by))

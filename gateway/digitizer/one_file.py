@@ -30,7 +30,7 @@ class FileRead:
     pages: tuple[PageResult, ...]
 
 
-class Eyes:
+class FileReaders:
     """The processes that read a file right now. Each holds a gigabyte: how many there are is for who asks to bound."""
 
     def __init__(self, within_s: float = WITHIN_S) -> None:
@@ -99,4 +99,4 @@ class Eyes:
             raise GatewayError("the process that read a file babbles") from None
 
 
-eyes = Eyes()
+file_readers = FileReaders()

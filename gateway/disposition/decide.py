@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from gateway.config import Config
 from gateway.disposition.rules import Action, Decision, facts_of, route
-from gateway.identity.future_dates import keys_ahead
+from gateway.identity.future_dates import future_keys
 from gateway.identity.order import Order
 from gateway.job import Arrival, PageResult, Verdict
 from gateway.review import (
@@ -185,7 +185,7 @@ def order_reasons(config: Config, order: Order, received_at: datetime) -> Iterat
     for key in config.identity.require:
         if not getattr(order.patient if hasattr(order.patient, key) else order, key):
             yield Reason(Cause.MISSING, f"no_{key}", detail=key)
-    for key in keys_ahead(order, received_at):
+    for key in future_keys(order, received_at):
         yield Reason(Cause.AHEAD, f"{key}_ahead", detail=key)
     for unread in order.unread:
         if unread.must_hold:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from gateway.identity.future_dates import is_ahead
+from gateway.identity.future_dates import is_in_future
 from gateway.identity.values import DATE_KEYS, FORMS, TEXT_MAX, is_text, lawful
 
 NAME_KEYS = ("name", "referring_physician")
@@ -51,7 +51,7 @@ def from_person(key: str, text: str, now: datetime | None = None) -> str:
         raise ValueError(f"{key}: {error}") from None
     if value is None:
         raise ValueError(f"{key}: {NOT_READ.get(key) or f'it must be {FORMS[key]}'}")
-    if key in NOT_AHEAD and is_ahead(value, now or datetime.now(UTC)):
+    if key in NOT_AHEAD and is_in_future(value, now or datetime.now(UTC)):
         raise ValueError(f"{key}: {NOT_AHEAD[key]}")
     return value
 

@@ -16,7 +16,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from gateway.config import Config, DicomScpSection, Hl7FeedSection, check_config
 from gateway.deliver.queue import DeliveryLoop, make_sender, stop_all
 from gateway.deliver.watch import PeerWatch
-from gateway.digitizer.load import ending_when_stuck, open_eye
+from gateway.digitizer.load import ending_when_stuck, load_digitizer
 from gateway.errors import ConfigError, GatewayError
 from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
@@ -61,7 +61,7 @@ def run_worker(config: Config, gateway_pid: int, gateway: str, number: int) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
     store = Store.open(config.data, gateway)  # before the networks: an unreachable database is told at once
     try:
-        eye = open_eye(config.pipeline)
+        eye = load_digitizer(config.pipeline)
         digitize = ending_when_stuck(eye.digitize, STUCK * config.pipeline.page_seconds_max)
         worker = Worker(f"{gateway_pid}.{number}", config, store, digitize, eye.made_by)
         worker.run(lambda: stopping.is_set() or os.getppid() != gateway_pid, stopping.wait)
@@ -81,7 +81,7 @@ class Gateway:
         self.feed = Hl7Feed(config.hl7_feed, self.store) if config.hl7_feed.enabled else None
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
-        self._peers = PeerWatch(config, self.store.lanes)
+        self._peers = PeerWatch(config, self.store.destination_queues)
         work = partial(run_worker, config, os.getpid(), self.store.process)
         self._workers = Supervisor(config.worker.processes, work, on_death=self._end_dead_leases)
         self._listener: socket.socket | None = None

@@ -6,7 +6,7 @@ from gateway.store.database import database_url
 from gateway.store.job_rows import DeliveryRow
 from gateway.store.leases import WORKER_DIED
 from gateway.store.proof import AuditReport
-from gateway.store.queues import Lanes, Peer, Queue
+from gateway.store.queues import DestinationQueues, Peer, Queue
 from gateway.store.receiving import Receipt
 from gateway.store.reviewing import Approvable, Remark, Reviews
 from gateway.store.revision import opening_of
@@ -24,13 +24,13 @@ __all__ = [
     "AuditReport",
     "DeliveryRow",
     "DeliveryState",
+    "DestinationQueues",
     "Earlier",
     "Event",
     "JobOrder",
     "JobPage",
     "JobQuery",
     "JobSummary",
-    "Lanes",
     "Looking",
     "Moments",
     "Peer",

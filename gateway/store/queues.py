@@ -49,7 +49,7 @@ class Queue:
     peer: Peer
 
 
-class Lanes:
+class DestinationQueues:
     """The destinations as a person sees and stops them."""
 
     def __init__(self, database: Database) -> None:

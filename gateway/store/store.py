@@ -32,7 +32,7 @@ from gateway.store.job_queries import PageHead
 from gateway.store.job_rows import DeliveryRow
 from gateway.store.objects import FOLDER_MODE, Objects
 from gateway.store.proof import AuditReport
-from gateway.store.queues import Lanes
+from gateway.store.queues import DestinationQueues
 from gateway.store.receiving import Receipt
 from gateway.store.reviewing import Reviews
 from gateway.store.schema import current_revision, newest_revision, upgrade
@@ -55,7 +55,7 @@ class Store:
         self.accounts = Accounts(database)  # who may use the window
         self.worklist = Worklist(database)  # jobs, found and counted
         self.reviews = Reviews(database)  # what people say of held pages
-        self.lanes = Lanes(database)  # destinations, their queues and peers
+        self.destination_queues = DestinationQueues(database)  # destinations, their queues and peers
         self.looking = Looking(database, objects)  # the audit to read, parked documents, the dashboard's figures
 
     @classmethod
@@ -252,7 +252,7 @@ class Store:
 
     # What the hospital tells of its patients
 
-    def tell_known(self, feed: str, said_at: datetime, told: Sequence[patients.Told]) -> None:
+    def tell_known(self, feed: str, said_at: datetime, told: Sequence[patients.Statement]) -> None:
         """Keeps what one message of a feed says: all of it or nothing. said_at: by the clock of who said it; aware.
 
         What is older than what the same feed has said of the same number changes nothing; the same again is harmless.
@@ -266,7 +266,7 @@ class Store:
         """
         return patients.find(self._database, words, most)
 
-    def known_counts(self) -> patients.KnownCounts:
+    def known_counts(self) -> patients.PatientCounts:
         """How much feeds have told of, and when the last word came."""
         return patients.count(self._database)
 

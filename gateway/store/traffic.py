@@ -15,7 +15,7 @@ HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Lane:
+class QueueTraffic:
     """A destination's documents. head_age_s: how long the next one has waited, 0 where none does."""
 
     destination: str
@@ -29,7 +29,7 @@ class Lane:
 class Traffic:
     """received_last_hour: jobs. pages: how many pages ended how, since counting began."""
 
-    lanes: tuple[Lane, ...]
+    destination_queues: tuple[QueueTraffic, ...]
     received_last_hour: int
     pages: tuple[tuple[str, int], ...]
 
@@ -42,8 +42,8 @@ def traffic(database: Database, destinations: Iterable[str]) -> Traffic:
         verdicts = select(hours.c.verdict, func.sum(hours.c.pages)).group_by(hours.c.verdict).order_by(hours.c.verdict)
         heads = {name: _head_age_s(connection, name, database) for name in destinations}
         return Traffic(
-            lanes=tuple(
-                Lane(
+            destination_queues=tuple(
+                QueueTraffic(
                     name,
                     _count(connection, name, DeliveryState.QUEUED),
                     _count(connection, name, DeliveryState.PARKED),

@@ -65,7 +65,7 @@ class Traffic(Collector):
         age = GaugeMetricFamily(
             "cardioscan_queue_head_age_seconds", "How long the next document has waited", labels=["destination"]
         )
-        for lane in traffic.lanes:
+        for lane in traffic.destination_queues:
             documents.add_metric([lane.destination, "queued"], lane.queued)
             documents.add_metric([lane.destination, "parked"], lane.parked)
             documents.add_metric([lane.destination, "delivered"], lane.delivered)
@@ -106,7 +106,7 @@ def _ready_answer(store: Store, config: Config) -> Response:
     try:
         store.check()
         store.room()
-        queues = store.lanes.queues()
+        queues = store.destination_queues.queues()
     except GatewayError as error:
         log.warning("not ready: %s", error)
         return JSONResponse({"ok": False}, 503)

@@ -12,7 +12,7 @@ import sys
 import uvicorn
 
 from gateway.config import Config, WebSection
-from gateway.digitizer.one_file import eyes
+from gateway.digitizer.one_file import file_readers
 from gateway.safe_traceback import frames_of
 from gateway.store import Store
 from gateway.web.app import make_app
@@ -88,7 +88,7 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, gateway_pid: i
     try:
         await server.serve(sockets=[listener])
     finally:
-        eyes.close()  # who asked is not answered any more, and the process would wait for it
+        file_readers.close()  # who asked is not answered any more, and the process would wait for it
         for task in beside:
             task.cancel()
 

@@ -18,7 +18,7 @@ from pipeline.calibration.shrunk import printed_size, tells_heights
 from pipeline.calibration.text import NOTHING_PRINTED, PrintedScales, read_scales
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import Marks, PaperMap
+from pipeline.geometry import Landmarks, PaperMap
 from pipeline.recording import Finding, Known, Scale, Severity, UInt8
 
 __all__ = ["Calibration", "PrintedScales", "Pulse", "calibrate", "read_scales", "tells_heights"]
@@ -56,7 +56,7 @@ def calibrate(
     baselines_mm: Sequence[float],
     x_extent_mm: tuple[float, float],
     dpi: tuple[float, float] | None = None,
-    marks: Marks | None = None,
+    marks: Landmarks | None = None,
     printed: PrintedScales = NOTHING_PRINTED,
 ) -> Calibration:
     """The speed and the gain of a page.

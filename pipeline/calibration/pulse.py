@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import RectBivariateSpline
 
-from pipeline.geometry import Marks, PaperMap
+from pipeline.geometry import Landmarks, PaperMap
 from pipeline.recording import UInt8
 
 Float32 = npt.NDArray[np.float32]
@@ -270,7 +270,7 @@ def _upright(black: Bool, x: float, top: float, foot: float) -> float:
     return float(np.mean(part.any(axis=1))) if part.size else 0.0
 
 
-def marked_pulses(marks: Marks) -> tuple[Pulse, ...]:
+def marked_pulses(marks: Landmarks) -> tuple[Pulse, ...]:
     """The pulses that a network's points make, best first."""
     return tuple(
         Pulse(float(x0), float(x1), float(foot), float(foot - roof), float(score))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.calibration.pulse import Pulse
-from pipeline.geometry import Marks, PaperMap
+from pipeline.geometry import Landmarks, PaperMap
 
 SMALLEST, LARGEST = 0.88, 1.04  # of its own size that a page is printed at to fit another paper
 ROWS_LARGEST = 1.01  # longer rows are no larger print: they have gaps between their leads
@@ -36,7 +36,7 @@ def tells_heights(paper: PaperMap) -> bool:
     return float(np.hypot(*(below - above))) / 10.0 >= FINE_PX_PER_MM
 
 
-def printed_size(pulses: Sequence[Pulse], marks: Marks | None, heights_tell: bool = True) -> float | None:
+def printed_size(pulses: Sequence[Pulse], marks: Landmarks | None, heights_tell: bool = True) -> float | None:
     """The size a page is printed at, 1 its own; None where nothing tells, or it is its own.
 
     heights_tell: as tells_heights says.
@@ -50,7 +50,7 @@ def printed_size(pulses: Sequence[Pulse], marks: Marks | None, heights_tell: boo
     return None if size is None or abs(size - 1) < SAME else size
 
 
-def _of_rows(marks: Marks) -> float | None:
+def _of_rows(marks: Landmarks) -> float | None:
     """By the length of the rows, if they agree and it is near the usual."""
     starts, ends = marks.starts[marks.starts[:, 2] >= START_MIN], marks.ends[marks.ends[:, 2] >= END_MIN]
     lengths = []

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import torch
 
-from pipeline.geometry import Float64, Keypoint, Marks, PaperMap
+from pipeline.geometry import Float64, Keypoint, Landmarks, PaperMap
 from pipeline.landmarks.lettering import ORIENTATIONS, set_upright
-from pipeline.networks import Look
+from pipeline.networks import Network
 from pipeline.networks.peaks import CELL, NAMES_AND_PLACE, Peaks, Point, find_peaks, find_points
 from pipeline.recording import TWELVE, Float32, Lead, UInt8
 from pipeline.sheet import extent_mm, pixels_of, shrunk
@@ -41,7 +41,7 @@ class Reading:
     """
 
     names: tuple[Keypoint, ...]
-    marks: Marks
+    marks: Landmarks
     turns: Float32
     places_mm: Float64
 
@@ -66,7 +66,7 @@ class Reading:
 class PageReader:
     """Reads pages by the register network."""
 
-    look: Look
+    look: Network
 
     def read(self, image: UInt8, paper: PaperMap) -> Reading:
         """Names and points of a page, and which way it lies; they are worth something where it lies right.
@@ -84,7 +84,7 @@ class PageReader:
         starts, ends, rises, falls, tops = (_places(points, kind, first, cell_mm) for kind in Point)
         starting = np.asarray(logits[0, NAMES_AND_PLACE + Point.START].sigmoid().numpy(), np.float32)
         x, y = (float(v) for v in first)
-        marks = Marks(starts, ends, rises, falls, tops, starting, x, y, cell_mm)
+        marks = Landmarks(starts, ends, rises, falls, tops, starting, x, y, cell_mm)
         order = torch.argsort(-likely.place)[:GLANCES]
         places_mm = first + torch.stack([likely.x, likely.y], dim=1)[order].double().numpy() * cell_mm
         return Reading(_keypoints(names, paper, first, cell_mm), marks, turns, places_mm)

@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.deadline import NO_DEADLINE, Deadline
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import Marks, Segment
+from pipeline.geometry import Landmarks, Segment
 from pipeline.layout.borders import Borders, find_borders
 from pipeline.layout.columns import Columns, Spacing, fit_columns, gap_mm
 from pipeline.layout.ends import Span, row_spans
@@ -145,7 +145,7 @@ def arrange(
     pulses_mm: Sequence[tuple[float, float, float]],
     speed_mm_s: float,
     only: str | None = None,
-    marks: Marks | None = None,
+    marks: Landmarks | None = None,
     measured: bool = True,
     deadline: Deadline = NO_DEADLINE,
 ) -> Layout:

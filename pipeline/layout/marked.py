@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.geometry import Float64, Marks
+from pipeline.geometry import Float64, Landmarks
 from pipeline.layout.columns import Columns, Spacing
 from pipeline.layout.ends import Span
 from pipeline.layout.rows import Row
@@ -74,7 +74,7 @@ class Marked:
         return next(m for m in self.rows if m.row is row)
 
 
-def marked_rows(marks: Marks, inked: Sequence[Row]) -> Marked:
+def marked_rows(marks: Landmarks, inked: Sequence[Row]) -> Marked:
     """The rows that the points make, completed by those seen by their ink."""
     points, feet = np.concatenate([marks.starts, marks.ends]), _in_line(marks.pulses())
     left = min((row.start_mm for row in inked), default=float(points[:, 0].min()) if len(points) else 0.0)
@@ -112,7 +112,7 @@ def _between(values: Float64) -> Float64:
     return np.asarray(np.abs(values[:, None] - values))
 
 
-def _on_feet(rows: Sequence[Row], marks: Marks, feet: Float64) -> list[Row]:
+def _on_feet(rows: Sequence[Row], marks: Landmarks, feet: Float64) -> list[Row]:
     """The rows, from the top, each at the level of the pulse next to it where its own points say less than the pulse.
 
     A trace that wanders strays from its 0 mV. A pulse that stands on a row moves no other.
@@ -126,7 +126,7 @@ def _on_feet(rows: Sequence[Row], marks: Marks, feet: Float64) -> list[Row]:
     return sorted(moved, key=lambda row: row.baseline_mm)
 
 
-def _seen(row: Row, marks: Marks) -> float:
+def _seen(row: Row, marks: Landmarks) -> float:
     """Summed scores of a row's points."""
     return float(sum(_on(points, row.baseline_mm)[:, 1].sum() for points in (marks.starts, marks.ends)))
 
@@ -135,7 +135,7 @@ def _next_to(row: Row, level_mm: float) -> bool:
     return abs(row.baseline_mm - level_mm) <= 2 * SAME_ROW_MM
 
 
-def complete_rows(marks: Marks | None, inked: Sequence[Row]) -> tuple[Row, ...]:
+def complete_rows(marks: Landmarks | None, inked: Sequence[Row]) -> tuple[Row, ...]:
     """The rows of a page by its points and its ink; by its ink alone where no points were looked for."""
     return tuple(inked) if marks is None else tuple(m.row for m in marked_rows(marks, inked).rows)
 
@@ -171,7 +171,7 @@ def _on(points: Float64, level_mm: float) -> Float64:
     return np.asarray(points[np.abs(points[:, 1] - level_mm) <= SAME_ROW_MM][:, [0, 2]])
 
 
-def _marked(row: Row, marks: Marks, feet: Float64) -> MarkedRow:
+def _marked(row: Row, marks: Landmarks, feet: Float64) -> MarkedRow:
     lines = np.arange(len(marks.starting))
     near = np.abs(marks.y0_mm + lines * marks.cell_mm - row.baseline_mm) <= BAND_MM
     cells = marks.starting[near].max(axis=0) if near.any() else np.zeros(marks.starting.shape[1], np.float32)
@@ -181,7 +181,7 @@ def _marked(row: Row, marks: Marks, feet: Float64) -> MarkedRow:
     return MarkedRow(row, starts, ends, profile, _seen(row, marks), _surest(feet, row.baseline_mm))
 
 
-def tilt_deg(marks: Marks) -> float:
+def tilt_deg(marks: Landmarks) -> float:
     """How far rows fall to the right on a map that is not sure of its direction: where starts and ends line up best.
 
     0.0 where there are too few points to tell.

@@ -4,13 +4,13 @@ from pipeline.networks.build import Loaded, build_grid, build_register, build_ro
 from pipeline.networks.device import DEVICES, choose_device, prefers_bfloat16
 from pipeline.networks.manifest import WEIGHTS, Weights, load_state, manifest
 from pipeline.networks.row import RowNetwork, RowOptions
-from pipeline.networks.running import Look, Opened, Running, open_networks, shipped
+from pipeline.networks.running import Network, Opened, Running, open_networks, shipped
 
 __all__ = [
     "DEVICES",
     "WEIGHTS",
     "Loaded",
-    "Look",
+    "Network",
     "Opened",
     "RowNetwork",
     "RowOptions",

@@ -8,7 +8,7 @@ from threading import Lock
 import torch
 from torch import Tensor
 
-from pipeline.networks.running import Look
+from pipeline.networks.running import Network
 
 SAMPLES_MOST = 32  # strips of eight pages; what the activations of more take, a hospital's GPU does not have
 
@@ -37,7 +37,7 @@ class Gathered:
     for the rounding of another order of summing, and raises what its own look alone raised.
     """
 
-    look: Look
+    look: Network
     samples_most: int = SAMPLES_MOST
     _waiting: list[_Asked] = field(default_factory=list)
     _list: Lock = field(default_factory=Lock)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import LostError
-from pipeline.networks.running import Look, Opened, shipped
+from pipeline.networks.running import Network, Opened, shipped
 
 
 class RemoteError(RuntimeError):
@@ -49,7 +49,7 @@ def remote_networks(connection: Connection) -> dict[str, Opened]:
     return {name: Opened(Remote(name, connection), row) for name, row in shipped().items()}
 
 
-def answer(connection: Connection, looks: Mapping[str, Look]) -> None:
+def answer(connection: Connection, looks: Mapping[str, Network]) -> None:
     """Answers what Remotes ask, until they hang up or are gone."""
     with connection:
         try:
@@ -59,7 +59,7 @@ def answer(connection: Connection, looks: Mapping[str, Look]) -> None:
             return
 
 
-def _answer(connection: Connection, looks: Mapping[str, Look]) -> None:
+def _answer(connection: Connection, looks: Mapping[str, Network]) -> None:
     name: str = connection.recv()
     inputs = _received(connection)
     try:

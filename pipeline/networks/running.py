@@ -17,7 +17,7 @@ NETWORKS = ("waveform", "register", "grid", "source")
 HALVED = ("register", "grid")  # where they are right to a pixel, bfloat16 loses nothing; stage 2 and the kinds do lose
 
 
-class Look(Protocol):
+class Network(Protocol):
     """A network as the stages know it, wherever it runs.
 
     Pictures are uint8 (N, 3, H, W) RGB, or what else the network takes, one entry a sample along the first axis.
@@ -30,7 +30,7 @@ class Look(Protocol):
 class Opened:
     """A network to look with and its row of the manifest."""
 
-    look: Look
+    look: Network
     weights: Weights
 
 

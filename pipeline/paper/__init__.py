@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.geometry import Float64, PaperMap
-from pipeline.networks import Look
+from pipeline.networks import Network
 from pipeline.paper import fallback, fields, lattice, lines, phases
 from pipeline.paper.flat import laid_out
 from pipeline.paper.harmonics import lines_seen
@@ -66,7 +66,7 @@ def credible_px_mm(dpi: tuple[float, float] | None, image: UInt8) -> tuple[float
 def find_grid(
     image: UInt8,
     dpi: tuple[float, float] | None = None,
-    network: Look | None = None,
+    network: Network | None = None,
     original: UInt8 | None = None,
     pitch_px: tuple[float, float] | None = None,
 ) -> GridFit:
@@ -99,7 +99,7 @@ def follow_again(
     factor: float,
     image: UInt8,
     dpi: tuple[float, float] | None,
-    network: Look | None = None,
+    network: Network | None = None,
     original: UInt8 | None = None,
 ) -> GridFit:
     """The lattice of a ruling of which a millimetre of fit is so many true ones; the others as of find_grid.
@@ -117,7 +117,7 @@ def _followed(
     original: UInt8,
     page: Working,
     px_mm: tuple[float, float] | None,
-    network: Look | None,
+    network: Network | None,
     pitch_px: tuple[float, float] | None = None,
 ) -> Found | None:
     """The lattice of the printed lines, None where there are none to speak of."""
@@ -146,7 +146,7 @@ def _better(found: Found, seen: Found) -> bool:
     return found.explains >= seen.explains - AS_WELL
 
 
-def _seen(network: Look, image: UInt8, page: Working, px_mm: tuple[float, float] | None) -> Found | None:
+def _seen(network: Network, image: UInt8, page: Working, px_mm: tuple[float, float] | None) -> Found | None:
     """The lattice of the phases that the network sees, followed along the lines where enough of them show."""
     guess = px_mm or (max(image.shape[:2]) / lines.TYPICAL_PAGE_MM,) * 2
     view = fields.look(network, image, [guess])

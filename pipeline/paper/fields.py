@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pipeline.networks import Look
+from pipeline.networks import Network
 from pipeline.networks.phase import CELL, PERIODS_MM, PX_MM
 from pipeline.recording import UInt8
 
@@ -53,7 +53,7 @@ class Fields:
         return width * self.step_px[0], height * self.step_px[1]
 
 
-def look(network: Look, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> Fields:
+def look(network: Network, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> Fields:
     """The fields of a whole page at the scale whose answer is surest, looked at again where that scale was far off.
 
     image: uint8 (H, W, 3) RGB. guesses_px_mm: pixels per mm along x and y, the likeliest first.
@@ -67,7 +67,7 @@ def look(network: Look, image: UInt8, guesses_px_mm: Iterable[tuple[float, float
     return found
 
 
-def _surest(network: Look, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> tuple[float, float]:
+def _surest(network: Network, image: UInt8, guesses_px_mm: Iterable[tuple[float, float]]) -> tuple[float, float]:
     """The scale at which the network is surest of the middle of the page, as it measures it there."""
     best: tuple[float, tuple[float, float]] | None = None
     for guess in guesses_px_mm:
@@ -92,7 +92,7 @@ def _middle(image: UInt8, px_mm: tuple[float, float]) -> UInt8:
     return image[top : top + max(tall, 1), left : left + max(wide, 1)]
 
 
-def see(network: Look, image: UInt8, px_mm: tuple[float, float]) -> Fields:
+def see(network: Network, image: UInt8, px_mm: tuple[float, float]) -> Fields:
     """One look at an image in which a millimetre is px_mm pixels along x and y."""
     height, width = image.shape[:2]
     wide, tall = (max(1.0, n / p * PX_MM) for n, p in zip((width, height), px_mm, strict=True))

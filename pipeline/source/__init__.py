@@ -73,7 +73,7 @@ def _by_rules(image: UInt8, dpi: tuple[float, float] | None) -> SourceGuess:
     return SourceGuess(source, score, signs.not_an_ecg, severities)
 
 
-def _shows_nothing(look: page_statistics.Look, signs: page_statistics.Signs, *, clear: bool = False) -> bool:
+def _shows_nothing(look: page_statistics.PageStatistics, signs: page_statistics.Signs, *, clear: bool = False) -> bool:
     """Whether nothing on a page speaks for an ECG; clear: a network says clearly that it is none."""
     if clear and signs.fewer_than(SEEN):
         return True

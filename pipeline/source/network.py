@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pipeline.errors import WeightsError
-from pipeline.networks import Look, Opened, Weights
+from pipeline.networks import Network, Opened, Weights
 from pipeline.networks.thumbnail import BUSY, SIDE, compose
 from pipeline.recording import Source, UInt8
 
@@ -40,7 +40,7 @@ class Reader(Protocol):
 class SourceReader:
     """The source network. side: of the pictures it was trained on, pixels, as its row in the manifest says."""
 
-    look: Look
+    look: Network
     side: int = SIDE
 
     @classmethod

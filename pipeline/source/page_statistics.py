@@ -34,7 +34,7 @@ RATIO_OFF = 0.06  # of the resolutions down and across from the standard's, as f
 
 
 @dataclass(frozen=True)
-class Look:
+class PageStatistics:
     """What is measured of a page, each 0..1 or as said.
 
     two_tone: share of pure black and white. commonest: share of the commonest colour. chroma: of the paper.
@@ -87,7 +87,7 @@ class Signs:
         return self.text > fitted_text().much
 
 
-def measure(image: UInt8) -> Look:
+def measure(image: UInt8) -> PageStatistics:
     """The features, on a page of at most 1,100 pixels and, for noise and edges, on its own pixels."""
     small = _shrunk(image, STROKES_PX)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
@@ -101,7 +101,7 @@ def measure(image: UInt8) -> Look:
     _, counts = np.unique(codes, return_counts=True)
     low, high = np.percentile(flat, [3, 97])
     noise, softness = _texture(image)
-    return Look(
+    return PageStatistics(
         two_tone=_two_tone(image),
         commonest=float(counts.max() / counts.sum()),
         chroma=float(np.median(np.ptp(paper, axis=2)) / max(level, 1.0)),
@@ -157,7 +157,7 @@ def _texture(image: UInt8) -> tuple[float, float]:
     return noise, float(np.clip(2 * tall / max(steep, 1.0), 1.0, 20.0))
 
 
-def severities_of(look: Look) -> tuple[float, ...]:
+def severities_of(look: PageStatistics) -> tuple[float, ...]:
     """In the order of Degradation; what is not measured is 0."""
     measured = {
         Degradation.SHADOW: look.gradient / 0.5,
@@ -170,7 +170,7 @@ def severities_of(look: Look) -> tuple[float, ...]:
     return tuple(float(np.clip(measured.get(d, 0.0), 0.0, 1.0)) for d in Degradation)
 
 
-def kind_of(look: Look, dpi: tuple[float, float] | None) -> tuple[Source, float]:
+def kind_of(look: PageStatistics, dpi: tuple[float, float] | None) -> tuple[Source, float]:
     if look.one_bit:
         standard = dpi is not None and dpi[1] / dpi[0] < 0.7
         return (Source.FAX_STANDARD if standard else Source.FAX_FINE), 0.9

@@ -137,7 +137,7 @@ def paper_map(view: View, extent_mm: tuple[float, float, float, float]) -> Paper
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class CameraView:
     """Where each pixel of the image looks. mm: float32 (H, W, 2) paper coordinates."""
 
     mm: np.ndarray
@@ -169,7 +169,7 @@ class Look:
         return np.clip(inside * px_mm + 0.5, 0, 1)
 
 
-def look(view: View) -> Look:
+def look(view: View) -> CameraView:
     """Solve the view for every pixel: exactly on a coarse raster, linearly between."""
     w, h = view.size_px
     step = _COARSE_PX
@@ -178,4 +178,4 @@ def look(view: View) -> Look:
     cy = (np.arange(ch) - 1) * step + (step - 1) / 2
     coarse = view.to_mm(np.stack(np.meshgrid(cx, cy), -1).reshape(-1, 2)).reshape(ch, cw, 2).astype(np.float32)
     dense = cv2.resize(coarse, (cw * step, ch * step), interpolation=cv2.INTER_LINEAR)
-    return Look(np.ascontiguousarray(dense[step : step + h, step : step + w]))
+    return CameraView(np.ascontiguousarray(dense[step : step + h, step : step + w]))

@@ -9,7 +9,7 @@ from itertools import groupby
 import numpy as np
 import torch
 
-from pipeline.networks import Look, Opened
+from pipeline.networks import Network, Opened
 from pipeline.networks.row import CELL, HINTS
 from pipeline.recording import Float32
 from pipeline.waveform.decode import decode
@@ -71,7 +71,7 @@ def hints(strip: RowStrip, spans_mm: Sequence[tuple[float, float]], names_mm: Se
 class NetworkReader:
     """A RowReader with weights. sigma_scale: the factor from the manifest that makes sigma cover 68 %."""
 
-    look: Look
+    look: Network
     sigma_scale: float = 1.0
 
     @classmethod

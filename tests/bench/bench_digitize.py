@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from gateway.digitizer.load import open_eye
+from gateway.digitizer.load import load_digitizer
 from pipeline.errors import Unreadable
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page, faxed_page, scanned_page
@@ -18,7 +18,7 @@ PAGES = 5
 
 def main() -> None:
     before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    eye = open_eye()
+    eye = load_digitizer()
     loaded_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory: {before_mb:.0f} MB at start, {loaded_mb:.0f} MB with networks")
     for name, render in (("clean", clean_page), ("scan", scanned_page), ("fax", faxed_page)):

@@ -31,7 +31,7 @@ from gateway.job import Door, State
 from gateway.role import Role
 from gateway.store import JobOrder, JobQuery, Store, database_url
 from gateway.store.database import Database
-from gateway.web.api.access_log import looks
+from gateway.web.api.access_log import accesses
 from gateway.web.app import make_app
 from gateway.web.principal import Scope
 from gateway.web.security.administration import issue_token
@@ -180,7 +180,7 @@ def questions(store: Store, count: int) -> Iterator[tuple[str, Callable[[], obje
     yield "a job's line", lambda: store.worklist.summary(job_id)
     yield "a patient's other recordings", lambda: store.worklist.earlier(job_id, 100)
     yield "dashboard: figures", lambda: store.looking.moments(24, 30)
-    yield "dashboard: queues", store.lanes.queues
+    yield "dashboard: queues", store.destination_queues.queues
     yield "parked messages", lambda: store.looking.parked(0, None, 100)
 
 
@@ -193,7 +193,7 @@ def routes(store: Store, data: DataSection) -> Iterator[tuple[str, Callable[[], 
     def ask(forget: bool, **query: str) -> Callable[[], object]:
         def asked() -> None:
             if forget:
-                looks.forget()
+                accesses.forget()
             answer = client.get("/api/v1/jobs", params=query)
             assert answer.status_code == 200, answer.text
 

@@ -13,7 +13,7 @@ from pipeline import quality
 from pipeline.digitize import Digitizer, _bears_out, digitize
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
-from pipeline.geometry import Keypoint, Marks, PaperMap
+from pipeline.geometry import Keypoint, Landmarks, PaperMap
 from pipeline.landmarks import Reading, map_upright
 from pipeline.quality.confidence import Features
 from pipeline.recording import TWELVE, Finding, Known, Lead, Page, Recording, Seen, Severity
@@ -22,7 +22,7 @@ from pipeline.synth.page import faxed_page
 from pipeline.synth.truth import Rendered
 
 NOTHING = np.zeros((0, 3))
-NO_MARKS = Marks(*(NOTHING,) * 5, np.zeros((1, 1), np.float32), 0.0, 0.0, 1.0)
+NO_MARKS = Landmarks(*(NOTHING,) * 5, np.zeros((1, 1), np.float32), 0.0, 0.0, 1.0)
 
 
 @pytest.fixture(scope="module")

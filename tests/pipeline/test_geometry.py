@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.geometry import Marks, PaperMap
+from pipeline.geometry import Landmarks, PaperMap
 from pipeline.recording import Known
 
 
@@ -33,13 +33,13 @@ def points(*rows: tuple[float, float, float]) -> np.ndarray:
     return np.array(rows, np.float64).reshape(-1, 3)
 
 
-def pulses_of_rows(levels_mm: list[float], height_mm: float, roof_scores: list[float]) -> Marks:
+def pulses_of_rows(levels_mm: list[float], height_mm: float, roof_scores: list[float]) -> Landmarks:
     """The points of pulses 5 mm wide of rows below one another."""
     rises = points(*((10.0, y, 0.9) for y in levels_mm))
     falls = points(*((15.0, y, 0.9) for y in levels_mm))
     tops = points(*((12.5, y - height_mm, s) for y, s in zip(levels_mm, roof_scores, strict=True)))
     none = points()
-    return Marks(none, none, rises, falls, tops, np.zeros((1, 1), np.float32), 0.0, 0.0, 1.0)
+    return Landmarks(none, none, rises, falls, tops, np.zeros((1, 1), np.float32), 0.0, 0.0, 1.0)
 
 
 def test_no_pulse_spans_two_rows_though_the_roof_of_the_upper_is_seen_better() -> None:

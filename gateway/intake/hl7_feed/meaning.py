@@ -12,7 +12,7 @@ from gateway.intake.hl7_feed.moments import moment
 from gateway.intake.hl7_feed.people import key_of, patient
 from gateway.intake.hl7_feed.requests import requests
 from gateway.intake.hl7_feed.segments import VERSION, Header, Segment, read_segments
-from gateway.store.patients import GoneTold, MergeTold, PatientTold, Told
+from gateway.store.patients import DeletionStatement, MergeStatement, PatientStatement, Statement
 
 BEGINS = frozenset({"A01", "A04", "A05", "A28"})  # admit, register, pre-admit, add a person
 LEAVES = frozenset({"A03", "A11"})  # discharge, cancel an admission
@@ -28,7 +28,7 @@ class Said:
     """What one message says, and when. told: () for one that is not needed here."""
 
     at: datetime
-    told: tuple[Told, ...]
+    told: tuple[Statement, ...]
 
 
 def understand(message: bytes, header: Header, settings: Hl7FeedSection, now: datetime) -> Said:
@@ -65,20 +65,20 @@ def _kind(header: Header) -> tuple[str, str]:
     return parts[0].strip().upper(), (parts[1].strip().upper() if len(parts) > 1 else "")
 
 
-def _adt(segments: Sequence[Segment], trigger: str, settings: Hl7FeedSection) -> Iterator[Told]:
+def _adt(segments: Sequence[Segment], trigger: str, settings: Hl7FeedSection) -> Iterator[Statement]:
     if trigger in BEGINS | CHANGES:
         pid, pv1 = _need(segments, "PID"), _find(segments, "PV1")
         told = patient(pid, pv1, settings, anew=trigger in BEGINS)
         yield _left(told, trigger) if trigger in LEAVES else told
     elif trigger in DELETES:
-        yield GoneTold(key_of(_need(segments, "PID"), 3, settings))
+        yield DeletionStatement(key_of(_need(segments, "PID"), 3, settings))
     elif trigger in MERGES:
         for pid, mrg, pv1 in _merges(segments):
             # anew: whoever stays has the number from now on, whatever was merged before
-            yield MergeTold(key_of(mrg, 1, settings), patient(pid, pv1, settings, anew=True))
+            yield MergeStatement(key_of(mrg, 1, settings), patient(pid, pv1, settings, anew=True))
 
 
-def _left(told: PatientTold, trigger: str) -> PatientTold:
+def _left(told: PatientStatement, trigger: str) -> PatientStatement:
     """After a discharge the visit can still be asked for; a cancelled one never was."""
     return replace(told, place="", visit_number="" if trigger == "A11" else told.visit_number)
 
@@ -93,7 +93,7 @@ def _merges(segments: Sequence[Segment]) -> Iterator[tuple[Segment, Segment, Seg
         yield group[0], _need(group, "MRG"), _find(group, "PV1")
 
 
-def _orders(segments: Sequence[Segment], settings: Hl7FeedSection, now: datetime) -> Iterator[Told]:
+def _orders(segments: Sequence[Segment], settings: Hl7FeedSection, now: datetime) -> Iterator[Statement]:
     pid, pv1 = _need(segments, "PID"), _find(segments, "PV1")
     yield from requests(segments, patient(pid, None, settings), pv1, now)
 

@@ -9,7 +9,7 @@ from gateway.config import Hl7FeedSection
 from gateway.identity.values import is_text, lawful
 from gateway.intake.hl7_feed.answer import Code, Rejected
 from gateway.intake.hl7_feed.segments import Repetition, Segment
-from gateway.store.patients import PatientKey, PatientTold
+from gateway.store.patients import PatientKey, PatientStatement
 
 NAME_TYPES = ("L", "", "D")  # HL7 table 0200: legal, not said, display; another only where there is none of these
 GROUPS = {"": 0, "A": 0, "I": 1, "P": 2}  # table 0465, and which group of a DICOM PN it is
@@ -47,9 +47,9 @@ def _issuer(one: Repetition) -> str:
     return one.told(4, 1) or one.told(4, 2)
 
 
-def patient(pid: Segment, pv1: Segment | None, settings: Hl7FeedSection, *, anew: bool = False) -> PatientTold:
+def patient(pid: Segment, pv1: Segment | None, settings: Hl7FeedSection, *, anew: bool = False) -> PatientStatement:
     """All that is said of a patient and their visit. Raises Rejected where no number stands for them."""
-    return PatientTold(
+    return PatientStatement(
         key=key_of(pid, 3, settings),
         name=_name(pid.repetitions(5)),
         birth_date=_birth_date(pid.text(7)),

@@ -11,14 +11,16 @@ from gateway.intake.hl7_feed.answer import Code, Rejected
 from gateway.intake.hl7_feed.moments import moment
 from gateway.intake.hl7_feed.people import lawful_text, referring_physician, shown, visit_number
 from gateway.intake.hl7_feed.segments import Segment
-from gateway.store.patients import OrderTold, PatientTold
+from gateway.store.patients import OrderStatement, PatientStatement
 
 # HL7 table 0119: cancelled, discontinued, replaced by another, refused, in error; asked, done and done unasked
 ENDS = frozenset({"CA", "OC", "CR", "DC", "OD", "DR", "RP", "RQ", "RU", "UA", "DE"})
 ENDED = frozenset({"CA", "DC", "RP"})  # table 0038, order status
 
 
-def requests(segments: Sequence[Segment], patient: PatientTold, pv1: Segment | None, now: datetime) -> list[OrderTold]:
+def requests(
+    segments: Sequence[Segment], patient: PatientStatement, pv1: Segment | None, now: datetime
+) -> list[OrderStatement]:
     """Every request of a message. Raises Rejected where one has no number, or there is none."""
     # what PV1 says in an order is of the visit that the order is for, not of where the patient is
     bare = replace(patient, visit_number=None, referring_physician=None, place=None)
@@ -42,7 +44,9 @@ def _groups(segments: Sequence[Segment]) -> Iterator[dict[str, Segment]]:
         yield group
 
 
-def _request(group: dict[str, Segment], patient: PatientTold, pv1: Segment | None, now: datetime) -> OrderTold:
+def _request(
+    group: dict[str, Segment], patient: PatientStatement, pv1: Segment | None, now: datetime
+) -> OrderStatement:
     orc, obr, ipc, zds = (group.get(name) for name in ("ORC", "OBR", "IPC", "ZDS"))
     # with several OBRs under one ORC only the OBR's own number tells them apart
     placer = _number((obr, 2), (orc, 2))
@@ -54,7 +58,7 @@ def _request(group: dict[str, Segment], patient: PatientTold, pv1: Segment | Non
     accession = _first((ipc, 1), (obr, 18))
     study = _first((ipc, 3), (zds, 1))
     control, status = _first((orc, 1)) or "", _first((orc, 5)) or ""
-    return OrderTold(
+    return OrderStatement(
         patient=patient,
         placer_key=placer[0],
         filler_key=filler[0],

@@ -2,25 +2,25 @@
 
 from gateway.store.patients.apply import tell
 from gateway.store.patients.expire import Forgotten, forget
-from gateway.store.patients.search import KnownCounts, count, find
+from gateway.store.patients.search import PatientCounts, count, find
 from gateway.store.patients.statements import (
-    GoneTold,
-    MergeTold,
-    OrderTold,
+    DeletionStatement,
+    MergeStatement,
+    OrderStatement,
     PatientKey,
-    PatientTold,
-    Told,
+    PatientStatement,
+    Statement,
 )
 
 __all__ = [
+    "DeletionStatement",
     "Forgotten",
-    "GoneTold",
-    "KnownCounts",
-    "MergeTold",
-    "OrderTold",
+    "MergeStatement",
+    "OrderStatement",
+    "PatientCounts",
     "PatientKey",
-    "PatientTold",
-    "Told",
+    "PatientStatement",
+    "Statement",
     "count",
     "find",
     "forget",

@@ -12,12 +12,12 @@ from gateway.store.database import Database, Transaction, translated_for_a_door
 from gateway.store.job_rows import AnyRow, clean
 from gateway.store.patients.search_terms import rewrite_words
 from gateway.store.patients.statements import (
-    GoneTold,
-    MergeTold,
-    OrderTold,
+    DeletionStatement,
+    MergeStatement,
+    OrderStatement,
     PatientKey,
-    PatientTold,
-    Told,
+    PatientStatement,
+    Statement,
 )
 from gateway.store.tables import known_orders, known_patients, known_terms
 from gateway.store.upsert import upsert
@@ -37,7 +37,7 @@ NO_PATIENT = dict.fromkeys(PATIENT_TEXTS, "")
 NO_ORDER = dict.fromkeys(ORDER_TEXTS, "")
 
 
-def tell(database: Database, feed: str, said_at: datetime, told: Sequence[Told]) -> None:
+def tell(database: Database, feed: str, said_at: datetime, told: Sequence[Statement]) -> None:
     """All that one message says, or nothing of it. TryAgain where it cannot be kept now."""
     with translated_for_a_door(), database.write() as tx:
         teller = _Teller(tx, clean(feed), min(said_at, tx.now))  # a clock that is ahead must not silence a day
@@ -53,18 +53,18 @@ class _Teller:
         self._feed = feed
         self._said_at = said_at
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: Statement) -> None:
         match told:
-            case PatientTold():
+            case PatientStatement():
                 self._patient(told)
-            case MergeTold():
+            case MergeStatement():
                 self._merge(told)
-            case GoneTold():
+            case DeletionStatement():
                 self._gone(told.key)
-            case OrderTold():
+            case OrderStatement():
                 self._order(told)
 
-    def _patient(self, told: PatientTold) -> AnyRow:
+    def _patient(self, told: PatientStatement) -> AnyRow:
         """Writes down a patient and returns the row that stands for the number now."""
         row = self._lock(told.key)
         if self._is_late(row) or (row.merged_into is not None and not told.anew):
@@ -80,7 +80,7 @@ class _Teller:
             rewrite_words(self._tx, row.merged_into)
         return self._row(row.number)
 
-    def _merge(self, told: MergeTold) -> None:
+    def _merge(self, told: MergeStatement) -> None:
         stays = self._patient(told.stays)
         prior = self._lock(told.prior)
         if prior.number == stays.number or self._is_late(prior):
@@ -101,7 +101,7 @@ class _Teller:
             if row.merged_into is not None:
                 rewrite_words(self._tx, row.merged_into)
 
-    def _order(self, told: OrderTold) -> None:
+    def _order(self, told: OrderStatement) -> None:
         patient = self._patient(told.patient)
         row = self._find_order(told)
         if patient.gone or (row is not None and self._said_at < row.said_at):
@@ -130,11 +130,11 @@ class _Teller:
         rewrite_words(self._tx, patient.number)
 
     @staticmethod
-    def _said(told: OrderTold) -> dict[str, str]:
+    def _said(told: OrderStatement) -> dict[str, str]:
         said = {key: getattr(told, key) for key in ORDER_TEXTS}
         return {key: clean(text) for key, text in said.items() if text is not None}
 
-    def _find_order(self, told: OrderTold) -> AnyRow | None:
+    def _find_order(self, told: OrderStatement) -> AnyRow | None:
         """The row of a request that was told before, by either of its numbers; the placer's counts more."""
         by = [
             column == clean(key)

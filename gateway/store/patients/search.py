@@ -133,7 +133,7 @@ def _of_order(patient: AnyRow, row: AnyRow) -> KnownOrder:
 
 
 @dataclass(frozen=True)
-class KnownCounts:
+class PatientCounts:
     """How much feeds have told of. last_at: when something was said last, by their clocks; None: never."""
 
     patients: int
@@ -141,11 +141,11 @@ class KnownCounts:
     last_at: datetime | None
 
 
-def count(database: Database) -> KnownCounts:
+def count(database: Database) -> PatientCounts:
     """Counts what is known: for a person who asks, not for every look."""
     with database.read() as connection:
         people = connection.execute(
             select(func.count(), func.max(patients.c.said_at)).where(patients.c.gone.is_(False))
         ).one()
         requests = select(func.count()).select_from(orders).where(orders.c.gone.is_(False))
-        return KnownCounts(int(people[0]), int(connection.execute(requests).scalar_one()), people[1])
+        return PatientCounts(int(people[0]), int(connection.execute(requests).scalar_one()), people[1])

@@ -18,7 +18,7 @@ class PatientKey:
 
 
 @dataclass(frozen=True)
-class PatientTold:
+class PatientStatement:
     """There is such a patient. place: where they are, in words.
 
     anew: the message begins something with this number, so the number is this patient's even where it was merged into
@@ -36,28 +36,28 @@ class PatientTold:
 
 
 @dataclass(frozen=True)
-class MergeTold:
+class MergeStatement:
     """A number is not used any more: it was the same patient as the one who stays."""
 
     prior: PatientKey
-    stays: PatientTold
+    stays: PatientStatement
 
 
 @dataclass(frozen=True)
-class GoneTold:
+class DeletionStatement:
     """There is no such patient."""
 
     key: PatientKey
 
 
 @dataclass(frozen=True)
-class OrderTold:
+class OrderStatement:
     """A request for a patient, or the end of it. placer_key, filler_key: the numbers with who gave them; not both "".
 
     scheduled_at: aware.
     """
 
-    patient: PatientTold
+    patient: PatientStatement
     placer_key: str = ""
     filler_key: str = ""
     placer_number: str | None = None
@@ -71,4 +71,4 @@ class OrderTold:
     cancelled: bool = False
 
 
-Told = PatientTold | MergeTold | GoneTold | OrderTold
+Statement = PatientStatement | MergeStatement | DeletionStatement | OrderStatement

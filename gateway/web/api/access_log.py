@@ -19,7 +19,7 @@ ONE_LIST_S = 300.0
 REMEMBERED = 10_000
 LISTS_REMEMBERED = 1000  # of up to 200 jobs each; of those that match before a bulk action, up to 1000
 
-Look = tuple[str, str, str, str]  # who, at which job, at what of it, and as it was read
+Access = tuple[str, str, str, str]  # who, at which job, at what of it, and as it was read
 Question = tuple[str, ...]  # who, at which job or "", at what list, and how it was asked for
 
 
@@ -35,11 +35,11 @@ class _Listed:
 class _Seen:
     """The looks of one store's window, the last one last."""
 
-    looks: OrderedDict[Look, float] = field(default_factory=OrderedDict)
+    accesses: OrderedDict[Access, float] = field(default_factory=OrderedDict)
     lists: OrderedDict[Question, _Listed] = field(default_factory=OrderedDict)
 
 
-class Looks:
+class AccessLog:
     """The looks of the last minutes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,7 +54,7 @@ class Looks:
         """
         look = (actor, job_id, what, recording)
         with self._lock:
-            at = self._stores.setdefault(store, _Seen()).looks
+            at = self._stores.setdefault(store, _Seen()).accesses
             if self._clock() - at.get(look, -ONE_LOOK_S) < ONE_LOOK_S:
                 return
         store.looked(actor, job_id, what, recording)
@@ -106,7 +106,7 @@ class Looks:
             self._stores.clear()
 
 
-looks = Looks()
+accesses = AccessLog()
 
 
 def in_words(query: JobQuery) -> str:

@@ -13,7 +13,7 @@ from gateway.identity.order import Order
 from gateway.store import JobQuery, Store
 from gateway.store.audit import Event
 from gateway.web.api import models, serializers
-from gateway.web.api.access_log import in_words, looks
+from gateway.web.api.access_log import accesses, in_words
 from gateway.web.api.capacity import in_a_place
 from gateway.web.api.dependencies import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.jobs import layout_leads, segments_in_columns
@@ -65,7 +65,7 @@ def _matching(store: Store, who: Principal, asked: models.JobFilter) -> tuple[li
     query = _query(asked)
     found = store.worklist.matching(query, models.BULK_MAX + 1)
     ids = found[: models.BULK_MAX]
-    looks.write_down_list(store, who.name, "jobs that match", in_words(query), ids, question=vars(query).values())
+    accesses.write_down_list(store, who.name, "jobs that match", in_words(query), ids, question=vars(query).values())
     return ids, len(found) > models.BULK_MAX
 
 

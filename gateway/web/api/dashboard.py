@@ -63,7 +63,7 @@ def dashboard(who: Viewer, store: TheStore, config: TheConfig) -> models.Dashboa
 def pause(who: Administrator, store: TheStore, config: TheConfig, name: DestinationName) -> models.Paused:
     """Nothing more goes there until it is resumed; what is on its way arrives."""
     _require(config, store, name)
-    store.lanes.pause(name, who.name)
+    store.destination_queues.pause(name, who.name)
     return models.Paused(name=name, paused=True)
 
 
@@ -71,7 +71,7 @@ def pause(who: Administrator, store: TheStore, config: TheConfig, name: Destinat
 def resume(who: Administrator, store: TheStore, config: TheConfig, name: DestinationName) -> models.Paused:
     """Lets the queue go on."""
     _require(config, store, name)
-    store.lanes.resume(name, who.name)
+    store.destination_queues.resume(name, who.name)
     return models.Paused(name=name, paused=False)
 
 
@@ -115,7 +115,7 @@ def resend_parked(who: Reviewer, store: TheStore, body: models.ParkedBody) -> mo
 def _require(config: Config, store: Store, name: str) -> None:
     """NotFound for a destination that neither the configuration nor any queue knows."""
     if all(name != destination.name for destination in config.destination) and all(
-        name != queue.destination for queue in store.lanes.queues()
+        name != queue.destination for queue in store.destination_queues.queues()
     ):
         raise NotFound(f"no destination is called {name!r}")
 
@@ -142,7 +142,7 @@ def _hour(seen: Moments, hour: datetime) -> models.HourCount:
 
 def _destinations(config: Config, store: Store, now: datetime) -> list[models.DestinationModel]:
     """Those of the configuration in its order, then those that only a queue still knows."""
-    queues = {queue.destination: queue for queue in store.lanes.queues()}
+    queues = {queue.destination: queue for queue in store.destination_queues.queues()}
     known = {destination.name: destination for destination in config.destination}
     orphans = [name for name, queue in queues.items() if name not in known and queue.queued + queue.parked]
     return [_destination(name, known.get(name), queues.get(name), now) for name in (*known, *orphans)]

@@ -18,7 +18,7 @@ from gateway.job import DocumentKind, Job, State
 from gateway.review import NO_REVIEW, not_released, reviewed
 from gateway.store import DeliveryRow, DeliveryState, Store
 from gateway.web.api import models
-from gateway.web.api.access_log import looks
+from gateway.web.api.access_log import accesses
 from gateway.web.api.capacity import in_a_place
 from gateway.web.api.decoding import decoding
 from gateway.web.api.dependencies import PROBLEMS, JobId, TheConfig, TheStore, Viewer, gives
@@ -128,7 +128,7 @@ async def _bytes(who: Principal, store: Store, config: Config, job_id: str, kind
     """A document as it was sent, else as it would be. Puts the look into the audit."""
 
     def sent() -> bytes | None:
-        looks.write_down(store, who.name, job_id, f"page {page} {kind}")
+        accesses.write_down(store, who.name, job_id, f"page {page} {kind}")
         rows = _of(_standing(store, job_id), kind, page)
         return store.object_path(rows[-1].sha256).read_bytes() if rows else None
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from gateway.config import Config
-from gateway.digitizer.one_file import FileRead, eyes
+from gateway.digitizer.one_file import FileRead, file_readers
 from gateway.errors import Refused
 from gateway.intake.web_upload import Incoming, Whole
 from gateway.job import Job, PageResult, State, Verdict
@@ -76,7 +76,7 @@ async def explain_file(
 def _explained(config: Config, store: Store, who: str, whole: Whole) -> models.ExplainedFile:
     """Reads it and asks the rules, once the look stands in the audit. Raises Refused, TryAgain."""
     store.looked_at_file(who, "file explained", whole.sha256)
-    read = eyes.read(config, whole.path)
+    read = file_readers.read(config, whole.path)
     told = fates(config, _case(whole, read))
     pages = [
         models.ExplainedPage(

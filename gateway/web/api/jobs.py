@@ -13,7 +13,7 @@ from gateway.identity.same_patient import contradictions
 from gateway.job import Door, State
 from gateway.store import JobOrder, JobQuery
 from gateway.web.api import models, serializers
-from gateway.web.api.access_log import in_words, looks
+from gateway.web.api.access_log import accesses, in_words
 from gateway.web.api.dependencies import PROBLEMS, JobId, TheConfig, TheStore, Viewer
 from gateway.web.api.models.review import JobState
 from pipeline.recording import Lead
@@ -52,7 +52,7 @@ def jobs(
     )
     page = store.worklist.page(query, order, cursor, limit)
     shown = [row.job_id for row in page.rows]
-    looks.write_down_list(
+    accesses.write_down_list(
         store, who.name, "worklist", in_words(query), shown, question=(*vars(query).values(), order, cursor, limit)
     )
     return models.JobList(
@@ -65,7 +65,7 @@ def jobs(
 @router.get("/jobs/{job_id}")
 def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> models.JobModel:
     """A job with its pages, documents and reasons. It names the patient, so the look is written down."""
-    looks.write_down(store, who.name, job_id, "job")
+    accesses.write_down(store, who.name, job_id, "job")
     stands = store.reviews.stands(job_id)  # before what is shown is read: never newer than that
     summary = store.worklist.summary(job_id)
     assert summary is not None  # looks would have raised NotFound, and jobs are never deleted
@@ -108,7 +108,7 @@ def earlier(who: Viewer, store: TheStore, job_id: JobId) -> models.EarlierList:
     mine = store.order(job_id) or Order()
     others = store.worklist.earlier(job_id, EARLIER_MAX)
     shown = [other.job_id for other in others]
-    looks.write_down_list(store, who.name, "earlier recordings", "of this patient", shown, job_id)
+    accesses.write_down_list(store, who.name, "earlier recordings", "of this patient", shown, job_id)
     rows: list[models.EarlierRow] = []
     for other in others:
         order = store.order(other.job_id) or Order()

@@ -14,7 +14,7 @@ from gateway.errors import Refused
 from gateway.identity.order import Order
 from gateway.job import DocumentKind
 from gateway.web.api import models, serializers
-from gateway.web.api.access_log import looks
+from gateway.web.api.access_log import accesses
 from gateway.web.api.actions import OF_THE_BODY
 from gateway.web.api.dependencies import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.orders import known_of
@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
 @router.get("/{job_id}/onward")
 def onward(who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId) -> models.OnwardModel | None:
     """What becomes of a job as it was read once a person who may has approved it; null where nothing was read."""
-    looks.write_down(store, who.name, job_id, "job")
+    accesses.write_down(store, who.name, job_id, "job")
     return _onward(config, approved(case_of(store, job_id)))
 
 
@@ -46,7 +46,7 @@ async def preview(
     def foreseen() -> tuple[Order, models.OnwardModel | None]:
         from gateway.identity.identify import identified  # pydicom: a second, for who says whose a page is
 
-        looks.write_down(store, who.name, job_id, "job")
+        accesses.write_down(store, who.name, job_id, "job")
         case = case_of(store, job_id)
         try:
             order = identified(case.order, changes, body.afresh)

@@ -18,7 +18,7 @@ from gateway.errors import TryAgain
 from gateway.identity.order import Patient
 from gateway.store import Store
 from gateway.web.api import models, serializers
-from gateway.web.api.access_log import looks
+from gateway.web.api.access_log import accesses
 from gateway.web.api.capacity import of_this_loop
 from gateway.web.api.dependencies import PROBLEMS, Reviewer, TheConfig, TheStore
 from gateway.web.deps import Principal
@@ -53,7 +53,7 @@ async def orders(
         from gateway.patient_search.search import search  # pynetdicom: a second, for who says whose a page is
 
         found = search(config.worklist, store, q, datetime.now().astimezone())
-        looks.write_down_list(
+        accesses.write_down_list(
             store,
             who.name,
             "orders and patients",
@@ -103,7 +103,7 @@ async def known_of(
 
     def asked() -> Lookup:
         found = look_up(config.worklist, store, patient, datetime.now().astimezone(), job_id)
-        looks.write_down_list(
+        accesses.write_down_list(
             store,
             who.name,
             "patients of an id",

@@ -16,7 +16,7 @@ from gateway.config import Config
 from gateway.errors import NotFound
 from gateway.store import Store
 from gateway.web.api import capacity
-from gateway.web.api.access_log import looks
+from gateway.web.api.access_log import accesses
 from gateway.web.api.decoding import decoding
 from gateway.web.api.dependencies import (
     JobId,
@@ -86,7 +86,7 @@ async def image(
     width = max(each for each in WIDTHS_PX if each <= width)
 
     def asked() -> _Asked:
-        looks.write_down(store, who.name, job_id, f"page {number} image")
+        accesses.write_down(store, who.name, job_id, f"page {number} image")
         key = ("image", store.job(job_id).sha256, str(number), str(width))
         return key, lambda: png(shrunk(unpacked_page(config, store, job_id, number).image, width))
 
@@ -98,7 +98,7 @@ async def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: Job
     """The page laid flat, the traces drawn over the ink they were read from; 8 pixels to the millimetre."""
 
     def asked() -> _Asked:
-        looks.write_down(store, who.name, job_id, f"page {number} rectified")
+        accesses.write_down(store, who.name, job_id, f"page {number} rectified")
         read = read_page(store, job_id, number)
         if read.recording.placed is None:
             raise NotFound(f"where the leads of page {number} lie is not known")

@@ -43,7 +43,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Fate:
+class PageDisposition:
     """own: what the rules say of this page alone. held: why a person must look first, whatever they say.
 
     action, destinations, why: what becomes of it in its document, which goes out whole or waits whole. Only what an
@@ -80,7 +80,7 @@ def decided(config: Config, case: Case) -> Disposition:
     )
 
 
-def fates(config: Config, case: Case) -> dict[int, Fate]:
+def fates(config: Config, case: Case) -> dict[int, PageDisposition]:
     """The fate of every page that was read, by number."""
     made = decided(config, case)
     return {number: _fate(config, made, number) for number in made.routes}
@@ -100,7 +100,7 @@ def approved(case: Case) -> Case:
     return replace(case, said=said, identified_by=frozenset(), identity_is_unseen=False)
 
 
-def whole(config: Config, case: Case) -> Fate | None:
+def whole(config: Config, case: Case) -> PageDisposition | None:
     """The fate of the document, all that its pages go to in one; None where nothing was read."""
     told = [fate for _, fate in sorted(fates(config, case).items())]
     if not told:
@@ -109,12 +109,12 @@ def whole(config: Config, case: Case) -> Fate | None:
     return replace(told[0], destinations=tuple(names))
 
 
-def _fate(config: Config, made: Disposition, number: int) -> Fate:
+def _fate(config: Config, made: Disposition, number: int) -> PageDisposition:
     own = made.routes[number]
     reasons = _nearest_first(made.reasons, number)
     held = tuple(_told(config, reason, number) for reason in reasons if reason.cause is not Cause.RULE)
     why = "; ".join(_told(config, reason, number) for reason in reasons) or own.why
-    return Fate(own, held, made.action, made.destinations(number), why)
+    return PageDisposition(own, held, made.action, made.destinations(number), why)
 
 
 def _nearest_first(reasons: tuple[Reason, ...], number: int) -> tuple[Reason, ...]:

@@ -13,10 +13,10 @@ from gateway.disposition.rules import RuleTrace
 from gateway.errors import ConfigError, NotFound, Refused
 from gateway.store import JobQuery
 from gateway.web.api import models
-from gateway.web.api.access_log import in_words, looks
+from gateway.web.api.access_log import accesses, in_words
 from gateway.web.api.dependencies import PROBLEMS, Administrator, TheConfig, TheStore
 from gateway.web.api.job_id import whole_id
-from gateway.web.api.preview import Fate, case_of, fates
+from gateway.web.api.preview import PageDisposition, case_of, fates
 from gateway.web.api.recordings import read_page
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], responses=PROBLEMS)
@@ -50,7 +50,7 @@ def rules(who: Administrator, config: TheConfig) -> models.RulesModel:
 def explain(who: Administrator, store: TheStore, config: TheConfig, body: models.ExplainBody) -> models.DecisionModel:
     """Which rule decides on a page that was read, and why each other does not. Shows what the page says."""
     job_id = whole_id(store, body.job_id)
-    looks.write_down(store, who.name, job_id, f"page {body.page} explained")
+    accesses.write_down(store, who.name, job_id, f"page {body.page} explained")
     read_page(store, job_id, body.page)  # NotFound where nothing was read
     asked = config if body.config_text is None else _other(config, body.config_text)
     fate = fates(asked, case_of(store, job_id)).get(body.page)
@@ -59,7 +59,7 @@ def explain(who: Administrator, store: TheStore, config: TheConfig, body: models
     return decision_of(fate)
 
 
-def decision_of(fate: Fate) -> models.DecisionModel:
+def decision_of(fate: PageDisposition) -> models.DecisionModel:
     """What becomes of a page, and why."""
     return models.DecisionModel(
         action=fate.own.action.value,
@@ -111,7 +111,7 @@ def _other(config: Config, text: str) -> Config:
         raise Refused("configuration", str(error)) from error
 
 
-def _outcome(fate: Fate) -> models.ReplayOutcome:
+def _outcome(fate: PageDisposition) -> models.ReplayOutcome:
     return models.ReplayOutcome(action=fate.action.value, destinations=list(fate.destinations), why=fate.why)
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from gateway.review import reviewed
 from gateway.store import opening_of
 from gateway.web.api import models, serializers
-from gateway.web.api.access_log import looks
+from gateway.web.api.access_log import accesses
 from gateway.web.api.dependencies import PROBLEMS, JobId, PageNumber, TheStore, Viewer
 from gateway.web.api.recordings import Read, read_page
 
@@ -23,7 +23,7 @@ def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) ->
     read = read_page(store, job_id, number)
     assert read.page.recording_npz is not None
     shown = hashlib.sha256(read.page.recording_npz).hexdigest()
-    looks.write_down(store, who.name, job_id, opening_of(number), shown)
+    accesses.write_down(store, who.name, job_id, opening_of(number), shown)
     recording = reviewed(read.recording, read.review)
     speed, gain = serializers.scale_of(recording.speed_mm_s), serializers.scale_of(recording.gain_mm_mv)
     told = models.WaveformModel.model_construct(  # sixty thousand numbers of our own need no second look

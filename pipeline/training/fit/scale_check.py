@@ -32,7 +32,7 @@ from pipeline.scale_check import (
     PULSES_S,
     ROWS_S,
     Table,
-    Told,
+    Witness,
     Witnesses,
     pulse_of,
     score_each,
@@ -243,7 +243,7 @@ def table_at(weights: Float64, measured: Measured, wrong: float, none: float, su
 class Measured:
     """Resolution, pulse width, pulse height and length as they err on right pages; shares as of Table."""
 
-    told: tuple[Told, ...]
+    told: tuple[Witness, ...]
     pulses: tuple[float, ...]
     rows: tuple[float, ...]
 
@@ -263,10 +263,10 @@ def _off(value: float, nominal: Sequence[float]) -> float:
     return float(np.log(value / _nearest(value, nominal)))
 
 
-def _told(off: Sequence[float]) -> Told:
+def _told(off: Sequence[float]) -> Witness:
     away = np.abs(np.array(off))
     sigma = max(float(np.median(away)) * 1.4826, SIGMA_MIN)
-    return Told(sigma, float((away > ASTRAY_FROM * sigma).sum() + 1) / (len(away) + 2), 1.0)
+    return Witness(sigma, float((away > ASTRAY_FROM * sigma).sum() + 1) / (len(away) + 2), 1.0)
 
 
 def _first_share(values: Sequence[tuple[float, Sequence[float]]]) -> tuple[float, float]:
@@ -370,7 +370,7 @@ def text_of(table: Table, own: dict[str, float], others: dict[str, float]) -> st
             lines.append(f"{field.name} = {value:.5g}")
     for field in fields(Table):
         value = getattr(table, field.name)
-        if isinstance(value, Told):
+        if isinstance(value, Witness):
             lines += ["", f"[{field.name}]", *(f"{k} = {v:.5g}" for k, v in asdict(value).items())]
     return "\n".join(lines) + "\n"
 

@@ -20,7 +20,7 @@ from torch import nn
 
 from pipeline import enhance, source
 from pipeline.geometry import Float64, PaperMap
-from pipeline.networks import Look, Running, load
+from pipeline.networks import Network, Running, load
 from pipeline.paper import fallback, find_grid, lines, phases
 from pipeline.paper.fields import look
 from pipeline.recording import Known, Source, UInt8
@@ -109,7 +109,7 @@ def trained(run: Path) -> nn.Module:
     return network.eval()
 
 
-def judged(pages: int, first: int, bank: SignalBank | None, network: Look) -> Iterator[Row]:
+def judged(pages: int, first: int, bank: SignalBank | None, network: Network) -> Iterator[Row]:
     """A row a page, the kinds in turn, every other page of a kind plain (see suite)."""
     for number in range(pages):
         kind = KINDS[number % len(KINDS)]
@@ -117,7 +117,7 @@ def judged(pages: int, first: int, bank: SignalBank | None, network: Look) -> It
         yield judge(number, draw(case, bank).rendered, network)
 
 
-def judge(number: int, rendered: Rendered, network: Look) -> Row:
+def judge(number: int, rendered: Rendered, network: Network) -> Row:
     """Both lattices of a page, as digitize() would find them."""
     page, truth = rendered.page, rendered.truth
     image = enhance.enhance(page.image, source.classify(page.image, page.dpi))
@@ -150,7 +150,7 @@ def judge(number: int, rendered: Rendered, network: Look) -> Row:
     )
 
 
-def _alone(image: UInt8, dpi: tuple[float, float] | None, network: Look) -> PaperMap | None:
+def _alone(image: UInt8, dpi: tuple[float, float] | None, network: Network) -> PaperMap | None:
     """The map that the network's phases alone draw."""
     guess = fallback.trusted(dpi, image.shape[:2]) or (max(image.shape[:2]) / lines.TYPICAL_PAGE_MM,) * 2
     drawn = phases.lattice_of(look(network, image, [guess]))

@@ -21,7 +21,7 @@ from gateway.commands import digitize as digitize_module
 from gateway.commands.digitize import Names, digitize_files
 from gateway.config import IdentitySection, LimitsSection
 from gateway.demo.secondary_capture import secondary_capture
-from gateway.digitizer.load import Eye
+from gateway.digitizer.load import LoadedDigitizer
 from gateway.errors import Refused, TryAgain
 from gateway.identity.identify import identified
 from gateway.identity.order import Order
@@ -58,7 +58,7 @@ def _eye(monkeypatch: pytest.MonkeyPatch, rendered: Rendered) -> None:
             return replace(rendered.truth.recording, confidence=0.899, weakest=LACKS)
         return replace(rendered.truth.recording, confidence=0.9, weakest=LACKS)
 
-    monkeypatch.setattr(digitize_module, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
+    monkeypatch.setattr(digitize_module, "load_digitizers", lambda _: nullcontext(LoadedDigitizer(digitize, "{}")))
 
 
 def _image(grey: int = 255) -> Image.Image:
@@ -197,7 +197,7 @@ def test_one_page_is_decoded_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
         raise Unreadable(UnreadableCode.NOT_AN_ECG, "a letter")
 
     monkeypatch.setattr(digitize_module, "unpack", counted)
-    monkeypatch.setattr(digitize_module, "open_eyes", lambda _: nullcontext(Eye(digitize, "{}")))
+    monkeypatch.setattr(digitize_module, "load_digitizers", lambda _: nullcontext(LoadedDigitizer(digitize, "{}")))
     _run([_png(tmp_path / "a.png")], tmp_path / "out")
     assert steps == ["read 1", "digitize", "read 2", "digitize", "read 3", "digitize"]
 
@@ -213,11 +213,11 @@ def test_several_files_are_digitized_at_a_time_and_told_of_in_their_order(
 
     asked: list[int] = []
 
-    def open_eyes(processes: int) -> AbstractContextManager[Eye]:
+    def load_digitizers(processes: int) -> AbstractContextManager[LoadedDigitizer]:
         asked.append(processes)
-        return nullcontext(Eye(digitize, "{}"))
+        return nullcontext(LoadedDigitizer(digitize, "{}"))
 
-    monkeypatch.setattr(digitize_module, "open_eyes", open_eyes)
+    monkeypatch.setattr(digitize_module, "load_digitizers", load_digitizers)
     told = io.StringIO()
     images = [_png(tmp_path / f"{grey}.png", grey) for grey in (30, 40, 50, 60)]
     refused = digitize_files(

@@ -14,7 +14,7 @@ from PIL import Image
 from gateway.commands import explain
 from gateway.commands.explain import explain_file
 from gateway.config import Config, PipelineSection
-from gateway.digitizer.load import Eye
+from gateway.digitizer.load import LoadedDigitizer
 from gateway.disposition.decide import CasePage, order_reasons, page_reasons
 from gateway.disposition.reasons import phrase
 from gateway.errors import Refused
@@ -36,7 +36,7 @@ def recording() -> Recording:
 
 @pytest.fixture(autouse=True)
 def _eye(monkeypatch: pytest.MonkeyPatch, recording: Recording) -> None:
-    monkeypatch.setattr(explain, "open_eye", lambda *_: Eye(lambda *_: recording, "{}"))
+    monkeypatch.setattr(explain, "load_digitizer", lambda *_: LoadedDigitizer(lambda *_: recording, "{}"))
 
 
 def held_before_rules(config: Config, order: Order, recording: Recording, received_at: datetime) -> list[str]:
@@ -167,7 +167,7 @@ def test_says_that_one_page_keeps_a_whole_document_waiting(
             raise result
         return result
 
-    monkeypatch.setattr(explain, "open_eye", lambda *_: Eye(digitize, "{}"))
+    monkeypatch.setattr(explain, "load_digitizer", lambda *_: LoadedDigitizer(digitize, "{}"))
     sure, cover = replace(recording, confidence=0.99, findings=()), Unreadable("not_an_ecg", "A letter.", sure=True)
     reads += [cover, sure, replace(sure, confidence=0.1)]
     told = _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")

@@ -28,7 +28,7 @@ from pynetdicom.acse import ACSE
 from pynetdicom.transport import ThreadedAssociationServer
 
 from gateway.config import DicomDestination
-from gateway.deliver.c_store_status import Fate, meaning_of
+from gateway.deliver.c_store_status import DeliveryOutcome, meaning_of
 from gateway.deliver.dicom_scu import VERIFICATION, DicomScu
 from gateway.deliver.reach import check_peer
 from gateway.errors import Refused, TryAgain
@@ -178,7 +178,7 @@ def test_a_status_out_of_the_standard_is_no_yes(pacs: Pacs, scu_to: Callable[...
 
 
 def test_only_success_and_warnings_of_all_65536_statuses_are_a_yes() -> None:
-    yes = {status for status in range(0x10000) if meaning_of(status).fate is Fate.DELIVERED}
+    yes = {status for status in range(0x10000) if meaning_of(status).fate is DeliveryOutcome.DELIVERED}
     assert yes == {0x0000, 0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)}
 
 

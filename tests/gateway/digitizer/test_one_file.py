@@ -14,8 +14,8 @@ from PIL import Image
 from gateway.config import Config, IdentitySection, LimitsSection, PipelineSection
 from gateway.digitizer import child
 from gateway.digitizer.child import read_file
-from gateway.digitizer.load import Eye
-from gateway.digitizer.one_file import Eyes
+from gateway.digitizer.load import LoadedDigitizer
+from gateway.digitizer.one_file import FileReaders
 from gateway.digitizer.protocol import Fault, Request, Seen
 from gateway.emit import npz
 from gateway.errors import Refused
@@ -42,7 +42,7 @@ def _eye(monkeypatch: pytest.MonkeyPatch) -> None:
             raise Refused("damaged", "It breaks off.")
         return replace(three_by_four(), confidence=0.5, weakest=LACKS)
 
-    monkeypatch.setattr(child, "open_eye", lambda *_: Eye(digitize, "{}"))
+    monkeypatch.setattr(child, "load_digitizer", lambda *_: LoadedDigitizer(digitize, "{}"))
 
 
 def request(path: Path) -> Request:
@@ -80,7 +80,7 @@ def test_every_page_is_read_or_told_why_not(tmp_path: Path) -> None:
 def test_a_long_document_and_a_damaged_file_are_told_before_a_network_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(child, "open_eye")
+    monkeypatch.delattr(child, "load_digitizer")
     told = read_file(request(document(tmp_path, 60, 60, 60, 60))).answer
     assert isinstance(told, Fault)
     assert (told.again, told.code) == (False, "too_many_pages")
@@ -130,7 +130,7 @@ def test_a_page_is_read_by_the_networks_in_another_process(tmp_path: Path) -> No
     rendered = scanned_page(synthetic_ecg(np.random.default_rng(11), 10.0, 500), 500, seed=11)
     path = tmp_path / "page.png"
     Image.fromarray(rendered.page.image).save(path)
-    read = Eyes(within_s=900.0).read(Config(), path)  # on a machine that is busy with other things
+    read = FileReaders(within_s=900.0).read(Config(), path)  # on a machine that is busy with other things
     (page,) = read.pages
     assert page.recording_npz is not None
     recording = npz.from_npz(page.recording_npz, page.summary)

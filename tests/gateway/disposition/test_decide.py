@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from gateway.commands import explain
 from gateway.config import Config, load
-from gateway.digitizer.load import Eye
+from gateway.digitizer.load import LoadedDigitizer
 from gateway.disposition.decide import Case, CasePage, Cause, case_page, decide
 from gateway.disposition.rules import Action
 from gateway.emit import npz
@@ -213,7 +213,7 @@ class World:
             patch("gateway.commands.explain.unpack", lambda *_: self.unpacked),
             patch("gateway.commands.explain.recognise", lambda _: MediaType.TIFF),
             patch("gateway.commands.explain._fax_order", lambda *_: (self.order, "told")),
-            patch("gateway.commands.explain.open_eye", lambda *_: Eye(self.digitize, "{}")),
+            patch("gateway.commands.explain.load_digitizer", lambda *_: LoadedDigitizer(self.digitize, "{}")),
             patch("gateway.commands.explain.datetime", SimpleNamespace(now=lambda _: NOW)),
         ):
             return list(explain.explain_file(self.config, EXAMPLE, sender="ward 3", called="", door=Door.FAX))

@@ -31,7 +31,7 @@ WHOSE = Order(patient=Patient("P-1", name="Test^Review"), acquired_at="202401311
 KINDS = ("aecg", "dicom_waveform", "hl7v2")
 
 
-class Eye:
+class LoadedDigitizer:
     """A digitizer that is unsure of every page, reads what it is told to, and remembers what it was told."""
 
     def __init__(
@@ -85,8 +85,8 @@ def take_in(store: Store, pages: int = 1, order: Order = WHOSE, sender: str = "f
     return store.receive(staged, Arrival(Door.FAX, sender, order=order), sha256=sha256).job_id
 
 
-def work(config: Config, store: Store, eye: Eye, job_id: str) -> Job:
-    assert Worker("test", config, store, eye, "{}").work_once()
+def work(config: Config, store: Store, digitizer: LoadedDigitizer, job_id: str) -> Job:
+    assert Worker("test", config, store, digitizer, "{}").work_once()
     return store.job(job_id)
 
 
@@ -96,13 +96,13 @@ def sent(store: Store, job_id: str, kind: str) -> bytes:
 
 
 def test_an_approved_page_goes_out_as_it_was_read_and_is_not_digitized_again(config: Config, store: Store) -> None:
-    eye, job_id = Eye(), take_in(store)
-    assert work(config, store, eye, job_id).code == "low_confidence"
+    digitizer, job_id = LoadedDigitizer(), take_in(store)
+    assert work(config, store, digitizer, job_id).code == "low_confidence"
     (before,) = store.pages(job_id)
     store.reviews.approve(job_id, "rita", "the traces are plain to see")
     assert store.job(job_id).state == State.RECEIVED
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
-    assert eye.told == [NOTHING_GIVEN]
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
+    assert digitizer.told == [NOTHING_GIVEN]
     (after,) = store.pages(job_id)
     assert (after.verdict, after.recording_npz, after.summary) == (
         Verdict.DIGITIZED,
@@ -117,11 +117,11 @@ def test_an_approved_page_goes_out_as_it_was_read_and_is_not_digitized_again(con
 
 def test_the_report_of_an_approved_page_names_who_approved_it(config: Config, store: Store) -> None:
     with_pdf = config.destination[0].model_copy(update={"documents": ["pdf"]})
-    eye, job_id = Eye(), take_in(store)
+    digitizer, job_id = LoadedDigitizer(), take_in(store)
     config = config.model_copy(update={"destination": (with_pdf,)})
-    work(config, store, eye, job_id)
+    work(config, store, digitizer, job_id)
     store.reviews.approve(job_id, "rita")
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
     at = store.reviews.of(job_id)[1].approved_at
     assert at is not None
     text = " ".join(PdfDocument(sent(store, job_id, "pdf"))[0].get_textpage().get_text_bounded().split())
@@ -129,7 +129,7 @@ def test_the_report_of_an_approved_page_names_who_approved_it(config: Config, st
     assert "PRELIMINARY, DIGITIZED FROM PAPER" in text
     assert "must confirm" not in text
     by_itself = take_in(store, pages=2)
-    assert work(config, store, Eye(0.99), by_itself).state == State.DIGITIZED
+    assert work(config, store, LoadedDigitizer(0.99), by_itself).state == State.DIGITIZED
     first = store.object_path(store.deliveries(by_itself)[0].sha256).read_bytes()
     assert "a person must confirm it" in PdfDocument(first)[0].get_textpage().get_text_bounded()
 
@@ -137,17 +137,17 @@ def test_the_report_of_an_approved_page_names_who_approved_it(config: Config, st
 def test_a_correction_reaches_the_digitizer_and_waits_for_an_approval_however_sure(
     config: Config, store: Store
 ) -> None:
-    eye, job_id = Eye(), take_in(store)
-    work(config, store, eye, job_id)
+    digitizer, job_id = LoadedDigitizer(), take_in(store)
+    work(config, store, digitizer, job_id)
     given = Given(layout="6x2", speed_mm_s=25.0)
     store.reviews.correct(job_id, 1, given, "carl")
-    eye.confidence = 0.99
-    job = work(config, store, eye, job_id)
+    digitizer.confidence = 0.99
+    job = work(config, store, digitizer, job_id)
     assert (job.state, job.code) == (State.HELD, "awaits_approval")
-    assert eye.told == [NOTHING_GIVEN, given]
+    assert digitizer.told == [NOTHING_GIVEN, given]
     assert [page.given for page in store.pages(job_id)] == [given]
     store.reviews.approve(job_id, "rita")
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
     for kind in KINDS:
         document = sent(store, job_id, kind).decode("utf-8", "replace")
         assert "layout 6x2, speed 25 mm/s" in document
@@ -155,11 +155,11 @@ def test_a_correction_reaches_the_digitizer_and_waits_for_an_approval_however_su
 
 
 def test_an_invalid_lead_goes_out_empty_invalid_and_named(config: Config, store: Store, tmp_path: Path) -> None:
-    eye, job_id = Eye(), take_in(store)
-    work(config, store, eye, job_id)
+    digitizer, job_id = LoadedDigitizer(), take_in(store)
+    work(config, store, digitizer, job_id)
     store.reviews.mark_invalid(job_id, 1, [Lead.V2, Lead.II], "rita")
     store.reviews.approve(job_id, "rita")
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
     path = tmp_path / "sent.dcm"
     path.write_bytes(sent(store, job_id, "dicom_waveform"))
     dataset = pydicom.dcmread(path)
@@ -173,37 +173,37 @@ def test_an_invalid_lead_goes_out_empty_invalid_and_named(config: Config, store:
 
 
 def test_marked_leads_on_a_sure_page_wait_for_an_approval_too(config: Config, store: Store) -> None:
-    eye, job_id = Eye(confidence=0.95), take_in(store, order=replace(WHOSE, patient=Patient()))
-    assert work(config, store, eye, job_id).code == "no_patient_id"
+    digitizer, job_id = LoadedDigitizer(confidence=0.95), take_in(store, order=replace(WHOSE, patient=Patient()))
+    assert work(config, store, digitizer, job_id).code == "no_patient_id"
     store.reviews.mark_invalid(job_id, 1, [Lead.V6], "rita")
     store.identify(job_id, WHOSE, "rita")
-    assert work(config, store, eye, job_id).code == "awaits_approval"
+    assert work(config, store, digitizer, job_id).code == "awaits_approval"
 
 
 def test_an_approval_outlives_the_question_whose_page_it_is(config: Config, store: Store) -> None:
-    eye, job_id = Eye(), take_in(store, order=replace(WHOSE, patient=Patient()))
-    assert work(config, store, eye, job_id).code == "low_confidence"
+    digitizer, job_id = LoadedDigitizer(), take_in(store, order=replace(WHOSE, patient=Patient()))
+    assert work(config, store, digitizer, job_id).code == "low_confidence"
     store.reviews.approve(job_id, "rita")
-    assert work(config, store, eye, job_id).code == "no_patient_id"
+    assert work(config, store, digitizer, job_id).code == "no_patient_id"
     store.identify(job_id, WHOSE, "rita")
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
-    assert len(eye.told) == 1
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
+    assert len(digitizer.told) == 1
 
 
 def test_done_again_from_the_start_an_approval_is_forgotten(config: Config, store: Store) -> None:
-    eye, job_id = Eye(), take_in(store, order=replace(WHOSE, patient=Patient()))
-    work(config, store, eye, job_id)
+    digitizer, job_id = LoadedDigitizer(), take_in(store, order=replace(WHOSE, patient=Patient()))
+    work(config, store, digitizer, job_id)
     store.reviews.approve(job_id, "rita")
-    work(config, store, eye, job_id)
+    work(config, store, digitizer, job_id)
     store.retry(job_id, "rita")
-    assert work(config, store, eye, job_id).code == "low_confidence"
+    assert work(config, store, digitizer, job_id).code == "low_confidence"
 
 
 def test_an_unreadable_page_is_corrected_or_left_out_by_name(config: Config, store: Store) -> None:
-    eye, job_id = Eye(unreadable=frozenset({2})), take_in(store, pages=2)
-    assert work(config, store, eye, job_id).state == State.HELD
+    digitizer, job_id = LoadedDigitizer(unreadable=frozenset({2})), take_in(store, pages=2)
+    assert work(config, store, digitizer, job_id).state == State.HELD
     store.reviews.approve(job_id, "rita", leave_out=[2])
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
     assert [page.verdict for page in store.pages(job_id)] == [Verdict.DIGITIZED, Verdict.UNREADABLE]
     assert {row.page for row in store.deliveries(job_id)} == {1}
     assert b"page_left_out" not in store.pages(job_id)[0].summary.encode()  # what was read is kept as it was read
@@ -213,15 +213,15 @@ def test_an_unreadable_page_is_corrected_or_left_out_by_name(config: Config, sto
 
 
 def test_a_page_that_took_too_long_waits_for_a_person_who_has_it_done_again(config: Config, store: Store) -> None:
-    slow, job_id = Eye(0.95, frozenset({1}), "took_too_long"), take_in(store)
+    slow, job_id = LoadedDigitizer(0.95, frozenset({1}), "took_too_long"), take_in(store)
     job = work(config, store, slow, job_id)
     assert (job.state, job.code) == (State.HELD, "took_too_long")
     assert not store.reviews.approvable(job_id)  # there is nothing that could go out
     assert store.order(job_id) == WHOSE
     store.retry(job_id, "rita")
-    assert work(config, store, Eye(0.95), job_id).state == State.DIGITIZED
+    assert work(config, store, LoadedDigitizer(0.95), job_id).state == State.DIGITIZED
     other = take_in(store, order=replace(WHOSE, accession_number="A-2", patient=Patient("P-2")))
-    assert work(config, store, Eye(unreadable=frozenset({1})), other).state == State.REFUSED
+    assert work(config, store, LoadedDigitizer(unreadable=frozenset({1})), other).state == State.REFUSED
 
 
 def test_a_document_that_took_too_long_to_open_waits_for_a_person(
@@ -233,7 +233,7 @@ def test_a_document_that_took_too_long_to_open_waits_for_a_person(
         raise Refused("too_slow", "Decoding took longer than 20 seconds.")
 
     monkeypatch.setattr("gateway.service.worker.unpack", slow)
-    job = work(config, store, Eye(), job_id)
+    job = work(config, store, LoadedDigitizer(), job_id)
     assert (job.state, job.code) == (State.HELD, "too_slow")
 
 
@@ -242,31 +242,31 @@ def test_a_name_that_could_not_be_read_is_answered_by_who_states_it_and_by_no_ap
 ) -> None:
     unread = Unread("PatientName", FindingCode.CHARACTERS_NOT_READ, must_hold=True)
     order = replace(WHOSE, patient=Patient("P-1"), unread=(unread,))
-    eye, job_id = Eye(), take_in(store, order=order)
-    work(config, store, eye, job_id)
+    digitizer, job_id = LoadedDigitizer(), take_in(store, order=order)
+    work(config, store, digitizer, job_id)
     store.reviews.approve(job_id, "rita")
-    assert work(config, store, eye, job_id).code == "characters_not_read"
+    assert work(config, store, digitizer, job_id).code == "characters_not_read"
     assert not store.reviews.approvable(job_id)
     store.identify(job_id, identified(store.order(job_id), {"name": "Test^Review"}), "rita")
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
-    assert len(eye.told) == 1
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
+    assert len(digitizer.told) == 1
     assert all(b"attribute PatientName" not in sent(store, job_id, kind) for kind in KINDS)
 
 
 def test_a_refused_page_can_be_told_how_it_is_read(config: Config, store: Store) -> None:
-    eye, job_id = Eye(unreadable=frozenset({1})), take_in(store)
-    assert work(config, store, eye, job_id).state == State.REFUSED
+    digitizer, job_id = LoadedDigitizer(unreadable=frozenset({1})), take_in(store)
+    assert work(config, store, digitizer, job_id).state == State.REFUSED
     store.reviews.correct(job_id, 1, Given(layout="3x4+1"), "carl")
-    job = work(config, store, eye, job_id)
+    job = work(config, store, digitizer, job_id)
     assert job.state == State.HELD
     assert store.pages(job_id)[0].recording_npz is not None
 
 
 def test_what_a_rule_held_meets_it_again_approved(config: Config, store: Store) -> None:
-    eye, job_id = Eye(confidence=0.95), take_in(store, sender="doubtful")
-    assert work(config, store, eye, job_id).code == "held_by_rule"
+    digitizer, job_id = LoadedDigitizer(confidence=0.95), take_in(store, sender="doubtful")
+    assert work(config, store, digitizer, job_id).code == "held_by_rule"
     store.reviews.approve(job_id, "rita")
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
     assert store.verify_audit().ok
 
 
@@ -286,43 +286,43 @@ def test_a_rule_holds_a_page_that_was_approved_before_it_was_said_whose_it_is(
     config: Config, store: Store, four_eyes: bool
 ) -> None:
     config = with_hold(Config.model_validate({**config.model_dump(), "web": {"four_eyes": four_eyes}}))
-    eye, job_id = Eye(), take_in(store, order=replace(WHOSE, patient=Patient()))
-    work(config, store, eye, job_id)
+    digitizer, job_id = LoadedDigitizer(), take_in(store, order=replace(WHOSE, patient=Patient()))
+    work(config, store, digitizer, job_id)
     store.reviews.approve(job_id, "anna", four_eyes=four_eyes)
-    assert work(config, store, eye, job_id).code == "no_patient_id"
+    assert work(config, store, digitizer, job_id).code == "no_patient_id"
     store.identify(job_id, WHOSE, "carl")
-    assert work(config, store, eye, job_id).code == ("awaits_approval" if four_eyes else "held_by_rule")
+    assert work(config, store, digitizer, job_id).code == ("awaits_approval" if four_eyes else "held_by_rule")
     store.reviews.approve(job_id, "anna", four_eyes=four_eyes)  # two people are enough, though one of them was first
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
-    assert len(eye.told) == 1
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
+    assert len(digitizer.told) == 1
 
 
 def test_a_rule_holds_what_was_approved_before_a_repeat_at_the_door_said_whose_it_is(
     config: Config, store: Store
 ) -> None:
-    config, eye, nobody = with_hold(config), Eye(), Patient("P-1")
+    config, digitizer, nobody = with_hold(config), LoadedDigitizer(), Patient("P-1")
     job_id = take_in(store, order=replace(WHOSE, patient=nobody, acquired_at="20990101"))
-    work(config, store, eye, job_id)
+    work(config, store, digitizer, job_id)
     store.reviews.approve(job_id, "anna")
-    assert work(config, store, eye, job_id).code == "acquired_at_ahead"
+    assert work(config, store, digitizer, job_id).code == "acquired_at_ahead"
     assert take_in(store, order=WHOSE) == job_id
-    assert work(config, store, eye, job_id).code == "held_by_rule"
+    assert work(config, store, digitizer, job_id).code == "held_by_rule"
 
 
 def test_a_rule_for_two_people_counts_those_who_saw_whose_page_it_is(config: Config, store: Store) -> None:
     config = with_hold(config, hold_even_approved=True)
-    eye, job_id = Eye(), take_in(store, order=replace(WHOSE, patient=Patient()))
-    work(config, store, eye, job_id)
+    digitizer, job_id = LoadedDigitizer(), take_in(store, order=replace(WHOSE, patient=Patient()))
+    work(config, store, digitizer, job_id)
     store.reviews.approve(job_id, "anna")
-    work(config, store, eye, job_id)
+    work(config, store, digitizer, job_id)
     store.identify(job_id, WHOSE, "carl")
-    assert work(config, store, eye, job_id).code == "held_by_rule"
+    assert work(config, store, digitizer, job_id).code == "held_by_rule"
     store.reviews.approve(job_id, "carl")
-    assert work(config, store, eye, job_id).code == "awaits_second_approval"
+    assert work(config, store, digitizer, job_id).code == "awaits_second_approval"
     with pytest.raises(UnlawfulMove, match="second person"):
         store.reviews.approve(job_id, "carl")
     store.reviews.approve(job_id, "anna")
-    assert work(config, store, eye, job_id).state == State.DIGITIZED
+    assert work(config, store, digitizer, job_id).state == State.DIGITIZED
     review = store.reviews.of(job_id)[1]
     assert (review.approved_by, review.approved_again_by) == ("carl", "anna")
 
@@ -330,13 +330,13 @@ def test_a_rule_for_two_people_counts_those_who_saw_whose_page_it_is(config: Con
 def test_what_is_sent_says_that_a_person_said_whose_it_is(config: Config, store: Store) -> None:
     told = b"Whose ECG this is was said by a person"
     job_id = take_in(store, order=Order(acquired_at="20240131143000", acquired_from="test"))
-    assert work(config, store, Eye(0.99), job_id).code == "no_patient_id"
+    assert work(config, store, LoadedDigitizer(0.99), job_id).code == "no_patient_id"
     said = identified(store.order(job_id), {"patient_id": "P-1", "name": "Test^Review"})
     store.identify(job_id, said, "rita")
-    assert work(config, store, Eye(0.99), job_id).state == State.DIGITIZED
+    assert work(config, store, LoadedDigitizer(0.99), job_id).state == State.DIGITIZED
     for kind in KINDS:
         assert told in sent(store, job_id, kind), kind
         assert b"rita" not in sent(store, job_id, kind)
     by_itself = take_in(store, pages=2)
-    assert work(config, store, Eye(0.99), by_itself).state == State.DIGITIZED
+    assert work(config, store, LoadedDigitizer(0.99), by_itself).state == State.DIGITIZED
     assert not any(told in store.object_path(row.sha256).read_bytes() for row in store.deliveries(by_itself))

@@ -15,29 +15,29 @@ from gateway.store import Event, Store
 from gateway.store.audit_queries import AuditQuery
 from gateway.store.database import Database, database_url
 from gateway.store.patients import (
-    GoneTold,
-    MergeTold,
-    OrderTold,
+    DeletionStatement,
+    MergeStatement,
+    OrderStatement,
     PatientKey,
-    PatientTold,
-    Told,
+    PatientStatement,
+    Statement,
 )
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 ANN = PatientKey("4711", "HOSP")
 
 
-def ann(**said: str | bool) -> PatientTold:
-    return PatientTold(ANN, **{"name": "Müller^Änne", "birth_date": "19540131", "sex": "F", **said})  # type: ignore[arg-type]
+def ann(**said: str | bool) -> PatientStatement:
+    return PatientStatement(ANN, **{"name": "Müller^Änne", "birth_date": "19540131", "sex": "F", **said})  # type: ignore[arg-type]
 
 
-def tell(store: Store, *told: Told, minutes: float = 0.0, feed: str = "adt") -> None:
+def tell(store: Store, *told: Statement, minutes: float = 0.0, feed: str = "adt") -> None:
     store.tell_known(feed, NOW - timedelta(hours=1) + timedelta(minutes=minutes), told)
 
 
-def order(number: str = "P1", **said: object) -> OrderTold:
-    values = {"patient": PatientTold(ANN), "placer_key": number, "placer_number": number, **said}
-    return OrderTold(**values)  # type: ignore[arg-type]
+def order(number: str = "P1", **said: object) -> OrderStatement:
+    values = {"patient": PatientStatement(ANN), "placer_key": number, "placer_number": number, **said}
+    return OrderStatement(**values)  # type: ignore[arg-type]
 
 
 def names(found: list[KnownOrder]) -> list[str]:
@@ -53,7 +53,7 @@ def the(found: list[KnownOrder]) -> KnownOrder:
     "words", ["4711", "47", "mull", "MULLER änne", "anne", "19540131", "1954-01-31", "31.1.1954", "v9", "müller 4711"]
 )
 def test_a_patient_is_found_by_the_beginning_of_any_word(store: Store, words: str) -> None:
-    tell(store, ann(visit_number="V9", place="at 3W, room 12"), PatientTold(PatientKey("1"), name="Other^Otto"))
+    tell(store, ann(visit_number="V9", place="at 3W, room 12"), PatientStatement(PatientKey("1"), name="Other^Otto"))
     known = the(store.known_orders(words, 10))
     patient = known.order.patient
     assert (patient.patient_id, patient.issuer, patient.name) == ("4711", "HOSP", "Müller^Änne")
@@ -63,13 +63,13 @@ def test_a_patient_is_found_by_the_beginning_of_any_word(store: Store, words: st
 
 @pytest.mark.parametrize("words", ["", "  ", "-", "müller otto", "ller", "4712", "%", "_", "1955-01-31"])
 def test_words_that_do_not_all_fit_find_nobody(store: Store, words: str) -> None:
-    tell(store, ann(), PatientTold(PatientKey("1"), name="Other^Otto"))
+    tell(store, ann(), PatientStatement(PatientKey("1"), name="Other^Otto"))
     assert store.known_orders(words, 10) == []
 
 
 def test_no_more_are_found_than_asked_for_and_whole_words_come_first(store: Store) -> None:
-    tell(store, *(PatientTold(PatientKey(str(n)), name=f"Mayerhofer{n}^X") for n in range(20)))
-    tell(store, PatientTold(PatientKey("99"), name="Mayer^Y"))
+    tell(store, *(PatientStatement(PatientKey(str(n)), name=f"Mayerhofer{n}^X") for n in range(20)))
+    tell(store, PatientStatement(PatientKey("99"), name="Mayer^Y"))
     found = store.known_orders("mayer", 5)
     assert len(found) == 5
     assert found[0].order.patient.name == "Mayer^Y"
@@ -78,7 +78,7 @@ def test_no_more_are_found_than_asked_for_and_whole_words_come_first(store: Stor
 
 def test_what_is_not_said_stays_and_what_is_said_to_be_nothing_goes(store: Store) -> None:
     tell(store, ann(visit_number="V9", place="at 3W"))
-    tell(store, PatientTold(ANN, place="", sex="M"), minutes=1)
+    tell(store, PatientStatement(ANN, place="", sex="M"), minutes=1)
     known = the(store.known_orders("4711", 10))
     assert (known.order.patient.name, known.order.patient.sex) == ("Müller^Änne", "M")
     assert (known.order.visit_number, known.what) == ("V9", "")
@@ -99,7 +99,7 @@ def test_the_same_again_is_harmless(store: Store) -> None:
 
 def test_an_older_word_that_comes_late_changes_nothing(store: Store) -> None:
     tell(store, ann(name="Schmidt^Änne"), order(what="ECG", accession_number="A2"), minutes=5)
-    tell(store, ann(), order(what="old", accession_number="A1"), GoneTold(ANN), minutes=4)
+    tell(store, ann(), order(what="old", accession_number="A1"), DeletionStatement(ANN), minutes=4)
     assert names(store.known_orders("4711", 10)) == ["Schmidt^Änne"] * 2
     assert store.known_orders("a2", 10)[0].what == "ECG"
     assert store.known_orders("a1", 10) == []
@@ -118,7 +118,7 @@ def test_a_clock_that_is_ahead_silences_nobody(store: Store) -> None:
 
 
 def test_one_number_of_two_issuers_or_feeds_is_two_patients(store: Store) -> None:
-    tell(store, ann(), PatientTold(PatientKey("4711", "OTHER"), name="Other^Otto"))
+    tell(store, ann(), PatientStatement(PatientKey("4711", "OTHER"), name="Other^Otto"))
     tell(store, ann(name="Third^T"), feed="second")
     found = store.known_orders("4711", 10)
     assert {(k.told_by, k.order.patient.issuer, k.order.patient.name) for k in found} == {
@@ -180,14 +180,14 @@ def test_a_cancelled_order_is_gone_also_when_the_cancel_comes_first(store: Store
 
 def test_an_order_that_moves_to_another_patient_is_found_there_only(store: Store) -> None:
     tell(store, ann(), order("P1"))
-    other = PatientTold(PatientKey("815"), name="Other^Otto")
+    other = PatientStatement(PatientKey("815"), name="Other^Otto")
     tell(store, order("P1", patient=other), minutes=1)
     assert names(store.known_orders("p1", 10)) == ["Other^Otto"] * 2
 
 
 def test_a_merged_number_finds_the_one_who_stays_with_all_orders(store: Store) -> None:
-    tell(store, ann(), order("P1"), PatientTold(PatientKey("815"), name="Müller^Anna"))
-    tell(store, MergeTold(ANN, PatientTold(PatientKey("815"), name="Müller^Anna")), minutes=1)
+    tell(store, ann(), order("P1"), PatientStatement(PatientKey("815"), name="Müller^Anna"))
+    tell(store, MergeStatement(ANN, PatientStatement(PatientKey("815"), name="Müller^Anna")), minutes=1)
     found = store.known_orders("4711", 10)
     assert [known.order.patient.patient_id for known in found] == ["815", "815"]
     assert [known.order.placer_order_number for known in found] == ["P1", ""]
@@ -196,8 +196,8 @@ def test_a_merged_number_finds_the_one_who_stays_with_all_orders(store: Store) -
 
 
 def test_messages_that_still_use_a_merged_number_speak_of_the_one_who_stays(store: Store) -> None:
-    stays = PatientTold(PatientKey("815"), name="Müller^Anna")
-    tell(store, ann(), MergeTold(ANN, stays))
+    stays = PatientStatement(PatientKey("815"), name="Müller^Anna")
+    tell(store, ann(), MergeStatement(ANN, stays))
     tell(store, ann(name="Wrong^Name"), order("P7"), minutes=1)
     found = store.known_orders("p7", 10)
     assert [(k.order.patient.patient_id, k.order.patient.name) for k in found] == [("815", "Müller^Anna")] * 2
@@ -205,43 +205,43 @@ def test_messages_that_still_use_a_merged_number_speak_of_the_one_who_stays(stor
 
 
 def test_a_merged_number_that_is_given_again_is_a_patient_of_its_own(store: Store) -> None:
-    tell(store, ann(), MergeTold(ANN, PatientTold(PatientKey("815"), name="Stays^S")))
+    tell(store, ann(), MergeStatement(ANN, PatientStatement(PatientKey("815"), name="Stays^S")))
     tell(store, ann(name="New^Ned", anew=True), minutes=1)
     assert names(store.known_orders("4711", 10)) == ["New^Ned"]
     assert the(store.known_orders("815", 10)).what == ""
 
 
 def test_merges_follow_one_another_there_and_back(store: Store) -> None:
-    a, b, c = (PatientTold(PatientKey(number), name=f"{number}^X", anew=True) for number in ("A1", "B1", "C1"))
+    a, b, c = (PatientStatement(PatientKey(number), name=f"{number}^X", anew=True) for number in ("A1", "B1", "C1"))
     tell(store, a, b, c, order("P1", patient=a))
-    tell(store, MergeTold(a.key, b), minutes=1)
-    tell(store, MergeTold(b.key, c), minutes=2)
+    tell(store, MergeStatement(a.key, b), minutes=1)
+    tell(store, MergeStatement(b.key, c), minutes=2)
     assert [k.order.patient.patient_id for k in store.known_orders("a1", 10)] == ["C1", "C1"]
     assert store.known_orders("c1", 10)[1].what == "formerly A1, B1"
-    tell(store, MergeTold(c.key, a), minutes=3)
+    tell(store, MergeStatement(c.key, a), minutes=3)
     assert [k.order.patient.patient_id for k in store.known_orders("c1", 10)] == ["A1", "A1"]
-    tell(store, MergeTold(b.key, c), minutes=2)  # late: an old story
+    tell(store, MergeStatement(b.key, c), minutes=2)  # late: an old story
     assert [k.order.patient.patient_id for k in store.known_orders("b1", 10)] == ["A1", "A1"]
 
 
 def test_a_merge_of_a_number_with_itself_or_of_one_never_told_is_harmless(store: Store) -> None:
-    tell(store, MergeTold(ANN, ann(anew=True)))
-    tell(store, MergeTold(PatientKey("0"), ann(anew=True)), minutes=1)
+    tell(store, MergeStatement(ANN, ann(anew=True)))
+    tell(store, MergeStatement(PatientKey("0"), ann(anew=True)), minutes=1)
     assert the(store.known_orders("4711", 10)).what == "formerly 0"
 
 
 def test_a_deleted_patient_is_gone_until_told_anew_later(store: Store) -> None:
     tell(store, ann(), order("P1"))
-    tell(store, GoneTold(ANN), minutes=2)
+    tell(store, DeletionStatement(ANN), minutes=2)
     tell(store, ann(), order("P1"), minutes=1)
     assert store.known_orders("4711", 10) == []
-    tell(store, PatientTold(ANN, name="New^Ned"), minutes=3)
+    tell(store, PatientStatement(ANN, name="New^Ned"), minutes=3)
     known = the(store.known_orders("4711", 10))
     assert (known.order.patient.name, known.order.patient.birth_date) == ("New^Ned", "")  # nothing of the one before
 
 
 def test_a_message_is_kept_whole_or_not_at_all(store: Store) -> None:
-    broken = OrderTold(PatientTold(ANN), placer_key="P1", placer_number=7)  # type: ignore[arg-type]
+    broken = OrderStatement(PatientStatement(ANN), placer_key="P1", placer_number=7)  # type: ignore[arg-type]
     with pytest.raises(AttributeError):
         tell(store, ann(), broken)
     assert store.known_counts().patients == 0
@@ -282,10 +282,10 @@ def age(data: DataSection, days: int) -> None:
 
 
 def test_what_was_not_told_for_long_is_forgotten_and_the_audit_says_how_much(store: Store, data: DataSection) -> None:
-    stays = PatientTold(PatientKey("815"), name="Stays^S")
-    tell(store, ann(), order("P1"), MergeTold(PatientKey("7"), stays))
+    stays = PatientStatement(PatientKey("815"), name="Stays^S")
+    tell(store, ann(), order("P1"), MergeStatement(PatientKey("7"), stays))
     age(data, 31)
-    tell(store, PatientTold(PatientKey("2"), name="Fresh^F"))
+    tell(store, PatientStatement(PatientKey("2"), name="Fresh^F"))
     before = store.looking.last_seq()
     forgotten = store.forget_known(30)
     assert (forgotten.patients, forgotten.orders) == (3, 1)
@@ -313,7 +313,7 @@ def test_many_are_forgotten_in_more_than_one_go(
     store: Store, data: DataSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.store.patients.expire.AT_ONCE", 3)
-    tell(store, *(PatientTold(PatientKey(str(n)), name=f"N{n}^X") for n in range(10)))
+    tell(store, *(PatientStatement(PatientKey(str(n)), name=f"N{n}^X") for n in range(10)))
     age(data, 31)
     assert store.forget_known(30).patients == 10
     assert len(store.looking.audit(AuditQuery(kind=Event.FORGOTTEN), None, 10).entries) == 1

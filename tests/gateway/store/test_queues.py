@@ -11,30 +11,30 @@ from tests.gateway.storing import LONG_S, delivery_states, digitized, document, 
 
 
 def lane(store: Store, name: str = "pacs") -> Queue:
-    (found,) = (queue for queue in store.lanes.queues() if queue.destination == name)
+    (found,) = (queue for queue in store.destination_queues.queues() if queue.destination == name)
     return found
 
 
 def test_a_paused_destination_gets_nothing_until_it_is_resumed(store: Store) -> None:
     settled(store, digitized(document("pacs"), document("ehr", "1")))
-    store.lanes.pause("pacs", "ada")
+    store.destination_queues.pause("pacs", "ada")
     assert store.claim_delivery("pacs", LONG_S) is None
     assert store.claim_delivery("ehr", LONG_S) is not None
     assert (lane(store).paused_by, lane(store).queued) == ("ada", 1)
     with pytest.raises(UnlawfulMove):
-        store.lanes.pause("pacs", "ada")
-    store.lanes.resume("pacs", "ada")
+        store.destination_queues.pause("pacs", "ada")
+    store.destination_queues.resume("pacs", "ada")
     assert store.claim_delivery("pacs", LONG_S) is not None
     assert lane(store).paused_at is None
     with pytest.raises(UnlawfulMove):
-        store.lanes.resume("pacs", "ada")
+        store.destination_queues.resume("pacs", "ada")
     assert store.verify_audit().ok
 
 
 def test_what_is_on_its_way_arrives_in_spite_of_a_pause(store: Store) -> None:
     job_id = settled(store, digitized(document()))
     delivery = on_its_way(store)
-    store.lanes.pause("pacs", "ada")
+    store.destination_queues.pause("pacs", "ada")
     store.delivered(delivery, "0x0000")
     assert store.job(job_id).state == State.DELIVERED
     assert lane(store).response == "0x0000"
@@ -52,16 +52,16 @@ def test_a_queue_tells_its_length_and_its_head(store: Store) -> None:
 
 
 def test_a_peer_is_up_or_down_since_it_became_so(store: Store) -> None:
-    store.lanes.asked([("pacs", True, "answers"), ("ehr", False, "no answer")])
+    store.destination_queues.asked([("pacs", True, "answers"), ("ehr", False, "no answer")])
     first = lane(store).peer
     assert (first.up, first.words) == (True, "answers")
-    store.lanes.asked([("pacs", True, "answers still")])
+    store.destination_queues.asked([("pacs", True, "answers still")])
     again = lane(store).peer
     assert (again.since, again.words) == (first.since, "answers still")
     assert again.checked_at is not None
     assert first.checked_at is not None
     assert again.checked_at > first.checked_at
-    store.lanes.asked([("pacs", False, "gone")])
+    store.destination_queues.asked([("pacs", False, "gone")])
     assert lane(store).peer.since == lane(store).peer.checked_at
     assert lane(store, "ehr").peer.up is False
 

@@ -94,5 +94,7 @@ def test_a_destination_that_does_not_answer_is_counted_by_the_probe(
 ) -> None:
     destinations = tuple(FolderDestination(kind="folder", name=name, folder=tmp_path) for name in DESTINATIONS)
     client = TestClient(make_app(Config(data=data, destination=destinations), store))
-    store.lanes.asked([("pacs", False, "the folder does not exist"), ("ehr", True, "fine"), ("gone", False, "")])
+    store.destination_queues.asked(
+        [("pacs", False, "the folder does not exist"), ("ehr", True, "fine"), ("gone", False, "")]
+    )
     assert client.get("/readyz").json() == {"ok": True, "destinations_down": 1}

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.config import Config, DataSection, WebSection
-from gateway.digitizer.one_file import Eyes
+from gateway.digitizer.one_file import FileReaders
 from gateway.errors import ConfigError
 from gateway.role import Role
 from gateway.service.supervisor import Supervisor
@@ -257,9 +257,9 @@ def test_a_stop_waits_for_no_file_that_is_only_looked_at_and_leaves_none_behind(
 ) -> None:
     kept = an_eye(monkeypatch, tmp_path, sees(order()), f"import time; time.sleep({PATIENCE_S})")
     config = Config(data=DataSection(folder=tmp_path / "data", reserve_mb=0), web=WebSection(port=0))
-    eyes = Eyes()
-    monkeypatch.setattr(process, "eyes", eyes)
-    monkeypatch.setattr(explain_file, "eyes", eyes)
+    file_readers = FileReaders()
+    monkeypatch.setattr(process, "file_readers", file_readers)
+    monkeypatch.setattr(explain_file, "file_readers", file_readers)
     listener = open_listener(config.web)
     with Store.open(config.data) as store:
         store.accounts.add_user("root", Role.ADMINISTRATOR, "", "test")

@@ -7,15 +7,15 @@ import pytest
 
 from pipeline.calibration import Pulse
 from pipeline.calibration.shrunk import printed_size
-from pipeline.geometry import Marks
+from pipeline.geometry import Landmarks
 
 NOTHING = np.zeros((0, 3))
 
 
-def rows(length_mm: float, count: int = 4, off_mm: float = 0.0) -> Marks:
+def rows(length_mm: float, count: int = 4, off_mm: float = 0.0) -> Landmarks:
     starts = np.array([(10.0, 30.0 * k, 0.8) for k in range(count)] + [(72.0, 30.0 * k, 0.8) for k in range(count)])
     ends = np.array([(10.0 + length_mm + off_mm * k, 30.0 * k, 0.7) for k in range(count)])
-    return Marks(starts, ends, NOTHING, NOTHING, NOTHING, np.zeros((2, 2), np.float32), 0.0, 0.0, 0.4)
+    return Landmarks(starts, ends, NOTHING, NOTHING, NOTHING, np.zeros((2, 2), np.float32), 0.0, 0.0, 0.4)
 
 
 def pulses(size: float, count: int = 3, width: float = 5.0, height: float = 10.0) -> list[Pulse]:
@@ -69,5 +69,5 @@ def test_rows_with_gaps_between_their_leads_are_no_larger_print() -> None:
         ((), rows(240.0, off_mm=4.0)),  # rows that do not end together
     ],
 )
-def test_says_nothing_where_nothing_tells(seen: list[Pulse], marks: Marks | None) -> None:
+def test_says_nothing_where_nothing_tells(seen: list[Pulse], marks: Landmarks | None) -> None:
     assert printed_size(seen, marks) is None

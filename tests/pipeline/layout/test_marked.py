@@ -12,7 +12,7 @@ from pipeline.calibration.pulse import Pulse, joined, marked_pulses
 from pipeline.deadline import Deadline
 from pipeline.errors import Unreadable
 from pipeline.findings import UnreadableCode
-from pipeline.geometry import Marks
+from pipeline.geometry import Landmarks
 from pipeline.layout import arrange, find_rows, names_of
 from pipeline.layout.columns import Columns
 from pipeline.layout.columns import gap_mm as measured_gap_mm
@@ -30,7 +30,7 @@ CELL_MM = 0.43
 arrange_module = sys.modules["pipeline.layout.arrange"]  # the package gives its name to the function
 
 
-def marks_of(truth: PageTruth, seed: int = 1, missed: float = 0.2, off_mm: float = 0.2, false: int = 4) -> Marks:
+def marks_of(truth: PageTruth, seed: int = 1, missed: float = 0.2, off_mm: float = 0.2, false: int = 4) -> Landmarks:
     """What a network of middling skill finds on a page."""
     rng = np.random.default_rng(seed)
     ends = {s.row: (max(t.end_mm for t in truth.segments if t.row == s.row), s.baseline_mm) for s in truth.segments}
@@ -55,7 +55,7 @@ def marks_of(truth: PageTruth, seed: int = 1, missed: float = 0.2, off_mm: float
     heat = np.zeros((len(y), len(x)), np.float32)
     for px, py, score in starts:
         heat = np.maximum(heat, score * np.exp(-((y[:, None] - py) ** 2 + (x - px) ** 2) / (2 * 0.87**2)))
-    return Marks(starts, *found[1:], heat.astype(np.float32), float(low[0]), float(low[1]), CELL_MM)
+    return Landmarks(starts, *found[1:], heat.astype(np.float32), float(low[0]), float(low[1]), CELL_MM)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -89,7 +89,7 @@ def test_rows_seen_by_their_ink_alone_are_kept_and_known_as_such(clean: Rendered
     below = [row for row in inked if row.baseline_mm > 60]
     marks = marks_of(truth)
     kept = marks.starts[:, 1] < 60
-    few = Marks(marks.starts[kept], *(p[p[:, 1] < 60] for p in (marks.ends, marks.rises, marks.falls, marks.tops)),
+    few = Landmarks(marks.starts[kept], *(p[p[:, 1] < 60] for p in (marks.ends, marks.rises, marks.falls, marks.tops)),
                 marks.starting, marks.x0_mm, marks.y0_mm, marks.cell_mm)  # fmt: skip
     marked = marked_rows(few, inked)
     assert len(marked.rows) == len(inked)
@@ -230,7 +230,7 @@ def test_without_points_the_rows_are_those_of_the_ink(clean: Rendered) -> None:
     assert complete_rows(None, inked) == tuple(inked)
 
 
-def weak(marks: Marks, level_mm: float, score: float) -> Marks:
+def weak(marks: Landmarks, level_mm: float, score: float) -> Landmarks:
     """One start of this score, and no end, is all that was found of the row at a level."""
     near = np.abs(marks.starts[:, 1] - level_mm) < 3.0
     starts = np.concatenate([marks.starts[~near], marks.starts[near][:1]])
@@ -307,7 +307,7 @@ def test_points_make_a_pulse_only_together(clean: Rendered) -> None:
     assert len(pulses) == len(truth.pulses_mm)
     assert [p.width_mm for p in pulses] == pytest.approx([5.0] * len(pulses), abs=0.4)
     assert [p.height_mm for p in pulses] == pytest.approx([10.0] * len(pulses), abs=0.4)
-    roofless = Marks(marks.starts, marks.ends, marks.rises, marks.falls, marks.tops[:0],
+    roofless = Landmarks(marks.starts, marks.ends, marks.rises, marks.falls, marks.tops[:0],
                      marks.starting, marks.x0_mm, marks.y0_mm, marks.cell_mm)  # fmt: skip
     assert marked_pulses(roofless) == ()
 

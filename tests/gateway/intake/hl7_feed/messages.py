@@ -8,7 +8,7 @@ from gateway.config import Hl7FeedSection
 from gateway.intake.hl7_feed.meaning import Said, understand
 from gateway.intake.hl7_feed.moments import moment
 from gateway.intake.hl7_feed.segments import read_header
-from gateway.store.patients import Told
+from gateway.store.patients import Statement
 
 NOW = datetime(2026, 5, 4, 12, 0).astimezone()
 SETTINGS = Hl7FeedSection(enabled=True, port=0)
@@ -32,7 +32,7 @@ def said(text: str | bytes, settings: Hl7FeedSection = SETTINGS, now: datetime =
     return understand(data, read_header(data), settings, now)
 
 
-def told(text: str | bytes, settings: Hl7FeedSection = SETTINGS) -> Told:
+def told(text: str | bytes, settings: Hl7FeedSection = SETTINGS) -> Statement:
     """The one thing that a message says."""
     (one,) = said(text, settings).told
     return one

@@ -10,7 +10,7 @@ import pytest
 from gateway.config import Hl7FeedSection
 from gateway.intake.hl7_feed.answer import Rejected
 from gateway.intake.hl7_feed.moments import moment
-from gateway.store.patients import GoneTold, MergeTold, OrderTold, PatientKey, PatientTold
+from gateway.store.patients import DeletionStatement, MergeStatement, OrderStatement, PatientKey, PatientStatement
 from tests.gateway.intake.hl7_feed.messages import (
     NOW,
     PID,
@@ -22,7 +22,7 @@ from tests.gateway.intake.hl7_feed.messages import (
     told,
 )
 
-ANNE = PatientTold(
+ANNE = PatientStatement(
     key=PatientKey("4711", "HOSP"),
     name="Müller^Änne^Maria^Dr.",
     birth_date="19540131",
@@ -42,15 +42,15 @@ def pid(**fields: str) -> str:
     return "|".join(parts)
 
 
-def patient(text: str | bytes, settings: Hl7FeedSection = SETTINGS) -> PatientTold:
+def patient(text: str | bytes, settings: Hl7FeedSection = SETTINGS) -> PatientStatement:
     found = told(text, settings)
-    assert isinstance(found, PatientTold)
+    assert isinstance(found, PatientStatement)
     return found
 
 
-def order(*segments: str, kind: str = "ORM^O01") -> OrderTold:
+def order(*segments: str, kind: str = "ORM^O01") -> OrderStatement:
     found = told(message(kind, PID, PV1, *segments))
-    assert isinstance(found, OrderTold)
+    assert isinstance(found, OrderStatement)
     return found
 
 
@@ -96,7 +96,7 @@ def test_an_empty_field_says_nothing_and_two_quotes_delete() -> None:
 
 
 def test_a_segment_that_ends_early_says_nothing_of_what_is_behind() -> None:
-    assert patient(message("ADT^A08", "PID|1||4711^^^HOSP^MR")) == PatientTold(PatientKey("4711", "HOSP"))
+    assert patient(message("ADT^A08", "PID|1||4711^^^HOSP^MR")) == PatientStatement(PatientKey("4711", "HOSP"))
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_sexes_are_those_of_dicom(code: str, sex: str) -> None:
 @pytest.mark.parametrize("event", ["A18", "A30", "A34", "A36", "A39", "A40", "A46", "A47"])
 def test_a_merge_names_the_number_that_goes_and_the_patient_who_stays(event: str) -> None:
     heard = told(message(f"ADT^{event}", "EVN|A40|20260504", PID, "PD1|x", "MRG|815^^^HOSP^MR", PV1))
-    assert heard == MergeTold(PatientKey("815", "HOSP"), ANNE)
+    assert heard == MergeStatement(PatientKey("815", "HOSP"), ANNE)
 
 
 def test_a_merge_may_tell_of_several_patients() -> None:
     second = "PID|2||2^^^HOSP^MR||Two^T"
     heard = said(message("ADT^A40", PID, "MRG|815^^^HOSP^MR", second, "MRG|20^^^HOSP^MR~X^^^Y^SS", "PV1|1|O"))
-    assert [(m.prior.patient_id, m.stays.key.patient_id) for m in heard.told if isinstance(m, MergeTold)] == [
+    assert [(m.prior.patient_id, m.stays.key.patient_id) for m in heard.told if isinstance(m, MergeStatement)] == [
         ("815", "4711"),
         ("20", "2"),
     ]
@@ -195,7 +195,7 @@ def test_a_merge_without_the_number_that_goes_is_not_kept() -> None:
 
 @pytest.mark.parametrize("event", ["A23", "A29"])
 def test_a_deletion_names_the_patient(event: str) -> None:
-    assert told(message(f"ADT^{event}", PID)) == GoneTold(PatientKey("4711", "HOSP"))
+    assert told(message(f"ADT^{event}", PID)) == DeletionStatement(PatientKey("4711", "HOSP"))
 
 
 def test_the_event_is_that_of_evn_where_the_header_has_none() -> None:
@@ -226,7 +226,7 @@ OBR = "OBR|1|P-1^KIS|F-2^RIS|93000^ECG 12 leads^L||||||||||||1003^Order^Olga||AC
 def test_a_new_order_tells_all_of_it(kind: str) -> None:
     heard = order(ORC, OBR, "NTE|1||note", kind=kind)
     bare = replace(ANNE, anew=False, visit_number=None, referring_physician=None, place=None)
-    assert heard == OrderTold(
+    assert heard == OrderStatement(
         patient=bare,
         placer_key="P-1^KIS",
         filler_key="F-2^RIS",
@@ -297,7 +297,7 @@ def test_an_order_is_planned_for_the_time_of_the_first_field_that_has_one(
 def test_a_message_may_tell_of_several_orders() -> None:
     segments = ("ORC|NW|P1", "OBR|1|P1||a^A", "ORC|CA|P2", "OBR|1|P2||b^B", "OBR|2|P3||c^C", "ORC|NW|P4")
     heard = said(message("ORM^O01", PID, PV1, *segments)).told
-    assert [(o.placer_number, o.what, o.cancelled) for o in heard if isinstance(o, OrderTold)] == [
+    assert [(o.placer_number, o.what, o.cancelled) for o in heard if isinstance(o, OrderStatement)] == [
         ("P1", "A", False),
         ("P2", "B", True),
         ("P3", "C", True),

@@ -17,7 +17,7 @@ from gateway.intake.hl7_feed.answer import Code, Rejected, acknowledgement
 from gateway.intake.hl7_feed.character_sets import codec_of
 from gateway.intake.hl7_feed.segment_names import SEGMENT_NAMES, is_segment_name
 from gateway.intake.hl7_feed.segments import read_header
-from gateway.store.patients import OrderTold, PatientTold
+from gateway.store.patients import OrderStatement, PatientStatement
 from tests.gateway.intake.hl7_feed.messages import NOW, PID, SETTINGS, message, said, told
 
 AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -25,7 +25,7 @@ AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 def name(data: bytes, settings: Hl7FeedSection = SETTINGS) -> str | None:
     found = told(data, settings)
-    assert isinstance(found, PatientTold)
+    assert isinstance(found, PatientStatement)
     return found.name
 
 
@@ -92,14 +92,14 @@ def test_delimiters_are_those_of_the_sender() -> None:
     for old, new in zip("|^~\\&", "$%?!@", strict=True):
         text = text.replace(old, new)
     found = told(text)
-    assert isinstance(found, PatientTold)
+    assert isinstance(found, PatientStatement)
     assert (found.key.patient_id, found.key.issuer, found.name) == ("4711", "H", "M%^A$B")
 
 
 def test_a_sender_may_name_fewer_delimiters() -> None:
     text = "MSH|^|A|B|C|D|20260504||ADT^A08|C1|P|2.2\rPID|1||4711^^^A&B^MR||Do\\F\\e^J\r"
     found = told(text)
-    assert isinstance(found, PatientTold)
+    assert isinstance(found, PatientStatement)
     assert (found.key.issuer, found.name) == ("A&B", "Do F e^J")
 
 
@@ -204,13 +204,13 @@ def test_the_segments_of_every_version_are_known() -> None:
 
 def test_a_line_feed_before_what_only_looks_like_a_segment_is_a_blank_too() -> None:
     found = told(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An^^\nIII||19600131|F"))
-    assert isinstance(found, PatientTold)
+    assert isinstance(found, PatientStatement)
     assert (found.name, found.birth_date, found.sex) == ("Cr^An^^^III", "19600131", "F")
 
 
 def test_a_line_feed_within_a_field_is_a_blank_where_segments_end_with_cr() -> None:
     found = told(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An\nna||19600131|F"))
-    assert isinstance(found, PatientTold)
+    assert isinstance(found, PatientStatement)
     assert (found.name, found.birth_date) == ("Cr^An na", "19600131")
     with pytest.raises(Rejected, match="no segment"):
         said(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An\nna||19600131|F").replace("\r", "\n"))
@@ -229,7 +229,7 @@ def test_a_character_set_may_be_spelt_loosely(loosely: str) -> None:
 def test_an_order_without_obr_4_and_a_receiver_of_empty_components_are_taken() -> None:
     order = message("ORM^O01", PID, "ORC|NW|PL9^KIS", "OBR|1|PL9^KIS").replace("|CARDIOSCAN|ECG|", "|CARDIOSCAN|^^|")
     found = told(order)
-    assert isinstance(found, OrderTold)
+    assert isinstance(found, OrderStatement)
     assert found.placer_number == "PL9"
 
 

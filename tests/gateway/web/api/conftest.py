@@ -11,7 +11,7 @@ import pytest
 
 from gateway.config import Config, DataSection
 from gateway.store import Store
-from gateway.web.api.access_log import looks
+from gateway.web.api.access_log import accesses
 from tests.gateway.web.api.world import CONFIG, World
 
 
@@ -41,7 +41,7 @@ def make_world(empty_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Wor
     yield made
     for store in stores:
         store.close()
-    looks.forget()
+    accesses.forget()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.identity.order import Patient
 from gateway.role import Role
 from gateway.store import AuditEntry, AuditQuery, JobQuery, Store
-from gateway.web.api.access_log import ONE_LIST_S, Looks, in_words
+from gateway.web.api.access_log import ONE_LIST_S, AccessLog, in_words
 from tests.gateway.web.api.world import World, tiff
 from tests.gateway.web.fake_digitizer import an_eye, sees
 from tests.gateway.web.security.test_roles import ways
@@ -230,7 +230,7 @@ def test_the_patients_other_recordings_are_named_in_the_look_at_them(world: Worl
 
 def test_the_list_is_told_again_after_a_while() -> None:
     now = [0.0]
-    watch, written = Looks(lambda: now[0]), []
+    watch, written = AccessLog(lambda: now[0]), []
 
     class Told:
         def looked_at_many(self, _actor: str, _what: str, _asked: str, rows: int, jobs: list[str], _of: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.digitizer.one_file import Eyes
+from gateway.digitizer.one_file import FileReaders
 from gateway.digitizer.protocol import Fault, PageSeen, Seen
 from gateway.errors import TryAgain
 from gateway.identity.order import Order
@@ -227,7 +227,7 @@ def test_a_file_that_takes_too_long_is_given_up_and_its_process_ended(
 ) -> None:
     pid = tmp_path / "pid"
     an_eye(monkeypatch, tmp_path, sees(order()), f"open({str(pid)!r}, 'w').write(str(os.getpid())); {HANGS}")
-    monkeypatch.setattr(explain_file, "eyes", Eyes(within_s=3.0))
+    monkeypatch.setattr(explain_file, "file_readers", FileReaders(within_s=3.0))
     assert explain(world, ("page.tif", tiff()), expect=503)["code"] == "too_slow"
     assert not is_alive(int(pid.read_text()))
     assert nothing_is_kept(world)
@@ -244,17 +244,17 @@ def test_a_stop_waits_for_no_file_and_no_other_is_begun(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kept = an_eye(monkeypatch, tmp_path, sees(order()), HANGS)
-    eyes, told = Eyes(), []
+    file_readers, told = FileReaders(), []
 
     def read() -> None:
         with pytest.raises(TryAgain) as error:
-            eyes.read(world.config, tmp_path / "page.tif")
+            file_readers.read(world.config, tmp_path / "page.tif")
         told.append(error.value.code)
 
     asking = threading.Thread(target=read)
     asking.start()
     wait_for_file(kept)
-    eyes.close()
+    file_readers.close()
     asking.join(30)
     assert told == ["reading_ended"]
     read()

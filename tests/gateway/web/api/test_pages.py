@@ -16,7 +16,7 @@ from pypdfium2 import PdfDocument
 from gateway.job import DocumentKind
 from gateway.mapping import Measured as MeasuredRow
 from gateway.role import Role
-from gateway.web.api.access_log import Looks
+from gateway.web.api.access_log import AccessLog
 from gateway.web.api.pictures import Pictures
 from pipeline.recording import TWELVE, Known, Lead, Scale, Strip
 from pipeline.synth.heart import synthetic_ecg
@@ -134,8 +134,8 @@ def test_every_document_but_the_report_is_told_as_text(world: World) -> None:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8"), kind
             assert len(answer.text) > 100, kind
     assert "Patient's Name" in viewer.get(f"/api/v1/jobs/{job_id}/documents/dicom_waveform/words").text
-    looks = {entry.detail["what"] for entry in world.store.looking.job_audit(job_id) if entry.kind == "looked"}
-    assert looks == {f"page 1 {kind}" for kind in DocumentKind if kind is not DocumentKind.PDF}  # which nobody saw
+    accesses = {entry.detail["what"] for entry in world.store.looking.job_audit(job_id) if entry.kind == "looked"}
+    assert accesses == {f"page 1 {kind}" for kind in DocumentKind if kind is not DocumentKind.PDF}  # which nobody saw
     held = world.job(0.5, whose=order(acquired_at=""))
     assert world.get(f"/jobs/{held}/documents/dicom_waveform/words", expect=422)["code"] == "no_acquisition_date"
 
@@ -272,7 +272,7 @@ def test_pictures_are_kept_up_to_so_many_bytes() -> None:
 
 def test_a_look_is_written_down_in_every_store_wherever_that_lies_in_memory() -> None:
     """A store that is gone leaves its address to the next one, and must not leave its looks too."""
-    looks, written = Looks(), []
+    accesses, written = AccessLog(), []
 
     class Told:
         def looked(self, actor: str, job_id: str, what: str, recording: str) -> None:
@@ -280,7 +280,7 @@ def test_a_look_is_written_down_in_every_store_wherever_that_lies_in_memory() ->
 
     for _ in range(5):
         store = Told()
-        looks.write_down(store, "anna", "job", "page")  # type: ignore[arg-type]
-        looks.write_down(store, "anna", "job", "page")  # type: ignore[arg-type]
+        accesses.write_down(store, "anna", "job", "page")  # type: ignore[arg-type]
+        accesses.write_down(store, "anna", "job", "page")  # type: ignore[arg-type]
         del store
     assert written == ["page"] * 5

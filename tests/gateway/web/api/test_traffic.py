@@ -45,7 +45,7 @@ def test_the_dashboard_tells_what_flows(world: World) -> None:
     world.job(0.42)
     world.receive()
     world.deliver("out", "written")
-    world.store.lanes.asked([("ehr", False, "connection refused")])
+    world.store.destination_queues.asked([("ehr", False, "connection refused")])
     board = world.get("/dashboard")
     assert board["states"] == {"received": 1, "digitized": 1, "delivered": 0, "held": 1, "refused": 0}
     assert (board["waiting"], board["pages_per_hour"]) == (1, 2.0)
