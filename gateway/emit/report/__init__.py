@@ -19,7 +19,7 @@ from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.measured import Told, reasons_in_words, values
 from gateway.emit.report import identification, traces
 from gateway.emit.report.lead_rows import Rows, arranged
-from gateway.emit.report.lettering import BOLD, LINE, MM, REGULAR, drawable, fitted, width_mm
+from gateway.emit.report.lettering import BOLD, LINE, MM, NO_BREAK, REGULAR, drawable, fitted, width_mm
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, QUIET, UNSURE, Sheet
 from gateway.errors import Refused
 from gateway.identity.order import Order
@@ -118,7 +118,7 @@ def _checked(approval: Approval) -> str:
 
 
 def _judgement(recording: Recording, measurements: Sequence[Told]) -> list[str]:
-    numbers = {each.what: each.in_short() for each in values(measurements)}
+    numbers = {each.what: each.in_short().replace(" ", NO_BREAK) for each in values(measurements)}
     lines = (", ".join(numbers[what] for what in line if what in numbers) for line in _NUMBERS)
     told = [line for line in lines if line] or ["Nothing could be measured with certainty"]
     warnings = sum(finding.severity is not Severity.INFO for finding in recording.findings)

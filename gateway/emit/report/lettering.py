@@ -6,6 +6,7 @@ its letters joined, is shown as its code point: a name drawn wrongly would be an
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
@@ -20,6 +21,7 @@ MM = 72 / 25.4  # points per millimetre
 LINE = 1.22  # from one line to the next, of the letters' size
 SMALLEST_PT = 4.0  # still legible in print
 ELLIPSIS = "…"
+NO_BREAK = "\xa0"  # a blank at which no line ends: between a number, its error and its unit
 
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 _CONTROLS = frozenset({"Cc", "Cs", "Cn", "Co"})
@@ -63,10 +65,13 @@ def width_mm(text: str, size_pt: float, font: str = REGULAR) -> float:
 
 
 def wrapped(text: str, width: float, size_pt: float, font: str = REGULAR) -> list[str]:
-    """The text in lines of at most that many millimetres; a word that is longer is broken, nothing is left out."""
+    """The text in lines of at most that many millimetres; a word that is longer is broken, nothing is left out.
+
+    No line ends at a NO_BREAK.
+    """
     lines: list[str] = []
     line = ""
-    for word in text.split():
+    for word in re.split(rf"[^\S{NO_BREAK}]+", text.strip()):
         longer = f"{line} {word}" if line else word
         if width_mm(longer, size_pt, font) <= width:
             line = longer

@@ -440,6 +440,12 @@ def test_the_thumbnail_is_in_it_and_the_leads_are_lines() -> None:
     assert "The source" not in said(make.three_by_four())
 
 
+def test_no_line_ends_between_a_number_and_its_unit() -> None:
+    blanks, kept = "PR 162 ± 9 ms, QRS 92 ± 6 ms", "PR\xa0162\xa0±\xa09\xa0ms, QRS\xa092\xa0±\xa06\xa0ms"
+    assert len(lettering.wrapped(blanks, 20.0, 9.0)) > 2
+    assert lettering.wrapped(kept, 30.0, 9.0) == kept.split(" ")
+
+
 def test_a_word_longer_than_the_line_is_broken_and_nothing_is_lost() -> None:
     text = "short " + "x" * 200 + " end"
     lines = lettering.wrapped(text, 30.0, 8.0)
