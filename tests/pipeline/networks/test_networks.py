@@ -1,10 +1,10 @@
 """Building the networks and loading exactly what the manifest names."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
-from torch import nn
 
 from pipeline.errors import WeightsError
 from pipeline.networks import RowNetwork, RowOptions, Weights, load, manifest
@@ -115,30 +115,30 @@ def test_coordinates_tell_rows_apart_that_look_alike():
         assert bool((logits[160 * 2 - 16] - logits[160 * 2 + 16]).abs() > 1e-4) is differs
 
 
-def test_the_fine_level_begins_silent_and_then_tells_half_cells_apart():
+@pytest.mark.parametrize("columns", [4, 2])
+def test_cells_of_any_width_give_every_column_its_heights(columns):
+    network = RowNetwork(RowOptions((8, 8, 8, 8), 8, columns=columns)).eval()
+    assert network(torch.zeros(2, 3, 320, 96), torch.zeros(2, 4, 80, 24)).shape == (2, 161, 96)
+
+
+@pytest.mark.parametrize("columns", [4, 2])
+def test_the_columns_of_a_cell_are_told_apart(columns):
+    """A cell knows its own columns: its answer changes with the column in which a line stands."""
     torch.manual_seed(0)
-    plain, fine = RowNetwork(RowOptions((8, 8, 8, 8), 8)), RowNetwork(RowOptions((8, 8, 8, 8), 8, fine=4))
-    missing, unknown = fine.load_state_dict(plain.state_dict(), strict=False)
-    assert not unknown
-    assert missing
-    assert all(name.startswith("fine.") for name in missing)
-    pixels, hints = torch.rand(1, 3, 64, 96), torch.zeros(1, 4, 16, 24)
+    network = RowNetwork(RowOptions((8, 8, 8, 8), 8, columns=columns)).eval()
+    answers = []
     with torch.inference_mode():
-        before = plain.eval()(pixels, hints)
-        assert torch.equal(before, fine.eval()(pixels, hints))  # nothing is added until it is trained
-        nn.init.constant_(fine.fine.heights.weight, 0.1)
-        nn.init.constant_(fine.fine.null_out.weight, 0.1)
-        after = fine(pixels, hints)
-    assert after.shape == before.shape == (1, 33, 96)
-    added = (after - before)[0, :-1].unflatten(1, (-1, 4))  # heights, cells of the trunk, columns of one
-    torch.testing.assert_close(added[..., 0], added[..., 1])
-    assert (added[..., 1] - added[..., 2]).abs().max() > 1e-3
-    assert (after - before)[0, -1].abs().max() > 0
+        for at in range(48, 48 + columns):
+            line = torch.zeros(1, 3, 64, 96)
+            line[:, :, :, at] = -1.0
+            answers.append(network(line, torch.zeros(1, 4, 16, 24))[0, :-1, 48])
+    assert all((one - other).abs().max() > 1e-4 for one, other in pairwise(answers))
 
 
-def test_every_column_of_the_strip_reaches_the_column_of_the_answer_it_belongs_to():
-    network = RowNetwork(RowOptions((8, 8, 8, 8), 8, coordinates=False, fine=4)).eval()
-    nn.init.normal_(network.fine.heights.weight)
+@pytest.mark.parametrize("columns", [4, 2])
+def test_every_column_of_the_strip_reaches_the_column_of_the_answer_it_belongs_to(columns):
+    torch.manual_seed(0)
+    network = RowNetwork(RowOptions((8, 8, 8, 8), 8, coordinates=False, columns=columns)).eval()
     blank, line = torch.zeros(1, 3, 64, 96), torch.zeros(1, 3, 64, 96)
     line[:, :, :, 48:50] = -1.0
     hints = torch.zeros(1, 4, 16, 24)
