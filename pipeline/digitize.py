@@ -37,6 +37,7 @@ from pipeline.memory import give_back
 from pipeline.networks import Opened, Weights, choose_device, open_networks
 from pipeline.recording import (
     CHEST,
+    Doubt,
     Finding,
     Given,
     Known,
@@ -303,14 +304,16 @@ class Digitizer:
             findings += weighed.doubts(stated) if measured else ()
         printed, paper = at.layout, at.paper
         with watch.stage("quality"):
-            judged = quality.assess(traced.strips, RATE_HZ, _evidence(fit, scale, printed, traced, given, contradicted))
-            overlooked = _overlooked(leads, at, traced, scale)
-        if self._is_doubtful(judged, (*findings, *scale.findings, *printed.findings, *overlooked)):
+            overlooked, ink = _overlooked(leads, at, traced, scale)
+            evidence = _evidence(fit, scale, printed, traced, given, contradicted)
+            judged = quality.assess(traced.strips, RATE_HZ, replace(evidence, ink=ink))
+        doubted = (*overlooked, *(doubt.finding for doubt in ink))
+        if self._is_doubtful(judged, (*findings, *scale.findings, *printed.findings, *doubted)):
             with watch.stage("waveform"):
                 traced = traced.twice()
             with watch.stage("quality"):
                 evidence = _evidence(fit, scale, printed, traced, given, contradicted)
-                judged = quality.assess(traced.strips, RATE_HZ, evidence)
+                judged = quality.assess(traced.strips, RATE_HZ, replace(evidence, ink=ink))
         return Recording(
             judged.strips,
             RATE_HZ,
@@ -327,12 +330,13 @@ class Digitizer:
                 *scale.findings,
                 *printed.findings,
                 *judged.findings,
-                *overlooked,
+                *doubted,
             ),
             scale.chest_gain_mm_mv,
             _placed(orientation, paper, at.segments, traced.late_mm, judged.strips),
             tuple(asdict(judged.features).items()),
             judged.weakest,
+            judged.doubts,
             _summed(watch.laps),
         )
 
@@ -472,8 +476,11 @@ def _measured_on_paper(recording: Recording) -> bool:
 
 def _overlooked(
     leads: Leads, at: Arranged, traced: waveform.Traced, scale: calibration.Calibration
-) -> tuple[Finding, ...]:
-    """What the page shows and no strip holds; what was found before columns measured the paper, at its size since."""
+) -> tuple[tuple[Finding, ...], tuple[Doubt, ...]]:
+    """What the page shows and no strip holds, and what is written over the strips.
+
+    What was found before columns measured the paper is told at its size since.
+    """
     across, down = leads.resized(at.paper)
     names = [replace(name, x_mm=name.x_mm * across, y_mm=name.y_mm * down) for name in leads.names]
     rows = [
@@ -489,7 +496,7 @@ def _overlooked(
     measured = at.paper.known is Known.GRID
     written = unread.written_over(sheet, colour, curves, names, pulses, scale.speed_mm_s.value, measured)
     named = leads.sheet if at.paper is leads.paper else sheet
-    return *found, *unread.further_leads(named, names), *written
+    return (*found, *unread.further_leads(named, names)), tuple(written)
 
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:
@@ -537,10 +544,10 @@ def _placed(
 
 
 def _grid_trust(fit: paper_stage.GridFit) -> float:
-    """How well the millimetre is known over the page, 0..1: a fax's resolution is better than a grid seen in places."""
-    if fit.known is Known.GRID:
-        return min(max((fit.strength - GRID_POOR) / (GRID_GOOD - GRID_POOR), 0.0), 1.0)
-    return 0.8 if fit.known is Known.DPI else 0.3
+    """How well the millimetre is known over the page, 0..1: as the ruling is seen, 0 where none was followed."""
+    if fit.known is not Known.GRID:
+        return 0.0
+    return min(max((fit.strength - GRID_POOR) / (GRID_GOOD - GRID_POOR), 0.0), 1.0)
 
 
 def _grid_findings(fit: paper_stage.GridFit, known: Known) -> Iterator[Finding]:

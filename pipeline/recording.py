@@ -147,6 +147,15 @@ class Finding:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Something that may be wrong with a page, told or not. chance: that it harms, 0..1, made from the figures."""
+
+    finding: Finding
+    chance: float
+    figures: tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Strip:
     """One printed run of one lead.
@@ -215,7 +224,8 @@ class Recording:
     chest_gain_mm_mv: only where the chest leads are printed at another gain than the limb leads.
     placed: where on the image the strips lie; None for a recording that came from elsewhere. signs: what the
     confidence was made from, each 0..1, 1 the best. weakest: what takes most of the confidence, with the lead or time
-    to look at; it becomes one of the findings where the confidence is too low for who reads it.
+    to look at; it becomes one of the findings where the confidence is too low for who reads it. doubts: what was
+    weighed, with its figures, whether or not it is among the findings.
     """
 
     strips: tuple[Strip, ...]
@@ -231,6 +241,7 @@ class Recording:
     placed: Placed | None = None
     signs: tuple[tuple[str, float], ...] = field(default=(), compare=False)
     weakest: Finding | None = field(default=None, compare=False)
+    doubts: tuple[Doubt, ...] = field(default=(), compare=False)
     seconds: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
     def twelve(self) -> Twelve:

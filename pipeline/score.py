@@ -41,41 +41,69 @@ def kaggle_db(label: Float32, found: Float32, rate_hz: int = 500) -> float:
     return score(label, found, rate_hz).kaggle_db
 
 
+@dataclass(frozen=True)
+class LeadScore:
+    """One lead that the truth shows. power, error: sums of squares, mV^2, over its label samples.
+
+    r: Pearson correlation once aligned. lag_ms: the shift that aligned it, positive where it was read late.
+    """
+
+    power: float
+    error: float
+    samples: int
+    r: float
+    lag_ms: float
+
+    @property
+    def db(self) -> float:
+        """Its decibel, capped above as the contest does, and below at the same distance."""
+        return _decibel(self.power, self.error)
+
+    @property
+    def rmse_mv(self) -> float:
+        return float(np.sqrt(self.error / self.samples))
+
+
 def score(label: Float32, found: Float32, rate_hz: int) -> Score:
     """label, found: float32 (leads, n) and (leads, m) mV at rate_hz on one time axis, NaN where nothing is printed.
 
     Raises ValueError when the label shows no lead.
     """
-    signal, noise, decibels, correlations, lags, samples = 0.0, 0.0, [], [], [], 0
-    for truth, guess in zip(label, found, strict=True):
-        printed = np.flatnonzero(np.isfinite(truth))
-        if not len(printed):
-            continue
-        wanted = np.asarray(truth[printed[0] : printed[-1] + 1], np.float64)
-        read = np.full(len(wanted), np.nan)
-        there = guess[printed[0] : printed[-1] + 1]
-        read[: len(there)] = there
-        shown = np.isfinite(wanted)  # a crop may have cut a peak away: what the page does not show is not asked for
-        label_whole, read = _across(wanted, shown), np.where(shown, read, _across(read, shown & np.isfinite(read)))
-        aligned, lag = align(label_whole, read, int(rate_hz * LONGEST_LAG_S))
-        wanted, aligned = wanted[shown], aligned[shown]
-        power, error = float((wanted**2).sum()), float(((wanted - aligned) ** 2).sum())
-        signal, noise, samples = signal + power, noise + error, samples + len(wanted)
-        decibels.append(_decibel(power, error))
-        correlations.append(_pearson(wanted, aligned))
-        lags.append(lag / rate_hz * 1000)
+    leads = [lead for lead in score_leads(label, found, rate_hz) if lead is not None]
+    signal, noise = sum(lead.power for lead in leads), sum(lead.error for lead in leads)
+    samples = sum(lead.samples for lead in leads)
     if not samples:
         raise ValueError("the label shows no lead")
-    ratio = min(signal / noise, BEST_RATIO) if noise > 0 else BEST_RATIO
     return Score(
-        ratio,
+        min(signal / noise, BEST_RATIO) if noise > 0 else BEST_RATIO,
         _decibel(signal, noise),
-        float(np.mean(decibels)),
-        float(np.mean(correlations)),
+        float(np.mean([lead.db for lead in leads])),
+        float(np.mean([lead.r for lead in leads])),
         float(np.sqrt(noise / samples)),
-        float(np.median(lags)),
-        len(lags),
+        float(np.median([lead.lag_ms for lead in leads])),
+        len(leads),
     )
+
+
+def score_leads(label: Float32, found: Float32, rate_hz: int) -> list[LeadScore | None]:
+    """One score for each lead, None where the truth does not show it; label and found as of `score`."""
+    return [_score_lead(truth, guess, rate_hz) for truth, guess in zip(label, found, strict=True)]
+
+
+def _score_lead(truth: Float32, guess: Float32, rate_hz: int) -> LeadScore | None:
+    printed = np.flatnonzero(np.isfinite(truth))
+    if not len(printed):
+        return None
+    wanted = np.asarray(truth[printed[0] : printed[-1] + 1], np.float64)
+    read = np.full(len(wanted), np.nan)
+    there = guess[printed[0] : printed[-1] + 1]
+    read[: len(there)] = there
+    shown = np.isfinite(wanted)  # a crop may have cut a peak away: what the page does not show is not asked for
+    label_whole, read = _across(wanted, shown), np.where(shown, read, _across(read, shown & np.isfinite(read)))
+    aligned, lag = align(label_whole, read, int(rate_hz * LONGEST_LAG_S))
+    wanted, aligned = wanted[shown], aligned[shown]
+    power, error = float((wanted**2).sum()), float(((wanted - aligned) ** 2).sum())
+    return LeadScore(power, error, len(wanted), _pearson(wanted, aligned), lag / rate_hz * 1000)
 
 
 def align(label: Float64, found: Float64, longest: int) -> tuple[Float64, int]:

@@ -9,12 +9,14 @@ import numpy as np
 
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
+from pipeline.judgement import fitted
 from pipeline.quality.confidence import Features, confidence
+from pipeline.quality.doubts import gain_doubt, lead_doubt, unharmed
 from pipeline.quality.ends import trim_ends
 from pipeline.quality.limb import LimbCheck, check_limbs, correct_limbs, turn_over
 from pipeline.quality.twice import TwiceCheck, belies, check_twice, recognise, renamed
-from pipeline.quality.weakest import Checked, doubtful_s, weakest
-from pipeline.recording import Finding, Lead, Seen, Severity, Strip
+from pipeline.quality.weakest import Checked, weakest
+from pipeline.recording import Doubt, Finding, Lead, Seen, Severity, Strip
 
 NOISE_ALIKE, HEART_ALIKE = 0.65, 0.95
 NAMES_MIN = 3
@@ -23,12 +25,8 @@ READ_MIN = 0.35  # of a strip's samples, for its lead to count as read
 GAP_MIN_S = 0.1  # unread stretches shorter than a QRS complex are not worth a finding
 FLAT_MV = 0.04  # peak to peak; a lead at 10 mm/mV then stays within its own line width
 HUGE_MV = 9.0  # peak to peak; paced and hypertrophied hearts reach 7
-SIGMA_MV = 0.12  # more than a small P wave
-# a lead the networks doubt themselves: of 17 confident pages with one, 12 had a lead below 8 dB; of the 71 others 8 had
-DOUBT_MV = 0.015  # root mean square of its sigma; with less, even a flat lead is read to a fraction of its pen
-DOUBT_SHARE = 10 ** (-9 / 10)  # of its own power
+BEST_DB = 25.0  # of a page: the contest caps its decibel near it
 LOW = 0.5  # confidence below which the page says so itself
-HOPELESS = 0.04  # confidence below which nothing is worth passing on, not even to a person
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ class PageEvidence:
     leads of long strips without a name. beats_alike: correlation of neighbouring beats, above 0.9 in hearts and below
     0.7 in noise. rate_found: a heart rate was measured. told: a person named the leads; no likeness knows better.
     limb_to_chest: gain of the limb leads over that of the chest leads. cabrera: the leads stand in that order, in which
-    aVR is printed upside down. gain_told: by a pulse, a text or a person; where it is taken for the usual one, nothing
-    in the traces shows that it is another.
+    aVR is printed upside down. gain_told: by a pulse, a text or a person; else it is taken for the usual one. ink: what
+    is written or spilt over leads.
     """
 
     grid: float
@@ -58,13 +56,15 @@ class PageEvidence:
     limb_to_chest: float = 1.0
     cabrera: bool = False
     gain_told: bool = True
+    ink: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True)
 class Assessment:
     """strips: corrected where that was safe. features: what the confidence was made from. weakest: what cost most.
 
-    A doubt that a person must settle, whatever the confidence, is a finding of severity error.
+    A doubt that a person must settle, whatever the confidence, is a finding of severity error. doubts: all of them,
+    told or not, those of the evidence among them.
     """
 
     strips: tuple[Strip, ...]
@@ -72,6 +72,7 @@ class Assessment:
     confidence: float
     features: Features
     weakest: Finding | None = None
+    doubts: tuple[Doubt, ...] = ()
 
 
 def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Assessment:
@@ -102,19 +103,18 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
     findings += [_twice_finding(check) for check in twice if check.bad]
     if not evidence.rate_found:
         findings.append(Finding(FindingCode.HEART_RATE_UNSURE, Severity.INFO))
-    features = _features(strips, limbs, twice, evidence)
+    doubts = [lead_doubt(strip, rate_hz) for strip in corrected if _share_read(strip) >= READ_MIN]
+    if not evidence.gain_told:
+        doubts.append(gain_doubt(corrected))
+    findings += [doubt.finding for doubt in doubts if _is_told(doubt)]
+    features = _features(strips, limbs, twice, evidence, doubts)
     sure = confidence(features)
-    if sure < HOPELESS:
+    if sure < fitted().hopeless:
         raise Unreadable(UnreadableCode.LOW_CONFIDENCE, f"what was read contradicts itself (confidence {sure:.2f})")
-    if not evidence.gain_told:  # of such pages, 24 of 31 are of the usual gain and speed
-        findings.append(Finding(FindingCode.GAIN_ASSUMED, Severity.ERROR))
-    # as read, or as the limb leads' law left it
-    doubted = {strip.lead for strip in strips if _is_doubted(strip)}
-    findings += [_doubt(strip, rate_hz) for strip in corrected if _is_doubted(strip) and strip.lead not in doubted]
     if sure < LOW:
         findings.append(Finding(FindingCode.LOW_CONFIDENCE, Severity.ERROR, detail=f"{sure:.2f}"))
-    told = weakest(Checked(corrected, rate_hz, limbs, twice, features))
-    return Assessment(corrected, tuple(findings), sure, features, told)
+    told = weakest(Checked(corrected, rate_hz, limbs, twice, features, (*doubts, *evidence.ink)))
+    return Assessment(corrected, tuple(findings), sure, features, told, (*doubts, *evidence.ink))
 
 
 def _named(
@@ -144,6 +144,10 @@ def _long(strip: Strip, strips: Sequence[Strip]) -> bool:
     return strip.samples > 1.5 * min(s.samples for s in strips)
 
 
+def _is_told(doubt: Doubt) -> bool:
+    return doubt.finding.code == FindingCode.GAIN_ASSUMED or doubt.chance >= fitted().told_from
+
+
 def _share_read(strip: Strip) -> float:
     return float(np.mean(strip.seen == Seen.READ)) if strip.samples else 0.0
 
@@ -171,25 +175,6 @@ def _lead_findings(strip: Strip, rate_hz: int) -> Iterator[Finding]:
         yield Finding(FindingCode.AMPLITUDE_IMPLAUSIBLE, Severity.ERROR, strip.lead, detail=f"{span:.1f} mV")
     if span < FLAT_MV:
         yield Finding(FindingCode.FLAT_LEAD, Severity.WARNING, strip.lead, detail=f"{span:.2f} mV")
-    sigma = float(np.nanmedian(strip.sigma_mv))
-    if _is_doubted(strip):
-        yield _doubt(strip, rate_hz)
-    elif sigma > SIGMA_MV:
-        yield Finding(FindingCode.SIGMA_LARGE, Severity.WARNING, strip.lead, detail=f"{sigma:.2f} mV")
-
-
-def _is_doubted(strip: Strip) -> bool:
-    """Whether the errors that the networks expect in a lead are large beside what they read."""
-    if _share_read(strip) < READ_MIN:
-        return False
-    expected = float(np.nanmean(strip.sigma_mv.astype(np.float64) ** 2))
-    return expected >= max(DOUBT_MV**2, DOUBT_SHARE * float(np.nanvar(strip.millivolts.astype(np.float64))))
-
-
-def _doubt(strip: Strip, rate_hz: int) -> Finding:
-    """That a lead is doubted, and between when most of it."""
-    detail = f"up to {float(np.nanmax(strip.sigma_mv)):.2f} mV"
-    return Finding(FindingCode.SIGMA_LARGE, Severity.ERROR, strip.lead, *doubtful_s(strip, rate_hz), detail=detail)
 
 
 def _runs(flags: np.ndarray[tuple[int], np.dtype[np.bool_]], least: int) -> list[tuple[int, int]]:
@@ -216,17 +201,17 @@ def _features(
     limbs: Sequence[LimbCheck],
     twice: Sequence[TwiceCheck],
     evidence: PageEvidence,
+    doubts: Sequence[Doubt],
 ) -> Features:
     samples = sum(s.samples for s in strips)
     read = sum(int(np.sum(s.seen == Seen.READ)) for s in strips) / max(samples, 1)
-    blur = [_blur(s) for s in strips if _share_read(s) >= READ_MIN]
     shares = [_share_read(s) for s in strips]
     return Features(
         read=read,
         least_read=min(shares),
-        sharp=1.0 - float(np.clip(np.median(blur) / 0.6, 0.0, 1.0)),
-        limbs=float(np.clip(1.0 - np.median([c.residual for c in limbs]) / 0.8, 0.0, 1.0)) if limbs else 0.5,
-        twice=float(np.clip((min(c.correlation for c in twice) - 0.5) / 0.5, 0.0, 1.0)) if twice else 0.5,
+        sharp=_expected_db(strips) / BEST_DB,
+        limbs=float(np.clip(1.0 - np.median([c.residual for c in limbs]) / 0.8, 0.0, 1.0)) if limbs else 1.0,
+        twice=float(np.clip((min(c.correlation for c in twice) - 0.5) / 0.5, 0.0, 1.0)) if twice else 1.0,
         beats=float(np.clip((evidence.beats_alike - NOISE_ALIKE) / (HEART_ALIKE - NOISE_ALIKE), 0.0, 1.0)),
         names=min(evidence.names_read / 8, 1.0),
         borders=min(evidence.border_evidence / 0.6, 1.0),
@@ -234,10 +219,16 @@ def _features(
         margin=float(np.clip(evidence.margin / 3.0, 0.0, 1.0)),
         grid=evidence.grid,
         scale=evidence.scale_measured,
+        checked=(bool(limbs) + bool(twice)) / 2,
+        leads=unharmed(doubt for doubt in doubts if doubt.finding.code == FindingCode.SIGMA_LARGE),
+        gain=unharmed(doubt for doubt in doubts if doubt.finding.code == FindingCode.GAIN_ASSUMED),
+        unmarked=unharmed(evidence.ink),
     )
 
 
-def _blur(strip: Strip) -> float:
-    """The typical sigma over the strip's own spread; a flat lead is judged against 0.1 mV."""
-    spread = float(np.nanstd(strip.millivolts))
-    return float(np.nanmedian(strip.sigma_mv)) / max(spread, 0.1)
+def _expected_db(strips: Sequence[Strip]) -> float:
+    """The decibel that the sigmas predict of all strips together, 0..BEST_DB."""
+    read = [s for s in strips if _share_read(s) >= READ_MIN]
+    power = sum(s.samples * float(np.nanvar(s.millivolts.astype(np.float64))) for s in read)
+    noise = sum(s.samples * float(np.nanmean(s.sigma_mv.astype(np.float64) ** 2)) for s in read)
+    return float(np.clip(10 * np.log10(max(power, 1e-9) / max(noise, 1e-9)), 0.0, BEST_DB))

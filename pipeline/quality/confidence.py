@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 
-import numpy as np
+from pipeline.judgement import fitted
 
 
 @dataclass(frozen=True)
 class Features:
-    """Each 0..1, 1 the best; 0.5 where the page offers nothing to check.
+    """Each 0..1, 1 the best.
 
-    read: share of samples read. least_read: the same of the worst strip. sharp: small sigma against the signal.
+    read: share of samples read. least_read: the same of the worst strip. sharp: the decibel that the sigmas predict.
     limbs: limb leads obey Einthoven. twice: leads printed twice agree. beats: neighbouring beats look alike.
     names, borders: lead names and borders seen. starts: lead starts seen where the layout has them, and nowhere else.
     margin: of the layout over the next best. grid, scale: how firmly millimetres, seconds and millivolts are known.
+    checked: there were limb leads, and leads printed twice, to compare. leads: no lead is read wrongly, by its sigmas.
+    gain: a gain that was assumed is right. unmarked: nothing that is written over a lead harms it.
     """
 
     read: float
@@ -29,37 +31,21 @@ class Features:
     margin: float
     grid: float
     scale: float
-
-
-# log-odds that the page was read right (10 dB or better), per unit of a feature; fitted by
-# pipeline.training.fit.confidence on 137 rendered pages of all kinds, none negative, so a better sign never lowers it
-WEIGHTS = Features(
-    read=0.21,
-    least_read=1.71,
-    sharp=1.99,
-    limbs=3.10,
-    twice=2.17,
-    beats=0.22,
-    names=0.0,
-    borders=2.38,
-    starts=0.71,
-    margin=1.01,
-    grid=2.57,
-    scale=1.40,
-)
-BIAS = -13.45
+    checked: float
+    leads: float
+    gain: float
+    unmarked: float
 
 
 def confidence(features: Features) -> float:
     """0..1: the estimated chance that the page was read right."""
-    logit = BIAS + float(np.dot(astuple(WEIGHTS), astuple(features)))
-    return float(1.0 / (1.0 + np.exp(-logit)))
+    return fitted().right.chance(asdict(features))
 
 
 def costs(features: Features) -> dict[str, float]:
     """Log-odds that each feature takes from a page, none negative; 0 where it is the best it can be."""
-    weights = asdict(WEIGHTS)
-    return {name: weights[name] * max(1.0 - value, 0.0) for name, value in asdict(features).items()}
+    weights = fitted().right.weights
+    return {name: weights.get(name, 0.0) * max(1.0 - value, 0.0) for name, value in asdict(features).items()}
 
 
 def costliest(features: Features) -> str | None:

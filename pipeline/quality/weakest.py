@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,20 +11,21 @@ from pipeline.findings import FindingCode
 from pipeline.quality.confidence import Features, costliest
 from pipeline.quality.limb import LimbCheck
 from pipeline.quality.twice import TwiceCheck
-from pipeline.recording import Finding, Seen, Severity, Strip
+from pipeline.recording import Doubt, Finding, Seen, Severity, Strip
 
 MOST_DOUBT = (0.1, 0.9)  # of a lead's expected squared error: between them lies what a person must look at
 
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A page's strips, what was checked about them, and the features that came of it."""
+    """A page's strips, what was checked and doubted about them, and the features that came of it."""
 
     strips: Sequence[Strip]
     rate_hz: int
     limbs: Sequence[LimbCheck]
     twice: Sequence[TwiceCheck]
     features: Features
+    doubts: Sequence[Doubt] = ()
 
 
 def weakest(page: Checked) -> Finding | None:
@@ -73,7 +74,7 @@ def _blurred(page: Checked) -> Finding:
 
 def _unlawful(page: Checked) -> Finding:
     if not page.limbs:
-        return _about("no three limb leads are printed side by side, so that none could be checked")
+        return _unchecked(page)
     check = max(page.limbs, key=lambda c: c.residual)
     leads = ", ".join(check.leads)
     detail = f"{leads} contradict one another by {check.residual_mv:.2f} mV, {check.residual:.0%} of the leads"
@@ -82,10 +83,32 @@ def _unlawful(page: Checked) -> Finding:
 
 def _unlike(page: Checked) -> Finding:
     if not page.twice:
-        return _about("no lead is printed twice, so that none could be compared")
+        return _unchecked(page)
     check = min(page.twice, key=lambda c: c.correlation)
     detail = f"its two printed strips correlate by {check.correlation:.2f}"
     return Finding(FindingCode.LEAST_SURE, Severity.INFO, check.lead, check.start_s, check.end_s, detail)
+
+
+def _doubted(code: FindingCode, words: str) -> Callable[[Checked], Finding]:
+    """Where the likeliest doubt of a code says."""
+
+    def tell(page: Checked) -> Finding:
+        own = [doubt for doubt in page.doubts if doubt.finding.code == code]
+        if not own:
+            return _about(words)
+        worst = max(own, key=lambda doubt: doubt.chance)
+        detail = f"{words} ({worst.chance:.0%} likely): {worst.finding.detail}"
+        return replace(worst.finding, code=FindingCode.LEAST_SURE, severity=Severity.INFO, detail=detail)
+
+    return tell
+
+
+def _unchecked(page: Checked) -> Finding:
+    if page.limbs:
+        return _about("no lead is printed twice, so that none could be compared")
+    if page.twice:
+        return _about("no three limb leads are printed side by side, so that none could be checked")
+    return _about("no leads are printed so that they check one another")
 
 
 def _page(words: str) -> Callable[[Checked], Finding]:
@@ -105,4 +128,8 @@ _TOLD: dict[str, Callable[[Checked], Finding]] = {
     "margin": _page("another layout fits the page nearly as well: compare the names of the leads"),
     "grid": _page("the paper grid was seen badly: compare the length of a second and the height of a pulse"),
     "scale": _page("speed or gain is not known for sure: compare both with what is printed"),
+    "checked": _unchecked,
+    "leads": _doubted(FindingCode.SIGMA_LARGE, "this lead may be read wrongly"),
+    "gain": _doubted(FindingCode.GAIN_ASSUMED, "the gain may be another one"),
+    "unmarked": _doubted(FindingCode.INK_OVER_LEAD, "what is written over this lead may be read as the lead"),
 }

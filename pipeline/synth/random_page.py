@@ -23,6 +23,8 @@ from pipeline.synth.spec import (
     Spelling,
 )
 
+# mm/mV, and how often a page is of each
+GAIN_ODDS = {10.0: 0.83, 5.0: 0.08, 20.0: 0.06, 2.5: 0.03}
 _LAYOUT_ODDS = {"3x4+1": 0.36, "3x4": 0.12, "3x4+2": 0.04, "3x4+3": 0.1, "6x2": 0.1, "6x2+1": 0.05, "12x1": 0.05}
 _LAYOUT_ODDS |= {"4x3": 0.02, "4x3+1": 0.01, "3x4-cabrera": 0.02, "6x1-limb": 0.03, "6x1-chest": 0.02}
 _LAYOUT_ODDS |= {"3x4+1-cabrera": 0.03, "6x2-cabrera": 0.03, "12x1-cabrera": 0.02}
@@ -60,7 +62,7 @@ def random_spec(
     if layout is None:
         layout = str(rng.choice(list(_LAYOUT_ODDS), p=list(_LAYOUT_ODDS.values())))
     speed = speed_mm_s or float(rng.choice([25.0, 50.0, 12.5], p=[0.84, 0.09, 0.07]))
-    gain = gain_mm_mv or float(rng.choice([10.0, 5.0, 20.0, 2.5], p=[0.83, 0.08, 0.06, 0.03]))
+    gain = gain_mm_mv or float(rng.choice(list(GAIN_ODDS), p=list(GAIN_ODDS.values())))
     paper, printed = _paper_and_print(rng, layout, speed, gain)
     if source in (Source.BW_SCAN, Source.MOULDY_BW_SCAN) and rng.random() < 0.35:
         paper = replace(paper, laser=True)  # mostly a second print of something that was in colour

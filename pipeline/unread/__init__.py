@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import log1p
 
 from pipeline.findings import FindingCode
 from pipeline.geometry import Float64, Segment, Spike
-from pipeline.recording import Finding, Float32, Severity
+from pipeline.judgement import Judgement, fitted
+from pipeline.recording import Doubt, Finding, Float32, Severity
 from pipeline.sheet import Sheet
 from pipeline.unread.extra import second_recording, undelivered
 from pipeline.unread.named import further_leads
-from pipeline.unread.pens import Curve, marks_over
+from pipeline.unread.pens import Curve, Mark, marks_over
 from pipeline.unread.printed import Place, PrintedName, PrintedPulse, PrintedRow
 
-__all__ = ["Curve", "further_leads", "unread", "written_over"]
+__all__ = ["Curve", "further_leads", "ink_figures", "unread", "written_over"]
 
 
 def unread(
@@ -44,13 +46,15 @@ def written_over(
     pulses: Sequence[PrintedPulse],
     speed_mm_s: float,
     measured: bool,
-) -> Iterator[Finding]:
-    """One finding for each segment over which something is written or spilt, with its seconds.
+    judgement: Judgement | None = None,
+) -> Iterator[Doubt]:
+    """One doubt for each segment over which something is written or spilt, with its seconds.
 
-    It is an error where a pen wrote or the reading is disturbed, on paper whose ruling is known: what is left of a
-    ruling of another size looks written. sheet, colour: as of pipeline.sheet.lay_flat_coloured. curves: what was read,
-    on the sheet's paper. measured: the millimetre is that of a ruling.
+    Its finding is an error where it is likely enough that the lead is wrong. sheet, colour: as of
+    pipeline.sheet.lay_flat_coloured. curves: what was read, on the sheet's paper. measured: the millimetre is that of a
+    ruling; what is left of a ruling of another size looks written, and is told without a chance.
     """
+    judgement = fitted() if judgement is None else judgement
     marks = marks_over(sheet, colour, curves, [Place(name.x_mm, name.y_mm) for name in names], pulses)
     for segment in dict.fromkeys(mark.segment for mark in marks):
         own = [mark for mark in marks if mark.segment == segment]
@@ -58,6 +62,21 @@ def written_over(
         start_s, end_s = (segment.start_s + (x - segment.start_mm) / speed_mm_s for x in (start_mm, end_mm))
         wide, tall = max((mark.size_mm for mark in own), key=max)
         detail = f"{len(own)} beside the trace, up to {wide:.0f} x {tall:.0f} mm"
-        grave = measured and any(mark.by_pen or mark.disturbs for mark in own)
-        severity = Severity.ERROR if grave else Severity.WARNING
-        yield Finding(FindingCode.INK_OVER_LEAD, severity, segment.lead, start_s, end_s, detail)
+        figures = ink_figures(own) if measured else {}
+        chance = judgement.harm[FindingCode.INK_OVER_LEAD].chance(figures) if measured else 0.0
+        severity = judgement.severity(chance)
+        finding = Finding(FindingCode.INK_OVER_LEAD, severity, segment.lead, start_s, end_s, detail)
+        yield Doubt(finding, chance, tuple(figures.items()))
+
+
+def ink_figures(marks: Sequence[Mark]) -> Mapping[str, float]:
+    """What tells whether the marks over one lead harm it.
+
+    touch: logarithm of 1 and the mm2 beside the trace. drawn: the same of the mm by which a mark is broad, the most of
+    a mark, as far as it is of strokes: mould and folds are narrow. unsure: the most of a mark.
+    """
+    return {
+        "touch": log1p(sum(mark.touch_mm2 for mark in marks)),
+        "drawn": max(mark.strokes * log1p(min(mark.size_mm)) for mark in marks),
+        "unsure": max(mark.unsure for mark in marks),
+    }

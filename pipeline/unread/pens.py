@@ -25,8 +25,7 @@ REACH_MM = 2.0  # from the trace: a trace drawn thick, or read beside its ink, i
 COLOURED = 0.25  # beyond the trace's own colour: pens of blue and red reach 0.4
 TOUCH_MM2 = 0.1  # of the mark's ink beside the trace
 STROKE_MM = 1.25  # a pen's stroke is narrower, a stain and mould are wider
-STROKES = 0.5  # of a mark's ink that is a pen's
-DISTURBED = 1.5  # times the lead's usual sigma
+SIGMA_LEAST_MM = 1e-3  # of what is compared with it: no reading is surer
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +41,17 @@ class Curve:
 class Mark:
     """Ink over the trace of a segment, from x to x, and its size in mm.
 
-    by_pen: it is of strokes. disturbs: the trace is read less surely there than elsewhere in the segment.
+    touch_mm2: of its ink beside the trace. strokes: share of its ink that is as narrow as a pen's. unsure: logarithm of
+    the lead's sigma beside it over the lead's usual one, at least 0.
     """
 
     segment: Segment
     start_mm: float
     end_mm: float
     size_mm: tuple[float, float]
-    by_pen: bool
-    disturbs: bool
+    touch_mm2: float
+    strokes: float
+    unsure: float
 
 
 def marks_over(
@@ -106,9 +107,9 @@ def _marks(
             continue  # the edge of the paper, or what lies beside it
         for curve, columns in zip(curves, _touched(beside[box], own, read[:, x : x + w]), strict=True):
             if len(columns) >= TOUCH_MM2 * PX_PER_MM**2:
-                span = sheet.x_mm(x), sheet.x_mm(x + w)
-                disturbs = _disturbed(curve, sheet.x_mm(x + columns.min()), sheet.x_mm(x + columns.max()))
-                yield Mark(curve.segment, *span, (w / PX_PER_MM, h / PX_PER_MM), _of_strokes(own), disturbs)
+                span, size = (sheet.x_mm(x), sheet.x_mm(x + w)), (w / PX_PER_MM, h / PX_PER_MM)
+                unsure = _unsure(curve, sheet.x_mm(x + columns.min()), sheet.x_mm(x + columns.max()))
+                yield Mark(curve.segment, *span, size, len(columns) / PX_PER_MM**2, _of_strokes(own), unsure)
 
 
 def _touched(
@@ -133,18 +134,20 @@ def _columns_read(sheet: Sheet, curve: Curve) -> npt.NDArray[np.bool_]:
     return np.asarray(cv2.erode(closed, np.ones((1, wide), np.uint8))[0] > 0, np.bool_)
 
 
-def _disturbed(curve: Curve, start_mm: float, end_mm: float) -> bool:
-    """Whether the reader hesitates beside a mark more than in the segment as a rule."""
+def _unsure(curve: Curve, start_mm: float, end_mm: float) -> float:
+    """How much more the reader hesitates beside a mark than in the segment as a rule, as of Mark."""
     x_mm, sigma_mm = curve.points_mm[:, 0], curve.sigma_mm
     there = np.isfinite(sigma_mm) & (x_mm >= start_mm) & (x_mm <= end_mm)
-    return bool(there.any()) and float(np.median(sigma_mm[there])) > DISTURBED * float(np.nanmedian(sigma_mm))
+    if not there.any():
+        return 0.0
+    return float(max(np.log(np.median(sigma_mm[there]) / max(np.nanmedian(sigma_mm), SIGMA_LEAST_MM)), 0.0))
 
 
-def _of_strokes(mark: npt.NDArray[np.bool_]) -> bool:
-    """Whether most of a mark's ink is as narrow as a pen's."""
+def _of_strokes(mark: npt.NDArray[np.bool_]) -> float:
+    """The share of a mark's ink that is as narrow as a pen's."""
     round_pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (round(STROKE_MM * PX_PER_MM),) * 2)
     wide = cv2.morphologyEx(np.pad(mark.astype(np.uint8), len(round_pen)), cv2.MORPH_OPEN, round_pen)
-    return bool(wide.sum() <= (1.0 - STROKES) * mark.sum())
+    return 1.0 - float(wide.sum()) / float(mark.sum())
 
 
 def _explained(

@@ -1,6 +1,7 @@
 """The seeded suite that judges digitize(): every kind of image, with layouts, speeds and gains mixed in.
 
-Signals come from held-out patients of a SignalBank, or from the synthetic heart where no recordings are at hand.
+Signals come from held-out patients of a SignalBank, or from the synthetic heart where no recordings are at hand. Pages
+of the same mix, of validation patients and other seeds, are those that what judges a page is fitted on.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import numpy as np
 
 from pipeline.recording import Float32, Lead, Source
 from pipeline.synth.page import in_picture, random_spec, render
-from pipeline.synth.signals import RATE_HZ, SignalBank, synthetic_ecg
+from pipeline.synth.signals import RATE_HZ, SignalBank, Split, synthetic_ecg
 from pipeline.synth.truth import Rendered
 
-SUITE_SEED = 90_000_000  # far from every training seed
+# far from every training seed
+SEEDS: dict[Split, int] = {"test": 90_000_000, "valid": 95_000_000}
 SECONDS = 10.0
 KINDS: tuple[Source, ...] = tuple(s for s in Source if s is not Source.NOT_AN_ECG)
 SHOWN = 0.1  # of a rhythm row: with less in the picture nobody can tell that there was one
@@ -25,22 +27,26 @@ PLAIN_SHARE = 0.5  # of each kind: the commonest page (3x4+1, 25 mm/s, 10 mm/mV)
 
 @dataclass(frozen=True)
 class Case:
-    """One page of the suite. plain: 3x4+1, 25 mm/s, 10 mm/mV; otherwise layout, speed and gain by chance."""
+    """One page of the suite. plain: 3x4+1, 25 mm/s, 10 mm/mV; otherwise layout, speed and gain by chance.
+
+    split: whose recordings are drawn; "test" patients are for judging alone.
+    """
 
     number: int
     source: Source
     plain: bool
+    split: Split = "test"
 
     @property
     def seed(self) -> int:
-        return SUITE_SEED + self.number
+        return SEEDS[self.split] + self.number
 
 
-def cases(pages: int, first: int = 0) -> Iterator[Case]:
+def cases(pages: int, first: int = 0, split: Split = "test") -> Iterator[Case]:
     """`pages` cases from number `first` on, the kinds in turn, half of each kind plain."""
     for number in range(first, first + pages):
         round_number, kind = divmod(number, len(KINDS))
-        yield Case(number, KINDS[kind], round_number % 2 < 2 * PLAIN_SHARE)
+        yield Case(number, KINDS[kind], round_number % 2 < 2 * PLAIN_SHARE, split)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +64,7 @@ class Drawn:
 def draw(case: Case, bank: SignalBank | None) -> Drawn:
     """The page of a case; the same case and bank, the same page."""
     rng = np.random.default_rng(case.seed)
-    signals = bank.draw(rng, "test", vary=False) if bank is not None else synthetic_ecg(rng, SECONDS, RATE_HZ)
+    signals = bank.draw(rng, case.split, vary=False) if bank is not None else synthetic_ecg(rng, SECONDS, RATE_HZ)
     usual = {"layout": "3x4+1", "speed_mm_s": 25.0, "gain_mm_mv": 10.0} if case.plain else {}
     spec = random_spec(rng, source=case.source, **usual)  # type: ignore[arg-type]  # three of its keywords
     rendered = render(signals, RATE_HZ, spec, case.seed)
@@ -66,6 +72,13 @@ def draw(case: Case, bank: SignalBank | None) -> Drawn:
         spec = replace(spec, print=replace(spec.print, chest_gain_mm_mv=None))
         rendered = render(signals, RATE_HZ, spec, case.seed)
     return Drawn(rendered, _label(rendered, spec.print.negative_avr), shown_layout(rendered))
+
+
+def patient(case: Case, bank: SignalBank) -> str:
+    """Whose recording `draw` takes; the record's own number where no patient is known."""
+    records = bank.of(case.split)
+    record = records[np.random.default_rng(case.seed).integers(len(records))]  # the first that draw asks of its seed
+    return f"{record.source}/{record.patient_id or record.record_id}"
 
 
 def tells_chest_gain(rendered: Rendered) -> bool:

@@ -1,79 +1,72 @@
-"""Fits the confidence of a page to what its error turned out to be.
+"""Reads rendered pages of validation patients and fits how likely a page is right, and what is doubted about it wrong.
 
-Run as: python -m pipeline.training.fit.confidence FILE.csv [--floor-db 10]
-FILE.csv holds pages judged by pipeline.training.judge.evaluate --out.
+Run as: python -m pipeline.training.fit.confidence --signals DIR --cache DIR --rows FILE.jsonl [--fit] [--card]
 
-A page that is right (at least the floor, in dB) is told from one that is wrong by logistic regression on the signs of
-pipeline.quality. No weight is negative, so that a better sign never lowers a confidence. The pages must be others
-than those the confidence is then judged on.
+The pages are of the suite's mix, of other patients and seeds than those that judge. A row is written as soon as its
+page is read, and pages that have one are not read again. --fit then fits pipeline/judgement.toml to all rows, --card
+writes its curves into the model card.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
-from scipy.optimize import minimize
+import torch
 
-from pipeline.geometry import Float64
+from pipeline.digitize import Digitizer
+from pipeline.errors import Unreadable
+from pipeline.judgement import FITTED
+from pipeline.synth.signals import SignalBank
+from pipeline.training.data.suite import Case, cases, draw, patient
+from pipeline.training.fit.judged_rows import PageRow, row_of, rows_in, to_json
+from pipeline.training.fit.judgement import Gains, card, cross_validated, fit, gains_of, text_of
+from pipeline.training.judge.evaluate import write_card
 
-FLOOR_DB = 10.0
-SHRINK = 0.001  # per page, of half the squared weights: keeps the weights of signs that hardly vary from running away
+
+def read_pages(todo: Sequence[Case], bank: SignalBank) -> Iterator[PageRow]:
+    """The rows of the cases, one page after the other."""
+    digitizer = Digitizer(page_seconds_max=np.inf)  # a figure is none of how busy the machine is
+    for case in todo:
+        drawn, whose = draw(case, bank), patient(case, bank)
+        try:
+            yield row_of(digitizer.digitize(drawn.rendered.page), drawn, case, whose)
+        except Unreadable as error:
+            yield PageRow(case.number, str(case.source), whose, error.code)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", type=Path, nargs="+", help="CSV files of judged pages")
-    parser.add_argument("--floor-db", type=float, default=FLOOR_DB, help="at least this is right")
+    parser.add_argument("--signals", type=Path, required=True, help="folder of *.npz recordings")
+    parser.add_argument("--cache", type=Path, required=True, help="where they are unpacked")
+    parser.add_argument("--rows", type=Path, required=True, help="a line a page; pages in it are not read again")
+    parser.add_argument("--pages", type=int, default=600)
+    parser.add_argument("--fit", action="store_true", help="fit pipeline/judgement.toml to the rows")
+    parser.add_argument("--card", action="store_true", help="write the curves into the model card")
     given = parser.parse_args()
-    names, signs, db = read(given.pages)
-    weights, bias = fit(signs, db >= given.floor_db)
-    told = 1 / (1 + np.exp(-(bias + signs @ weights)))
-    print(
-        f"{len(db)} pages, {np.mean(db >= given.floor_db):.0%} right; area under the curve {_area(told, db, given):.3f}"
-    )
-    for name, weight in zip(names, weights, strict=True):
-        print(f"    {name}={weight:.2f},")
-    print(f"BIAS = {bias:.2f}")
-    for bound in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95):
-        on = told >= bound
-        print(f"from {bound:.2f}: {on.mean():.0%} of pages, {np.mean(db[on]):.1f} dB, {np.sum(db[on] < 6)} below 6 dB")
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    done = {row.number for row in rows_in(given.rows)}
+    todo = [case for case in cases(given.pages, split="valid") if case.number not in done]
+    bank = SignalBank(given.signals, given.cache)
+    with given.rows.open("a", encoding="utf-8") as file:
+        for row in read_pages(todo, bank):
+            print(to_json(row), file=file, flush=True)
+    if given.fit:
+        text = refit(rows_in(given.rows), gains_of(bank))
+        print(text)
+        if given.card:
+            write_card(text, "judgement")
 
 
-def read(files: list[Path]) -> tuple[list[str], Float64, Float64]:
-    """The names of the signs, float64 (pages, signs), and float64 (pages,) dB, of the pages that were not refused."""
-    rows = [row for file in files for row in csv.DictReader(file.open(encoding="utf-8")) if row["signs"]]
-    told = [dict(part.split("=") for part in row["signs"].split(";")) for row in rows]
-    names = list(told[0])
-    signs = np.array([[float(one[name]) for name in names] for one in told])
-    return names, signs, np.array([float(row["kaggle_db"]) for row in rows])
-
-
-def fit(signs: Float64, right: np.ndarray) -> tuple[Float64, float]:
-    """Weights, none negative, and bias of the logistic regression. right: bool (pages,)."""
-    count = signs.shape[1]
-    answer = right.astype(np.float64)
-
-    def cost(at: Float64) -> tuple[float, Float64]:
-        logit = signs @ at[:-1] + at[-1]
-        loss = np.logaddexp(0, logit) - answer * logit
-        off = 1 / (1 + np.exp(-logit)) - answer
-        slope = np.append(signs.T @ off / len(off) + SHRINK * at[:-1], off.mean())
-        return float(loss.mean() + 0.5 * SHRINK * (at[:-1] ** 2).sum()), slope
-
-    bounds = [(0.0, None)] * count + [(None, None)]
-    found = minimize(cost, np.zeros(count + 1), jac=True, method="L-BFGS-B", bounds=bounds)
-    return np.asarray(found.x[:-1], np.float64), float(found.x[-1])
-
-
-def _area(told: Float64, db: Float64, given: argparse.Namespace) -> float:
-    """The chance that a page that is right is surer than one that is wrong."""
-    right, wrong = told[db >= given.floor_db], told[db < given.floor_db]
-    if not len(right) or not len(wrong):
-        return float("nan")
-    return float(np.mean((right[:, None] > wrong) + 0.5 * (right[:, None] == wrong)))
+def refit(rows: Sequence[PageRow], gains: Gains) -> str:
+    """Writes the table of these pages; the card's text says by cross-validation what it is worth."""
+    held = cross_validated(rows, gains)
+    FITTED.write_text(text_of(fit(rows, gains), rows, held), encoding="utf-8")
+    return card(held)
 
 
 if __name__ == "__main__":

@@ -313,14 +313,14 @@ def _risk(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def write_card(text: str) -> None:
-    """Puts the table between the card's two markers. Raises ValueError when the card has none."""
+def write_card(text: str, part: str = "evaluation") -> None:
+    """Puts the text between the card's two markers of a part. Raises ValueError when the card has none."""
     card = CARD.read_text(encoding="utf-8")
     new, count = re.subn(
-        r"(<!-- evaluation -->\n).*?(<!-- /evaluation -->)", lambda m: f"{m[1]}{text}\n{m[2]}", card, flags=re.DOTALL
+        rf"(<!-- {part} -->\n).*?(<!-- /{part} -->)", lambda m: f"{m[1]}{text}\n{m[2]}", card, flags=re.DOTALL
     )
     if count != 1:
-        raise ValueError(f"{CARD} needs the markers <!-- evaluation --> and <!-- /evaluation --> once")
+        raise ValueError(f"{CARD} needs the markers <!-- {part} --> and <!-- /{part} --> once")
     CARD.write_text(new, encoding="utf-8")
 
 
