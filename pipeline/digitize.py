@@ -289,10 +289,12 @@ class Digitizer:
             other = scale.of_beats(likelihood, at.across_mm)
             contradicted = scale.is_unlike(likelihood)
             surely = scale.speed_mm_s.known is not Known.PERSON  # who saw the page, and is believed
-        if other is not None:
+        if other is None:
+            scale = scale.doubted_by_beats(likelihood, at.across_mm)
+        else:
             scale = other
             at, traced = _read(leads, scale, watch)
-        elif contradicted:
+        if other is None and contradicted:
             findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.ERROR if surely else Severity.WARNING))
         with watch.stage("calibration"):
             weighed = scale_check.weigh(_witnesses(by_ruling, scale, text, at), taken=factor)
@@ -307,15 +309,12 @@ class Digitizer:
             overlooked, ink = _overlooked(leads, at, traced, scale)
             evidence = _evidence(fit, scale, printed, traced, given, contradicted)
             judged = quality.assess(traced.strips, RATE_HZ, replace(evidence, ink=ink))
-        doubted = (*overlooked, *(doubt.finding for doubt in ink))
-        if self._is_doubtful(judged, (*findings, *scale.findings, *printed.findings, *doubted)):
-            with watch.stage("waveform"):
-                traced = traced.twice()
-            with watch.stage("quality"):
-                evidence = _evidence(fit, scale, printed, traced, given, contradicted)
-                judged = quality.assess(traced.strips, RATE_HZ, replace(evidence, ink=ink))
+        strips = judged.strips
+        if self._is_doubtful(judged, (*findings, *scale.findings, *printed.findings, *overlooked)):
+            with suppress(Unreadable):  # too late, or nothing that the first reading did not read better
+                strips = _read_twice(traced, replace(evidence, ink=ink), judged, watch)
         return Recording(
-            judged.strips,
+            strips,
             RATE_HZ,
             printed.name,
             scale.speed_mm_s,
@@ -330,10 +329,10 @@ class Digitizer:
                 *scale.findings,
                 *printed.findings,
                 *judged.findings,
-                *doubted,
+                *overlooked,
             ),
             scale.chest_gain_mm_mv,
-            _placed(orientation, paper, at.segments, traced.late_mm, judged.strips),
+            _placed(orientation, paper, at.segments, traced.late_mm, strips),
             tuple(asdict(judged.features).items()),
             judged.weakest,
             judged.doubts,
@@ -417,6 +416,21 @@ def _read(leads: Leads, scale: calibration.Calibration, watch: Stopwatch) -> tup
         at = leads.arranged(scale)
     with watch.stage("waveform"):
         return at, leads.traced(at, scale)
+
+
+def _read_twice(
+    traced: waveform.Traced, evidence: quality.PageEvidence, judged: quality.Assessment, watch: Stopwatch
+) -> tuple[Strip, ...]:
+    """The strips of two readings; those of the first where the second names other leads. Raises Unreadable.
+
+    What is thought of the page stays what the first reading said: its chances are fitted to pages that were read once.
+    """
+    with watch.stage("waveform"):
+        twice = traced.twice()
+    with watch.stage("quality"):
+        strips = quality.assess(twice.strips, RATE_HZ, evidence).strips
+    alike = [strip.lead for strip in strips] == [strip.lead for strip in judged.strips]
+    return strips if alike else judged.strips
 
 
 def _evidence(

@@ -37,9 +37,9 @@ class Judgement:
     """The fitted table.
 
     networks: SHA-256 of the weights that the pages were read with, by network. holds_from: wrong leads, as many as are
-    to be expected, from which a finding holds its page. told_from: the chance from which a lead is told. hopeless:
-    confidence below which nothing is passed on. harm: of a doubt, by the code of its finding. right: of the page, by
-    its signs.
+    to be expected of all that are told, from which findings hold their page. told_from: the chance from which a lead is
+    told. hopeless: confidence below which nothing is passed on. harm: of a doubt, by the code of its finding. right: of
+    the page, by its signs.
     """
 
     networks: Mapping[str, str]

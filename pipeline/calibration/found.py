@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from pipeline.calibration.pulse import Pulse
 from pipeline.findings import FindingCode
 from pipeline.geometry import PaperMap
-from pipeline.recording import Finding, Given, Known, Scale, Severity
+from pipeline.judgement import fitted
+from pipeline.recording import TWELVE, Finding, Given, Known, Scale, Severity
 
 SPEED, GAIN, CHEST_GAIN = "speed", "gain", "chest gain"  # how the details of assumed scales begin
 USUAL = {12.5: 0.05, 25.0: 0.8, 50.0: 0.15}  # of pages that tell their speed by nothing that was read
 TEN_S, NEAR = 10.0, 0.06  # what nearly every page shows across, and how near to it rows are measured with their gaps
 HALF_WIDE = 16.0  # times as usual is 12.5 mm/s where all leads end half-way: paper is wide enough for 25 mm/s
 AS_WIDE = 0.1  # of pulses, that they last 0.1 s and not 0.2 s, or look wider because their edges slant
-ENOUGH = 0.8  # of the beats' word for another speed than the usual one: the page is held either way
+ENOUGH = 0.8  # of the beats' word for another speed than the usual one; what is left of doubt may hold the page
 UNLIKE = 0.99  # of their word against a speed
 
 
@@ -64,7 +65,35 @@ class Calibration:
         return replace(self, findings=tuple(kept))
 
     def of_beats(self, likelihood: Mapping[float, float], across_mm: float | None = None) -> Calibration | None:
-        """At another possible speed where the beats clearly look like it, else None.
+        """At another possible speed where the beats clearly look like it, else None. Arguments as of chances."""
+        own, chances = self.speed_mm_s.value, self.chances(likelihood, across_mm)
+        best = max(chances, key=lambda speed: chances[speed])
+        sure = chances[best]
+        if best == own or sure < ENOUGH:
+            return None
+        detail = f"{best:g} mm/s, {sure:.0%} likely, instead of {own:g} mm/s"
+        found = Finding(FindingCode.SPEED_BY_BEATS, _severity(1.0 - sure), detail=detail)
+        doubted = self._without_assumed(SPEED)
+        findings = (*doubted.findings, found)
+        return replace(doubted, speed_mm_s=Scale(best, Known.ASSUMED), findings=findings, other_speeds_mm_s=())
+
+    def doubted_by_beats(self, likelihood: Mapping[float, float], across_mm: float | None = None) -> Calibration:
+        """With an assumed speed as an error where by the beats another is likely enough. Arguments as of chances."""
+        if self.speed_mm_s.known is not Known.ASSUMED:
+            return self
+        other = 1.0 - self.chances(likelihood, across_mm)[self.speed_mm_s.value]
+        if _severity(other) is not Severity.ERROR:
+            return self
+        findings = tuple(
+            replace(f, severity=Severity.ERROR, detail=f"{f.detail}; by the beats another is {other:.0%} likely")
+            if f.code == FindingCode.SCALE_ASSUMED and f.detail.startswith(SPEED)
+            else f
+            for f in self.findings
+        )
+        return replace(self, findings=findings)
+
+    def chances(self, likelihood: Mapping[float, float], across_mm: float | None = None) -> dict[float, float]:
+        """Of each speed that is possible by all that is printed, how likely it is by the beats, 0..1, together 1.
 
         likelihood: of each speed. across_mm: what the leads of a row take together, None where no grid or resolution
         measures it: ten seconds are 125 mm at 12.5 mm/s, and at 25 hardly a page ends there.
@@ -78,16 +107,13 @@ class Calibration:
         else:
             usual = {own: 1.0, **dict.fromkeys(self.other_speeds_mm_s, AS_WIDE)}
         weighed = {speed: share * likelihood[speed] for speed, share in usual.items()}
-        best = max(weighed, key=lambda speed: weighed[speed])
-        sure = weighed[best] / sum(weighed.values())
-        if best == own or sure < ENOUGH:
-            return None
-        detail = f"{best:g} mm/s, {sure:.0%} likely, instead of {own:g} mm/s"
-        found = Finding(FindingCode.SPEED_BY_BEATS, Severity.WARNING, detail=detail)
-        doubted = self._without_assumed(SPEED)
-        findings = (*doubted.findings, found)
-        return replace(doubted, speed_mm_s=Scale(best, Known.ASSUMED), findings=findings, other_speeds_mm_s=())
+        return {speed: share / sum(weighed.values()) for speed, share in weighed.items()}
 
     def is_unlike(self, likelihood: Mapping[float, float]) -> bool:
         """Whether the beats contradict the speed, however it is known."""
         return max(likelihood.values()) - likelihood[self.speed_mm_s.value] >= UNLIKE
+
+
+def _severity(chance: float) -> Severity:
+    """Of a speed that is another one with this chance: every lead is then wrong."""
+    return fitted().severity(chance, len(TWELVE))

@@ -11,7 +11,7 @@ from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.judgement import fitted
 from pipeline.quality.confidence import Features, confidence
-from pipeline.quality.doubts import gain_doubt, lead_doubt, unharmed
+from pipeline.quality.doubts import gain_doubt, held_together, lead_doubt, unharmed
 from pipeline.quality.ends import trim_ends
 from pipeline.quality.limb import LimbCheck, check_limbs, correct_limbs, turn_over
 from pipeline.quality.twice import TwiceCheck, belies, check_twice, recognise, renamed
@@ -106,15 +106,16 @@ def assess(strips: Sequence[Strip], rate_hz: int, evidence: PageEvidence) -> Ass
     doubts = [lead_doubt(strip, rate_hz) for strip in corrected if _share_read(strip) >= READ_MIN]
     if not evidence.gain_told:
         doubts.append(gain_doubt(corrected))
-    findings += [doubt.finding for doubt in doubts if _is_told(doubt)]
+    in_all = held_together((*doubts, *evidence.ink))
+    findings += [doubt.finding for doubt in in_all if _is_told(doubt)]
     features = _features(strips, limbs, twice, evidence, doubts)
     sure = confidence(features)
     if sure < fitted().hopeless:
         raise Unreadable(UnreadableCode.LOW_CONFIDENCE, f"what was read contradicts itself (confidence {sure:.2f})")
     if sure < LOW:
         findings.append(Finding(FindingCode.LOW_CONFIDENCE, Severity.ERROR, detail=f"{sure:.2f}"))
-    told = weakest(Checked(corrected, rate_hz, limbs, twice, features, (*doubts, *evidence.ink)))
-    return Assessment(corrected, tuple(findings), sure, features, told, (*doubts, *evidence.ink))
+    told = weakest(Checked(corrected, rate_hz, limbs, twice, features, in_all))
+    return Assessment(corrected, tuple(findings), sure, features, told, in_all)
 
 
 def _named(
@@ -145,7 +146,7 @@ def _long(strip: Strip, strips: Sequence[Strip]) -> bool:
 
 
 def _is_told(doubt: Doubt) -> bool:
-    return doubt.finding.code == FindingCode.GAIN_ASSUMED or doubt.chance >= fitted().told_from
+    return doubt.finding.code != FindingCode.SIGMA_LARGE or doubt.chance >= fitted().told_from
 
 
 def _share_read(strip: Strip) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.ndimage import uniform_filter1d
 from pipeline.findings import FindingCode
 from pipeline.judgement import fitted
 from pipeline.quality.weakest import doubtful_s
-from pipeline.recording import TWELVE, Doubt, Finding, Strip
+from pipeline.recording import TWELVE, Doubt, Finding, Severity, Strip
 
 HARM_DB = 6.0  # of a lead: below it half of its height is wrong; of a page it is what training calls wrong
 HARM_SHARE = 10 ** (-HARM_DB / 20)  # the same as a share of its own deviation
@@ -64,6 +65,17 @@ def gain_figures(strips: Sequence[Strip]) -> dict[str, float]:
     tall = [np.ptp(s.millivolts[np.isfinite(s.millivolts)]) for s in strips if np.isfinite(s.millivolts).any()]
     height = float(np.log(max(float(np.median(tall)), LEAST_MV)))
     return {"tall": height, "tall2": height**2}
+
+
+def held_together(doubts: Sequence[Doubt]) -> tuple[Doubt, ...]:
+    """The doubts, the told ones of leads as errors where they expect as many wrong leads together as hold a page."""
+    told = {doubt for doubt in doubts if doubt.finding.lead is not None and doubt.chance >= fitted().told_from}
+    if fitted().severity(sum(doubt.chance for doubt in told)) is not Severity.ERROR:
+        return tuple(doubts)
+    return tuple(
+        replace(doubt, finding=replace(doubt.finding, severity=Severity.ERROR)) if doubt in told else doubt
+        for doubt in doubts
+    )
 
 
 def unharmed(doubts: Iterable[Doubt]) -> float:

@@ -85,6 +85,34 @@ def test_beats_in_doubt_leave_the_usual_speed() -> None:
     assert found.of_beats(EVEN) is None
 
 
+@pytest.mark.parametrize(
+    ("likelihood", "severity"),
+    [
+        ({12.5: 0.0, 25.0: 0.3, 50.0: 0.7}, Severity.ERROR),  # 30 % likely with what is usual
+        (EVEN, Severity.ERROR),  # as what is usual alone: 16 %
+        ({12.5: 0.0, 25.0: 0.95, 50.0: 0.05}, Severity.WARNING),  # 1 %
+    ],
+)
+def test_an_assumed_speed_holds_the_page_where_another_is_likely_enough(
+    likelihood: dict[float, float], severity: Severity
+) -> None:
+    found = calibrated(pulse=Place.NONE).doubted_by_beats(likelihood)
+    assumed = {f.detail.split()[0]: f.severity for f in found.findings if f.code == FindingCode.SCALE_ASSUMED}
+    assert assumed == {"speed": severity, "gain": Severity.WARNING}
+
+
+@pytest.mark.parametrize(("at_50", "severity"), [(0.97, Severity.ERROR), (0.999, Severity.WARNING)])
+def test_a_speed_by_beats_holds_the_page_where_they_are_not_sure_enough(at_50: float, severity: Severity) -> None:
+    other = calibrated(pulse=Place.NONE).of_beats({12.5: 0.0, 25.0: 1.0 - at_50, 50.0: at_50})
+    assert other is not None
+    assert [f.severity for f in other.findings if f.code == FindingCode.SPEED_BY_BEATS] == [severity]
+
+
+def test_a_measured_speed_is_no_assumption_to_doubt() -> None:
+    found = calibrated(speed_mm_s=50.0)
+    assert found.doubted_by_beats(EVEN) is found
+
+
 def test_a_clear_pulse_leaves_the_beats_nothing_to_decide_but_a_doubt() -> None:
     found = calibrated(speed_mm_s=50.0)
     assert (found.speed_mm_s, found.other_speeds_mm_s) == (Scale(50.0, Known.PULSE), ())

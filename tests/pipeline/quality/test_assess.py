@@ -15,7 +15,7 @@ from pipeline.judgement import fitted
 from pipeline.measure import beats_s, likeness
 from pipeline.quality import PageEvidence, assess
 from pipeline.quality.confidence import Features, confidence
-from pipeline.recording import Doubt, Finding, Lead, Seen, Severity, Strip
+from pipeline.recording import TWELVE, Doubt, Finding, Lead, Seen, Severity, Strip
 
 GOOD = PageEvidence(0.9, 1.0, 12, 0.9, 1.0, 3.0, frozenset(), 0.99, True)
 
@@ -68,6 +68,26 @@ def test_what_is_written_over_a_lead_costs_confidence() -> None:
     judged = assess(page(), RATE_HZ, replace(GOOD, ink=(ink,)))
     assert judged.features.unmarked < assess(page(), RATE_HZ, GOOD).features.unmarked == pytest.approx(1.0)
     assert ink in judged.doubts
+
+
+@pytest.mark.parametrize(("leads", "severity"), [(1, Severity.WARNING), (2, Severity.ERROR)])
+def test_doubts_that_are_likely_together_hold_the_page(leads: int, severity: Severity) -> None:
+    chance = 0.6 * fitted().holds_from
+    ink = tuple(
+        Doubt(Finding(FindingCode.INK_OVER_LEAD, Severity.WARNING, lead, 5.0, 5.5), chance, ())
+        for lead in (Lead.V1, Lead.V2)[:leads]
+    )
+    judged = assess(page(), RATE_HZ, replace(GOOD, ink=ink))
+    assert [f.severity for f in judged.findings if f.code == FindingCode.INK_OVER_LEAD] == [severity] * leads
+
+
+def test_doubts_too_small_to_be_told_hold_no_page_however_many() -> None:
+    chance = 0.9 * fitted().told_from
+    ink = tuple(
+        Doubt(Finding(FindingCode.INK_OVER_LEAD, Severity.WARNING, lead, 5.0, 5.5), chance, ()) for lead in TWELVE
+    )
+    judged = assess(page(), RATE_HZ, replace(GOOD, ink=ink))
+    assert all(f.severity is Severity.WARNING for f in judged.findings if f.code == FindingCode.INK_OVER_LEAD)
 
 
 def test_tells_gaps_bridges_and_leads_cut_short() -> None:
