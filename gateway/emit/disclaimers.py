@@ -10,6 +10,7 @@ from gateway.emit.identity import CONTROL
 from gateway.identity.order import Order
 from gateway.mapping import mappings
 from pipeline.findings import FindingCode
+from pipeline.intervals.build import SHA256 as DELINEATOR_SHA256
 from pipeline.recording import Finding, Known, Recording, Scale
 
 _KNOWN = {
@@ -44,6 +45,7 @@ def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
         out.append(f"{_scale('Gain of the chest leads', recording.chest_gain_mm_mv, 'mm/mV')}.")
     out.append(f"Confidence {recording.confidence_in_words}, the software's own estimate. Picture: {recording.source}.")
     out.extend(f"Weights {name} SHA-256 {sha256}." for name, sha256 in made_by.weights)
+    out.append(f"Weights delineator SHA-256 {DELINEATOR_SHA256}.")  # measured as it is sent, not as it was read
     if order.by_person:
         out.append("Whose ECG this is was said by a person, not by the sender alone.")
     return tuple(out)

@@ -35,7 +35,6 @@ from pipeline.recording import Finding, Float32, Float64, Known, Recording, Stri
 __all__ = ["Intervals", "Measurement", "Quantity", "Reason", "measure_intervals", "measure_strips"]
 
 PACING = frozenset({FindingCode.SPIKES_NOT_READ})
-OTHER_SPEED = frozenset({FindingCode.SPEED_BY_BEATS, FindingCode.SPEED_UNLIKE_BEATS})
 WAVES = {
     Quantity.P_AXIS: ("p_on", "p_off"),
     Quantity.QRS_AXIS: ("qrs_on", "qrs_off"),
@@ -63,12 +62,15 @@ def spikes_found(findings: Iterable[Finding]) -> bool:
 
 
 def is_timed(recording: Recording) -> bool:
-    """Whether the paper's speed is known, or is the usual one and the beats do not speak against it.
+    """Whether the page tells its speed and the size of its millimetre, and nothing on it contradicts them.
 
-    Times by a speed that was chosen for the beats to look usual would say nothing of the beats.
+    A heart of 120 a minute printed at 50 mm/s looks like one of 60 at the usual speed: beats do not tell a speed well
+    enough to measure them by it. What the beats contradict is believed where a person gave it.
     """
-    doubted = any(finding.code in OTHER_SPEED for finding in recording.findings)
-    return recording.speed_mm_s.known is not Known.ASSUMED or not doubted
+    codes, known = {finding.code for finding in recording.findings}, recording.speed_mm_s.known
+    if known is Known.ASSUMED or FindingCode.RULING_DOUBTED in codes:
+        return False
+    return known is Known.PERSON or FindingCode.SPEED_UNLIKE_BEATS not in codes
 
 
 def measure_strips(

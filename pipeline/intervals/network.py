@@ -1,11 +1,12 @@
 """The delineator: where P, QRS and T begin and end in a beat, from any few leads that show it at the same time.
 
-A small network (30,000 weights), computed with NumPy: who sends documents or shows a page must not load torch for it.
+A small network (34,000 weights), computed with NumPy: who sends documents or shows a page must not load torch for it.
 Trained and judged by `pipeline.training.train.delineator`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from safetensors.numpy import load_file
+from safetensors.numpy import load
 
-from pipeline.intervals.build import BEFORE_S, CELL_S, CELLS, DILATIONS, HEAD_DILATIONS, REACH_CELLS, STRIDE
+from pipeline.errors import WeightsError
+from pipeline.intervals.build import BEFORE_S, CELL_S, CELLS, DILATIONS, HEAD_DILATIONS, REACH_CELLS, SHA256, STRIDE
 from pipeline.recording import Float32, Float64
 
 WEIGHTS = Path(__file__).with_name("delineator.safetensors")
@@ -34,8 +36,20 @@ class Boundaries:
 
 @cache
 def shipped() -> Mapping[str, Float32]:
-    """The weights that come with this package, by name."""
-    return load_file(WEIGHTS)
+    """The weights that come with this package, by name. Raises WeightsError."""
+    return verified(WEIGHTS)
+
+
+def verified(path: Path) -> Mapping[str, Float32]:
+    """The weights of a file, by name. Raises WeightsError unless its SHA-256 is that of delineator.toml."""
+    try:
+        data = path.read_bytes()
+    except OSError as e:
+        raise WeightsError(f"{path}, the weights of the delineator, cannot be read: {e}") from e
+    found = hashlib.sha256(data).hexdigest()
+    if found != SHA256:
+        raise WeightsError(f"{path} has SHA-256 {found}, delineator.toml names {SHA256}: install the package again")
+    return load(data)
 
 
 def log_probabilities(leads: Float32, weights: Mapping[str, Float32]) -> Float32:

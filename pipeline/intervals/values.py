@@ -37,7 +37,7 @@ class Reason(StrEnum):
         member.meaning = meaning
         return member
 
-    SPEED_ASSUMED = "speed_assumed", "nothing printed tells the paper speed, and the beats do not suit the usual one"
+    SPEED_ASSUMED = "speed_assumed", "nothing sure on the page tells the paper speed"
     RATE_UNSURE = "rate_unsure", "no sure succession of heart beats"
     TOO_FEW_BEATS = "too_few_beats", "too few beats show it whole"
     PACED = "paced", "the page shows pacing spikes"

@@ -1,9 +1,8 @@
-"""What a recording says about the heart: for now its rate, and nothing where the rate is not sure."""
+"""Where heart beats are, how alike they look, and their rate, which is told only where it is sure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
@@ -14,7 +13,7 @@ from scipy.signal import butter, find_peaks
 
 from pipeline.geometry import Float64
 from pipeline.measure.filters import zero_phase
-from pipeline.recording import Float32, Lead, Recording, Seen, Strip
+from pipeline.recording import Float32, Lead, Seen, Strip
 
 QRS_HZ = (6.0, 22.0)  # where the energy of a QRS complex lies, and little of P, T or mains
 WINDOW_S = 0.10  # about one QRS complex
@@ -28,18 +27,6 @@ SLACK_S = 0.02  # beats are placed to about that
 ALIKE = 0.8  # correlation of neighbouring beats; noise of the same band stays below 0.7
 SPAN_MIN_S = 2.0
 UNEVEN_MAX = 0.35  # median deviation of intervals over their median: beyond it, beats were missed or invented
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """heart_rate_bpm: beats per minute over the page's median interval; None where it is not sure."""
-
-    heart_rate_bpm: float | None
-
-
-def measure(recording: Recording) -> Measurements:
-    """Measure a recording."""
-    return Measurements(heart_rate(recording.strips, recording.rate_hz))
 
 
 def heart_rate(strips: Sequence[Strip], rate_hz: int) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import known_hearts as hearts
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 import torch
 from known_hearts import Heart, in_columns, side_by_side, strip
 
+from pipeline.errors import WeightsError
 from pipeline.intervals.axes import LIMB_LEADS, axis
 from pipeline.intervals.beats import delineate, shows
 from pipeline.intervals.build import CELLS, RATE_HZ, SAMPLES, SHA256
 from pipeline.intervals.errors import Growth, fitted
-from pipeline.intervals.network import BOUNDARIES, WEIGHTS, boundaries, log_probabilities, shipped
+from pipeline.intervals.network import BOUNDARIES, WEIGHTS, boundaries, log_probabilities, shipped, verified
 from pipeline.intervals.rhythm import features
 from pipeline.intervals.values import AXES, TIMES, UNITS, Quantity
 from pipeline.intervals.windows import swing, window
@@ -25,6 +27,15 @@ from pipeline.training.train.delineator import CHANNELS, Delineator
 
 def test_the_weights_are_those_that_the_table_names() -> None:
     assert hashlib.sha256(WEIGHTS.read_bytes()).hexdigest() == SHA256
+
+
+def test_other_weights_than_the_table_names_are_not_loaded(tmp_path: Path) -> None:
+    altered = tmp_path / WEIGHTS.name
+    altered.write_bytes(WEIGHTS.read_bytes()[:-1] + b"\x7f")
+    with pytest.raises(WeightsError, match="SHA-256"):
+        verified(altered)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        verified(tmp_path / "missing")
 
 
 def test_numpy_computes_what_torch_trained() -> None:

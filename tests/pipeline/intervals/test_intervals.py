@@ -12,6 +12,7 @@ from known_hearts import RATE_HZ, Heart, in_columns, recording, side_by_side
 
 from pipeline.findings import FindingCode
 from pipeline.intervals import Intervals, Quantity, Reason, measure_intervals, measure_strips
+from pipeline.measure import BEATS_MIN
 from pipeline.recording import Finding, Known, Lead, Scale, Severity
 
 TIMED = (
@@ -47,7 +48,7 @@ def test_a_usual_heart_gives_everything_with_its_error_and_beats(usual: Interval
         assert each.value is not None
         assert each.standard_error is not None
         assert each.standard_error > 0
-        assert each.beats >= 3
+        assert each.beats >= BEATS_MIN
     assert value(usual, Quantity.HEART_RATE) == pytest.approx(75, abs=0.5)
     assert value(usual, Quantity.RR_INTERVAL) == pytest.approx(800, abs=5)
     assert 120 < value(usual, Quantity.PR_INTERVAL) < 220
@@ -126,21 +127,42 @@ def test_spikes_that_were_read_are_pacing_too(spike_mv: float) -> None:
     assert value(found, Quantity.HEART_RATE) == pytest.approx(75, abs=1)
 
 
-@pytest.mark.parametrize("code", [FindingCode.SPEED_BY_BEATS, FindingCode.SPEED_UNLIKE_BEATS])
-def test_a_page_whose_speed_only_the_beats_tell_gives_axes_only(code: FindingCode) -> None:
+@pytest.mark.parametrize(
+    ("known", "code"),
+    [
+        (Known.ASSUMED, None),
+        (Known.ASSUMED, FindingCode.SPEED_BY_BEATS),
+        (Known.TEXT, FindingCode.SPEED_UNLIKE_BEATS),
+        (Known.GRID, FindingCode.RULING_DOUBTED),
+        (Known.PERSON, FindingCode.RULING_DOUBTED),
+    ],
+)
+def test_a_page_whose_speed_is_assumed_or_contradicted_gives_axes_only(known: Known, code: FindingCode | None) -> None:
     page = recording(
         in_columns(Heart().leads()),
-        speed_mm_s=Scale(25.0, Known.ASSUMED),
-        findings=(Finding(code, Severity.WARNING),),
+        speed_mm_s=Scale(25.0, known),
+        findings=(Finding(code, Severity.WARNING),) if code is not None else (),
     )
     found = measure_intervals(page)
     assert all(found.of(quantity).reason is Reason.SPEED_ASSUMED for quantity in TIMED)
     assert all(found.of(quantity).value is not None for quantity in AXES)
 
 
-def test_the_usual_speed_that_the_beats_suit_is_good_enough() -> None:
-    page = recording(in_columns(Heart().leads()), speed_mm_s=Scale(25.0, Known.ASSUMED))
+def test_a_speed_that_a_person_gave_is_believed_against_the_beats() -> None:
+    page = recording(
+        in_columns(Heart().leads()),
+        speed_mm_s=Scale(25.0, Known.PERSON),
+        findings=(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.WARNING),),
+    )
     assert all(each.value is not None for each in measure_intervals(page).measurements)
+
+
+def test_a_fast_heart_on_fast_paper_read_at_an_assumed_speed_has_no_rate() -> None:
+    """At 50 mm/s 120 a minute look like 60 at 25."""
+    fast = Heart(per_minute=120.0).leads()
+    slowed = np.repeat(fast, 2, axis=1)[:, : fast.shape[1]]
+    page = recording(in_columns(slowed), speed_mm_s=Scale(25.0, Known.ASSUMED))
+    assert measure_intervals(page).of(Quantity.HEART_RATE).value is None
 
 
 def test_noise_and_nothing_give_nothing() -> None:
