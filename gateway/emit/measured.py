@@ -57,7 +57,7 @@ class NotMeasured:
     reason: Reason
 
     def in_words(self) -> str:
-        """``P-R Interval not given: no P waves before the beats, as in atrial fibrillation``."""
+        """``P-R Interval not given: no P waves before the beats``."""
         return f"{mappings().measured[self.what].meaning} not given: {self.reason.meaning}"
 
 

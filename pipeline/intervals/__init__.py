@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from scipy.constants import milli, minute
+from scipy.stats import median_abs_deviation
 
 from pipeline.findings import FindingCode
 from pipeline.intervals import pacing
@@ -18,7 +19,7 @@ from pipeline.intervals.axes import axis
 from pipeline.intervals.beats import delineate
 from pipeline.intervals.errors import Errors, fitted
 from pipeline.intervals.network import shipped
-from pipeline.intervals.rhythm import has_p_waves, t_wave_share
+from pipeline.intervals.rhythm import has_p_waves, p_waves_lack, t_wave_share
 from pipeline.intervals.values import (
     AXES,
     TIMES,
@@ -107,10 +108,14 @@ class _Measured:
         self.paced = paced or pacing.is_paced(strips, rate_hz, centres_s, errors.pacing)
         self.rate = heart_rate(strips, rate_hz)
         self.beats = delineate(strips, rate_hz, centres_s if self.rate is not None else np.empty(0), weights)
-        self.p_waves = has_p_waves(self.beats, centres_s, errors.rhythm)
-        if self.rate is not None and not self.p_waves:
-            # of an irregular heart the rate is what is counted over the page, not the usual distance of two beats
-            self.rate = minute / _mean_between_s(centres_s)
+        self.p_waves_lack = p_waves_lack(self.beats, centres_s, errors.rhythm)
+        self.rate_share = errors.rate_share
+        if self.rate is not None:
+            between_s = np.diff(centres_s)
+            if not has_p_waves(self.beats, centres_s, errors.rhythm):
+                # of an irregular heart the rate is what is counted over the page, not the usual distance of two beats
+                self.rate = minute / _mean_between_s(between_s)
+            self.rate_share = float(np.hypot(errors.rate_share, _mean_unsure(between_s)))
         self.counted = len(centres_s)
 
     def intervals(self) -> Intervals:
@@ -127,9 +132,8 @@ class _Measured:
             return self._time(quantity)
         if quantity in (Quantity.QTC_BAZETT, Quantity.QTC_FRIDERICIA):
             return self._corrected(quantity, minute / self.rate)
-        part = self.errors.rate_share
         value = self.rate if quantity is Quantity.HEART_RATE else minute / self.rate / milli
-        return given(quantity, value, value * part, self.counted)
+        return given(quantity, value, value * self.rate_share, self.counted)
 
     def _absent(self, quantity: Quantity) -> Reason | None:
         """Why a wave that this quantity needs is not to be believed."""
@@ -137,8 +141,8 @@ class _Measured:
         needs_t = quantity in (Quantity.QT_INTERVAL, Quantity.T_AXIS)
         if self.paced and quantity is not Quantity.QRS_AXIS:
             return Reason.PACED
-        if needs_p and not self.p_waves:
-            return Reason.NO_P_WAVES
+        if needs_p and self.p_waves_lack is not None:
+            return self.p_waves_lack
         return Reason.NO_T_WAVES if needs_t and t_wave_share(self.beats) < 0.5 else None
 
     def _time(self, quantity: Quantity) -> Measurement:
@@ -164,7 +168,7 @@ class _Measured:
             return withheld(quantity, measured.reason, measured.beats)
         root = np.sqrt if quantity is Quantity.QTC_BAZETT else np.cbrt
         value = measured.value / float(root(rr_s))
-        by_rate = value - measured.value / float(root(rr_s * (1 + self.errors.rate_share)))
+        by_rate = value - measured.value / float(root(rr_s * (1 + self.rate_share)))
         error = float(np.hypot(measured.standard_error / float(root(rr_s)), by_rate))
         return given(quantity, value, error, measured.beats)
 
@@ -181,11 +185,17 @@ class _Measured:
         return given(quantity, found.degrees, error, found.beats)
 
 
-def _mean_between_s(centres_s: Float64) -> float:
+def _mean_between_s(between_s: Float64) -> float:
     """The interquartile mean of the intervals between beats."""
-    between = np.sort(np.diff(centres_s))
-    left_out = len(between) // 2 // 2
+    between = np.sort(between_s)
+    left_out = (len(between) + 1) // 2 // 2
     return float(between[left_out : len(between) - left_out].mean())
+
+
+def _mean_unsure(between_s: Float64) -> float:
+    """How unsure the mean interval is by how the intervals differ, as a share of it."""
+    spread_s = float(median_abs_deviation(between_s, scale="normal"))
+    return spread_s / float(np.median(between_s)) / float(np.sqrt(len(between_s)))
 
 
 def unsure_s(lasts_s: Float64, spread_s: Float64) -> float:

@@ -37,7 +37,10 @@ class Axis:
 
 
 def axis(strips: Sequence[Strip], rate_hz: int, beats: Beats, begins: str, ends: str) -> Axis | None:
-    """The axis of the wave between two boundaries; None where fewer than two limb leads show it."""
+    """The axis of the wave between two boundaries; None where fewer than three limb leads show it.
+
+    Of two nothing would tell that one was read too high.
+    """
     rows, areas, weights, most = [], [], [], 0
     for strip in strips:
         if strip.lead not in LIMB_LEADS:
@@ -48,7 +51,7 @@ def axis(strips: Sequence[Strip], rate_hz: int, beats: Beats, begins: str, ends:
             areas.append(float(np.median(found)))
             weights.append(np.sqrt(len(found)))
             most = max(most, len(found))
-    if len(set(rows)) < 2:
+    if len(set(rows)) <= 2:
         return None
     matrix, seen, weight = np.array(rows), np.array(areas), np.array(weights)
     vector, *_ = np.linalg.lstsq(matrix * weight[:, None], seen * weight, rcond=None)

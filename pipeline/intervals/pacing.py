@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ class PacingFit:
     """spike_min: of a lead's swing, from which on strokes are spikes.
 
     narrow_s: twice what a stroke lasts at most. from_s, to_s: before the middle of a beat, where it is looked for.
-    leads_quantile: of the leads that show a beat, the one whose stroke counts.
+    leads_quantile: of the leads that show a beat, the one whose stroke counts. beats_share: of the beats, and at least
+    two, that begin with a spike where a pacemaker works.
     """
 
     spike_min: float
@@ -26,15 +28,16 @@ class PacingFit:
     from_s: float
     to_s: float
     leads_quantile: float
+    beats_share: float
 
 
 def is_paced(strips: Sequence[Strip], rate_hz: int, centres_s: Float64, fit: PacingFit) -> bool:
-    """Whether most beats begin with a spike."""
+    """Whether enough beats begin with a spike."""
     return narrow_stroke(strips, rate_hz, centres_s, fit) > fit.spike_min
 
 
 def narrow_stroke(strips: Sequence[Strip], rate_hz: int, centres_s: Float64, fit: PacingFit) -> float:
-    """How high the narrow stroke before a beat is, as a share of the lead's swing: the median over beats."""
+    """How high narrow strokes before beats are, as a share of the lead's swing: what the share of the beats reaches."""
     narrow = [_narrow(strip, rate_hz, fit.narrow_s) for strip in strips]
     heights = []
     for centre in centres_s.tolist():
@@ -45,7 +48,8 @@ def narrow_stroke(strips: Sequence[Strip], rate_hz: int, centres_s: Float64, fit
                 seen.append(float(np.max(height[first:last])))
         if seen:
             heights.append(float(np.quantile(seen, fit.leads_quantile)))
-    return float(np.median(heights)) if heights else 0.0
+    enough = max(2, math.ceil(fit.beats_share * len(heights)))
+    return sorted(heights)[-enough] if len(heights) >= enough else 0.0
 
 
 def _narrow(strip: Strip, rate_hz: int, narrow_s: float) -> Float64 | None:

@@ -23,7 +23,7 @@ from pipeline.intervals.build import CELL_S
 from pipeline.intervals.errors import TABLE, Errors, Growth
 from pipeline.intervals.network import BOUNDARIES
 from pipeline.intervals.pacing import PacingFit, narrow_stroke
-from pipeline.intervals.rhythm import RhythmFit, features
+from pipeline.intervals.rhythm import RhythmFit, features, steadiness
 from pipeline.intervals.values import AXES, TIMES
 from pipeline.measure import beats_s, heart_rate
 from pipeline.recording import TWELVE, Float32, Float64, Lead, Seen, Strip
@@ -37,10 +37,12 @@ FIBRILLATING = ("'AFIB'", "'AFLT'")
 SINUS = ("'SR'", "'SBRAD'", "'STACH'", "'SARRH'")
 P_KEPT = 0.975  # of the rhythms with P waves that are to be known as such: a PR interval that is missing is looked at
 AXIS_ERROR_MAX_DEG = 22.5  # two of them are half a quadrant: an axis known less well names none
-LIMITS = RhythmFit(0.0, (0.0, 0.0, 0.0), odds_max=6.0, uneven_min=0.003, scatter_min_s=CELL_S)
+LIMITS = RhythmFit(
+    0.0, (0.0, 0.0, 0.0), odds_max=6.0, uneven_min=0.003, scatter_min_s=CELL_S, share_min=0.0, varies_max_s=0.0
+)
 TWO_SIGMA = 0.954
 # spikes of some milliseconds are read as two columns at most, 10 ms; they stand before the QRS complex
-SPIKES = PacingFit(0.0, narrow_s=0.018, from_s=0.14, to_s=0.03, leads_quantile=0.75)
+SPIKES = PacingFit(0.0, narrow_s=0.018, from_s=0.14, to_s=0.03, leads_quantile=0.75, beats_share=0.2)
 UNPACED_KEPT = 0.995  # of the hearts without a pacemaker that are to be known as such
 DEGREES_OF_FREEDOM = 3.0  # of Student's t: few errors are large, and they must not widen all
 
@@ -132,9 +134,10 @@ def coverage(offs: Sequence[Off], sigma: Mapping[Quantity, Growth]) -> str:
 
 @dataclass(frozen=True)
 class RhythmRow:
-    """What is seen of the rhythm of one recording of PTB-XL. p_waves: as it was labelled."""
+    """What is seen of the rhythm of one recording of PTB-XL. steady: as steadiness says. p_waves: as labelled."""
 
     seen: tuple[float, float, float]
+    steady: tuple[float, float]
     p_waves: bool
     fit: bool
 
@@ -153,9 +156,10 @@ def rhythms(folder: Path, weights: Mapping[str, Float32], most: int) -> Iterator
         centres = beats_s(strips, 500)
         if heart_rate(strips, 500) is None:
             continue
-        seen = features(delineate(strips, 500, centres, weights), centres, LIMITS)
+        beats = delineate(strips, 500, centres, weights)
+        seen = features(beats, centres, LIMITS)
         if seen is not None:
-            yield RhythmRow(seen, not of[k], hash_even(str(patients[k])))
+            yield RhythmRow(seen, steadiness(beats), not of[k], hash_even(str(patients[k])))
 
 
 def _spread(rows: Sequence[int], most: int) -> list[int]:
@@ -169,7 +173,10 @@ def hash_even(person: str) -> bool:
 
 
 def fit_rhythm(rows: Sequence[RhythmRow]) -> RhythmFit:
-    """A logistic fit with a bound at which P_KEPT of the rhythms with P waves are known as such."""
+    """A logistic fit with a bound at which P_KEPT of the rhythms with P waves are known as such.
+
+    P_KEPT of these have a larger share of beats with P waves than share_min, and as many a PR that varies less.
+    """
     x = np.array([(1.0, *row.seen) for row in rows])
     y = np.array([row.p_waves for row in rows])
     each = np.where(y, 0.5 / max(y.sum(), 1), 0.5 / max((~y).sum(), 1))
@@ -180,7 +187,14 @@ def fit_rhythm(rows: Sequence[RhythmRow]) -> RhythmFit:
     w = minimize(cost, np.zeros(x.shape[1])).x
     w[0] -= float(np.quantile((x @ w)[y], 1 - P_KEPT))
     constant, *weights = (round(float(value), 3) for value in w)
-    return replace(LIMITS, constant=constant, weights=(weights[0], weights[1], weights[2]))
+    shares, varies = np.array([row.steady for row in rows])[y & (x @ w > 0)].T
+    return replace(
+        LIMITS,
+        constant=constant,
+        weights=(weights[0], weights[1], weights[2]),
+        share_min=round(float(np.quantile(shares, 1 - P_KEPT)), 3),
+        varies_max_s=round(float(np.quantile(varies, P_KEPT)), 4),
+    )
 
 
 def fit_pacing(folder: Path, most: int) -> tuple[PacingFit, str]:
@@ -270,7 +284,8 @@ delineator_ms, digitizing_ms, axis_deg: standard deviation, the root of the firs
 how unsure a value says it is, squared. rate_share: standard deviation of the heart rate, as a share of it.
 time_error_max_ms: a time with a larger standard error is not given: 99 % of LUDB's recordings have a smaller one.
 axis_error_max_deg: the same of axes: two of these are half a quadrant.
-rhythm: beats follow P waves where constant + weights @ features is above 0.
+rhythm: beats follow P waves where constant + weights @ features is above 0; PR is given where at least share_min of the
+beats have one, and PR itself deviates by varies_max_s at most.
 """
 
 
@@ -329,8 +344,10 @@ def rhythm_notes(rows: Sequence[RhythmRow], rhythm: RhythmFit) -> str:
     """How many rhythms of patients that the fit has not seen are known for what they are."""
     told = np.array([rhythm.constant + float(np.dot(rhythm.weights, row.seen)) > 0 for row in rows])
     real = np.array([row.p_waves for row in rows])
+    steady = np.array([row.steady[0] >= rhythm.share_min and row.steady[1] <= rhythm.varies_max_s for row in rows])
     return (
-        f"P waves (PTB-XL, other patients): known in {told[real].sum()} of {real.sum()} recordings that have them; "
+        f"P waves (PTB-XL, other patients): known in {told[real].sum()} of {real.sum()} recordings that have them, "
+        f"in {(told & steady)[real].sum()} before enough beats and at a steady distance; "
         f"told absent in {(~told[~real]).sum()} of {(~real).sum()} with atrial fibrillation or flutter"
     )
 

@@ -23,7 +23,9 @@ class Heart:
     """pr_s: from the middle of P to that of QRS. qrs: times as wide as usual. qt_s: from QRS to the middle of T.
 
     axis_deg: of QRS; P and T lie at 50 and 40. p_mv: 0 for none. unevenness: standard deviation of an interval.
-    spike_mv: of a pacing spike of 6 ms before every beat.
+    spike_mv: of a pacing spike of 6 ms before every paced_every-th beat. p_per_minute: of P waves that no beat follows
+    but by chance, None where one is before every beat; the first at p_from_s. pr_longer_s: by how much PR lengthens
+    from beat to beat, over three beats.
     """
 
     per_minute: float = 75.0
@@ -34,6 +36,10 @@ class Heart:
     p_mv: float = 0.15
     unevenness: float = 0.0
     spike_mv: float = 0.0
+    paced_every: int = 1
+    p_per_minute: float | None = None
+    p_from_s: float = 0.1
+    pr_longer_s: float = 0.0
 
     def beats_s(self, seconds: float = 10.0) -> np.ndarray:
         """float64 (k,): the middles of the QRS complexes."""
@@ -42,13 +48,22 @@ class Heart:
         beats = np.cumsum(rr * np.maximum(gaps, 0.5)) - 0.5 * rr
         return beats[beats < seconds]
 
+    def _p_waves_s(self, seconds: float) -> np.ndarray:
+        """float64 (k,): the middles of the P waves."""
+        if self.p_per_minute is not None:
+            return np.arange(self.p_from_s, seconds, 60 / self.p_per_minute)
+        beats = self.beats_s(seconds)
+        return beats - self.pr_s - self.pr_longer_s * (np.arange(len(beats)) % 3)
+
     def leads(self, seconds: float = 10.0) -> np.ndarray:
         """float32 (12, n) mV."""
         t = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
         dipole = np.zeros((3, len(t)))
+        for middle in self._p_waves_s(seconds + 1.0):
+            wave = self.p_mv * np.exp(-0.5 * ((t - middle) / 0.022) ** 2)
+            dipole += np.outer([np.cos(np.radians(50.0)), np.sin(np.radians(50.0)), 0.2], wave)
         for beat in self.beats_s(seconds + 1.0):
             for late, wide, high, deg, front in (
-                (-self.pr_s, 0.022, self.p_mv, 50.0, 0.2),
                 (-0.022 * self.qrs, 0.008 * self.qrs, -0.15, self.axis_deg, -1.0),
                 (0.0, 0.011 * self.qrs, 1.2, self.axis_deg, -0.5),
                 (0.024 * self.qrs, 0.008 * self.qrs, -0.3, self.axis_deg, 0.5),
@@ -58,7 +73,7 @@ class Heart:
                 dipole += np.outer([np.cos(np.radians(deg)), np.sin(np.radians(deg)), front], wave)
         if self.p_mv == 0:
             dipole += np.outer([0.01, 0.03, 0.03], np.sin(2 * np.pi * 6.3 * t + np.sin(3 * t)))
-        for beat in self.beats_s(seconds):
+        for beat in self.beats_s(seconds)[:: self.paced_every]:
             first = round((beat - 0.07) * RATE_HZ)
             dipole[:, max(first, 0) : max(first + 3, 0)] += self.spike_mv
         noise = np.random.default_rng(5).normal(0, 0.006, (8, len(t)))
