@@ -53,14 +53,21 @@ def test_outliers_do_not_widen_all_errors() -> None:
 
 def test_the_rhythm_fit_keeps_as_many_p_waves_as_it_is_told_to() -> None:
     rng = np.random.default_rng(2)
-    p = [RhythmRow((3 + rng.normal(), -4 + rng.normal(), -4.5 + rng.normal() / 3), True, True) for _ in range(400)]
-    none = [RhythmRow((-1 + rng.normal(), -1 + rng.normal(), -3 + rng.normal() / 3), False, True) for _ in range(100)]
+
+    def row(seen: tuple[float, float, float], p_waves: bool) -> RhythmRow:
+        steady = (1 - 0.1 * rng.random(), 0.01 * rng.random()) if p_waves else (0.2, 0.05)
+        return RhythmRow(seen, steady, p_waves, True)
+
+    p = [row((3 + rng.normal(), -4 + rng.normal(), -4.5 + rng.normal() / 3), True) for _ in range(400)]
+    none = [row((-1 + rng.normal(), -1 + rng.normal(), -3 + rng.normal() / 3), False) for _ in range(100)]
     fit = fit_rhythm([*p, *none])
     told = np.array([fit.constant + np.dot(fit.weights, row.seen) > 0 for row in (*p, *none)])
     assert told[:400].mean() == pytest.approx(0.975, abs=0.01)
     assert told[400:].mean() < 0.1
     assert fit.weights[0] > 0 > fit.weights[1]
     assert fit.odds_max == LIMITS.odds_max
+    assert fit.share_min == pytest.approx(0.9025, abs=0.002)
+    assert fit.varies_max_s == pytest.approx(0.00975, abs=0.0002)
     assert has_p_waves.__doc__
 
 
