@@ -15,6 +15,7 @@ from gateway.emit.measured import Measurement
 from gateway.errors import Held, Refused
 from gateway.identity.order import Order, Patient
 from gateway.mapping import Measured
+from pipeline.intervals.build import SHA256
 from pipeline.recording import TWELVE, Finding, Lead, Recording, Severity, Strip
 from tests import recordings as make
 from tests.conformance.edf_reader import EdfFile, read
@@ -95,6 +96,7 @@ def test_provenance_and_measurements_are_told() -> None:
     assert "Heart rate 72 /min" in told
     assert f"Page 1 of the document with SHA-256 {make.SHA256}." in told
     assert f"Weights grid SHA-256 {'ab' * 32}." in told
+    assert f"Weights delineator SHA-256 {SHA256}." in told
 
 
 def test_patient_and_time_are_where_edf_plus_has_them() -> None:
