@@ -102,7 +102,7 @@ def _config(data: Path, pacs: StandInPacs, ehr: StandInEhr) -> Config:
 def _send(gateway: Gateway, inbox: Path, out: Console) -> list[Sent]:
     """One page by C-STORE as Secondary Capture, another as a G4 fax with its sidecar."""
     scanned = scanned_page(_signals(1), RATE_HZ, seed=1)
-    faxed = faxed_page(_signals(2), RATE_HZ, seed=2)
+    faxed = faxed_page(_signals(2), RATE_HZ, seed=2, ruled=True)
     modality = DicomDestination(
         kind="dicom",
         name="scanner",

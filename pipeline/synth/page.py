@@ -240,12 +240,15 @@ def scanned_page(signals_mv: Float32, rate_hz: int, seed: int) -> Rendered:
     return render(signals_mv, rate_hz, PageSpec(camera=camera, wear=wear, source=Source.COLOUR_SCAN), seed)
 
 
-def faxed_page(signals_mv: Float32, rate_hz: int, seed: int, *, fine: bool = True) -> Rendered:
-    """The same page as a one-bit fax of 204 x 196 dpi, or 204 x 98 when not fine."""
+def faxed_page(signals_mv: Float32, rate_hz: int, seed: int, *, fine: bool = True, ruled: bool = False) -> Rendered:
+    """The same page as a one-bit fax of 204 x 196 dpi, or 204 x 98 when not fine.
+
+    ruled: the 5-mm lines are dark enough to survive the fax machine; else no ruling does.
+    """
     rng = np.random.default_rng(seed)
     dpi = (204.0, 196.0) if fine else (204.0, 98.0)
     spec = PageSpec(
-        Paper(minor=(225, 225, 225), major=(190, 190, 190)),
+        Paper(minor=(225, 225, 225), major=(110, 110, 110) if ruled else (190, 190, 190)),
         Print(trace_mm=0.35),
         Camera(roll_deg=float(rng.uniform(-0.6, 0.6))),
         Wear(noise=0.2, dirt=0.2),

@@ -171,7 +171,7 @@ def test_a_scanned_page_arrives_as_waveform_and_aecg(road: Road, tmp_path: Path)
 
 
 def test_a_fax_with_a_cover_sheet_arrives_and_the_cover_sheet_is_told_so(road: Road) -> None:
-    rendered = faxed_page(_signals(12), 500, seed=12)
+    rendered = faxed_page(_signals(12), 500, seed=12, ruled=True)
     inbox = road.folder / "inbox"
     inbox.mkdir(exist_ok=True)
     (inbox / "f1.json").write_text(json.dumps({"patient_id": "ROAD-2", "acquired_at": "20240201081500"}))
@@ -187,7 +187,7 @@ def test_a_fax_with_a_cover_sheet_arrives_and_the_cover_sheet_is_told_so(road: R
 def test_a_fax_without_identity_is_held_until_a_person_says_whose_it_is(road: Road) -> None:
     inbox = road.folder / "inbox"
     inbox.mkdir(exist_ok=True)
-    encode_fax_tiff([faxed_page(_signals(13), 500, seed=13).page], inbox / "f2.tif")
+    encode_fax_tiff([faxed_page(_signals(13), 500, seed=13, ruled=True).page], inbox / "f2.tif")
     job = road.ended("f2.tif")
     assert (job.state, job.code) == (State.HELD, "no_patient_id")
     words = ("--patient-id", "ROAD-3", "--acquired-at", "20240201", "--actor", "nurse")

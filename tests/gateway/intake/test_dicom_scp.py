@@ -92,7 +92,7 @@ def associated(
 ) -> Iterator[Any]:
     """An association from this address of this machine."""
     entity = AE(calling)
-    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 10
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30  # a busy machine answers late
     for sop_class, syntax in contexts or ((ECHO, uid.ImplicitVRLittleEndian),):
         entity.add_requested_context(sop_class, syntax)
     association = entity.associate("127.0.0.1", port, ae_title=called, bind_address=(address, 0))
@@ -385,6 +385,7 @@ class TestWhoMayComeIn:
     def test_one_address_has_its_share_of_the_associations_and_leaves_the_rest(self, store: Store) -> None:
         with listening(store, associations_per_address_max=2) as scp, ExitStack() as stack:
             first = stack.enter_context(associated(scp.port))
+            assert first.is_established
             assert stack.enter_context(associated(scp.port)).is_established
             third = stack.enter_context(associated(scp.port))
             assert third.is_rejected
