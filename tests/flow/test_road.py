@@ -171,7 +171,7 @@ def test_a_scanned_page_arrives_as_waveform_and_aecg(road: Road, tmp_path: Path)
 
 
 def test_a_fax_with_a_cover_sheet_arrives_and_the_cover_sheet_is_told_so(road: Road) -> None:
-    rendered = faxed_page(_signals(12), 500, seed=12, ruled=True)
+    rendered = faxed_page(_signals(14), 500, seed=14, ruled=True)
     inbox = road.folder / "inbox"
     inbox.mkdir(exist_ok=True)
     (inbox / "f1.json").write_text(json.dumps({"patient_id": "ROAD-2", "acquired_at": "20240201081500"}))
