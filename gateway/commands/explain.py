@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.config import Config, FaxInboxSection
 from gateway.digitizer.load import load_digitizer
-from gateway.disposition.decide import Case, Cause, Disposition, case_page, decide
+from gateway.disposition.decide import OF_THE_ROUTE, Cause, Disposition, ReviewedDocument, decide, reviewed_page
 from gateway.disposition.read_page import read_page
 from gateway.disposition.reasons import phrase
 from gateway.disposition.rules import Action, explain
@@ -41,39 +41,42 @@ def explain_file(config: Config, path: Path, *, sender: str, called: str, door: 
     if door is Door.FAX:
         inbox = _inbox(config, sender)
         sender = sender or (inbox.name if inbox else "")
-        order, told = _fax_order(path, inbox)
-        yield told
+        order, source = _fax_order(path, inbox)
+        yield source
     arrival = Arrival(door, sender, called=called, media_type=str(media or ""), file_name=path.name, order=order)
     unpacked = unpack(path, arrival, config.limits, config.identity)
-    eye = load_digitizer(config.pipeline)
+    digitizer = load_digitizer(config.pipeline)
     bound = config.pipeline.confidence_min
-    readings = (read_page(number, unpacked, eye.digitize, bound) for number in range(1, unpacked.page_count + 1))
-    pages = tuple(case_page(reading.result, reading.recording, NO_REVIEW) for reading in readings)
-    made = decide(config, Case(arrival, datetime.now(UTC), unpacked.order, pages))
+    readings = (read_page(number, unpacked, digitizer.digitize, bound) for number in range(1, unpacked.page_count + 1))
+    pages = tuple(reviewed_page(reading.result, reading.recording, NO_REVIEW) for reading in readings)
+    disposition = decide(config, ReviewedDocument(arrival, datetime.now(UTC), unpacked.order, pages))
     for page in pages:
         yield f"page {page.number}"
-        yield from (f"  {line}" for line in _page_lines(config, page.result, made))
-    if made.routes and made.action is not Action.SEND and unpacked.page_count > 1:
-        yield f"the document goes out whole or waits whole, and does not go out: {_stopping(config, made)}"
+        yield from (f"  {line}" for line in _page_lines(config, page.result, disposition))
+    if disposition.routes and disposition.action is not Action.SEND and unpacked.page_count > 1:
+        yield f"the document goes out whole or waits whole, and does not go out: {_stopping(config, disposition)}"
 
 
-def _page_lines(config: Config, page: PageResult, made: Disposition) -> Iterator[str]:
+def _page_lines(config: Config, page: PageResult, disposition: Disposition) -> Iterator[str]:
     """What becomes of one page by itself, and why."""
-    if page.number not in made.routes:
-        waits = any(reason.page == page.number for reason in made.reasons)
-        yield f"not routed: {page.code}: {page.why}{'' if not waits or not made.routes else ' (it holds the document)'}"
+    if page.number not in disposition.routes:
+        holds = disposition.routes and any(reason.page == page.number for reason in disposition.reasons)
+        yield f"not routed: {page.code}: {page.why}{' (it holds the document)' if holds else ''}"
         return
-    for reason in made.reasons:
-        if reason.page in (None, page.number) and reason.cause is not Cause.RULE:
+    for reason in disposition.reasons:
+        if reason.page in (None, page.number) and reason.cause not in OF_THE_ROUTE:
             yield f"held before any rule: {phrase(config, reason)}"
-    yield from explain(made.routes[page.number])
+    yield from explain(disposition.routes[page.number])
+    for reason in disposition.reasons:
+        if reason.cause is Cause.INCOMPLETE:
+            yield f"held for what it is sent as: {phrase(config, reason)}"
 
 
-def _stopping(config: Config, made: Disposition) -> str:
+def _stopping(config: Config, disposition: Disposition) -> str:
     """The first reason of each page, and those of the whole document."""
-    first = {reason.page or reason.code: reason for reason in reversed(made.reasons)}
-    told = sorted(first.values(), key=lambda reason: (reason.page is None, reason.page or 0))
-    return "; ".join(f"page {r.page}: {phrase(config, r)}" if r.page else phrase(config, r) for r in told)
+    first = {reason.page or reason.code: reason for reason in reversed(disposition.reasons)}
+    reasons = sorted(first.values(), key=lambda reason: (reason.page is None, reason.page or 0))
+    return "; ".join(f"page {r.page}: {phrase(config, r)}" if r.page else phrase(config, r) for r in reasons)
 
 
 def _usual_door(config: Config, media: MediaType | None) -> Door:

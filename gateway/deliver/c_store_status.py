@@ -17,7 +17,7 @@ class DeliveryOutcome(StrEnum):
 class Meaning(NamedTuple):
     """code: a short stable word. words: a sentence's end for a person."""
 
-    fate: DeliveryOutcome
+    outcome: DeliveryOutcome
     code: str
     words: str
 

@@ -104,9 +104,9 @@ class DicomScu:
         tags = response.get("OffendingElement")
         tags_in_words = f" ({', '.join(map(str, tags if isinstance(tags, list) else [tags]))})" if tags else ""
         words = f"{status:04X}: {meaning.words}{tags_in_words}"
-        if meaning.fate is DeliveryOutcome.DELIVERED:
+        if meaning.outcome is DeliveryOutcome.DELIVERED:
             return Delivered(words)
-        if meaning.fate is DeliveryOutcome.REFUSED:
+        if meaning.outcome is DeliveryOutcome.REFUSED:
             raise Refused(meaning.code, f"{self._peer} answered {words}", words)
         bound = UNKNOWN_STATUS_ATTEMPTS_MAX if meaning.code == "unknown_status" else None
         raise TryAgain(meaning.code, f"{self._peer} answered {words}", bound, words)

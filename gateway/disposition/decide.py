@@ -9,13 +9,14 @@ anew whose it is, the rules that hold ask for an approval again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from gateway.config import Config
 from gateway.disposition.rules import Action, Decision, facts_of, route
+from gateway.emit.kinds import lacks
 from gateway.identity.future_dates import future_keys
 from gateway.identity.order import Order
 from gateway.job import Arrival, PageResult, Verdict
@@ -41,7 +42,7 @@ OF_UNREAD = frozenset((FindingCode.CHARACTERS_NOT_READ, FindingCode.STUDY_UID_NO
 
 
 @dataclass(frozen=True, eq=False)
-class CasePage:
+class ReviewedPage:
     """A page of the document. recording: as it was read, None where result says why it was not.
 
     review: what people said of this very reading.
@@ -63,7 +64,7 @@ class CasePage:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class ReviewedDocument:
     """All that is decided by. identified_by: who said whose it is and has not been approved by another since.
 
     identity_is_unseen: whether it was said whose it is, by a person or a door, after the last approval.
@@ -72,7 +73,7 @@ class Case:
     arrival: Arrival
     received_at: datetime
     order: Order
-    pages: tuple[CasePage, ...]
+    pages: tuple[ReviewedPage, ...]
     identified_by: frozenset[str] = frozenset()
     identity_is_unseen: bool = False
 
@@ -89,10 +90,12 @@ class Cause(StrEnum):
     ILLEGIBLE = "illegible"  # who the patient is was stated, and could not be read
     FOUR_EYES = "four_eyes"
     RULE = "rule"
+    INCOMPLETE = "incomplete"  # a document that the rules send cannot be written without something unknown
 
 
 OF_A_READING = (Cause.CONFIDENCE, Cause.FINDING, Cause.CHANGED)
 OF_THE_ORDER = (Cause.MISSING, Cause.AHEAD, Cause.ILLEGIBLE)
+OF_THE_ROUTE = (Cause.RULE, Cause.INCOMPLETE)  # what holds a document because of where the rules send it
 
 
 @dataclass(frozen=True)
@@ -125,36 +128,49 @@ class Disposition:
         return self.routes[page].destinations if self.action is Action.SEND and page in self.routes else ()
 
 
-def case_page(result: PageResult, recording: Recording | None, review: PageReview) -> CasePage:
+def reviewed_page(result: PageResult, recording: Recording | None, review: PageReview) -> ReviewedPage:
     """A page with what was said of this very reading: an approval of another one is none of it."""
     sha256 = "" if result.recording_npz is None else hashlib.sha256(result.recording_npz).hexdigest()
-    return CasePage(result, recording, of_this_reading(review, sha256, result.given))
+    return ReviewedPage(result, recording, of_this_reading(review, sha256, result.given))
 
 
 def as_identified(recording: Recording, order: Order) -> Recording:
     """The recording without findings of attributes that could not be read and that a person has stated since."""
-    told = {(unread.code, unread.detail) for unread in order.unread}
-    findings = tuple(f for f in recording.findings if f.code not in OF_UNREAD or (f.code, f.detail) in told)
+    still_unread = {(unread.code, unread.detail) for unread in order.unread}
+    findings = tuple(f for f in recording.findings if f.code not in OF_UNREAD or (f.code, f.detail) in still_unread)
     return recording if len(findings) == len(recording.findings) else replace(recording, findings=findings)
 
 
-def decide(config: Config, case: Case) -> Disposition:
-    """What becomes of a document as it stands. Only what an emitter cannot write is not foreseen."""
-    routes = {page.number: _routed(config, case, page) for page in case.pages if page.recording is not None}
+def decide(config: Config, document: ReviewedDocument) -> Disposition:
+    """What becomes of a document as it stands.
+
+    An emitter may still hold it for what only it can see: a value that its format forbids, a message that is too long.
+    """
+    routes = {page.number: _routed(config, document, page) for page in document.pages if page.recording is not None}
     if not routes:
-        reason = _nothing_read(case.pages)
-        return Disposition(Action.HOLD if reason.code in TOO_SLOW else Action.REFUSE, (reason,), routes)
-    held = (*_pages(config, case), *order_reasons(config, case.order, case.received_at), *_four_eyes(config, case))
-    if held:
-        return Disposition(Action.HOLD, held, routes)
+        reason = _nothing_read(document.pages)
+        return Disposition(_action_unread(reason.code), (reason,), routes)
+    reasons = (
+        *_pages(config, document),
+        *order_reasons(config, document.order, document.received_at),
+        *_four_eyes(config, document),
+    )
+    if reasons:
+        return Disposition(Action.HOLD, reasons, routes)
     for number, route_ in sorted(routes.items()):  # the first page whose rule does not send it decides
         if route_.action is not Action.SEND:
-            code = _code_of_rule(route_.action, _approvals(case, number))
+            code = _code_of_rule(route_.action, _approvals(document, number))
             return Disposition(route_.action, (Reason(Cause.RULE, code, number, route_.why),), routes)
-    return Disposition(Action.SEND, (), routes)
+    incomplete = tuple(_incomplete(config, document.order, routes.values()))
+    return Disposition(Action.HOLD if incomplete else Action.SEND, incomplete, routes)
 
 
-def page_reasons(config: Config, page: CasePage) -> Iterator[Reason]:
+def not_opened(code: str, why: str) -> Disposition:
+    """What becomes of a document none of whose pages can be reached. code, why: of the Refused that says so."""
+    return Disposition(_action_unread(code), (Reason(Cause.UNREAD, code, detail=why),), {})
+
+
+def page_reasons(config: Config, page: ReviewedPage) -> Iterator[Reason]:
     """Why a page holds its document, whatever the rules say.
 
     A finding of severity error holds a page whatever its confidence, and too low a confidence whatever its findings.
@@ -192,27 +208,39 @@ def order_reasons(config: Config, order: Order, received_at: datetime) -> Iterat
             yield Reason(Cause.ILLEGIBLE, unread.code, detail=unread.keyword)
 
 
-def _pages(config: Config, case: Case) -> Iterator[Reason]:
-    for page in case.pages:
+def _action_unread(code: str) -> Action:
+    return Action.HOLD if code in TOO_SLOW else Action.REFUSE
+
+
+def _incomplete(config: Config, order: Order, routes: Iterable[Decision]) -> Iterator[Reason]:
+    """What the documents that the rules send must say and the order does not. detail: the destinations."""
+    names = {name for route_ in routes for name in route_.destinations}
+    lacking = [(code, each.name) for each in config.destination if each.name in names for code in lacks(each, order)]
+    for code in dict.fromkeys(code for code, _ in lacking):
+        yield Reason(Cause.INCOMPLETE, code, detail=", ".join(name for other, name in lacking if other == code))
+
+
+def _pages(config: Config, document: ReviewedDocument) -> Iterator[Reason]:
+    for page in document.pages:
         yield from page_reasons(config, page)
 
 
-def _four_eyes(config: Config, case: Case) -> Iterator[Reason]:
-    if config.web.four_eyes and case.identified_by:
+def _four_eyes(config: Config, document: ReviewedDocument) -> Iterator[Reason]:
+    if config.web.four_eyes and document.identified_by:
         yield Reason(Cause.FOUR_EYES, AWAITS_APPROVAL)
 
 
-def _routed(config: Config, case: Case, page: CasePage) -> Decision:
+def _routed(config: Config, document: ReviewedDocument, page: ReviewedPage) -> Decision:
     names = tuple(destination.name for destination in config.destination)
-    facts = facts_of(case.arrival, case.order, page.going)
-    return route(facts, config.rule, config.routing, names, _approvals(case, page.number))
+    facts = facts_of(document.arrival, document.order, page.going)
+    return route(facts, config.rule, config.routing, names, _approvals(document, page.number))
 
 
-def _approvals(case: Case, number: int) -> int:
+def _approvals(document: ReviewedDocument, number: int) -> int:
     """How many people have approved what was read on a page as this patient's."""
-    if case.identity_is_unseen:
+    if document.identity_is_unseen:
         return 0
-    return next(page.review.approvals for page in case.pages if page.number == number)
+    return next(page.review.approvals for page in document.pages if page.number == number)
 
 
 def _code_of_rule(action: Action, approvals: int) -> str:
@@ -222,7 +250,7 @@ def _code_of_rule(action: Action, approvals: int) -> str:
     return REFUSED_BY_RULE
 
 
-def _nothing_read(pages: tuple[CasePage, ...]) -> Reason:
+def _nothing_read(pages: tuple[ReviewedPage, ...]) -> Reason:
     unread = [page for page in pages if page.result.verdict == Verdict.UNREADABLE]
     slow = [page for page in unread if page.result.code in TOO_SLOW]  # may be read another time
     first = next(iter((*slow, *unread, *pages)), None)

@@ -7,17 +7,19 @@ from decimal import Decimal
 
 from gateway.config import Config
 from gateway.disposition.decide import OF_THE_ORDER, Cause, Reason
+from gateway.emit.kinds import NO_ACQUISITION_DATE, NO_PATIENT
 
+INCOMPLETE = {NO_ACQUISITION_DATE: "when it was recorded", NO_PATIENT: "who the patient is"}
 AHEAD = {"acquired_at": "recording time", "birth_date": "birth date"}
 
 
 def why(config: Config, reasons: Iterable[Reason]) -> str:
     """Why a document does not go out, for the person who must act: its first reason, and what else is asked of them."""
     first, *rest = reasons
-    told = sentence(config, first) if first.page is None else f"Page {first.page}: {sentence(config, first)}"
-    also = [sentence(config, each) for each in rest if each.cause in OF_THE_ORDER]
-    ended = told if first.cause is Cause.RULE else f"{told.removesuffix('.')}."  # a rule's own words stay as written
-    return " ".join([ended, *also])
+    text = sentence(config, first) if first.page is None else f"Page {first.page}: {sentence(config, first)}"
+    orders = [sentence(config, each) for each in rest if each.cause in OF_THE_ORDER]
+    opening = text if first.cause is Cause.RULE else f"{text.removesuffix('.')}."  # a rule's own words stay as written
+    return " ".join([opening, *orders])
 
 
 def sentence(config: Config, reason: Reason) -> str:
@@ -38,6 +40,8 @@ def sentence(config: Config, reason: Reason) -> str:
             return f"The {reason.detail} that came with the page could not be read; identify it to go on."
         case Cause.FOUR_EYES:
             return "A person said whose page this is; another one must look at it and approve it."
+        case Cause.INCOMPLETE:
+            return f"Nothing says {INCOMPLETE[reason.code]}, and what goes to {reason.detail} must; identify the page."
         case Cause.UNREAD | Cause.RULE:
             return reason.detail
 
@@ -59,6 +63,8 @@ def phrase(config: Config, reason: Reason) -> str:
             return f"the {reason.detail} that came with the page could not be read"
         case Cause.FOUR_EYES:
             return "four eyes: a person said whose it is, and another one has not approved it"
+        case Cause.INCOMPLETE:
+            return f"nothing says {INCOMPLETE[reason.code]}, and what goes to {reason.detail} must"
         case Cause.UNREAD:
             return f"it was not read ({reason.code})"
         case Cause.RULE:

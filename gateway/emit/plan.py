@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from gateway.config import Config, Destination, DicomDestination, FolderDestination, MllpDestination
 from gateway.emit import catalogue, hl7v2
 from gateway.emit.catalogue import Material, Wishes
+from gateway.emit.kinds import kinds_for
 from gateway.errors import NotFound
 from gateway.identity.order import Order
 from gateway.job import Document, DocumentKind, Job, Place, Reading
@@ -75,19 +76,6 @@ def wants_thumbnails(config: Config) -> bool:
 
 def _holds_a_report(kind: DocumentKind, wishes: Wishes) -> bool:
     return kind in _PICTURED or (kind is DocumentKind.HL7V2 and wishes.report)
-
-
-def kinds_for(destination: Destination) -> Iterator[DocumentKind]:
-    """The kinds one destination gets, in the order they are sent."""
-    match destination:
-        case DicomDestination():
-            yield DocumentKind.DICOM_WAVEFORM
-            if destination.report:
-                yield DocumentKind.DICOM_PDF
-        case MllpDestination():
-            yield DocumentKind.HL7V2
-        case FolderDestination():
-            yield from (kind for kind in DocumentKind if kind in destination.documents)
 
 
 def wishes_of(destination: Destination) -> Wishes:

@@ -15,13 +15,13 @@ from pathlib import Path
 from gateway.config import Config
 from gateway.disposition.decide import (
     OF_A_READING,
-    TOO_SLOW,
-    Case,
-    CasePage,
     Disposition,
+    ReviewedDocument,
+    ReviewedPage,
     as_identified,
-    case_page,
     decide,
+    not_opened,
+    reviewed_page,
 )
 from gateway.disposition.read_page import read_page
 from gateway.disposition.reasons import sentence, why
@@ -38,6 +38,8 @@ from gateway.unpack import Unpacked, unpack
 
 log = logging.getLogger(__name__)
 
+STATE_OF = {Action.SEND: State.DIGITIZED, Action.HOLD: State.HELD, Action.REFUSE: State.REFUSED}
+
 
 class Stopped(BaseException):
     """The gateway stops and does not wait for the page in work. Not an Exception: nothing on the way may swallow it."""
@@ -47,7 +49,7 @@ class Stopped(BaseException):
 class ReadPage:
     """A page of the document with what was said of this very reading, and its picture for reports."""
 
-    case: CasePage
+    reviewed: ReviewedPage
     thumbnail_png: bytes = b""  # where a destination gets reports
 
 
@@ -115,7 +117,7 @@ class Worker:
         try:
             return self.take_through(job)
         except Refused as error:
-            state = State.HELD if error.code in TOO_SLOW else State.REFUSED
+            state = STATE_OF[not_opened(error.code, error.why).action]
             return Outcome(state, error.code, error.why, made_by=self.made_by)
         except Held as error:
             return Outcome(State.HELD, error.code, error.why, made_by=self.made_by)
@@ -135,32 +137,32 @@ class Worker:
         """Raises Refused, Held and TryAgain; anything else that escapes is the gateway's own fault."""
         unpacked = unpack(self._bytes_of(job), job.arrival, self.config.limits, self.config.identity)
         order = job.arrival.order or unpacked.order
-        said = self.store.reviews.of(job.job_id)
-        kept = self._kept(job, said)
+        reviews = self.store.reviews.of(job.job_id)
+        kept = self._kept(job, reviews)
         pages = [
-            self._again(kept[number], said[number], unpacked, order)
+            self._again(kept[number], reviews[number], unpacked, order)
             if number in kept
-            else self._read(number, unpacked, said.get(number, NO_REVIEW))
+            else self._read(number, unpacked, reviews.get(number, NO_REVIEW))
             for number in range(1, unpacked.page_count + 1)
         ]
-        case = Case(
+        document = ReviewedDocument(
             job.arrival,
             job.received_at,
             order,
-            tuple(page.case for page in pages),
+            tuple(page.reviewed for page in pages),
             self.store.reviews.identified_by(job.job_id),
             self.store.reviews.identity_is_unseen(job.job_id),
         )
-        made = decide(self.config, case)
-        results = tuple(self._settled(page.case, made) for page in pages)
-        if made.action is not Action.SEND:
-            state = State.HELD if made.action is Action.HOLD else State.REFUSED
-            told = why(self.config, made.reasons)
+        disposition = decide(self.config, document)
+        results = tuple(self._settled(page.reviewed, disposition) for page in pages)
+        if disposition.action is not Action.SEND:
+            state = STATE_OF[disposition.action]
+            reason = why(self.config, disposition.reasons)
             # of a refused document nothing was read that it could be the order of
-            read_order = order if made.routes or state is State.HELD else None
-            return Outcome(state, made.reasons[0].code, told, results, order=read_order, made_by=self.made_by)
+            read_order = order if disposition.routes or state is State.HELD else None
+            return Outcome(state, disposition.reasons[0].code, reason, results, order=read_order, made_by=self.made_by)
         try:
-            documents = tuple(self._documents(job, order, pages, made))
+            documents = tuple(self._documents(job, order, pages, disposition))
         except (Held, Refused) as error:  # Refused by an emitter: what was read cannot be written as asked
             return Outcome(State.HELD, error.code, error.why, results, order=order, made_by=self.made_by)
         return Outcome(State.DIGITIZED, "", "", results, documents, order, self.made_by)
@@ -172,51 +174,53 @@ class Worker:
             raise TryAgain("object_missing", "The received bytes are not in the data folder; is it mounted?")
         return path
 
-    def _kept(self, job: Job, said: Mapping[int, PageReview]) -> dict[int, PageResult]:
+    def _kept(self, job: Job, reviews: Mapping[int, PageReview]) -> dict[int, PageResult]:
         """The pages that a person let go as they were read, or go without: these are not digitized again."""
-        if not any(review.approved_sha256 or review.left_out_by for review in said.values()):
+        if not any(review.approved_sha256 or review.left_out_by for review in reviews.values()):
             return {}
         before = {page.number: page for page in self.store.pages(job.job_id)}
         return {
             number: before[number]
-            for number, review in said.items()
+            for number, review in reviews.items()
             if number in before and (review.left_out_by or _is_approved(before[number], review))
         }
 
     def _again(self, kept: PageResult, review: PageReview, unpacked: Unpacked, order: Order) -> ReadPage:
         """A page as it was read before."""
         if kept.recording_npz is None or not _is_approved(kept, review):
-            return ReadPage(CasePage(kept, None, review))
+            return ReadPage(ReviewedPage(kept, None, review))
         recording = as_identified(npz.from_npz(kept.recording_npz, kept.summary), order)
         thumbnail = thumbnail_png(unpacked.read(kept.number)) if self.with_thumbnails else b""
-        return ReadPage(case_page(kept, recording, review), thumbnail)
+        return ReadPage(reviewed_page(kept, recording, review), thumbnail)
 
     def _read(self, number: int, unpacked: Unpacked, review: PageReview) -> ReadPage:
         """One page, decoded and digitized."""
         reading = read_page(number, unpacked, self.digitize, self.config.pipeline.confidence_min, review.given)
         wanted = self.with_thumbnails and reading.recording is not None and reading.page is not None
         thumbnail = thumbnail_png(reading.page) if wanted and reading.page is not None else b""
-        return ReadPage(case_page(reading.result, reading.recording, review), thumbnail)
+        return ReadPage(reviewed_page(reading.result, reading.recording, review), thumbnail)
 
-    def _settled(self, page: CasePage, made: Disposition) -> PageResult:
+    def _settled(self, page: ReviewedPage, disposition: Disposition) -> PageResult:
         """The page's result with its verdict: held for the first thing that its own reading is held for."""
         if page.recording is None:
             return page.result
-        own = next((r for r in made.reasons if r.page == page.number and r.cause in OF_A_READING), None)
+        own = next((r for r in disposition.reasons if r.page == page.number and r.cause in OF_A_READING), None)
         if own is None:
             return replace(page.result, verdict=Verdict.DIGITIZED, code="", why="")
         return replace(page.result, verdict=Verdict.HELD, code=own.code, why=sentence(self.config, own))
 
-    def _documents(self, job: Job, order: Order, pages: Sequence[ReadPage], made: Disposition) -> Iterator[Document]:
+    def _documents(
+        self, job: Job, order: Order, pages: Sequence[ReadPage], disposition: Disposition
+    ) -> Iterator[Document]:
         """Every page for everywhere its rules send it. Raises Held and Refused."""
         now = Reading(datetime.now().astimezone().replace(microsecond=0))
         before = self.store.readings(job.job_id)
         for page in pages:
-            recording = page.case.going
+            recording = page.reviewed.going
             if recording is None:
                 continue
-            number, approval = page.case.number, page.case.review.approval
-            for name in made.destinations(number):
+            number, approval = page.reviewed.number, page.reviewed.review.approval
+            for name in disposition.destinations(number):
                 yield from documents_for(
                     self.config, name, job, order, number, recording, now, before, page.thumbnail_png, approval
                 )

@@ -12,16 +12,17 @@ from starlette.requests import Request
 
 from gateway.config import Config
 from gateway.digitizer.one_file import FileRead, file_readers
+from gateway.disposition.reasons import why
 from gateway.errors import Refused
 from gateway.intake.web_upload import Incoming, Whole
-from gateway.job import Job, PageResult, State, Verdict
+from gateway.job import Job, State
 from gateway.store import Store
 from gateway.web.api import models
 from gateway.web.api.capacity import in_an_eyes_place, in_an_upload_place
 from gateway.web.api.decoding import decoding
 from gateway.web.api.dependencies import PROBLEMS, Administrator, TheConfig, TheStore
 from gateway.web.api.multipart import Begun, Data, files
-from gateway.web.api.preview import Case, fates
+from gateway.web.api.preview import ReviewedJob, decide_job, page_disposition
 from gateway.web.api.rules import decision_of
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], responses=PROBLEMS)
@@ -77,11 +78,12 @@ def _explained(config: Config, store: Store, who: str, whole: Whole) -> models.E
     """Reads it and asks the rules, once the look stands in the audit. Raises Refused, TryAgain."""
     store.looked_at_file(who, "file explained", whole.sha256)
     read = file_readers.read(config, whole.path)
-    told = fates(config, _case(whole, read))
+    document = decide_job(config, _job_of(whole, read))
+    dispositions = {number: page_disposition(config, document, number) for number in document.routes}
     pages = [
         models.ExplainedPage(
             page=page.number,
-            decision=decision_of(told[page.number]) if page.number in told else None,
+            decision=decision_of(dispositions[page.number]) if page.number in dispositions else None,
             code=page.code,
             why=page.why,
         )
@@ -90,19 +92,13 @@ def _explained(config: Config, store: Store, who: str, whole: Whole) -> models.E
     return models.ExplainedFile(
         file_name=whole.arrival.file_name,
         media_type=whole.arrival.media_type,
-        refused="" if told else _refusal(read.pages),
+        refused="" if dispositions else why(config, document.reasons),
         pages=pages,
     )
 
 
-def _case(whole: Whole, read: FileRead) -> Case:
+def _job_of(whole: Whole, read: FileRead) -> ReviewedJob:
     """The job that would be made of the file."""
     now = datetime.now(UTC)
     job = Job("", State.RECEIVED, whole.arrival, whole.sha256, whole.size_bytes, now, now, attempts=0)
-    return Case(job, read.order, read.pages, {}, frozenset(), keep=False)
-
-
-def _refusal(pages: tuple[PageResult, ...]) -> str:
-    """Why a document of which nothing was read is refused, in the worker's words."""
-    first = next((page for page in pages if page.verdict is Verdict.UNREADABLE), pages[0] if pages else None)
-    return f"Page {first.number}: {first.why}" if first else "The document has no page."
+    return ReviewedJob(job, read.order, read.pages, {}, frozenset(), keep=False)

@@ -16,7 +16,7 @@ from gateway.web.api import models
 from gateway.web.api.access_log import accesses, in_words
 from gateway.web.api.dependencies import PROBLEMS, Administrator, TheConfig, TheStore
 from gateway.web.api.job_id import whole_id
-from gateway.web.api.preview import PageDisposition, case_of, fates
+from gateway.web.api.preview import PageDisposition, page_dispositions, reviewed_job
 from gateway.web.api.recordings import read_page
 
 router = APIRouter(prefix="/api/v1/rules", tags=["rules"], responses=PROBLEMS)
@@ -53,22 +53,22 @@ def explain(who: Administrator, store: TheStore, config: TheConfig, body: models
     accesses.write_down(store, who.name, job_id, f"page {body.page} explained")
     read_page(store, job_id, body.page)  # NotFound where nothing was read
     asked = config if body.config_text is None else _other(config, body.config_text)
-    fate = fates(asked, case_of(store, job_id)).get(body.page)
-    if fate is None:  # done again between the two looks, and this time nothing was read
+    disposition = page_dispositions(asked, reviewed_job(store, job_id)).get(body.page)
+    if disposition is None:  # done again between the two looks, and this time nothing was read
         raise NotFound(f"nothing is read any more on page {body.page} of job {job_id}")
-    return decision_of(fate)
+    return decision_of(disposition)
 
 
-def decision_of(fate: PageDisposition) -> models.DecisionModel:
+def decision_of(disposition: PageDisposition) -> models.DecisionModel:
     """What becomes of a page, and why."""
     return models.DecisionModel(
-        action=fate.own.action.value,
-        destinations=list(fate.own.destinations),
-        rules=list(fate.own.rules),
-        why=fate.own.why,
-        held_before=list(fate.held),
-        fate=_outcome(fate),
-        trace=[_trace(trace) for trace in fate.own.explanation],
+        action=disposition.own.action.value,
+        destinations=list(disposition.own.destinations),
+        rules=list(disposition.own.rules),
+        why=disposition.own.why,
+        held_before=list(disposition.held),
+        disposition=_outcome(disposition),
+        trace=[_trace(trace) for trace in disposition.own.explanation],
     )
 
 
@@ -87,13 +87,13 @@ def replay(who: Administrator, store: TheStore, config: TheConfig, body: models.
     store.looked_at_many(who.name, "rules replay", in_words(query), len(ids[:REPLAY_JOBS_MAX]))
     pages, changed = 0, []
     for job_id in ids[:REPLAY_JOBS_MAX]:
-        case = case_of(store, job_id)
-        now, then = fates(config, case), fates(other, case)
+        job = reviewed_job(store, job_id)
+        now, then = page_dispositions(config, job), page_dispositions(other, job)
         pages += len(now)
         for number in now:
             before, after = _outcome(now[number]), _outcome(then[number])
             if before != after:
-                at = case.job.received_at
+                at = job.job.received_at
                 row = models.ReplayRow(job_id=job_id, page=number, received_at=at, now=before, then=after)
                 changed.append(row)
     rest = ids[REPLAY_JOBS_MAX:]
@@ -111,8 +111,10 @@ def _other(config: Config, text: str) -> Config:
         raise Refused("configuration", str(error)) from error
 
 
-def _outcome(fate: PageDisposition) -> models.ReplayOutcome:
-    return models.ReplayOutcome(action=fate.action.value, destinations=list(fate.destinations), why=fate.why)
+def _outcome(disposition: PageDisposition) -> models.ReplayOutcome:
+    return models.ReplayOutcome(
+        action=disposition.action.value, destinations=list(disposition.destinations), why=disposition.why
+    )
 
 
 def _trace(trace: RuleTrace) -> models.RuleTraceModel:

@@ -15,7 +15,7 @@ from gateway.commands import explain
 from gateway.commands.explain import explain_file
 from gateway.config import Config, PipelineSection
 from gateway.digitizer.load import LoadedDigitizer
-from gateway.disposition.decide import CasePage, order_reasons, page_reasons
+from gateway.disposition.decide import ReviewedPage, order_reasons, page_reasons
 from gateway.disposition.reasons import phrase
 from gateway.errors import Refused
 from gateway.identity.order import Order, Patient
@@ -40,7 +40,7 @@ def _eye(monkeypatch: pytest.MonkeyPatch, recording: Recording) -> None:
 
 
 def held_before_rules(config: Config, order: Order, recording: Recording, received_at: datetime) -> list[str]:
-    page = CasePage(PageResult(1, Verdict.DIGITIZED), recording)
+    page = ReviewedPage(PageResult(1, Verdict.DIGITIZED), recording)
     return [phrase(config, r) for r in (*page_reasons(config, page), *order_reasons(config, order, received_at))]
 
 
@@ -156,7 +156,7 @@ def test_a_threshold_is_told_as_exactly_as_it_was_written(recording: Recording) 
 def test_says_that_one_page_keeps_a_whole_document_waiting(
     tmp_path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "4711_page.tif"
+    path = tmp_path / "4711_20240131.tif"
     pages = [Image.new("L", (60, 40), shade) for shade in (255, 250, 245)]
     pages[0].save(path, "TIFF", save_all=True, append_images=pages[1:])
     reads: list[Recording | Unreadable] = []
@@ -176,4 +176,10 @@ def test_says_that_one_page_keeps_a_whole_document_waiting(
         "page 3: confidence 10 % is below pipeline.confidence_min 90 %"
     )
     reads += [cover, sure, sure]
-    assert "does not go out" not in _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
+    dated = "(?P<patient_id>[0-9]+)_(?P<acquired_at>[0-9]+)[.].*"
+    assert "does not go out" not in _explained(path, file_name_pattern=dated)
+    reads += [cover, sure, sure]
+    told = _explained(path, file_name_pattern="(?P<patient_id>[0-9]+)_.*")
+    why = "nothing says when it was recorded, and what goes to out must"
+    assert told.splitlines()[-1].endswith(f"does not go out: {why}")
+    assert f"held for what it is sent as: {why}" in told

@@ -178,7 +178,7 @@ def test_a_status_out_of_the_standard_is_no_yes(pacs: Pacs, scu_to: Callable[...
 
 
 def test_only_success_and_warnings_of_all_65536_statuses_are_a_yes() -> None:
-    yes = {status for status in range(0x10000) if meaning_of(status).fate is DeliveryOutcome.DELIVERED}
+    yes = {status for status in range(0x10000) if meaning_of(status).outcome is DeliveryOutcome.DELIVERED}
     assert yes == {0x0000, 0x0001, 0x0107, 0x0116, *range(0xB000, 0xC000)}
 
 

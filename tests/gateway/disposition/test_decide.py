@@ -19,12 +19,22 @@ from hypothesis import strategies as st
 from gateway.commands import explain
 from gateway.config import Config, load
 from gateway.digitizer.load import LoadedDigitizer
-from gateway.disposition.decide import Case, CasePage, Cause, case_page, decide
+from gateway.disposition.decide import (
+    TOO_SLOW,
+    Cause,
+    ReviewedDocument,
+    ReviewedPage,
+    decide,
+    not_opened,
+    reviewed_page,
+)
 from gateway.disposition.rules import Action
 from gateway.emit import npz
-from gateway.errors import Refused
+from gateway.emit.kinds import lacks
+from gateway.emit.plan import documents_for
+from gateway.errors import Held, Refused
 from gateway.identity.order import Order, Patient
-from gateway.job import Arrival, Document, DocumentKind, Door, Job, PageResult, State, Verdict
+from gateway.job import Arrival, Document, DocumentKind, Door, Job, PageResult, Reading, State, Verdict
 from gateway.review import NO_REVIEW, NOTHING_GIVEN, PageReview
 from gateway.service.worker import Worker
 from gateway.unpack import MediaType, Unpacked
@@ -93,6 +103,17 @@ CONDITIONS: tuple[Mapping[str, Any], ...] = (
 )
 
 
+EHR = st.sampled_from(
+    (
+        {"kind": "folder", "name": "ehr", "folder": "out/ehr", "documents": ["csv"]},
+        {"kind": "folder", "name": "ehr", "folder": "out/ehr", "documents": ["hl7v2"]},
+        {"kind": "mllp", "name": "ehr", "host": "ehr.test", "port": 2575},
+        {"kind": "mllp", "name": "ehr", "host": "ehr.test", "port": 2575, "aecg_layout": "none"},
+        {"kind": "dicom", "name": "ehr", "host": "ehr.test", "port": 104, "called_ae_title": "EHR"},
+    )
+)
+
+
 @st.composite
 def configs(draw: st.DrawFn) -> Config:
     rules = []
@@ -113,7 +134,7 @@ def configs(draw: st.DrawFn) -> Config:
         rules.append({"name": f"rule {number}", "when": when, **action})
     return Config.model_validate(
         {
-            "destination": [{"kind": "folder", "name": name, "folder": f"out/{name}"} for name in ("pacs", "ehr")],
+            "destination": [{"kind": "folder", "name": "pacs", "folder": "out/pacs"}, draw(EHR)],
             "pipeline": {"confidence_min": draw(st.sampled_from((0.6, 0.9)))},
             "identity": {"require": draw(st.sampled_from(([], ["patient_id"], ["patient_id", "accession_number"])))},
             "routing": {
@@ -131,7 +152,9 @@ ORDERS = st.sampled_from(
         WHOSE,
         replace(WHOSE, accession_number="A-1"),
         replace(WHOSE, acquired_at="20260101"),
+        replace(WHOSE, acquired_at=""),
         Order(acquired_at="20240131"),
+        Order(),
     )
 )
 
@@ -205,8 +228,10 @@ class World:
             sent.setdefault(document.page, []).append(document.destination)
         return outcome.state, outcome.code, sent
 
-    def previewed(self) -> preview.Case:
-        return preview.Case(self.job, self.order, self.stored(), self.said, self.identified_by, self.identity_is_unseen)
+    def previewed(self) -> preview.ReviewedJob:
+        return preview.ReviewedJob(
+            self.job, self.order, self.stored(), self.said, self.identified_by, self.identity_is_unseen
+        )
 
     def explained(self) -> list[str]:
         with (
@@ -244,10 +269,10 @@ slowly = settings(max_examples=150, deadline=None, suppress_health_check=[Health
 @given(worlds)
 def test_the_window_foretells_what_the_worker_does(world: World) -> None:
     state, code, sent = world.worked()
-    made = preview.decided(world.config, world.previewed())
+    made = preview.decide_job(world.config, world.previewed())
     assert STATE[made.action] == state
     assert (made.reasons[0].code if made.reasons else "") == code
-    told = preview.fates(world.config, world.previewed())
+    told = preview.page_dispositions(world.config, world.previewed())
     assert {number: list(each.destinations) for number, each in told.items() if each.destinations} == sent
     assert all(each.action is made.action for each in told.values())
 
@@ -258,7 +283,8 @@ def test_rules_explain_foretells_what_the_worker_does_with_a_new_file(world: Wor
     world = replace_reviews(world)
     state, _, _ = world.worked()
     lines = world.explained()
-    waits = any("held before any rule" in line or "it holds the document" in line for line in lines)
+    holds = ("held before any rule", "held for what it is sent as", "it holds the document")
+    waits = any(hold in line for hold in holds for line in lines)
     decisions = [line.strip() for line in lines if line.startswith(("  send", "  hold:", "  refuse:"))]
     goes = bool(decisions) and not waits and all(line.startswith("send") for line in decisions)
     assert goes == (state is State.DIGITIZED)
@@ -275,20 +301,20 @@ def replace_reviews(world: World) -> World:
 @given(worlds)
 def test_an_approval_releases_all_but_what_it_does_not_answer(world: World) -> None:
     case = preview.approved(world.previewed())
-    made = preview.decided(world.config, case)
+    made = preview.decide_job(world.config, case)
     still = {reason.cause for reason in made.reasons} if made.action is Action.HOLD else set()
     # of a page that was too slow there is nothing to approve
     read = any(page.recording_npz is not None for page in case.pages)
-    assert still <= {Cause.MISSING, Cause.AHEAD, Cause.RULE} | (set() if read else {Cause.UNREAD})
+    assert still <= {Cause.MISSING, Cause.AHEAD, Cause.RULE, Cause.INCOMPLETE} | (set() if read else {Cause.UNREAD})
     if Cause.RULE in still:
         assert any(rule.hold_even_approved for rule in world.config.rule)
-        twice = preview.decided(world.config, preview.approved(case))
+        twice = preview.decide_job(world.config, preview.approved(case))
         assert twice.action is not Action.HOLD or Cause.RULE not in {reason.cause for reason in twice.reasons}
 
 
-def one_page(confidence: float, review: PageReview = NO_REVIEW, error: bool = False) -> tuple[CasePage, ...]:
+def one_page(confidence: float, review: PageReview = NO_REVIEW, error: bool = False) -> tuple[ReviewedPage, ...]:
     read, summary, data, _ = reading(confidence, error)
-    return (case_page(PageResult(1, Verdict.DIGITIZED, "", "", summary, data, review.given), read, review),)
+    return (reviewed_page(PageResult(1, Verdict.DIGITIZED, "", "", summary, data, review.given), read, review),)
 
 
 def approval(confidence: float, error: bool = False, **more: Any) -> PageReview:
@@ -312,10 +338,10 @@ def test_an_approval_releases_every_hold_of_the_example(what: str) -> None:
     confidence, error, review, changes = HOLDS[what]
     config = example(changes)
     arrival, carl = Arrival(Door.FAX, "ward 3"), frozenset({"carl"} if "web" in changes else ())
-    held = decide(config, Case(arrival, NOW, WHOSE, one_page(confidence, review, error), carl))
+    held = decide(config, ReviewedDocument(arrival, NOW, WHOSE, one_page(confidence, review, error), carl))
     assert held.action is Action.HOLD
     said = replace(approval(confidence, error), given=review.given, invalid_leads=review.invalid_leads)
-    made = decide(config, Case(arrival, NOW, WHOSE, one_page(confidence, said, error)))
+    made = decide(config, ReviewedDocument(arrival, NOW, WHOSE, one_page(confidence, said, error)))
     assert made.action is Action.SEND
     somewhere = {name for rule in config.rule for name in rule.send}
     by_rules = tuple(destination.name for destination in config.destination if destination.name in somewhere)
@@ -336,9 +362,11 @@ def test_hold_even_approved_waits_for_a_second_person() -> None:
     rules = [rule.model_copy(update={"hold_even_approved": bool(rule.hold)}) for rule in config.rule]
     config = config.model_copy(update={"rule": tuple(rules)})
     arrival = Arrival(Door.FAX, "ward 3")
-    once = decide(config, Case(arrival, NOW, WHOSE, one_page(0.92, approval(0.92))))
+    once = decide(config, ReviewedDocument(arrival, NOW, WHOSE, one_page(0.92, approval(0.92))))
     assert (once.action, once.reasons[0].code) == (Action.HOLD, "awaits_second_approval")
-    twice = decide(config, Case(arrival, NOW, WHOSE, one_page(0.92, approval(0.92, approved_again_by="carl"))))
+    twice = decide(
+        config, ReviewedDocument(arrival, NOW, WHOSE, one_page(0.92, approval(0.92, approved_again_by="carl")))
+    )
     assert twice.action is Action.SEND
 
 
@@ -346,16 +374,42 @@ def test_an_approval_given_before_it_was_said_whose_page_it_is_answers_no_rule()
     config = example({})
     arrival, twice = Arrival(Door.FAX, "ward 3"), approval(0.92, approved_again_by="carl")
     for said in (approval(0.92), twice):
-        made = decide(config, Case(arrival, NOW, WHOSE, one_page(0.92, said), identity_is_unseen=True))
+        made = decide(config, ReviewedDocument(arrival, NOW, WHOSE, one_page(0.92, said), identity_is_unseen=True))
         assert (made.action, made.reasons[0].code) == (Action.HOLD, "held_by_rule")
-    doubtful = decide(config, Case(arrival, NOW, WHOSE, one_page(0.5, approval(0.5)), identity_is_unseen=True))
+    doubtful = decide(
+        config, ReviewedDocument(arrival, NOW, WHOSE, one_page(0.5, approval(0.5)), identity_is_unseen=True)
+    )
     assert {reason.cause for reason in doubtful.reasons} == {Cause.RULE}  # of the reading it is an approval still
+
+
+@pytest.mark.parametrize("code", ["damaged", "unknown_format", *sorted(TOO_SLOW)])
+def test_a_file_that_cannot_be_opened_is_refused_and_one_that_takes_too_long_waits(code: str) -> None:
+    made = not_opened(code, "It cannot be opened.")
+    assert made.action is (Action.HOLD if code in TOO_SLOW else Action.REFUSE)
+    assert [(reason.code, reason.page) for reason in made.reasons] == [(code, None)]
+
+
+def test_what_every_emitter_cannot_write_without_is_foreseen() -> None:
+    """An emitter that asks for a patient or a date holds a page only where `lacks` said so before."""
+    config = example({})
+    read = reading(0.97, False)[0]
+    for order in (WHOSE, replace(WHOSE, acquired_at=""), replace(WHOSE, patient=Patient()), Order()):
+        for name in ("pacs", "ehr"):
+            destination = next(each for each in config.destination if each.name == name)
+            foreseen = set(lacks(destination, order))
+            job = Job("j1", State.RECEIVED, Arrival(Door.FAX, "f"), "5f" * 32, 1, NOW, NOW, attempts=1)
+            if not foreseen:
+                assert documents_for(config, name, job, order, 1, read, Reading(NOW))
+                continue
+            with pytest.raises(Held) as caught:
+                documents_for(config, name, job, order, 1, read, Reading(NOW))
+            assert caught.value.code in foreseen
 
 
 def test_a_page_that_is_perhaps_no_ecg_holds_the_others() -> None:
     read, summary, data, _ = reading(0.97, False)
-    good = CasePage(PageResult(1, Verdict.DIGITIZED, "", "", summary, data), read)
+    good = ReviewedPage(PageResult(1, Verdict.DIGITIZED, "", "", summary, data), read)
     config = example({})
     for verdict, action in ((Verdict.UNREADABLE, Action.HOLD), (Verdict.NOT_AN_ECG, Action.SEND)):
-        other = CasePage(PageResult(2, verdict, "not_an_ecg", "Nothing like beats."), None)
-        assert decide(config, Case(Arrival(Door.FAX, "f"), NOW, WHOSE, (good, other))).action is action
+        other = ReviewedPage(PageResult(2, verdict, "not_an_ecg", "Nothing like beats."), None)
+        assert decide(config, ReviewedDocument(Arrival(Door.FAX, "f"), NOW, WHOSE, (good, other))).action is action

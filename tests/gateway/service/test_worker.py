@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from gateway.config import Config
-from gateway.disposition.decide import CasePage, page_reasons
+from gateway.disposition.decide import ReviewedPage, page_reasons
 from gateway.errors import Refused, TryAgain
 from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Claim, Door, Job, Outcome, PageResult, State, Verdict
@@ -150,8 +150,8 @@ def test_a_finding_of_severity_error_holds_at_every_bound(confidence_min: float)
     sure = replace(three_by_four(), confidence=1.0)
     doubtful = replace(sure, findings=(Finding("gain_assumed", Severity.ERROR),))
     read = PageResult(1, Verdict.DIGITIZED)
-    assert not list(page_reasons(config, CasePage(read, sure)))
-    assert [reason.code for reason in page_reasons(config, CasePage(read, doubtful))] == ["gain_assumed"]
+    assert not list(page_reasons(config, ReviewedPage(read, sure)))
+    assert [reason.code for reason in page_reasons(config, ReviewedPage(read, doubtful))] == ["gain_assumed"]
 
 
 def test_a_finding_of_severity_error_holds_the_page(work: Callable[..., Job]) -> None:

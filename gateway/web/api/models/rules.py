@@ -82,7 +82,7 @@ class ReplayOutcome(Model):
 class DecisionModel(Model):
     """Where the rules send a page, and why. held_before: reasons for which a person must look whatever they say.
 
-    fate: what becomes of it by both, as the worker decides it, in its document that goes out whole or waits whole.
+    disposition: what becomes of it by both, as the worker decides it; its document goes out whole or waits whole.
     """
 
     action: Literal["send", "hold", "refuse"]
@@ -90,7 +90,7 @@ class DecisionModel(Model):
     rules: list[str]
     why: str
     held_before: list[str]
-    fate: ReplayOutcome
+    disposition: ReplayOutcome
     trace: list[RuleTraceModel]
 
 

@@ -74,7 +74,7 @@ def test_a_file_is_explained_as_if_it_had_been_uploaded_and_nothing_is_kept(
     (page,) = told.pages
     assert page.page == 1
     assert page.decision is not None
-    assert page.decision.fate.model_dump() == {
+    assert page.decision.disposition.model_dump() == {
         "action": "send",
         "destinations": ["out", "ehr"],
         "why": 'sent by rule "all"',
@@ -105,7 +105,7 @@ def test_what_a_rule_sees_of_the_way_is_that_of_the_door_for_uploads(
     cover, page = told.pages
     assert (cover.decision, cover.code, cover.why) == (None, "not_an_ecg", "It is a letter.")
     assert page.decision.rules == ["mine"]
-    assert page.decision.fate.action == "hold"
+    assert page.decision.disposition.action == "hold"
     assert "no patient id, which identity.require asks for" in page.decision.held_before
 
 

@@ -1,4 +1,4 @@
-"""What an administrator is told of a page's fate is what the worker then does with it."""
+"""What an administrator is told of a page is what the worker then does with it."""
 
 from __future__ import annotations
 
@@ -59,39 +59,39 @@ def approves(world: World, job_id: str, pages: int = 1, **more: Any) -> None:
     world.post(f"/jobs/{job_id}/approve", {"seen": stands, **more}, name="rita")
 
 
-def fate_of(world: World, job_id: str, page: int = 1) -> Any:
+def disposition_of(world: World, job_id: str, page: int = 1) -> Any:
     """What is told to become of a page."""
-    return told(world, job_id, page)["fate"]
+    return told(world, job_id, page)["disposition"]
 
 
 EXPECTED = {"hold": "held", "send": "digitized", "refuse": "refused"}
 
 
-def came_so(world: World, job_id: str, fate: Any) -> None:
-    assert world.get(f"/jobs/{job_id}")["state"] == EXPECTED[fate["action"]]
+def came_so(world: World, job_id: str, disposition: Any) -> None:
+    assert world.get(f"/jobs/{job_id}")["state"] == EXPECTED[disposition["action"]]
 
 
 def test_a_doubtful_page_is_held_and_goes_once_it_is_approved(make_world: Callable[..., World]) -> None:
     world = make_world(**RULES)
     job_id = world.receive()
     works(world, UNSURE)
-    fate = told(world, job_id)
-    came_so(world, job_id, fate["fate"])
-    assert fate["fate"]["why"] == "confidence 50 % is below pipeline.confidence_min 90 %"
-    assert (fate["action"], fate["destinations"]) == ("send", ["out"])
+    disposition = told(world, job_id)
+    came_so(world, job_id, disposition["disposition"])
+    assert disposition["disposition"]["why"] == "confidence 50 % is below pipeline.confidence_min 90 %"
+    assert (disposition["action"], disposition["destinations"]) == ("send", ["out"])
     approves(world, job_id)
-    fate = fate_of(world, job_id)
-    assert (fate["action"], fate["destinations"]) == ("send", ["out"])
+    disposition = disposition_of(world, job_id)
+    assert (disposition["action"], disposition["destinations"]) == ("send", ["out"])
     works(world)
-    came_so(world, job_id, fate)
+    came_so(world, job_id, disposition)
 
 
 def goes_once_approved(world: World, job_id: str) -> None:
     approves(world, job_id)
-    fate = fate_of(world, job_id)
+    disposition = disposition_of(world, job_id)
     works(world)
-    came_so(world, job_id, fate)
-    assert fate["action"] == "send"
+    came_so(world, job_id, disposition)
+    assert disposition["action"] == "send"
 
 
 def test_what_a_person_changed_waits_for_an_approval(make_world: Callable[..., World]) -> None:
@@ -100,9 +100,9 @@ def test_what_a_person_changed_waits_for_an_approval(make_world: Callable[..., W
     works(world, UNSURE)
     world.post(f"/jobs/{job_id}/correct", {"page": 1, "speed_mm_s": 25})
     works(world, SURE)
-    fate = fate_of(world, job_id)
-    assert fate["why"] == "a person changed how it is read, and nobody has approved what came of it"
-    came_so(world, job_id, fate)
+    disposition = disposition_of(world, job_id)
+    assert disposition["why"] == "a person changed how it is read, and nobody has approved what came of it"
+    came_so(world, job_id, disposition)
     goes_once_approved(world, job_id)
 
 
@@ -110,14 +110,14 @@ def test_with_four_eyes_who_said_whose_it_is_is_waited_for(make_world: Callable[
     world = make_world(**RULES, web={"four_eyes": True})
     job_id = world.receive(whose=Order(acquired_at="20240131"))
     works(world, SURE)
-    fate = fate_of(world, job_id)
-    assert fate["why"] == "no patient id, which identity.require asks for"
-    came_so(world, job_id, fate)
+    disposition = disposition_of(world, job_id)
+    assert disposition["why"] == "no patient id, which identity.require asks for"
+    came_so(world, job_id, disposition)
     world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815"}, name="carl")
-    fate = fate_of(world, job_id)
-    assert fate["why"].startswith("four eyes")
+    disposition = disposition_of(world, job_id)
+    assert disposition["why"].startswith("four eyes")
     works(world, SURE)
-    came_so(world, job_id, fate)
+    came_so(world, job_id, disposition)
     goes_once_approved(world, job_id)
 
 
@@ -125,22 +125,22 @@ def test_a_page_waits_with_the_others_of_its_document(make_world: Callable[..., 
     world = make_world(**RULES)
     job_id = world.receive(pages=3)
     works(world, SURE, UNSURE, None)
-    fate = told(world, job_id)
-    assert fate["held_before"] == [
+    disposition = told(world, job_id)
+    assert disposition["held_before"] == [
         "page 2: confidence 50 % is below pipeline.confidence_min 90 %",
         "page 3: it was not read (no_grid)",
     ]
-    came_so(world, job_id, fate["fate"])
+    came_so(world, job_id, disposition["disposition"])
     assert [page.verdict for page in world.store.pages(job_id)] == [
         Verdict.DIGITIZED,
         Verdict.HELD,
         Verdict.UNREADABLE,
     ]
     approves(world, job_id, 3, leave_out=[3])
-    fate = fate_of(world, job_id)
+    disposition = disposition_of(world, job_id)
     works(world)
-    came_so(world, job_id, fate)
-    assert fate["action"] == "send"
+    came_so(world, job_id, disposition)
+    assert disposition["action"] == "send"
 
 
 def test_a_rule_over_one_page_is_a_rule_over_its_document(make_world: Callable[..., World]) -> None:
@@ -149,19 +149,19 @@ def test_a_rule_over_one_page_is_a_rule_over_its_document(make_world: Callable[.
     works(world, UNSURE, SURE)
     world.post(f"/jobs/{job_id}/invalid-leads", {"page": 2, "leads": [Lead.V6]})
     approves(world, job_id, 2)
-    fate = fate_of(world, job_id)
-    assert (fate["action"], fate["why"]) == ("refuse", 'page 2: marked (rule "marked")')
+    disposition = disposition_of(world, job_id)
+    assert (disposition["action"], disposition["why"]) == ("refuse", 'page 2: marked (rule "marked")')
     works(world)
-    came_so(world, job_id, fate)
+    came_so(world, job_id, disposition)
 
 
 def test_a_page_that_a_rule_held_is_told_so(make_world: Callable[..., World]) -> None:
     world = make_world(**RULES)
     job_id = world.receive(whose=order(accession_number="WAIT"))
     works(world, SURE)
-    fate = fate_of(world, job_id)
-    assert (fate["action"], fate["why"]) == ("hold", 'the ward waits (rule "wait")')
-    came_so(world, job_id, fate)
+    disposition = disposition_of(world, job_id)
+    assert (disposition["action"], disposition["why"]) == ("hold", 'the ward waits (rule "wait")')
+    came_so(world, job_id, disposition)
 
 
 @pytest.mark.parametrize("severity", list(Severity))
@@ -169,9 +169,9 @@ def test_a_finding_holds_a_page_only_as_an_error(make_world: Callable[..., World
     world = make_world(**RULES)
     job_id = world.receive()
     works(world, SURE, findings=(Finding("low_confidence", severity, detail="says who"),))
-    fate = fate_of(world, job_id)
-    came_so(world, job_id, fate)
-    assert (fate["action"] == "hold") == (severity is Severity.ERROR)
+    disposition = disposition_of(world, job_id)
+    came_so(world, job_id, disposition)
+    assert (disposition["action"] == "hold") == (severity is Severity.ERROR)
 
 
 def test_the_replay_tells_the_same_fate(make_world: Callable[..., World]) -> None:
@@ -184,4 +184,4 @@ def test_the_replay_tells_the_same_fate(make_world: Callable[..., World]) -> Non
     (row,) = world.post("/rules/replay", {"config_text": text}, Role.ADMINISTRATOR)["changed"]
     assert row["now"]["why"].startswith("four eyes")
     assert (row["then"]["action"], row["then"]["destinations"]) == ("send", ["out"])
-    assert row["now"] == told(world, job_id)["fate"]
+    assert row["now"] == told(world, job_id)["disposition"]

@@ -96,7 +96,7 @@ def test_a_page_that_is_not_read_any_more_while_it_is_explained_is_not_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = world.job()
-    monkeypatch.setattr(rules, "fates", lambda _config, _case: {})  # done again meanwhile: nothing was read
+    monkeypatch.setattr(rules, "page_dispositions", lambda _config, _case: {})  # done again meanwhile: nothing was read
     told = world.post("/rules/explain", {"job_id": job_id}, Role.ADMINISTRATOR, expect=404)
     assert told["code"] == "not_found"
 

@@ -100,15 +100,15 @@ addEventListener("paste", (event) => {
 });
 
 /** What becomes of the page comes first: its document goes out whole or waits whole, whatever its own rules say. */
-function decision(made) {
-  const { fate, held_before: held } = made;
-  const alone = held.length > 0 || fate.action !== made.action || fate.why !== made.why;
+function decision(decided) {
+  const { disposition, held_before: held } = decided;
+  const alone = held.length > 0 || disposition.action !== decided.action || disposition.why !== decided.why;
   return [
-    h("div", { class: `message ${ACTIONS[fate.action][1]}` },
-      h("p", {}, held.length ? [chip(ACTIONS.hold), " Before any rule, a person must look:"] : outcome(fate)),
+    h("div", { class: `message ${ACTIONS[disposition.action][1]}` },
+      h("p", {}, held.length ? [chip(ACTIONS.hold), " Before any rule, a person must look:"] : outcome(disposition)),
       held.length > 0 && h("ul", {}, held.map((why) => h("li", {}, why))),
-      alone && h("p", {}, "By the rules for this page alone: ", outcome(made))),
-    made.trace.length > 0 && h("ol", {}, made.trace.map((rule) => h("li", {},
+      alone && h("p", {}, "By the rules for this page alone: ", outcome(decided))),
+    decided.trace.length > 0 && h("ol", {}, decided.trace.map((rule) => h("li", {},
       h("strong", {}, rule.rule), " ", chip(rule.counted ? ["decides", "good"] : rule.approved ? ["would hold it, but it was approved", "info"] : rule.held ? ["holds, but an earlier rule decided", "info"] : ["does not hold", ""]),
       rule.conditions.length
         ? h("ul", { class: "trace-list" }, rule.conditions.map((each) => h("li", { class: each.held ? "holds" : "fails" },
