@@ -12,6 +12,7 @@ GatewayError
 ├── UnlawfulMove            a job may not go from this state to that one
 ├── NotFound                no such job, delivery, destination or user
 ├── Conflict                what was asked contradicts what there is: a name that is taken, the last administrator
+├── AuditBroken             the audit chain does not hold what was signed of it
 └── ConfigError             the configuration is wrong: what, where, and what to write instead
 """
 
@@ -71,6 +72,10 @@ class NotFound(GatewayError):
 
 class Conflict(GatewayError):
     """What was asked contradicts what there is: a name that is taken, the last administrator."""
+
+
+class AuditBroken(GatewayError):
+    """The audit chain does not hold what was signed of it: rows were cut off or changed, or an old copy put back."""
 
 
 class ConfigError(GatewayError):

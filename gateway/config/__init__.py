@@ -3,6 +3,7 @@
 from gateway.config.checks import advice, check_config, contradictions, folders_of, web_exposure
 from gateway.config.loader import load, loads
 from gateway.config.models import (
+    AuditSection,
     Backoff,
     Condition,
     Config,
@@ -28,6 +29,7 @@ from gateway.config.models import (
 )
 
 __all__ = [
+    "AuditSection",
     "Backoff",
     "Condition",
     "Config",

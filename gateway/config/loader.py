@@ -77,6 +77,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
             "data": moved(moved(config.data, "folder"), "database_url_file"),
             "fax_inbox": tuple(moved(inbox, "folder") for inbox in config.fax_inbox),
             "destination": tuple(moved(destination, "folder") for destination in config.destination),
+            "audit": moved(moved(config.audit, "checkpoint_folder"), "signing_key_file"),
             "web": moved_web(config.web),
         }
     )

@@ -307,6 +307,16 @@ class WebSection(Section):
         return self.tls_certificate is not None or self.behind_proxy
 
 
+class AuditSection(Section):
+    """How what the audit says is proven later: signed checkpoints of its head."""
+
+    checkpoint_folder: Path | None = None  # None = checkpoints in data.folder; better one on another machine
+    checkpoint_rows: int = Field(1000, ge=1)  # after so many entries
+    checkpoint_minutes: float = Field(60.0, gt=0)  # and after so long, if there are any
+    signing_key_file: Path | None = None  # PEM, Ed25519; None = audit-key.pem in data.folder, made at the first start
+    origin: str = Field("cardioscan-gateway", pattern=r"^[A-Za-z0-9][A-Za-z0-9./_\-]{0,199}$")  # who signs
+
+
 class LoggingSection(Section):
     """Log lines carry job ids and hashes only."""
 
@@ -329,4 +339,5 @@ class Config(Section):
     routing: RoutingSection = RoutingSection()
     rule: tuple[Rule, ...] = ()
     web: WebSection = WebSection()
+    audit: AuditSection = AuditSection()
     logging: LoggingSection = LoggingSection()

@@ -17,7 +17,7 @@ from gateway.config import Config, DicomScpSection, Hl7FeedSection, check_config
 from gateway.deliver.queue import DeliveryLoop, make_sender, stop_all
 from gateway.deliver.watch import PeerWatch
 from gateway.digitizer.load import ending_when_stuck, load_digitizer
-from gateway.errors import ConfigError, GatewayError
+from gateway.errors import AuditBroken, ConfigError, GatewayError
 from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
 from gateway.intake.hl7_feed import Hl7Feed
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 SUPERVISE_S = 1.0  # how often dead workers are looked for: short against the seconds a page takes
 FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
+SIGN_S = 60.0  # how often it is asked whether a checkpoint of the audit is due
 GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
 STUCK = 5.0  # times page_seconds_max, after which a page hangs: one that gets a fifth of a processor does not
 STOP_S = 15.0  # after which it is killed, and its lease must run out
@@ -81,6 +82,7 @@ class Gateway:
         self.feed = Hl7Feed(config.hl7_feed, self.store) if config.hl7_feed.enabled else None
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
+        self._checkpoints = self.store.checkpoints(config.audit)
         self._peers = PeerWatch(config, self.store.destination_queues)
         work = partial(run_worker, config, os.getpid(), self.store.process)
         self._workers = Supervisor(config.worker.processes, work, on_death=self._end_dead_leases)
@@ -116,6 +118,8 @@ class Gateway:
         for inbox in self._inboxes:
             self._every(inbox.settings.poll_s, inbox.poll, f"inbox {inbox.settings.name}")
         self._every(FORGET_S, self._forget, "forget")  # also where the feed is closed by now
+        self._sign()
+        self._every(SIGN_S, self._sign, "audit")
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -133,6 +137,7 @@ class Gateway:
         self._workers.stop(STOP_S)
         if self._listener is not None:
             self._listener.close()
+        self._sign()
         self.store.close()
 
     def _open_window(self) -> None:
@@ -170,6 +175,15 @@ class Gateway:
         else:
             if forgotten.patients or forgotten.orders:
                 log.info("%d patients and %d orders forgotten", forgotten.patients, forgotten.orders)
+
+    def _sign(self) -> None:
+        """A checkpoint of the audit where one is due. What it contradicts is told: pages go on, a person must look."""
+        try:
+            self._checkpoints.write_when_due()
+        except AuditBroken as error:
+            log.error("the audit is not what it was: %s", error)
+        except GatewayError as error:
+            log.warning("no checkpoint of the audit, the next try is in a minute: %s", error)
 
     def run(self) -> None:
         """Tells what `check` finds wrong; then start(), wait for SIGTERM or SIGINT, stop()."""

@@ -2,6 +2,7 @@
 
 from gateway.store.audit import Event
 from gateway.store.audit_queries import AuditEntry, AuditPage, AuditQuery, Looking, Moments
+from gateway.store.checkpoints import Checkpoint, Checkpoints, read_checkpoints, verifier_of
 from gateway.store.database import database_url
 from gateway.store.job_rows import DeliveryRow
 from gateway.store.leases import WORKER_DIED
@@ -22,6 +23,8 @@ __all__ = [
     "AuditPage",
     "AuditQuery",
     "AuditReport",
+    "Checkpoint",
+    "Checkpoints",
     "DeliveryRow",
     "DeliveryState",
     "DestinationQueues",
@@ -42,5 +45,7 @@ __all__ = [
     "Worklist",
     "database_url",
     "opening_of",
+    "read_checkpoints",
     "upgrade_schema",
+    "verifier_of",
 ]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, TextIO
 
 from sqlalchemy import Row, insert, select, update
 
 from gateway.store.database import Database, Transaction
+from gateway.store.job_fields import canonical as canonical
+from gateway.store.job_fields import hashes, hashes_of_job
+from gateway.store.job_fields import text_hash as text_hash
 from gateway.store.tables import audit, audit_head, moment_text
 
 GENESIS_HASH = "0" * 64  # what the first row takes for the hash of the one before
@@ -61,13 +63,33 @@ class Event(StrEnum):
     TOKEN_REVOKED = "token_revoked"
     FORGOTTEN = "forgotten"  # patients and orders that a feed had told of, and not again for long
     ANSWERED_LATER = "answered_later"  # what a destination said of a document that it had taken before
+    ERASED = "erased"  # a page or its documents, when they were old enough
+    PRUNED = "pruned"  # the oldest entries of the audit itself
+
+
+# After these a job's order, sender or reason can be another: their rows cover what the job is then.
+CHANGES_A_JOB = frozenset(
+    {
+        *(Event.SETTLED, Event.HELD, Event.REFUSED, Event.IDENTIFIED, Event.RETRIED, Event.CORRECTED, Event.APPROVED),
+        *(Event.LEADS_MARKED, Event.GIVEN_UP, Event.RESENT, Event.DELIVERED, Event.POSTPONED, Event.PARKED),
+        *(Event.ANSWERED_LATER, Event.ERASED),
+    }
+)
+
+
+def append_received(tx: Transaction, job_id: str, actor: str, job: Mapping[str, Any], **detail: Detail) -> int:
+    """Adds the row with which a job begins. job: its columns as they were just inserted."""
+    return append(tx, Event.RECEIVED, job_id, actor, **detail, **hashes(job))
 
 
 def append(tx: Transaction, event: Event, job_id: str, actor: str, **detail: Detail) -> int:
     """Adds a row to the chain inside a transaction and returns its number, counted from 1.
 
     Holds the head's row until the transaction ends, so a transaction must have locked whatever else it needs before.
+    Whatever the event changes of the job itself must have been written before too: the row covers it.
     """
+    if event in CHANGES_A_JOB:
+        detail |= hashes_of_job(tx.connection, job_id)
     head = tx.execute(_LOCK_HEAD).one()
     seq = head.rows + 1
     at, text = moment_text(tx.now), canonical(detail)
@@ -78,20 +100,10 @@ def append(tx: Transaction, event: Event, job_id: str, actor: str, **detail: Det
     return int(seq)
 
 
-def canonical(value: object) -> str:
-    """JSON with sorted keys, no spaces and ASCII only: one text for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
 def row_hash(prev_hash: str, seq: int, at: str, kind: str, job_id: str, actor: str, detail: str) -> str:
     """SHA-256 over the hash of the row before and this row's canonical JSON; detail goes in as the text it is."""
     row = {"seq": seq, "at": at, "kind": str(kind), "job_id": job_id, "actor": actor, "detail": detail}
     return hashlib.sha256((prev_hash + canonical(row)).encode()).hexdigest()
-
-
-def text_hash(text: str) -> str:
-    """What the audit keeps of a text that may name a patient: its SHA-256, "" for no text."""
-    return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 def export(database: Database, stream: TextIO) -> int:

@@ -184,4 +184,13 @@ def _first_at(connection: Connection, head: int, moment: datetime) -> int:
 
 
 def _entry(row: AnyRow) -> AuditEntry:
-    return AuditEntry(row.seq, row.at, row.kind, row.job_id, row.actor, json.loads(row.detail), row.hash)
+    return AuditEntry(row.seq, row.at, row.kind, row.job_id, row.actor, _detail(row.detail), row.hash)
+
+
+def _detail(text: str) -> dict[str, Any]:
+    """What a row says. One that somebody spoiled is shown as it is: verify tells of it, and others can be read."""
+    try:
+        detail = json.loads(text)
+    except ValueError:
+        return {"malformed": text}
+    return detail if isinstance(detail, dict) else {"malformed": text}

@@ -13,6 +13,7 @@ from gateway.errors import LostLease
 from gateway.job import Delivery, State
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
+from gateway.store.job_fields import values_hash
 from gateway.store.job_rows import (
     AnyRow,
     clean,
@@ -26,6 +27,7 @@ from gateway.store.queues import answered, is_paused
 from gateway.store.tables import DeliveryState, outbox
 
 RESPONSE_CHARACTERS_MAX = 4000  # an answer is kept for a person to read; a peer may send any length
+_STATES = select(outbox.c.delivery_id, outbox.c.state, outbox.c.code, outbox.c.why, outbox.c.response)
 ANSWER_CHARACTERS_MAX = 400  # of its codes in the audit, where each try is told and nothing is ever removed
 
 
@@ -197,8 +199,9 @@ def _record(
     **detail: str | float,
 ) -> None:
     """Moves the job to where its deliveries put it, and audits the delivery with the state the job has then."""
-    states = tx.execute(select(outbox.c.state).where(outbox.c.job_id == job.job_id)).scalars().all()
-    state = state_after(job, list(states))
+    rows = {each.delivery_id: each for each in tx.execute(_STATES.where(outbox.c.job_id == job.job_id))}
+    state = state_after(job, [each.state for each in rows.values()])
+    now = rows[row.delivery_id]
     if state != job.state:
         code, why = reason or ("", "")
         move_job(tx, job, state, code=code, why=why)
@@ -214,9 +217,15 @@ def _record(
         sha256=row.sha256,
         attempts=row.attempts,
         state=state.value,
+        answer_sha256=answer_hash(now.code, now.why, now.response),
         **told,
         **detail,
     )
+
+
+def answer_hash(code: str, why: str, response: str) -> str:
+    """SHA-256 over what a destination said of a document; the row of the audit covers it."""
+    return values_hash([code, why, response])
 
 
 def _actor(destination: str) -> str:

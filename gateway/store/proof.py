@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from gateway.job import State
-from gateway.store.audit import GENESIS_HASH, Event, row_hash
+from gateway.store.checkpoints import Checkpoint
 from gateway.store.database import Database
-from gateway.store.job_rows import AnyRow, pages_hash
+from gateway.store.job_fields import FIELDS, SAID, field_hash, raw
+from gateway.store.job_rows import AnyRow, order_from, pages_hash
+from gateway.store.ledger import DeliveryStory, JobStory, Ledger, check_end, compare_checkpoints, read_link
 from gateway.store.objects import Objects
+from gateway.store.outbox import answer_hash
+from gateway.store.search_terms import shown
 from gateway.store.tables import DeliveryState, audit, audit_head, jobs, outbox, pages
 
 UNFINISHED = (State.RECEIVED, State.DIGITIZED)  # a worker or a destination has still to do its part
 UNFINISHED_MAX = 1000  # jobs told one by one
-PROBLEMS_MAX = 1000  # told one by one; a database that is wholly wrong need not fill the memory too
 FETCH_ROWS = 1000
+SHOWN = ("patient_id", "issuer", "patient_name", "birth_date", "accession_number")
+
+_JOB_COLUMNS = ("number", "job_id", "state", "sha256", *(name for names in FIELDS.values() for name in names), *SHOWN)
+_JOBS = select(*(raw(jobs.c[name]).label(name) for name in _JOB_COLUMNS)).order_by(jobs.c.number)
+_DELIVERY_COLUMNS = (
+    *("delivery_id", "job_id", "destination", "kind", "name", "page", "sha256", "state", "position", "code", "why"),
+    "response",
+)
+_DELIVERIES = select(*(outbox.c[name] for name in _DELIVERY_COLUMNS))
 
 
 @dataclass(frozen=True)
 class AuditReport:
     """What verifying found.
 
-    rows: of the audit, as far as they can be read. first_bad_seq: the first row that does not fit the chain, None
-    where all do. head_hash: the last row's hash, which fixes all before it. jobs: how many stand in each state.
-    objects: files hashed, 0 where that was left out. unfinished: ids of jobs that are still RECEIVED or DIGITIZED, the
-    oldest first, at most UNFINISHED_MAX; no problem in themselves, but one that stays among them should be looked at.
+    rows: of the audit, as far as they can be read; the first pruned of them were taken away when they were old enough.
+    first_bad_seq: the first row that does not fit the chain, None where all do. head_hash: the last row's hash, which
+    fixes all before it. jobs: how many stand in each state. objects: files hashed, 0 where that was left out.
+    unfinished: ids of jobs that are still RECEIVED or DIGITIZED, the oldest first, at most UNFINISHED_MAX; no problem
+    in themselves, but one that stays among them should be looked at. uncovered: jobs of an older version, of which no
+    row says whose ECG they are. checkpoints: how many the chain agrees with.
     """
 
     ok: bool
@@ -41,6 +55,9 @@ class AuditReport:
     objects: int
     problems: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
+    uncovered: int = 0
+    pruned: int = 0
+    checkpoints: int = 0
 
     @property
     def unfinished_counts(self) -> Mapping[State, int]:
@@ -48,54 +65,24 @@ class AuditReport:
         return {state: self.jobs.get(state, 0) for state in UNFINISHED}
 
 
-@dataclass
-class _Told:
-    """What the audit says of one job."""
-
-    received: int = 0
-    sha256: str = ""
-    state: str = ""
-    pages_sha256: str = ""  # of the last time it was settled
-
-
-@dataclass
-class _Ledger:
-    """What has been read so far."""
-
-    rows: int = 0
-    first_bad_seq: int | None = None
-    head_hash: str = GENESIS_HASH
-    problems: list[str] = field(default_factory=list)
-    told: dict[str, _Told] = field(default_factory=dict)
-    queued: dict[int, tuple[str, ...]] = field(default_factory=dict)  # seq -> (job id, destination, name, SHA-256)
-    delivered: dict[int, str] = field(default_factory=dict)  # delivery id -> SHA-256
-    counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
-    objects: set[str] = field(default_factory=set)
-    unfinished: list[str] = field(default_factory=list)
-
-    def problem(self, text: str) -> None:
-        if len(self.problems) < PROBLEMS_MAX:
-            self.problems.append(text)
-
-    def break_at(self, seq: int, text: str) -> None:
-        self.first_bad_seq = seq if self.first_bad_seq is None else self.first_bad_seq
-        self.problem(f"audit row {seq} {text}")
-
-
-def verify(database: Database, objects: Objects, check_objects: bool = True) -> AuditReport:
+def verify(
+    database: Database, objects: Objects, check_objects: bool = True, checkpoints: Sequence[Checkpoint] = ()
+) -> AuditReport:
     """Reads everything in one view of the database, then hashes the objects it names."""
-    ledger = _Ledger()
+    ledger = Ledger(_by_size(checkpoints))
     with database.read() as connection, _any_bytes(database, connection):
+        compare_checkpoints(ledger)  # one that was signed before the first row
         for row in _stream(connection, select(audit).order_by(audit.c.seq)):
-            _read_link(ledger, row)
+            read_link(ledger, row)
         _check_head(ledger, connection)
-        for row in _stream(connection, select(jobs).order_by(jobs.c.number)):
+        check_end(ledger)
+        for row in _stream(connection, _JOBS):
             _check_job(ledger, row, connection)
-        for row in _stream(connection, select(outbox)):
+        for row in _stream(connection, _DELIVERIES):
             _check_delivery(ledger, row)
         for row in _stream(connection, select(pages.c.recording_sha256).where(pages.c.recording_sha256.is_not(None))):
             ledger.objects.add(row.recording_sha256)
-    for job_id in ledger.told:
+    for job_id in ledger.jobs:
         ledger.problem(f"job {job_id} is in the audit but not among the jobs")
     if check_objects:
         _check_objects(ledger, objects)
@@ -108,45 +95,20 @@ def verify(database: Database, objects: Objects, check_objects: bool = True) -> 
         objects=len(ledger.objects) if check_objects else 0,
         problems=tuple(ledger.problems),
         unfinished=tuple(ledger.unfinished),
+        uncovered=ledger.uncovered,
+        pruned=ledger.pruned[0],
+        checkpoints=ledger.confirmed,
     )
 
 
-def _read_link(ledger: _Ledger, row: AnyRow) -> None:
-    expected = ledger.rows + 1
-    ledger.rows += 1
-    if row.seq != expected:
-        ledger.break_at(expected, f"is missing: row {row.seq} stands in its place")
-        ledger.rows = row.seq
-    if row.prev_hash != ledger.head_hash:
-        ledger.break_at(row.seq, "does not follow the row before it")
-    fields = (row.at, row.kind, row.job_id, row.actor, row.detail)
-    if not all(isinstance(value, str) for value in fields):
-        ledger.break_at(row.seq, "holds something else than text")
-    elif row_hash(row.prev_hash, row.seq, *fields) != row.hash:
-        ledger.break_at(row.seq, "was changed: its hash is another")
-    else:
-        _learn(ledger, row)
-    ledger.head_hash = row.hash
+def _by_size(checkpoints: Sequence[Checkpoint]) -> Mapping[int, Sequence[Checkpoint]]:
+    found: dict[int, list[Checkpoint]] = defaultdict(list)
+    for checkpoint in checkpoints:
+        found[checkpoint.rows].append(checkpoint)
+    return dict(found)
 
 
-def _learn(ledger: _Ledger, row: AnyRow) -> None:
-    if not row.job_id:  # a sign-in, say: nothing about a page
-        return
-    detail: dict[str, Any] = json.loads(row.detail)
-    told = ledger.told.setdefault(row.job_id, _Told())
-    match row.kind:
-        case Event.RECEIVED:
-            told.received += 1
-            told.sha256 = detail["sha256"]
-        case Event.QUEUED:
-            ledger.queued[row.seq] = (row.job_id, detail["destination"], detail["name"], detail["sha256"])
-        case Event.DELIVERED:
-            ledger.delivered[detail["delivery_id"]] = detail["sha256"]
-    told.state = detail.get("state", told.state)
-    told.pages_sha256 = detail.get("pages_sha256", told.pages_sha256)
-
-
-def _check_head(ledger: _Ledger, connection: Connection) -> None:
+def _check_head(ledger: Ledger, connection: Connection) -> None:
     head = connection.execute(select(audit_head)).one_or_none()
     if head is None:
         ledger.problem("the audit's head is gone")
@@ -154,34 +116,74 @@ def _check_head(ledger: _Ledger, connection: Connection) -> None:
         ledger.break_at(ledger.rows + 1, f"is missing: the head counts {head.rows} rows and ends in another hash")
 
 
-def _check_job(ledger: _Ledger, row: AnyRow, connection: Connection) -> None:
-    told = ledger.told.pop(row.job_id, _Told())
-    if told.received != 1:
-        ledger.problem(f"job {row.job_id} was received {told.received} times by the audit, not once")
-    elif told.sha256 != row.sha256:
+def _check_job(ledger: Ledger, row: AnyRow, connection: Connection) -> None:
+    story = ledger.jobs.pop(row.job_id, JobStory())
+    if story.received != 1:
+        ledger.problem(f"job {row.job_id} was received {story.received} times by the audit, not once")
+    elif story.sha256 != row.sha256:
         ledger.problem(f"job {row.job_id} holds other bytes than the audit received")
-    if told.state != row.state:
-        ledger.problem(f"job {row.job_id} is {row.state}, the audit last saw it {told.state or 'nowhere'}")
-    if told.pages_sha256 and pages_hash(connection, row.job_id) != told.pages_sha256:
+    if story.state != row.state:
+        ledger.problem(f"job {row.job_id} is {row.state}, the audit last saw it {story.state or 'nowhere'}")
+    if story.pages_sha256 and pages_hash(connection, row.job_id) != story.pages_sha256:
         ledger.problem(f"job {row.job_id} has other pages than it was settled with")
+    _check_fields(ledger, row, story)
     try:
         ledger.counts[State(row.state)] += 1
     except ValueError:
         ledger.problem(f"job {row.job_id} is in no known state")
     if row.state in UNFINISHED and len(ledger.unfinished) < UNFINISHED_MAX:
         ledger.unfinished.append(row.job_id)
-    ledger.objects.add(row.sha256)
+    if not story.erased:
+        ledger.objects.add(row.sha256)
 
 
-def _check_delivery(ledger: _Ledger, row: AnyRow) -> None:
-    if ledger.queued.get(row.position) != (row.job_id, row.destination, row.name, row.sha256):
+def _check_fields(ledger: Ledger, row: AnyRow, story: JobStory) -> None:
+    """Holds whose ECG it is, who sent it and why it is where it is against the last row that covers each."""
+    values = dict(row._mapping)
+    wrong = [field for field, sha256 in story.fields.items() if field_hash(field, values) != sha256]
+    for field in wrong:
+        ledger.problem(f"job {row.job_id}: its {SAID[field]} is not what the audit covers")
+    if "read_order" not in story.fields:
+        ledger.uncovered += 1
+    elif not wrong:
+        told = shown(order_from(row.read_order_json or row.order_json))
+        for name in (name for name in SHOWN if values[name] != told[name]):
+            ledger.problem(f"job {row.job_id}: the worklist shows another {name} than its order says")
+
+
+def _check_delivery(ledger: Ledger, row: AnyRow) -> None:
+    queued = ledger.queued.get(row.position)
+    told = (row.job_id, row.destination, row.kind, row.name, row.page, row.sha256)
+    if (
+        queued is None
+        or (queued.job_id, queued.destination, queued.kind, queued.name, queued.page, queued.sha256) != told
+    ):
         ledger.problem(f"delivery {row.delivery_id} was not queued like this by the audit")
-    if row.state == DeliveryState.DELIVERED and ledger.delivered.get(row.delivery_id) != row.sha256:
+    _check_progress(ledger, row, queued is not None and queued.covered)
+    if row.delivery_id not in ledger.erased_documents:
+        ledger.objects.add(row.sha256)
+
+
+def _check_progress(ledger: Ledger, row: AnyRow, covered: bool) -> None:
+    """Holds a document's state and its destination's answer against what happened to it since it was queued."""
+    last = ledger.deliveries.get(row.delivery_id)
+    story = last if last is not None and last.seq > row.position else DeliveryStory()
+    if row.state == DeliveryState.DELIVERED and (story.state, story.sha256) != (DeliveryState.DELIVERED, row.sha256):
         ledger.problem(f"delivery {row.delivery_id} says delivered, the audit does not")
-    ledger.objects.add(row.sha256)
+    elif row.state != (story.state or DeliveryState.QUEUED):
+        ledger.problem(
+            f"job {row.job_id}: delivery {row.delivery_id} is {row.state}, the audit last saw it "
+            f"{story.state or DeliveryState.QUEUED}"
+        )
+    expected = story.answer_sha256 or (answer_hash("", "", "") if covered else "")
+    if expected and answer_hash(row.code, row.why, row.response) != expected:
+        ledger.problem(
+            f"job {row.job_id}: the answer (code, why or response) of delivery {row.delivery_id} to {row.destination} "
+            "is not what the audit covers"
+        )
 
 
-def _check_objects(ledger: _Ledger, objects: Objects) -> None:
+def _check_objects(ledger: Ledger, objects: Objects) -> None:
     for sha256 in sorted(ledger.objects):
         try:
             fault = objects.fault(sha256)
@@ -198,12 +200,12 @@ def _stream(connection: Connection, query: Any) -> Iterator[AnyRow]:
 @contextmanager
 def _any_bytes(database: Database, connection: Connection) -> Iterator[None]:
     """Lets SQLite hand out text that is no UTF-8 any more: a flipped byte is to be found, not to end the search."""
-    raw: Any = connection.connection.dbapi_connection
+    raw_connection: Any = connection.connection.dbapi_connection
     if not database.is_sqlite:
         yield
         return
-    raw.text_factory = lambda text: text.decode("utf-8", "replace")
+    raw_connection.text_factory = lambda text: text.decode("utf-8", "replace")
     try:
         yield
     finally:
-        raw.text_factory = str
+        raw_connection.text_factory = str

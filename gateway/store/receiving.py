@@ -13,7 +13,7 @@ from gateway.config import DataSection
 from gateway.errors import OutOfSpace, QueueFull
 from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, State
-from gateway.store.audit import Event, append, canonical
+from gateway.store.audit import Event, append, append_received, canonical
 from gateway.store.counting import count_move
 from gateway.store.database import Database, Transaction, translated_for_a_door
 from gateway.store.job_rows import clean, lock_job, new_id, order_from, order_text
@@ -108,7 +108,7 @@ def _commit(tx: Transaction, arrival: Arrival, sha256: str, size_bytes: int, key
     if new is not None:
         add_words(tx, new.number, arrival.order)
         count_move(tx, None, State.RECEIVED)
-        append(tx, Event.RECEIVED, job_id, actor, sha256=sha256, size_bytes=size_bytes, state=State.RECEIVED.value)
+        append_received(tx, job_id, actor, values, sha256=sha256, size_bytes=size_bytes, state=State.RECEIVED.value)
         return Receipt(job_id, duplicate=False)
     known = tx.execute(_KNOWN, {"key": key}).scalar_one()
     if _brings_facts(tx, known, arrival.order or Order(), actor):

@@ -14,6 +14,7 @@ from gateway.review import NOTHING_GIVEN, given_text
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.counting import count_pages
 from gateway.store.database import Database, Transaction
+from gateway.store.job_fields import CHAIN_VERSION
 from gateway.store.job_rows import (
     AnyRow,
     clean,
@@ -211,4 +212,4 @@ def _untried(tx: Transaction, position: int) -> dict[str, Any]:
 
 def _audit_queued(tx: Transaction, job_id: str, actor: str, document: Mapping[str, Any]) -> int:
     told = {key: document[key] for key in ("destination", "kind", "name", "page", "sha256")}
-    return append(tx, Event.QUEUED, job_id, actor, **told)
+    return append(tx, Event.QUEUED, job_id, actor, **told, v=CHAIN_VERSION)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from gateway.config import DataSection
+from gateway.config import AuditSection, DataSection
 from gateway.errors import ConfigError
 from gateway.identity.candidate import KnownOrder
 from gateway.identity.order import Order
@@ -27,6 +27,7 @@ from gateway.store import (
 )
 from gateway.store.accounts import Accounts
 from gateway.store.audit_queries import Looking
+from gateway.store.checkpoints import Checkpoint, Checkpoints
 from gateway.store.database import Database, database_url
 from gateway.store.job_queries import PageHead
 from gateway.store.job_rows import DeliveryRow
@@ -302,9 +303,13 @@ class Store:
 
     # Proving
 
-    def verify_audit(self, check_objects: bool = True) -> AuditReport:
-        """Recomputes the chain and holds every job, delivery and object against it."""
-        return proof.verify(self._database, self._objects, check_objects)
+    def verify_audit(self, check_objects: bool = True, checkpoints: Sequence[Checkpoint] = ()) -> AuditReport:
+        """Recomputes the chain and holds every job, delivery, object and checkpoint against it."""
+        return proof.verify(self._database, self._objects, check_objects, checkpoints)
+
+    def checkpoints(self, settings: AuditSection) -> Checkpoints:
+        """What signs the head of the chain. Makes its key and folder where there are none. Raises ConfigError."""
+        return Checkpoints(self._database, self._data.folder, settings)
 
     def export_audit(self, stream: TextIO) -> int:
         """Writes the audit as JSON lines, hashes included, and returns how many."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from gateway.commands import main
 from gateway.commands.describe import describe
 from gateway.commands.digitize import FORMATS, parse_formats
-from gateway.config import Config, load
+from gateway.config import AuditSection, Config, load
 from gateway.identity.order import Order, Patient
 from gateway.job import SHORT_ID, Outcome, PageResult, State, Verdict
 from gateway.store import Store, receiving
@@ -155,6 +156,31 @@ def test_shows_texts_of_others_as_they_are_and_cuts_none(tmp_path: Path) -> None
     assert "from dicom [/x]" in shown.stdout
     verified = run.invoke(main.app, ["audit", "verify", "--config", str(path)])
     assert re.search(r"verified: \d+ audit rows, 2 jobs, 1 of them unfinished", verified.stdout)
+
+
+def test_verify_prints_the_head_and_holds_the_chain_against_checkpoints_kept_elsewhere(tmp_path: Path) -> None:
+    path, config = _configured(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    with closing(Store.open(config.data)) as store:
+        receive(store, b"a page")
+        store.checkpoints(AuditSection(checkpoint_folder=elsewhere)).write()
+        head = store.verify_audit().head_hash
+    words = ["audit", "verify", "--config", str(path), "--against", str(elsewhere)]
+    (key,) = elsewhere.glob("*.pub")
+    for more in ([], ["--key", str(key)]):
+        told = run.invoke(main.app, [*words, *more])
+        assert told.exit_code == 0, told.output
+        assert f"head: row 1, {head}" in told.stdout
+        assert "1 of 1 checkpoints agree" in told.stdout
+    shutil.copy(next(elsewhere.glob("*.checkpoint")), elsewhere / "other.checkpoint")
+    with (elsewhere / "other.checkpoint").open("a", encoding="utf-8") as file:
+        file.write("— nobody AAAA\n")
+    assert run.invoke(main.app, words).exit_code == 0  # a further signature is lawful
+    (elsewhere / "other.checkpoint").write_text("nothing\n", encoding="utf-8")
+    wrong = run.invoke(main.app, words)
+    assert wrong.exit_code == 1
+    assert "NOT verified" in wrong.stdout
+    assert "checkpoint other.checkpoint is no signed note" in wrong.stderr
 
 
 def test_a_list_of_jobs_fits_eighty_columns_and_its_short_ids_are_taken(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from gateway.digitizer.load import ending_when_stuck
 from gateway.job import State
 from gateway.service.app import Gateway
 from gateway.service.supervisor import Supervisor
-from gateway.store import Store
+from gateway.store import Checkpoints, Store
+from gateway.store.signed_note import checkpoint_text, sign
 from pipeline.recording import Given, Page, Recording
 from tests.gateway.storing import FORK, LONG_S, claimed, receive
 from tests.recordings import three_by_four
@@ -92,3 +94,27 @@ def test_a_gateway_starts_where_leases_of_dead_processes_cannot_be_looked_for(
     gateway = Gateway(config)
     gateway.start()
     gateway.stop()
+
+
+def test_a_gateway_signs_its_audit_when_it_stops_and_tells_an_older_copy_put_back(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = Gateway(config)
+    receive(gateway.store, b"a page")
+    gateway.stop()
+    folder = config.data.folder / "checkpoints"
+    (first,) = folder.glob("*.checkpoint")
+    assert first.name.startswith("000000000001-")
+    later = folder / "000000000009-0000000000000000.checkpoint"
+    Gateway(config).stop()
+    assert not caplog.records
+    with Store.open(config.data) as store:
+        checkpoints = store.checkpoints(config.audit)
+        later.write_text(_signed_for_nine_rows(checkpoints), encoding="utf-8")
+    Gateway(config).stop()
+    assert "the audit is not what it was" in caplog.text
+
+
+def _signed_for_nine_rows(checkpoints: Checkpoints) -> str:
+    text = checkpoint_text("cardioscan-gateway", 9, "0" * 64, datetime.now(UTC))
+    return sign(text, "cardioscan-gateway", checkpoints._key)
