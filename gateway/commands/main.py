@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +16,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from gateway.commands import jobs_table
+from gateway.commands.settings import ActorOption, ConfigOption, config_path
+from gateway.commands.settings import settings as settings_of
 from gateway.commands.users import app as users_app
-from gateway.config import Config, load
+from gateway.config import Config
 from gateway.errors import ConfigError, GatewayError, NotFound
 from gateway.job import SHORT_ID, Door
 from pipeline.errors import DeviceError, LostError, WeightsError
@@ -43,11 +46,11 @@ BAD_USAGE = 2
 SOME_UNREADABLE = 3
 FAILED = 1
 
-ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", envvar="CARDIOSCAN_CONFIG", help="The configuration file (TOML).")
-]
-ActorOption = Annotated[str, typer.Option("--actor", envvar="USER", help="Who does this; kept in the audit.")]
-DEFAULT_CONFIG = Path("config.toml")
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"cardioscan {version('cardioscan-gateway')}")
+        raise typer.Exit
 
 
 def main() -> None:
@@ -62,25 +65,66 @@ def main() -> None:
         sys.exit(FAILED)
 
 
+@app.callback()
+def version_option(
+    wanted: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Paper ECGs in, DICOM waveforms and HL7 aECG out."""
+
+
 @app.command()
-def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
-    """Run the gateway until SIGTERM or Ctrl-C."""
+def serve(config: ConfigOption = None) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C.
+
+    Without a configuration file it runs on the defaults: window and DICOM door on this machine only, and pages are kept
+    to be downloaded.
+    """
     from gateway.process import configure_process
     from gateway.service.app import Gateway
 
-    settings = load(config)
+    settings = settings_of(config, begins=True)
     configure_process(settings)
     Gateway(settings).run()
 
 
 @app.command()
+def init(
+    path: Annotated[Path, typer.Option("--out", help="The file to write.")] = Path("config.toml"),
+    ae_title: Annotated[str | None, typer.Option(help="The AE title that senders call.")] = None,
+    listen: Annotated[str, typer.Option(help="The address of the DICOM door; 0.0.0.0 for all.")] = "127.0.0.1",
+    pacs: Annotated[str | None, typer.Option(help="AE@HOST:PORT of the PACS; empty for none.")] = None,
+    ehr: Annotated[str | None, typer.Option(help="HOST:PORT of the EHR's MLLP listener; empty for none.")] = None,
+    inbox: Annotated[str | None, typer.Option(help="The folder that faxes come into; empty for none.")] = None,
+) -> None:
+    """Write a short configuration. What is not given as an option is asked for."""
+    from gateway.commands.init import Site, write_config
+
+    site = Site(
+        ae_title=_asked(ae_title, "AE title that senders call", "CARDIOSCAN"),
+        listen=listen,
+        pacs=_asked(pacs, "PACS, as AE@HOST:PORT (empty for none)", ""),
+        ehr=_asked(ehr, "EHR's MLLP listener, as HOST:PORT (empty for none)", ""),
+        inbox=_asked(inbox, "Folder that faxes come into (empty for none)", ""),
+    )
+    write_config(path, site)
+    _say(f"{path} is written; now ask: cardioscan check --config {path}")
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Option("--out", help="Where the demonstration leaves its files.")] = Path("demo-out"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave gateway, window and ten pages to review, until Ctrl-C.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="The window's port, with --keep; 0 for any free one.")] = 8080,
 ) -> None:
     """Take two pages through a gateway between a stand-in PACS and a stand-in EHR, and show what arrived."""
+    from gateway.demo.keep import keep_demo
     from gateway.demo.run import run_demo
 
-    sys.exit(run_demo(folder, out))
+    sys.exit(keep_demo(folder, out, port) if keep else run_demo(folder, out))
 
 
 @app.command()
@@ -123,14 +167,14 @@ def digitize(
 
 @app.command()
 def check(
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: ConfigOption = None,
     peers: Annotated[bool, typer.Option(help="Also try to reach every destination.")] = True,
 ) -> None:
     """Say what is wrong with the configuration, the database and the peers, in words to act on."""
     from gateway.commands.check import ADVICE, check_all, check_file
 
-    settings = load(config)
-    report = check_all(settings, peers=peers) + check_file(config)
+    settings, path = settings_of(config, begins=True), config_path(config)
+    report = check_all(settings, peers=peers) + (check_file(path) if path else [])
     for line in report:
         mark, colour = ("ok", "green") if line.ok else ("problem", "red")
         if line.what == ADVICE:
@@ -143,7 +187,7 @@ def check(
 @rules_app.command("explain")
 def rules_explain(
     file: Annotated[Path, typer.Argument(help="A page as it would be received (DICOM, TIFF, PDF, a picture).")],
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: ConfigOption = None,
     sender: Annotated[str, typer.Option(help="The sender to assume (AE title, inbox name or user).")] = "",
     called: Annotated[str, typer.Option(help="The called AE title to assume.")] = "",
     door: Annotated[
@@ -153,13 +197,13 @@ def rules_explain(
     """Digitize FILE and say which rule matched and why each other did not."""
     from gateway.commands.explain import explain_file
 
-    for line in explain_file(load(config), file, sender=sender, called=called, door=door):
+    for line in explain_file(settings_of(config), file, sender=sender, called=called, door=door):
         _say(line)
 
 
 @jobs_app.command("list")
 def jobs_list(
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: ConfigOption = None,
     state: Annotated[str, typer.Option(help="Only this state: received, digitized, delivered, held, refused.")] = "",
     limit: Annotated[int, typer.Option(help="At most this many, newest first.")] = 50,
     wide: Annotated[bool, typer.Option("--wide", help="Everything, however long the lines.")] = False,
@@ -172,7 +216,7 @@ def jobs_list(
         wanted = State(state) if state else None
     except ValueError as error:
         raise _bad_usage(f"no such state: {state}; one of {', '.join(State)}") from error
-    with _open_store(load(config)) as store:
+    with _open_store(settings_of(config)) as store:
         jobs = store.jobs(wanted, limit, 0)
     if as_json:
         for job in jobs:
@@ -184,9 +228,9 @@ def jobs_list(
 
 
 @jobs_app.command("show")
-def jobs_show(job_id: str, config: ConfigOption = DEFAULT_CONFIG) -> None:
+def jobs_show(job_id: str, config: ConfigOption = None) -> None:
     """Show one job: its pages, its deliveries and the reasons."""
-    with _open_store(load(config)) as store:
+    with _open_store(settings_of(config)) as store:
         job_id = _whole(store, job_id)
         job = store.job(job_id)
         pages, deliveries = store.pages(job_id), store.deliveries(job_id)
@@ -201,9 +245,9 @@ def jobs_show(job_id: str, config: ConfigOption = DEFAULT_CONFIG) -> None:
 
 
 @jobs_app.command("retry")
-def jobs_retry(job_id: str, config: ConfigOption = DEFAULT_CONFIG, actor: ActorOption = "") -> None:
+def jobs_retry(job_id: str, config: ConfigOption = None, actor: ActorOption = "") -> None:
     """Digitize a held or refused job again."""
-    with _open_store(load(config)) as store:
+    with _open_store(settings_of(config)) as store:
         job_id = _whole(store, job_id)
         store.retry(job_id, _named(actor))
     _say(f"{job_id} waits for a worker again")
@@ -212,12 +256,12 @@ def jobs_retry(job_id: str, config: ConfigOption = DEFAULT_CONFIG, actor: ActorO
 @jobs_app.command("resend")
 def jobs_resend(
     job_id: str,
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: ConfigOption = None,
     destination: Annotated[str, typer.Option(help="Only to this destination.")] = "",
     actor: ActorOption = "",
 ) -> None:
     """Send a job's documents again, the same bytes under the same names."""
-    with _open_store(load(config)) as store:
+    with _open_store(settings_of(config)) as store:
         job_id = _whole(store, job_id)
         store.resend(job_id, _named(actor), destination or None)
     _say(f"{job_id} is queued again")
@@ -227,7 +271,7 @@ def jobs_resend(
 def jobs_identify(
     job_id: str,
     patient_id: Annotated[str, typer.Option(help="The patient's identifier.")],
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: ConfigOption = None,
     issuer: Annotated[str, typer.Option(help="Who issued the identifier.")] = "",
     name: Annotated[str, typer.Option(help="Family, Given; or Family^Given^Middle^Prefix^Suffix.")] = "",
     birth_date: Annotated[str, typer.Option(help="1960-02-01, 01.02.1960 or 19600201")] = "",
@@ -264,7 +308,7 @@ def jobs_identify(
         "accession_number": accession_number,
         "acquired_at": acquired_at,
     }
-    settings = load(config)
+    settings = settings_of(config)
     with _open_store(settings) as store:
         job_id = _whole(store, job_id)
         before = store.order(job_id)
@@ -291,7 +335,7 @@ def jobs_identify(
 
 @audit_app.command("verify")
 def audit_verify(
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: ConfigOption = None,
     against: Annotated[
         Path | None, typer.Option("--against", help="A signed checkpoint, or a folder of them, kept elsewhere.")
     ] = None,
@@ -306,7 +350,7 @@ def audit_verify(
     """
     from gateway.commands.verify import verify
 
-    settings = load(config)
+    settings = settings_of(config)
     with _open_store(settings) as store:
         problems, summary = verify(store, settings, against, key)
     for problem in problems:
@@ -318,11 +362,11 @@ def audit_verify(
 
 @audit_app.command("export")
 def audit_export(
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: ConfigOption = None,
     file: Annotated[Path | None, typer.Option("--out", help="A file; standard output without it.")] = None,
 ) -> None:
     """Write the audit as JSON lines with its hashes."""
-    with _open_store(load(config)) as store:
+    with _open_store(settings_of(config)) as store:
         if file is None:
             store.export_audit(sys.stdout)
         else:
@@ -331,9 +375,9 @@ def audit_export(
 
 
 @db_app.command("upgrade")
-def db_upgrade(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def db_upgrade(config: ConfigOption = None) -> None:
     """Bring the database schema to this version."""
-    with _open_store(load(config)) as store:
+    with _open_store(settings_of(config, begins=True)) as store:
         _say(store.check())
 
 
@@ -343,6 +387,11 @@ def describe() -> None:
     from gateway.commands.describe import describe as text
 
     print(text(), end="")
+
+
+def _asked(given: str | None, question: str, default: str) -> str:
+    """An option's value, or what is typed."""
+    return given if given is not None else str(typer.prompt(question, default=default, show_default=bool(default)))
 
 
 def _tell_known(known: Lookup) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from gateway.config import load
+from gateway.commands.settings import ActorOption, ConfigOption, settings
 from gateway.role import Role
 
 if TYPE_CHECKING:
@@ -22,24 +22,19 @@ out = Console(emoji=False)
 err = Console(stderr=True, emoji=False)
 
 BAD_USAGE = 2
-DEFAULT_CONFIG = Path("config.toml")
-ConfigOption = Annotated[
-    Path, typer.Option("--config", "-c", envvar="CARDIOSCAN_CONFIG", help="The configuration file (TOML).")
-]
-ActorOption = Annotated[str, typer.Option("--actor", envvar="USER", help="Who does this; kept in the audit.")]
 
 
 @app.command("add")
 def add(
     name: Annotated[str, typer.Argument(help="1 to 200 letters, digits and . _ @ + -")],
     role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.VIEWER,
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: ConfigOption = None,
     actor: ActorOption = "command line",
 ) -> None:
     """Add a user and print the one-time password."""
     from gateway.web.security.administration import add_user
 
-    with _open_store(config) as store:
+    with _open_store(config, begins=True) as store:
         try:
             user, password = add_user(store, name, role, actor)
         except ValueError as error:
@@ -49,7 +44,7 @@ def add(
 
 
 @app.command("reset")
-def reset(name: str, config: ConfigOption = DEFAULT_CONFIG, actor: ActorOption = "command line") -> None:
+def reset(name: str, config: ConfigOption = None, actor: ActorOption = "command line") -> None:
     """Give a user a new one-time password and print it; a user who was disabled may sign in again."""
     from gateway.web.security.administration import change_user, reset_password
     from gateway.web.security.names import user_name
@@ -66,7 +61,7 @@ def reset(name: str, config: ConfigOption = DEFAULT_CONFIG, actor: ActorOption =
 
 
 @app.command("list")
-def list_users(config: ConfigOption = DEFAULT_CONFIG) -> None:
+def list_users(config: ConfigOption = None) -> None:
     """List the users."""
     with _open_store(config) as store:
         users = store.accounts.users()
@@ -79,10 +74,10 @@ def list_users(config: ConfigOption = DEFAULT_CONFIG) -> None:
     out.print(table)
 
 
-def _open_store(config: Path) -> AbstractContextManager[Store]:
+def _open_store(config: Path | None, begins: bool = False) -> AbstractContextManager[Store]:
     from gateway.store import Store
 
-    return closing(Store.open(load(config).data))
+    return closing(Store.open(settings(config, begins).data))
 
 
 def _say(line: str) -> None:
