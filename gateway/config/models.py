@@ -96,7 +96,7 @@ class Hl7FeedSection(Section):
     message_max_bytes: int = Field(1_000_000, ge=1000)
     message_timeout_s: float = Field(30.0, gt=0)  # from its first byte to its last
     idle_timeout_s: float = Field(3600.0, gt=0)  # between two messages
-    first_message_timeout_s: float = Field(300.0, gt=0)  # for an address that has sent none since the start
+    first_message_timeout_s: float = Field(300.0, gt=0)  # for an address that never sent one
     character_set: Literal[
         "", "ASCII", "8859/1", "8859/2", "8859/5", "8859/7", "8859/9", "8859/15", "UNICODE UTF-8", "ISO IR87"
     ] = ""  # "" = as MSH-18 says

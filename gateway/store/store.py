@@ -14,6 +14,7 @@ from gateway.identity.order import Order
 from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, Place, Reading, State
 from gateway.store import (
     audit,
+    feed_senders,
     holder,
     job_queries,
     leases,
@@ -259,6 +260,14 @@ class Store:
         What is older than what the same feed has said of the same number changes nothing; the same again is harmless.
         """
         patients.tell(self._database, feed, said_at, told)
+
+    def feed_senders(self, feed: str) -> list[str]:
+        """The addresses that have sent messages to a feed, also before a restart; who sent last comes last."""
+        return feed_senders.remembered(self._database, feed)
+
+    def remember_feed_sender(self, feed: str, address: str, forgotten: Iterable[str]) -> None:
+        """Keeps that an address has sent a message to a feed, and deletes those that are forgotten for it."""
+        feed_senders.remember(self._database, feed, address, forgotten)
 
     def known_orders(self, words: str, most: int) -> list[KnownOrder]:
         """Orders and patients that feeds have told of and every word fits: names, numbers, birth date, by prefix.

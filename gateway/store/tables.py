@@ -35,6 +35,7 @@ LOCAL_MOMENT_CHARACTERS = 35  # of 2024-01-31T14:30:00.000000+01:00:00: old offs
 SHA256_CHARACTERS = 64
 ID_CHARACTERS = 32  # a UUID without its hyphens
 NAME_CHARACTERS = 200  # of a user
+ADDRESS_CHARACTERS = 64  # of an IPv6 address with its zone: 39, "%" and an interface's name
 WORD_CHARACTERS = 64  # of a name or number that can be searched for
 
 
@@ -402,4 +403,12 @@ known_terms = Table(
     Column("term", Word, primary_key=True),  # a word of a patient's name, dates and numbers, or of an order's numbers
     Column("number", Number, ForeignKey("known_patients.number"), primary_key=True, autoincrement=False),
     Index(None, "number", "term"),
+)
+
+feed_senders = Table(
+    "feed_senders",
+    metadata,
+    Column("feed", String(NAME_CHARACTERS), primary_key=True),
+    Column("address", String(ADDRESS_CHARACTERS), primary_key=True),
+    Column("sent_at", Moment, nullable=False),  # to the hour: it is not written at every message
 )

@@ -8,11 +8,13 @@ from __future__ import annotations
 import logging
 import re
 import socket
+import time
 from datetime import datetime
 
 from gateway.config import Hl7FeedSection
 from gateway.errors import TryAgain
 from gateway.intake.hl7_feed.answer import Code, Rejected, acknowledgement, rejection
+from gateway.intake.hl7_feed.capacity import Senders
 from gateway.intake.hl7_feed.connection import Answer
 from gateway.intake.hl7_feed.meaning import understand
 from gateway.intake.hl7_feed.segments import read_header
@@ -36,7 +38,8 @@ class Hl7Feed:
     def __init__(self, settings: Hl7FeedSection, store: Store) -> None:
         self._settings = settings
         self._store = store
-        self._server = MllpServer(settings, self.answer, self._too_big)
+        self._senders = Senders(store.feed_senders(settings.name))
+        self._server = MllpServer(settings, self.answer, self._too_big, self._sent, self._senders)
 
     @property
     def port(self) -> int:
@@ -75,6 +78,17 @@ class Hl7Feed:
         if fault is not None:
             _log_fault(header.field(9), address, fault)
         return Answer(acknowledgement(header, now, words, fault), is_message=True)
+
+    def _sent(self, address: str) -> None:
+        """Knows an address for a sender from now on, and after a restart."""
+        change = self._senders.add(address, time.monotonic())
+        if change is None:
+            return
+        try:
+            self._store.remember_feed_sender(self._settings.name, address, change.forgotten)
+        except TryAgain as error:  # the message itself was answered by what became of it
+            log.warning("HL7 feed: the sender %s could not be remembered: %s", address, error)
+            self._senders.keep_again(address)
 
     def _too_big(self, head: bytes, address: str) -> Answer:
         most = self._settings.message_max_bytes

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol, TypeVar
 
 from gateway.config import Hl7FeedSection
 
 SENDERS_MAX = 256  # addresses that are remembered; a hospital has a handful of engines
+KEPT_AGAIN_S = 3600.0  # an engine sends all day, and who sent last need be known to the hour only
 
 
 class Placed(Protocol):
@@ -29,23 +31,44 @@ class NoPlace(Exception):
     """Nobody can make room; the text names the key of the configuration that allows no more."""
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """What a message changes in what must be kept. forgotten: the addresses that made room for this one."""
+
+    address: str
+    forgotten: tuple[str, ...] = ()
+
+
 class Senders:
-    """The addresses that have sent a message since the start, those of late."""
+    """The addresses that have sent a message, those of late. kept: from before a restart, who sent last comes last."""
 
-    def __init__(self) -> None:
-        self._addresses: OrderedDict[str, None] = OrderedDict()
+    def __init__(self, kept: Iterable[str] = ()) -> None:
+        self._kept_at: OrderedDict[str, float] = OrderedDict((address, -KEPT_AGAIN_S) for address in kept)
         self._lock = Lock()
+        while len(self._kept_at) > SENDERS_MAX:
+            self._kept_at.popitem(last=False)
 
-    def add(self, address: str) -> None:
-        """This address has sent one."""
+    def add(self, address: str, now_s: float) -> Remembered | None:
+        """This address has sent one. What must be kept for a restart; None where that was kept of late.
+
+        now_s: monotonic seconds.
+        """
         with self._lock:
-            self._addresses[address] = None
-            self._addresses.move_to_end(address)
-            if len(self._addresses) > SENDERS_MAX:
-                self._addresses.popitem(last=False)
+            kept_at = self._kept_at.get(address, -KEPT_AGAIN_S)
+            due = now_s - kept_at >= KEPT_AGAIN_S
+            self._kept_at[address] = now_s if due else kept_at
+            self._kept_at.move_to_end(address)
+            forgotten = [self._kept_at.popitem(last=False)[0] for _ in range(len(self._kept_at) - SENDERS_MAX)]
+            return Remembered(address, tuple(forgotten)) if due else None
+
+    def keep_again(self, address: str) -> None:
+        """What add said of this address could not be kept: it is said again with the next message."""
+        with self._lock:
+            if address in self._kept_at:
+                self._kept_at[address] = -KEPT_AGAIN_S
 
     def __contains__(self, address: object) -> bool:
-        return address in self._addresses
+        return address in self._kept_at
 
 
 def who_leaves(places: Sequence[P], address: str, senders: Senders, settings: Hl7FeedSection) -> P | None:

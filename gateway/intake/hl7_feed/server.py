@@ -31,15 +31,24 @@ class MllpServer:
     """Connections in threads of their own, from start() to stop()."""
 
     def __init__(
-        self, settings: Hl7FeedSection, answer: Callable[[bytes, str], Answer], too_big: Callable[[bytes, str], Answer]
+        self,
+        settings: Hl7FeedSection,
+        answer: Callable[[bytes, str], Answer],
+        too_big: Callable[[bytes, str], Answer],
+        sent: Callable[[str], None],
+        senders: Senders,
     ) -> None:
-        """Both are given the sender's address too."""
+        """answer and too_big are given the sender's address too; sent is told who sent a message.
+
+        senders: who is no stranger, as sent keeps it.
+        """
         self._settings = settings
         self._answer = answer
         self._too_big = too_big
         self._networks = tuple(ipaddress.ip_network(address, strict=False) for address in settings.addresses)
         self._open: dict[Connection, threading.Thread] = {}
-        self._senders = Senders()
+        self._sent = sent
+        self._senders = senders
         self._told: dict[str, tuple[float, int]] = {}  # of the listener's thread: by kind, when, and how often since
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -144,7 +153,7 @@ class MllpServer:
     def _remembered(self, address: str, answer: Answer) -> Answer:
         """The answer itself; who sent a message is known for a sender from now on."""
         if answer.is_message:
-            self._senders.add(address)
+            self._sent(address)
         return answer
 
     def _run(self, connection: Connection) -> None:

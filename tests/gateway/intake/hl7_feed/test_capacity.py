@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from gateway.config import Hl7FeedSection
-from gateway.intake.hl7_feed.capacity import SENDERS_MAX, NoPlace, Senders, who_leaves
+from gateway.intake.hl7_feed.capacity import KEPT_AGAIN_S, SENDERS_MAX, NoPlace, Remembered, Senders, who_leaves
 
 ENGINE, OTHER = "10.0.0.1", "10.0.0.2"
 SETTINGS = Hl7FeedSection(connections_max=4, connections_per_address_max=3)
@@ -29,7 +29,7 @@ class Place:
 def senders(*addresses: str) -> Senders:
     known = Senders()
     for address in addresses:
-        known.add(address)
+        known.add(address, 0.0)
     return known
 
 
@@ -73,11 +73,26 @@ def test_an_address_at_its_bound_whose_connections_are_all_busy_is_refused() -> 
 
 def test_only_so_many_senders_are_remembered_those_of_late() -> None:
     known = senders(ENGINE, *(f"10.1.{n // 256}.{n % 256}" for n in range(SENDERS_MAX - 1)))
-    known.add(ENGINE)
-    known.add(OTHER)
+    known.add(ENGINE, 1.0)
+    assert known.add(OTHER, 2.0) == Remembered(OTHER, ("10.1.0.0",))
     assert ENGINE in known
     assert OTHER in known
     assert "10.1.0.0" not in known
+
+
+def test_senders_of_before_a_restart_are_no_strangers_and_the_latest_of_them_stay() -> None:
+    known = Senders([OTHER, *(f"10.1.{n // 256}.{n % 256}" for n in range(SENDERS_MAX - 1)), ENGINE])
+    assert ENGINE in known
+    assert OTHER not in known
+
+
+def test_a_sender_is_kept_at_its_first_message_and_then_not_at_every_one() -> None:
+    known = Senders()
+    assert known.add(ENGINE, 10.0) == Remembered(ENGINE)
+    assert known.add(ENGINE, 20.0) is None
+    assert known.add(ENGINE, 10.0 + KEPT_AGAIN_S) == Remembered(ENGINE)
+    known.keep_again(ENGINE)
+    assert known.add(ENGINE, 11.0 + KEPT_AGAIN_S) == Remembered(ENGINE)
 
 
 @given(some.lists(some.integers(0, 20), max_size=200))

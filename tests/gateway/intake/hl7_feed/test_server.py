@@ -221,6 +221,33 @@ def test_an_engine_that_comes_after_a_crowd_of_many_addresses_is_served(store: S
             assert b"|AA|" in ask(engine, number(2))
 
 
+def test_an_engine_is_no_stranger_after_a_restart(tmp_path: Path) -> None:
+    data = DataSection(folder=tmp_path / "data", reserve_mb=0)
+    with Store.open(data) as before, feed(before) as door, reach(door, "127.0.0.2") as engine:
+        assert b"|AA|" in ask(engine, number(1))
+    with Store.open(data) as after, feed(after, connections_max=2) as door, ExitStack() as others:
+        for n in (3, 4):  # all places are those of others that have sent
+            assert b"|AA|" in ask(others.enter_context(reach(door, f"127.0.0.{n}")), number(n))
+        with reach(door, "127.0.0.2") as engine:
+            assert b"|AA|" in ask(engine, number(2))
+
+
+def test_a_message_is_answered_though_its_sender_cannot_be_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unavailable(*_told: object) -> None:
+        raise TryAgain("database_unavailable", "no answer")
+
+    with feed(store) as door, connect(door) as engine:
+        with monkeypatch.context() as patched:
+            patched.setattr(store, "remember_feed_sender", unavailable)
+            assert b"|AA|" in ask(engine, number(1))
+            assert store.feed_senders(Hl7FeedSection().name) == []
+        assert b"|AA|" in ask(engine, number(2))
+    assert store.feed_senders(Hl7FeedSection().name) == ["127.0.0.1"]
+    assert caplog.text.count("could not be remembered") == 1
+
+
 def test_one_address_has_a_bound_of_its_own(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     with feed(store, connections_per_address_max=2) as door, ExitStack() as opened:
         first, second = (opened.enter_context(reach(door, "127.0.0.2")) for _ in range(2))
