@@ -1,7 +1,8 @@
 """Narrow upright strokes that a trace makes and the reader passed over: the spikes of a pacemaker, above all.
 
 A spike is one or two columns of ink with no way back, which a reader that follows a line takes for a tick. It is told
-from ticks, letters and dots by standing on the trace, in several rows at the same time, several times on a page.
+from ticks, letters and dots by standing on the trace, in several rows at the same time, several times on a page. What
+is left of a dark ruling that a fax broke up does so too, but only where the ruling has its heavy lines.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from pipeline.geometry import Float64
 from pipeline.recording import Float32, UInt8
-from pipeline.waveform.strip import COLUMNS_PER_MM, ROWS_PER_MM, RowStrip
+from pipeline.waveform.strip import COLUMNS_PER_MM, MAP_STEP_MM, ROWS_PER_MM, RowStrip
 from pipeline.waveform.strip_reading import Reading
 
 # On 33 pages of others as the reader read them: 16 and 5 moments on the two that are paced, at most 1 on the others.
@@ -69,7 +70,9 @@ def _strokes(number: int, row: ReadRow, rows: Sequence[ReadRow]) -> list[Stroke]
     rise = row.reading.rise_mm.astype(np.float64)
     reach = round(NEAR_MM * COLUMNS_PER_MM)
     beside = np.lib.stride_tricks.sliding_window_view(np.pad(rise, reach, mode="edge"), 2 * reach + 1)
-    up, down = _reach_mm(_ink(row.strip.pixels), rise)
+    ink = _ink(row.strip.pixels)
+    ruled = _ruled(ink, row.strip.x_mm)
+    up, down = _reach_mm(ink, rise)
     high, low = beside.max(axis=1), beside.min(axis=1)
     others = [_seen_from(row.strip, other) for other in rows if other is not row]
     found: list[Stroke] = []
@@ -79,7 +82,7 @@ def _strokes(number: int, row: ReadRow, rows: Sequence[ReadRow]) -> list[Stroke]
         for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
             reached = np.sort(np.stack([height + 2 * sign * OTHER_MM, height + sign * beyond])[:, first:stop], axis=0)
             met = any(_meets(other[:, first:stop], reached) for other in others)
-            if stop - first <= WIDE_MM * COLUMNS_PER_MM and not met:
+            if stop - first <= WIDE_MM * COLUMNS_PER_MM and not met and not ruled[first:stop].any():
                 x_mm = float(row.strip.x_mm[first:stop].mean())
                 found.append(Stroke(number, x_mm, sign * float(beyond[first:stop].max())))
     return found
@@ -126,6 +129,14 @@ def _ink(pixels: Float32) -> UInt8:
     dark = dark - np.maximum(np.quantile(dark, 0.25, axis=1), 0.0)[:, None]  # a level trace is no line
     closed = cv2.morphologyEx((dark > INK).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 1), np.uint8))
     return np.asarray(closed, np.uint8)
+
+
+def _ruled(ink: UInt8, x_mm: Float64) -> npt.NDArray[np.bool_]:
+    """The columns of a ruling's heavy lines, where those left ink: twice as much as there is half-way between them."""
+    off_mm = np.abs((x_mm + MAP_STEP_MM) % (2 * MAP_STEP_MM) - MAP_STEP_MM)  # 0 on a line, MAP_STEP_MM between two
+    near, between = off_mm <= NEAR_MM / 2, off_mm >= MAP_STEP_MM - NEAR_MM / 2
+    shows = ink[:, near].sum() * between.sum() > 2 * ink[:, between].sum() * near.sum()
+    return np.asarray(near & shows, np.bool_)
 
 
 def _reach_mm(ink: UInt8, rise_mm: Float64) -> tuple[Float64, Float64]:

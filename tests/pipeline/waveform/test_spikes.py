@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -135,3 +136,26 @@ def test_the_complexes_of_neighbouring_rows_are_no_spikes() -> None:
 def test_spikes_are_told_between_the_complexes_of_near_rows() -> None:
     found = missed_spikes(dense([x - 4 for x in SPIKES_MM[:3]]))
     assert {round(s.x_mm) for s in found} == {round(x - 4) for x in SPIKES_MM[:3]}
+
+
+def broken_up(rows: Sequence[ReadRow]) -> list[ReadRow]:
+    """The same rows with dark heavy lines of which a fax machine left pieces."""
+    rng = np.random.default_rng(5)
+    dashes = cv2.resize((rng.random((ROWS // 20, 40)) < 0.4).astype(np.uint8), (40, ROWS), None, 0, 0, 0) > 0
+    out = []
+    for r in rows:
+        pixels = r.strip.pixels.copy()
+        lines = pixels[:, :: 5 * COLUMNS_PER_MM]
+        lines[dashes[:, : lines.shape[1]]] = 0.1
+        out.append(replace(r, strip=replace(r.strip, pixels=pixels)))
+    return out
+
+
+def test_pieces_of_a_dark_ruling_are_no_spikes() -> None:
+    assert missed_spikes(broken_up([row(()), row(()), row(())])) == ()
+
+
+def test_spikes_are_told_beside_pieces_of_a_dark_ruling() -> None:
+    at = (41.0, 62.0, 83.0, 104.0)
+    found = missed_spikes(broken_up([row(at), row(at), row(())]))
+    assert sorted({(s.row, round(s.x_mm)) for s in found}) == [(k, x) for k in (0, 1) for x in at]
