@@ -146,7 +146,7 @@ class Digitizer:
         if networks is None:
             networks = open_networks(choose_device(device))
         rows, page, ruled, kinds = (networks.get(name) for name in ("waveform", "register", "grid", "source"))
-        self.reader = None if rows is None else NetworkReader.of(rows)
+        self.reader: waveform.RowReader | None = None if rows is None else NetworkReader.of(rows)
         self.page_reader = None if page is None else landmarks.PageReader(page.look)
         self.ruling = None if ruled is None else ruled.look
         self.source_reader = None if kinds is None else source.SourceReader.of(kinds)
@@ -332,7 +332,7 @@ class Digitizer:
                 *overlooked,
             ),
             scale.chest_gain_mm_mv,
-            _placed(orientation, paper, at.segments, traced.late_mm, strips),
+            _placed(orientation, paper, traced.segments, strips),
             tuple(asdict(judged.features).items()),
             judged.weakest,
             judged.doubts,
@@ -549,11 +549,9 @@ def _resized_finding(factor: float, known: Known) -> Iterator[Finding]:
         yield Finding(FindingCode.SCALE_DISAGREEMENT, Severity.INFO, detail=detail)
 
 
-def _placed(
-    orientation: int, paper: PaperMap, segments: Sequence[Segment], late_mm: float, strips: Sequence[Strip]
-) -> Placed:
+def _placed(orientation: int, paper: PaperMap, segments: Sequence[Segment], strips: Sequence[Strip]) -> Placed:
     assert len(segments) == len(strips)
-    runs = [(s.start_mm + late_mm, s.end_mm + late_mm, s.baseline_mm) for s in segments]
+    runs = [(s.start_mm, s.end_mm, s.baseline_mm) for s in segments]
     return Placed(orientation, paper.x_mm, paper.y_mm, paper.nodes_px, np.array(runs, np.float64).reshape(-1, 3))
 
 

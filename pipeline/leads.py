@@ -14,7 +14,6 @@ from pipeline.findings import UnreadableCode
 from pipeline.geometry import Float64, Landmarks, PaperMap, Segment
 from pipeline.recording import CHEST, Given, Known, Lead, Scale, Source, Strip, UInt8
 from pipeline.sheet import Sheet
-from pipeline.waveform.network import NetworkReader
 
 RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
 FAXES = (Source.FAX_FINE, Source.FAX_STANDARD)
@@ -61,7 +60,7 @@ class Leads:
     paper: PaperMap
     source: Source
     given: Given
-    reader: NetworkReader | None
+    reader: waveform.RowReader | None
     deadline: Deadline = NO_DEADLINE
 
     def arranged(self, scale: calibration.Calibration) -> Arranged:
@@ -101,8 +100,8 @@ class Leads:
         Float64 (n, 2), paper mm, and float64 (n,), the reader's sigma in mm.
         """
         gain_mm_mv = _gain_of(scale.gain_mm_mv, scale.chest_gain_mm_mv)
-        for segment, strip in zip(at.segments, traced.strips, strict=True):
-            yield _curve(segment, strip, traced.late_mm, scale.speed_mm_s.value, gain_mm_mv(segment))
+        for segment, moved, strip in zip(at.segments, traced.segments, traced.strips, strict=True):
+            yield moved, *_curve(moved, strip, traced.speed_mm_s, gain_mm_mv(segment))
 
     def traced(self, at: Arranged, scale: calibration.Calibration) -> waveform.Traced:
         """What is drawn there, at the scale's speed and gains. Raises Unreadable."""
@@ -116,17 +115,14 @@ class Leads:
             RATE_HZ,
             self.reader,
             [(n.x_mm, n.y_mm) for n in at.layout.names],
-            waveform.TOLD_WELL_MM if self.marks is None else waveform.SEEN_WELL_MM,
+            waveform.believed()[at.paper.known is Known.GRID],
         )
 
 
-def _curve(
-    segment: Segment, strip: Strip, late_mm: float, speed_mm_s: float, gain_mm_mv: float
-) -> tuple[Segment, Float64, Float64]:
-    moved = replace(segment, start_mm=segment.start_mm + late_mm, end_mm=segment.end_mm + late_mm)
-    x_mm = moved.start_mm + np.arange(strip.samples) / RATE_HZ * speed_mm_s
+def _curve(segment: Segment, strip: Strip, speed_mm_s: float, gain_mm_mv: float) -> tuple[Float64, Float64]:
+    x_mm = segment.start_mm + np.arange(strip.samples) / RATE_HZ * speed_mm_s
     y_mm = segment.baseline_mm - gain_mm_mv * strip.millivolts.astype(np.float64)
-    return moved, np.column_stack([x_mm, y_mm]), gain_mm_mv * strip.sigma_mv.astype(np.float64)
+    return np.column_stack([x_mm, y_mm]), gain_mm_mv * strip.sigma_mv.astype(np.float64)
 
 
 def _measured_by_columns(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,11 +11,13 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.interpolate import Akima1DInterpolator
 
 from pipeline.geometry import PaperMap, Segment, Spike
-from pipeline.recording import Seen, Strip, UInt8
+from pipeline.recording import Float32, Seen, Strip, UInt8
 from pipeline.waveform.classical import trace_classically
+from pipeline.waveform.clock import Believed, Clock, RowInk, are_gapless, page_clock
 from pipeline.waveform.ends import Ended, hold_ends
 from pipeline.waveform.spikes import ReadRow, missed_spikes
 from pipeline.waveform.strip import (
@@ -33,10 +36,6 @@ APART_MM = 1.5 / COLUMNS_PER_MM  # of two readings of a row: other columns in ot
 MARGIN_MM = 8.0  # beyond the row's ends: lets the reader see where the ink begins, and the pulse before it
 LONGEST_BRIDGE_S = 0.08  # narrower than any QRS complex: a longer gap could hide one
 EDGE_MM = 3.0  # a trace that may come this close to the edge of the strip may have left it
-MOST_LATE_MM = 2.0  # a row whose ink begins farther off lost its beginning, or began with something else
-SEEN_WELL_MM = 1.0  # the same where a network saw the beginnings: it knows a trace from a tick or a pulse's foot
-TOLD_WELL_MM = 0.4  # nearer than that, what earlier stages measured is as good as the faint beginning of the ink
-AGREED_MM = 0.25  # median distance of the rows' starts from their middle
 LASTING_MM = 3.0  # of ink, four fifths of it whole: a speck is no start
 SURE = 0.9
 PRESENT = 0.5  # ink of this row is likelier than none
@@ -71,14 +70,15 @@ class ClassicalReader:
 
 @dataclass(frozen=True, eq=False)
 class Traced:
-    """strips: one per segment, in the order given. late_mm: by how much the ink begins right of where segments do.
+    """strips: one per segment, in the order given. segments: where and when they were found to be printed.
 
-    The strips were read from start_mm + late_mm on. spikes: narrow strokes of the traces that are not in the strips.
+    speed_mm_s: of the paper as it is measured. spikes: narrow strokes of the traces that are not in the strips.
     read_again: reads the same rows a column and a half farther on, one Strip per segment; costs as much again.
     """
 
     strips: list[Strip]
-    late_mm: float
+    segments: tuple[Segment, ...]
+    speed_mm_s: float
     spikes: tuple[Spike, ...]
     read_again: Callable[[], list[Strip]]
 
@@ -96,22 +96,26 @@ def read_traces(
     rate_hz: int,
     network: RowReader | None,
     names_mm: Sequence[tuple[float, float]] = (),
-    told_mm: float = TOLD_WELL_MM,
+    believed: Believed | None = None,
 ) -> Traced:
     """One Strip per segment, in the order given, sampled at rate_hz from start_s on.
 
     image: uint8 (H, W, 3) RGB, the original pixels (it is resampled here, once). network None reads classically.
     names_mm: paper (x, y) of the centres of recognised lead names, so that their letters are not read as signal.
-    A sample at page time t lies at start_mm + late_mm + (t - start_s) * speed_mm_s: all segments are moved by the
-    little that the ink of the rows begins later or earlier than they say, if it is more than told_mm.
+    believed: what is known of where the segments begin and end before their ink is read; None leaves them in place.
+    A sample at page time t lies at start_mm + (t - start_s) * speed_mm_s, of Traced's segments and its speed.
     """
     reader = network if network is not None else ClassicalReader()
     rows = [list(of_row) for _, of_row in groupby(sorted(segments, key=_row_key), key=_row_key)]
     sheet = _Sheet(image, paper, rows, tuple(names_mm))
     read = sheet.read(reader)
     cut, readings = [row for row, _ in read], [reading for _, reading in read]
-    late_mm = found_late_mm(cut, readings, told_mm)
-    moved_rows = [[_moved(segment, late_mm) for segment in of_row] for of_row in rows]
+    clock = Clock()
+    if believed is not None:
+        gapless = are_gapless(row.spans_mm for row in cut)
+        clock = page_clock(list(map(ink_of, cut, readings)), speed_mm_s, believed, gapless)
+    moved_rows = [[clock.moved(segment) for segment in of_row] for of_row in rows]
+    speed_mm_s = clock.speed_mm_s(speed_mm_s)
     sampled = partial(_strip, speed_mm_s=speed_mm_s, rate_hz=rate_hz)
 
     def strips_of(read: Sequence[tuple[Row, Reading]]) -> list[Strip]:
@@ -119,7 +123,8 @@ def read_traces(
         return [strips[id(segment)] for segment in segments]
 
     spikes = _spikes(moved_rows, cut, readings, speed_mm_s)
-    return Traced(strips_of(read), late_mm, spikes, lambda: strips_of(sheet.read(reader, APART_MM)))
+    moved = tuple(map(clock.moved, segments))
+    return Traced(strips_of(read), moved, speed_mm_s, spikes, lambda: strips_of(sheet.read(reader, APART_MM)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,44 +215,34 @@ def _highest_mm(reading: Reading) -> float:
     return float(np.abs(reading.rise_mm[reading.present >= PRESENT]).max(initial=0.0))
 
 
-def found_late_mm(rows: Sequence[Row], readings: Sequence[Reading], told_mm: float = TOLD_WELL_MM) -> float:
-    """By how much the rows' ink begins right of where their segments do; 0.0 unless the rows agree and it matters.
+def ink_of(row: Row, reading: Reading) -> RowInk:
+    """Where a row was laid out, and where its ink begins and ends."""
+    start_mm, end_mm = min(start for start, _ in row.spans_mm), max(end for _, end in row.spans_mm)
+    first, last = _ends_of_ink(reading.present)
+    x0_mm = row.strip.x0_mm
+    ends = x0_mm + first / COLUMNS_PER_MM, x0_mm + last / COLUMNS_PER_MM
+    return RowInk(start_mm, end_mm, row.strip.baseline_mm, *ends, len(row.spans_mm))
 
-    Earlier stages know the start of the traces to about a millimetre, the ink shows it to a tenth, and page time is
-    counted from there: half a millimetre is 20 ms.
+
+def _ends_of_ink(present: Float32) -> tuple[float, float]:
+    """The columns at which ink is expected to begin and to end that lasts; infinite where none does.
+
+    Outside the outermost sure column each column counts for as much as it is likely to hold ink.
     """
-    late = [
-        _first_ink_mm(row, reading) - min(start for start, _ in row.spans_mm)
-        for row, reading in zip(rows, readings, strict=True)
-    ]
-    near = [x for x in late if abs(x) <= MOST_LATE_MM]
-    if len(near) < 2 or len(near) <= len(rows) / 2:
-        return 0.0
-    middle = float(np.median(near))
-    agreed = float(np.median(np.abs(np.array(near) - middle))) <= AGREED_MM
-    return middle if agreed and abs(middle) > told_mm else 0.0
-
-
-def _first_ink_mm(row: Row, reading: Reading) -> float:
-    """Paper x where the row's ink is expected to begin, and then goes on for LASTING_MM; infinite where it never does.
-
-    Before the first sure column each column counts for as much as it is likely to hold ink.
-    """
-    sure = reading.present >= SURE
     columns = round(LASTING_MM * COLUMNS_PER_MM)
+    sure = present >= SURE
     if len(sure) < columns:
-        return float("inf")
-    ahead = np.convolve(sure, np.ones(columns), "full")[columns - 1 :][: len(sure)]
-    begins = np.flatnonzero(sure & (ahead >= 0.8 * columns))
-    if not len(begins):
-        return float("inf")
-    before = reading.present[max(0, begins[0] - columns) : begins[0]].sum()
-    # the ink of a first column begins somewhere between its centre and the one before
-    return float(row.strip.x_mm[begins[0]] - (before + 0.5) / COLUMNS_PER_MM)
-
-
-def _moved(segment: Segment, by_mm: float) -> Segment:
-    return replace(segment, start_mm=segment.start_mm + by_mm, end_mm=segment.end_mm + by_mm)
+        return -math.inf, math.inf
+    lasting = np.flatnonzero(sliding_window_view(sure, columns).sum(axis=1) >= 0.8 * columns)
+    begins, ends = lasting[sure[lasting]], lasting[sure[lasting + columns - 1]] + columns - 1
+    if not len(begins) or not len(ends):
+        return -math.inf, math.inf
+    first, last = int(begins[0]), int(ends[-1])
+    # the ink of an outermost column begins somewhere between its centre and the one beyond
+    return (
+        first - float(present[max(0, first - columns) : first].sum()) - 0.5,
+        last + float(present[last + 1 : last + 1 + columns].sum()) + 0.5,
+    )
 
 
 def _row_key(segment: Segment) -> tuple[int, float]:

@@ -7,8 +7,8 @@ import pytest
 from waveform_drawing import GAIN_MM_MV, PAPER, RATE_HZ, SEGMENTS, SPEED_MM_S, beats, page
 
 from pipeline.recording import Lead, Seen, Strip
-from pipeline.waveform import COLUMNS_PER_MM, SEEN_WELL_MM, RowStrip, read_traces
-from pipeline.waveform.read import Row, found_late_mm, mean_strip
+from pipeline.waveform import COLUMNS_PER_MM, RowStrip, believed, read_traces
+from pipeline.waveform.read import Row, ink_of, mean_strip
 from pipeline.waveform.strip_reading import Reading
 
 
@@ -100,52 +100,47 @@ def reading(first_mm, columns=600):
     """A Reading whose ink begins first_mm into its strip: the columns nearer than half a column to it, and on."""
     x = np.arange(columns) / COLUMNS_PER_MM
     flat = np.zeros(columns, np.float32)
-    return Reading(flat, flat + 0.1, (x > first_mm - 1 / 16).astype(np.float32), 30.0)
+    return Reading(flat, flat + 0.1, (x > first_mm - 0.5 / COLUMNS_PER_MM).astype(np.float32), 30.0)
 
 
 def row(start_mm, columns=600):
     blank = np.zeros((320, columns, 3), np.float32)
-    return Row(RowStrip(blank, np.ones((320, columns), bool), 0.0, 50.0), ((start_mm, 70.0),))
+    return Row(RowStrip(blank, np.ones((320, columns), bool), 0.0, 50.0), ((start_mm, 40.0), (40.0, 70.0)))
 
 
-def test_rows_that_begin_together_later_than_told_move_the_time_origin():
-    rows = [row(8.0), row(8.0), row(8.0)]
-    assert found_late_mm(rows, [reading(8.75), reading(8.6), reading(8.75)]) == pytest.approx(0.75, abs=0.07)
-
-
-def test_rows_that_disagree_leave_the_time_origin_alone():
-    rows = [row(8.0), row(8.0), row(8.0)]
-    assert found_late_mm(rows, [reading(8.0), reading(9.0), reading(9.9)]) == 0.0
+def test_says_where_a_rows_ink_begins_and_ends():
+    ink = ink_of(row(8.0), reading(8.75))
+    assert (ink.start_mm, ink.end_mm, ink.baseline_mm, ink.leads) == (8.0, 70.0, 50.0, 2)
+    assert ink.first_mm == pytest.approx(8.75, abs=1 / COLUMNS_PER_MM)
+    assert ink.last_mm == pytest.approx(599.5 / COLUMNS_PER_MM)
 
 
 def test_a_speck_before_the_row_is_not_its_start():
-    specks = [reading(8.5), reading(8.5)]
-    for r in specks:
-        r.present[:3] = 1.0
-    assert found_late_mm([row(8.0), row(8.0)], specks) == pytest.approx(0.5, abs=0.07)
+    speck = reading(8.5)
+    speck.present[:3] = 1.0
+    assert ink_of(row(8.0), speck).first_mm == pytest.approx(8.5, abs=1 / COLUMNS_PER_MM)
 
 
-def test_what_was_told_well_is_not_touched():
-    assert found_late_mm([row(8.0)] * 3, [reading(8.25)] * 3) == 0.0
+def test_a_row_without_ink_begins_and_ends_nowhere():
+    ink = ink_of(row(8.0), reading(1000.0))
+    assert (ink.first_mm, ink.last_mm) == (-np.inf, np.inf)
 
 
-def test_what_a_network_saw_is_believed_further():
-    rows, readings = [row(8.0)] * 3, [reading(8.75)] * 3
-    assert found_late_mm(rows, readings, SEEN_WELL_MM) == 0.0
-    assert found_late_mm(rows, [reading(9.25)] * 3, SEEN_WELL_MM) == pytest.approx(1.25, abs=0.07)
-
-
-def test_one_row_alone_does_not_move_the_time_origin():
-    assert found_late_mm([row(8.0)], [reading(8.75)]) == 0.0
-
-
-def test_says_by_how_much_it_moved_the_segments_so_that_a_picture_can_follow():
+def test_says_where_it_found_the_segments_so_that_a_picture_can_follow():
     early = [replace(s, start_mm=s.start_mm - 0.8, end_mm=s.end_mm - 0.8, row=row) for row in (0, 1) for s in SEGMENTS]
-    found = read_traces(page(beats()), PAPER, early, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None)
-    assert 0.4 < found.late_mm < 1.0
-    for strip in (found.strips[0], found.strips[2]):
+    found = read_traces(
+        page(beats()), PAPER, early, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None, believed=believed()[False]
+    )
+    for strip, segment in ((found.strips[k], found.segments[k]) for k in (0, 2)):
+        assert segment.start_mm == pytest.approx(SEGMENTS[0].start_mm, abs=0.3)
         peak_s = int(np.nanargmax(strip.millivolts[:500])) / RATE_HZ
-        assert early[0].start_mm + found.late_mm + peak_s * SPEED_MM_S == pytest.approx(20.0, abs=0.15)
+        assert segment.start_mm + peak_s * SPEED_MM_S == pytest.approx(20.0, abs=0.15)
+
+
+def test_reads_segments_where_they_are_said_to_be_where_nothing_is_believed_of_them():
+    early = [replace(s, start_mm=s.start_mm - 0.8, end_mm=s.end_mm - 0.8) for s in SEGMENTS]
+    found = read_traces(page(beats()), PAPER, early, SPEED_MM_S, lambda _: GAIN_MM_MV, RATE_HZ, None)
+    assert found.segments == tuple(early)
 
 
 def test_the_last_lead_of_a_row_is_read_to_its_last_sample():
