@@ -374,6 +374,37 @@ def audit_export(
                 store.export_audit(stream)
 
 
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where the copy goes; one that is there is brought up to date.")],
+    config: ConfigOption = None,
+) -> None:
+    """Copy database, pages, documents and the key of the audit into FOLDER, while the gateway runs."""
+    from gateway.store import back_up
+
+    made = back_up(settings_of(config).data, folder)
+    _say(f"{folder} holds the database of revision {made.revision} and {made.objects} objects")
+    _say(f"head: row {made.rows}, {made.head_hash}")
+
+
+@app.command()
+def restore(folder: Annotated[Path, typer.Argument(help="What backup wrote.")], config: ConfigOption = None) -> None:
+    """Put a backup into an empty data folder, and prove what came back."""
+    from gateway.commands.verify import verify
+    from gateway.store import restore as put_back
+
+    settings = settings_of(config, begins=True)
+    made = put_back(settings.data, folder)
+    _say(f"the backup of {made.made_at} is restored into {settings.data.folder}")
+    with _open_store(settings) as store:
+        problems, summary = verify(store, settings, None, None)
+    for problem in problems:
+        _say(problem, err)
+    for line in summary:
+        _say(line)
+    raise typer.Exit(FAILED if problems else 0)
+
+
 @db_app.command("upgrade")
 def db_upgrade(config: ConfigOption = None) -> None:
     """Bring the database schema to this version."""

@@ -19,6 +19,7 @@ from gateway.config.models import (
     DicomScpSection,
     FolderDestination,
     Hl7FeedSection,
+    RetentionSection,
     Rule,
     WebSection,
 )
@@ -44,7 +45,18 @@ def contradictions(config: Config) -> list[str]:
         *_identity(config),
         *_rules(config),
         *_web(config.web),
+        *_retention(config.retention),
     ]
+
+
+def _retention(retention: RetentionSection) -> Iterator[str]:
+    if retention.audit_years and not (retention.pages_days and retention.documents_days):
+        yield (
+            "retention: audit_years needs pages_days and documents_days: entries of a page that is kept for ever are "
+            "kept too"
+        )
+    if retention.audit_years and max(retention.pages_days, retention.documents_days) > retention.audit_years * 365:
+        yield "retention: audit_years must not end before pages_days and documents_days: the audit tells of both"
 
 
 def _names(config: Config) -> Iterator[str]:

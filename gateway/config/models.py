@@ -317,6 +317,14 @@ class AuditSection(Section):
     origin: str = Field("cardioscan-gateway", pattern=r"^[A-Za-z0-9][A-Za-z0-9./_\-]{0,199}$")  # who signs
 
 
+class RetentionSection(Section):
+    """For how long what has ended is kept; 0 is for ever."""
+
+    pages_days: int = Field(0, ge=0)  # page, what was read on it, and whose it is, after the job's last change
+    documents_days: int = Field(0, ge=0)  # after their delivery
+    audit_years: int = Field(0, ge=0)  # entries, with the rows of jobs that only they tell of
+
+
 class LoggingSection(Section):
     """Log lines carry job ids and hashes only."""
 
@@ -340,4 +348,5 @@ class Config(Section):
     rule: tuple[Rule, ...] = ()
     web: WebSection = WebSection()
     audit: AuditSection = AuditSection()
+    retention: RetentionSection = RetentionSection()
     logging: LoggingSection = LoggingSection()

@@ -23,6 +23,7 @@ from gateway.intake.fax_inbox import FaxInbox
 from gateway.intake.hl7_feed import Hl7Feed
 from gateway.process import configure_process
 from gateway.service.supervisor import Supervisor
+from gateway.service.watchdog import notify
 from gateway.store import Store
 from gateway.web.entry import run_window
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 SUPERVISE_S = 1.0  # how often dead workers are looked for: short against the seconds a page takes
 FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
 SIGN_S = 60.0  # how often it is asked whether a checkpoint of the audit is due
+RETAIN_S = 600.0  # how often it is asked what is old enough to be erased: some hundred jobs at a time
 GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
 STUCK = 5.0  # times page_seconds_max, after which a page hangs: one that gets a fifth of a processor does not
 STOP_S = 15.0  # after which it is killed, and its lease must run out
@@ -114,12 +116,13 @@ class Gateway:
         for loop in self._loops:
             loop.start()
         self._peers.start()
-        self._every(SUPERVISE_S, self._workers.look, "workers")
+        self._every(SUPERVISE_S, self._look_after_workers, "workers")
         for inbox in self._inboxes:
             self._every(inbox.settings.poll_s, inbox.poll, f"inbox {inbox.settings.name}")
         self._every(FORGET_S, self._forget, "forget")  # also where the feed is closed by now
         self._sign()
         self._every(SIGN_S, self._sign, "audit")
+        self._every(RETAIN_S, self._erase_old, "retention")
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -158,6 +161,11 @@ class Gateway:
                 "gateway running, or the port below 1024?"
             ) from error
 
+    def _look_after_workers(self) -> None:
+        """Tells the service manager each time that this is still done: silence means that the gateway hangs."""
+        self._workers.look()
+        notify("WATCHDOG=1")
+
     def _end_dead_leases(self) -> None:
         try:
             ended = self.store.end_dead_leases(self._workers.pids)
@@ -185,6 +193,16 @@ class Gateway:
         except GatewayError as error:
             log.warning("no checkpoint of the audit, the next try is in a minute: %s", error)
 
+    def _erase_old(self) -> None:
+        try:
+            erased = self.store.erase_old(self.config.retention)
+        except (GatewayError, OSError) as error:
+            log.warning("nothing more was erased, the next try is in ten minutes: %s", error)
+        else:
+            if erased:
+                words = "%d pages, %d documents and %d audit entries were old enough and are erased"
+                log.info(words, erased.pages, erased.documents, erased.entries)
+
     def run(self) -> None:
         """Tells what `check` finds wrong; then start(), wait for SIGTERM or SIGINT, stop()."""
         for problem in check_config(self.config):
@@ -195,7 +213,9 @@ class Gateway:
         try:
             self.start()
             log.info("the gateway is up")
+            notify("READY=1")
             stopping.wait()
+            notify("STOPPING=1")
         finally:
             self.stop()
 

@@ -2,6 +2,7 @@
 
 from gateway.store.audit import Event
 from gateway.store.audit_queries import AuditEntry, AuditPage, AuditQuery, Looking, Moments
+from gateway.store.backup import Backup, back_up, restore
 from gateway.store.checkpoints import Checkpoint, Checkpoints, read_checkpoints, verifier_of
 from gateway.store.database import database_url
 from gateway.store.job_rows import DeliveryRow
@@ -23,6 +24,7 @@ __all__ = [
     "AuditPage",
     "AuditQuery",
     "AuditReport",
+    "Backup",
     "Checkpoint",
     "Checkpoints",
     "DeliveryRow",
@@ -43,9 +45,11 @@ __all__ = [
     "Reviews",
     "Store",
     "Worklist",
+    "back_up",
     "database_url",
     "opening_of",
     "read_checkpoints",
+    "restore",
     "upgrade_schema",
     "verifier_of",
 ]

@@ -34,6 +34,12 @@ def count_move(tx: Transaction, before: str | None, after: str) -> None:
             tx.execute(_ADD_TO_TALLY, {"of": state, "step": step})
 
 
+def count_gone(tx: Transaction, states: Mapping[str, int]) -> None:
+    """So many jobs of each state are no more."""
+    for state, number in sorted(states.items()):
+        tx.execute(_ADD_TO_TALLY, {"of": state, "step": -number})
+
+
 def count_pages(tx: Transaction, verdicts: Iterable[str], sure: Iterable[float]) -> None:
     """Pages were settled for the first time. sure: the confidence of those that were read, 0..1."""
     hour, day = tx.now.astimezone(UTC).strftime(HOUR_FORM), tx.now.astimezone(UTC).strftime(DAY_FORM)

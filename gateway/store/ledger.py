@@ -34,7 +34,8 @@ class JobStory:
     sha256: str = ""
     state: str = ""
     pages_sha256: str = ""  # of the last time it was settled
-    erased: bool = False
+    tombstone: bool = False  # an entry tells what is gone of it
+    erased_seq: int = 0  # of the row that tells that its page is gone
     fields: dict[str, str] = field(default_factory=dict)  # of job_fields.FIELDS: SHA-256
 
 
@@ -75,6 +76,7 @@ class Ledger:
     jobs: dict[str, JobStory] = field(default_factory=dict)
     queued: dict[int, Queued] = field(default_factory=dict)  # by the row's number
     deliveries: dict[int, DeliveryStory] = field(default_factory=dict)  # by delivery id
+    erased_jobs: dict[str, int] = field(default_factory=dict)  # of the jobs checked so far: the row that tells of it
     erased_documents: set[int] = field(default_factory=set)  # delivery ids
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     objects: set[str] = field(default_factory=set)
@@ -172,7 +174,8 @@ def _learn_of_job(ledger: Ledger, row: AnyRow, detail: Mapping[str, Any]) -> Non
         told = {key: detail[key] for key in ("destination", "kind", "name", "page", "sha256")}
         ledger.queued[row.seq] = Queued(row.job_id, **told, covered="v" in detail)
     elif row.kind == Event.ERASED:
-        story.erased = story.erased or detail["what"] == "page"
+        story.tombstone = True
+        story.erased_seq = row.seq if detail["page"] else story.erased_seq
         ledger.erased_documents |= {int(number) for number in detail["documents"].split()}
     elif row.kind in STATE_AFTER:
         _learn_of_delivery(ledger, row, detail)

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 SWEEP_LOCK = ".lock"
 MEGABYTE = 1_000_000
+KEPT_LATELY_S = 3600.0  # far above the time from keeping bytes to the commit of their row
 
 
 class Objects:
@@ -52,13 +54,28 @@ class Objects:
             staged.chmod(FILE_MODE)  # before it can be found under its hash; doors may have been less careful
             sync_file(staged)
             size_bytes = staged.stat().st_size
-            if target.exists() and not self.fault(sha256):
+            if target.exists() and not self.fault(sha256) and _touched(target):
                 staged.unlink()
             else:
                 staged.replace(target)
             # Also for bytes that were there: who put them may not have come as far as this line.
             sync_folder(target.parent)
         return size_bytes
+
+    def remove(self, sha256: str) -> None:
+        """Takes bytes away that no row needs, unless they were kept once more within KEPT_LATELY_S.
+
+        Those are of a page that comes in right now, and whose row is not there yet.
+        """
+        path = self.path(sha256)
+        going = path.with_name(f"{sha256}.{uuid.uuid4().hex}")
+        with suppress(FileNotFoundError):
+            path.rename(going)
+            if time.time() - going.stat().st_mtime < KEPT_LATELY_S:
+                going.rename(path)
+            else:
+                going.unlink()
+            sync_folder(path.parent)
 
     def keep_bytes(self, data: bytes) -> str:
         """Writes bytes under their hash, on disk for good, and returns the hash."""
@@ -129,6 +146,15 @@ class Objects:
             (self._root / f"{first:02x}").mkdir(FOLDER_MODE, exist_ok=True)
         sync_folder(self._root)
         sync_folder(self._root.parent)
+
+
+def _touched(path: Path) -> bool:
+    """Says of bytes that are there that they are needed anew; False where they were just taken away."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager

@@ -183,6 +183,8 @@ def lock(tx: Transaction, job_id: str) -> tuple[AnyRow, Sequence[AnyRow]]:
 
 def start_over(tx: Transaction, job: AnyRow, **values: object) -> None:
     """Lets the next worker do a job anew; no document made so far stands for it any more. Raises UnlawfulMove."""
+    if job.erased_at is not None:
+        raise UnlawfulMove("its page was erased when it was old enough: it cannot be done again")
     check_move(State(job.state), State.RECEIVED)  # also from RECEIVED itself: a worker may be busy with it
     tx.execute(update(outbox).where(outbox.c.job_id == job.job_id).values(superseded=True))
     move_job(tx, job, State.RECEIVED, settled=None, code="", why="", attempts=0, gateway_deaths=0, **values)
@@ -211,7 +213,7 @@ def withdraw(tx: Transaction, rows: Sequence[AnyRow], actor: str) -> None:
 
 
 def _chosen(rows: Sequence[AnyRow], destination: str | None) -> list[AnyRow]:
-    sent = [row for row in rows if row.state in SENT and not row.superseded]
+    sent = [row for row in rows if row.state in SENT and not row.superseded and row.erased_at is None]
     if destination is not None:
         return [row for row in sent if row.destination == destination]
     return [row for row in sent if row.state == DeliveryState.PARKED] or sent

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from gateway.config import AuditSection, DataSection
+from gateway.config import AuditSection, DataSection, RetentionSection
 from gateway.errors import ConfigError
 from gateway.identity.candidate import KnownOrder
 from gateway.identity.order import Order
@@ -23,6 +23,7 @@ from gateway.store import (
     people,
     proof,
     receiving,
+    retention,
     settling,
     traffic,
 )
@@ -36,6 +37,7 @@ from gateway.store.objects import FOLDER_MODE, Objects
 from gateway.store.proof import AuditReport
 from gateway.store.queues import DestinationQueues
 from gateway.store.receiving import Receipt
+from gateway.store.retention import Erased
 from gateway.store.reviewing import Reviews
 from gateway.store.schema import current_revision, newest_revision, upgrade
 from gateway.store.traffic import Traffic
@@ -309,6 +311,10 @@ class Store:
     def objected_counts(self, days: int) -> dict[str, int]:
         """How many documents of so many days each destination took and then found fault with (AE after CA)."""
         return outbox.objected_counts(self._database, days)
+
+    def erase_old(self, settings: RetentionSection) -> Erased:
+        """Erases pages, documents and audit entries that are old enough, some hundred jobs at a time."""
+        return retention.erase(self._database, self._objects, settings)
 
     # Proving
 

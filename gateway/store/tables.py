@@ -140,6 +140,7 @@ jobs = Table(
     Column("confidence", Float),  # of the least sure page that was read
     Column("lease_holder", Text, nullable=False, server_default=EMPTY),  # gateway.store.holder: whose a lease is
     Column("gateway_deaths", Integer, nullable=False, server_default=text("0")),  # over this page since it last settled
+    Column("erased_at", Moment),  # its page, when it was old enough; the row stays
     CheckConstraint(one_of("state", State), name="state"),
     Index(None, "state", "number"),
     Index(None, "state", "confidence", "number"),
@@ -189,6 +190,7 @@ outbox = Table(
     Column("superseded", Boolean, nullable=False, server_default=false()),  # made before its job was last done again
     Column("made_at", LocalMoment),  # the time of the result that the document holds; NULL for older rows
     Column("lease_holder", Text, nullable=False, server_default=EMPTY),
+    Column("erased_at", Moment),  # the document, when it was old enough
     CheckConstraint(one_of("state", DeliveryState), name="state"),
     UniqueConstraint("job_id", "destination", "name"),
     Index(None, "destination", "state", "position"),
@@ -213,8 +215,9 @@ audit_head = Table(
     "audit_head",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
-    Column("rows", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),  # the number of the last one
     Column("hash", String(SHA256_CHARACTERS), nullable=False),
+    Column("first_seq", BigInteger, nullable=False, server_default=text("1")),  # older rows may be taken away
     CheckConstraint("id = 1", name="id"),
 )
 

@@ -27,8 +27,8 @@ from tests.gateway.storing import (
 )
 
 SINCE_0008 = {
-    "outbox": {"made_at", "lease_holder"},
-    "jobs": {"lease_holder", "gateway_deaths"},
+    "outbox": {"made_at", "lease_holder", "erased_at"},
+    "jobs": {"lease_holder", "gateway_deaths", "erased_at"},
     "reviews": {"approved_again_by"},
 }
 UNSURE = PageResult(1, Verdict.HELD, "low_confidence", "unsure", "{}", b"npz of one page")
