@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fast lint setup viewers bench clean
+.PHONY: demo test fast lint setup viewers bench sbom clean
 
 demo: setup
 	$(BIN)/cardioscan demo
@@ -24,6 +24,11 @@ lint: setup
 bench: setup
 	$(BIN)/python -m tests.bench.bench_receive
 	$(BIN)/python -m tests.bench.bench_digitize
+
+# The software bill of materials of a release, CycloneDX 1.6: what requirements.lock pins, with hashes.
+sbom: setup
+	mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
 
 # For the tests that look at what a viewer draws: needs node 18 or newer and npm.
 viewers: tests/viewers/node_modules/.package-lock.json
