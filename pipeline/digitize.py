@@ -462,6 +462,8 @@ def _evidence(
         limb_to_chest=scale.gain_mm_mv.value / (scale.chest_gain_mm_mv or scale.gain_mm_mv).value,
         cabrera=printed.name.endswith("-cabrera"),
         gain_told=scale.gain_mm_mv.known is not Known.ASSUMED,
+        timed=traced.clock.timed,
+        begun=traced.clock.begun,
     )
 
 

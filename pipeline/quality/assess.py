@@ -40,7 +40,7 @@ class PageEvidence:
     0.7 in noise. rate_found: a heart rate was measured. told: a person named the leads; no likeness knows better.
     limb_to_chest: gain of the limb leads over that of the chest leads. cabrera: the leads stand in that order, in which
     aVR is printed upside down. gain_told: by a pulse, a text or a person; else it is taken for the usual one. ink: what
-    is written or spilt over leads.
+    is written or spilt over leads. timed, begun: 0..1, as of waveform.Clock.
     """
 
     grid: float
@@ -57,6 +57,8 @@ class PageEvidence:
     cabrera: bool = False
     gain_told: bool = True
     ink: tuple[Doubt, ...] = ()
+    timed: float = 1.0
+    begun: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -224,6 +226,8 @@ def _features(
         leads=unharmed(doubt for doubt in doubts if doubt.finding.code == FindingCode.SIGMA_LARGE),
         gain=unharmed(doubt for doubt in doubts if doubt.finding.code == FindingCode.GAIN_ASSUMED),
         unmarked=unharmed(evidence.ink),
+        timed=evidence.timed,
+        begun=evidence.begun,
     )
 
 

@@ -17,6 +17,7 @@ class Features:
     margin: of the layout over the next best. grid, scale: how firmly millimetres, seconds and millivolts are known.
     checked: there were limb leads, and leads printed twice, to compare. leads: no lead is read wrongly, by its sigmas.
     gain: a gain that was assumed is right. unmarked: nothing that is written over a lead harms it.
+    timed: the length of a second is known. begun: rows begin together, or along a line.
     """
 
     read: float
@@ -35,6 +36,8 @@ class Features:
     leads: float
     gain: float
     unmarked: float
+    timed: float
+    begun: float
 
 
 def confidence(features: Features) -> float:

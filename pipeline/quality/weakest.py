@@ -128,6 +128,8 @@ _TOLD: dict[str, Callable[[Checked], Finding]] = {
     "margin": _page("another layout fits the page nearly as well: compare the names of the leads"),
     "grid": _page("the paper grid was seen badly: compare the length of a second and the height of a pulse"),
     "scale": _page("speed or gain is not known for sure: compare both with what is printed"),
+    "timed": _page("nothing tells how long the page lasts: compare the length of a second"),
+    "begun": _page("the rows do not begin together: compare where each of them begins"),
     "checked": _unchecked,
     "leads": _doubted(FindingCode.SIGMA_LARGE, "this lead may be read wrongly"),
     "gain": _doubted(FindingCode.GAIN_ASSUMED, "the gain may be another one"),

@@ -44,7 +44,8 @@ class Spread:
     def sure(self, off_mm: Float64) -> Float64:
         """float64, 0..1: how likely each is one of those that are right, bias taken off."""
         right = (1 - self.stray) * _normal(off_mm, self.sd_mm)
-        return np.asarray(right / (right + self.stray * _normal(off_mm, self.stray_mm)))
+        other = self.stray * _normal(off_mm, self.stray_mm)
+        return np.divide(right, right + other, out=np.zeros_like(right), where=right > 0)
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class Clock:
 
     At level_mm down the page the traces begin late_mm right of origin_mm, where they were laid out to begin, and lean
     more for every mm farther down. across: mm of paper for each that was laid out. seconds: the same of time.
+    timed: 0..1, how likely the length of a second is known; begun: the same of where the traces begin, by how many rows
+    say so.
     """
 
     origin_mm: float = 0.0
@@ -97,6 +100,8 @@ class Clock:
     lean: float = 0.0
     across: float = 1.0
     seconds: float = 1.0
+    timed: float = 0.0
+    begun: float = 0.0
 
     def moved(self, segment: Segment) -> Segment:
         """The segment where and when it is printed."""
@@ -143,7 +148,9 @@ def page_clock(rows: Sequence[RowInk], speed_mm_s: float, believed: Believed, ga
     prior = np.array([math.hypot(believed.late.stray_mm, believed.common_mm), believed.lean])
     ink_mm, lean = _line(first - start, down, believed.first, prior)
     late_mm = _of_the_traces(ink_mm, believed)
-    clock = Clock(origin_mm, middle_mm, late_mm, lean)
+    begun = believed.first.sure(first - start - ink_mm - lean * down - believed.first.bias_mm).mean()
+    timed = 1.0 if believed.ten == 0.0 else 0.0  # by a ruling
+    clock = Clock(origin_mm, middle_mm, late_mm, lean, timed=timed, begun=float(begun))
     whole = (end - start) / (end - start).max() > WHOLE
     single = whole & np.array([r.leads == 1 for r in rows])
     if not gapless and not single.any():
@@ -154,10 +161,11 @@ def page_clock(rows: Sequence[RowInk], speed_mm_s: float, believed: Believed, ga
         laid_out_mm - late_mm + _line(beyond_mm[these], None, believed.last, np.array([believed.last.stray_mm]))[0]
         for these in (whole, single if single.any() else whole)
     )
-    if not _is_of_ten_seconds(timed_mm / speed_mm_s, believed):
+    ten = _of_ten_seconds(timed_mm / speed_mm_s, believed)
+    if ten < 1 - ten:
         return clock
     across = printed_mm / laid_out_mm
-    return replace(clock, across=across, seconds=across * speed_mm_s * TEN_S / timed_mm)
+    return replace(clock, across=across, seconds=across * speed_mm_s * TEN_S / timed_mm, timed=ten)
 
 
 def _of_the_traces(ink_mm: float, believed: Believed) -> float:
@@ -213,11 +221,11 @@ def _log_posterior(at: Float64, off: Float64, design: Float64, spread: Spread, p
     return float(np.log(p).sum() - 0.5 * ((at / prior) ** 2).sum())
 
 
-def _is_of_ten_seconds(seconds: float, believed: Believed) -> bool:
-    """Whether rows that seem to last so long are likelier of ten seconds than of any other time."""
+def _of_ten_seconds(seconds: float, believed: Believed) -> float:
+    """0..1: how likely rows that seem to last so long are of ten seconds."""
     sd_s = math.hypot(believed.stretch * TEN_S, believed.ten_s)
     ten = believed.ten * float(_normal(np.array(seconds - TEN_S), sd_s))
-    return ten > (1 - believed.ten) / believed.other_s
+    return ten / (ten + (1 - believed.ten) / believed.other_s)
 
 
 def _normal(off: Float64, sd: float) -> Float64:

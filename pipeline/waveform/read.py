@@ -72,12 +72,14 @@ class ClassicalReader:
 class Traced:
     """strips: one per segment, in the order given. segments: where and when they were found to be printed.
 
-    speed_mm_s: of the paper as it is measured. spikes: narrow strokes of the traces that are not in the strips.
-    read_again: reads the same rows a column and a half farther on, one Strip per segment; costs as much again.
+    clock: what moved them there. speed_mm_s: of the paper as it is measured. spikes: narrow strokes of the traces that
+    are not in the strips. read_again: reads the same rows a column and a half farther on, one Strip per segment; costs
+    as much again.
     """
 
     strips: list[Strip]
     segments: tuple[Segment, ...]
+    clock: Clock
     speed_mm_s: float
     spikes: tuple[Spike, ...]
     read_again: Callable[[], list[Strip]]
@@ -124,7 +126,7 @@ def read_traces(
 
     spikes = _spikes(moved_rows, cut, readings, speed_mm_s)
     moved = tuple(map(clock.moved, segments))
-    return Traced(strips_of(read), moved, speed_mm_s, spikes, lambda: strips_of(sheet.read(reader, APART_MM)))
+    return Traced(strips_of(read), moved, clock, speed_mm_s, spikes, lambda: strips_of(sheet.read(reader, APART_MM)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,8 +35,8 @@ SCATTER = 3.0  # of weights around what is expected: keeps those of figures that
 # what is expected of the signs: an earlier fit to 137 pages, and of the others one unit
 EXPECTED = {
     **{"read": 0.21, "least_read": 1.71, "sharp": 1.99, "limbs": 3.10, "twice": 2.17, "beats": 0.22, "names": 0.0},
-    **{"borders": 2.38, "starts": 0.71, "margin": 1.01, "grid": 2.57, "scale": 1.40},
-    **{"checked": 1.0, "leads": 2.5, "gain": 1.0, "unmarked": 1.0},
+    **{"borders": 2.38, "starts": 0.71, "margin": 1.01, "grid": 1.0, "scale": 1.40},
+    **{"checked": 1.0, "leads": 2.5, "gain": 1.0, "unmarked": 1.0, "timed": 1.0, "begun": 1.0},
 }
 SIGN_SCATTER = 1.0  # of the signs' weights: pages are few beside leads
 # what is believed before any page, where pages that show it are rare: a lead whose reader doubts a whole beat is wrong;

@@ -104,3 +104,16 @@ def test_the_table_believes_a_ruling_more_than_none():
     assert table[True].stretch < table[False].stretch
     assert table[True].ten == 0.0
     assert 0.0 < table[False].ten < 1.0
+
+
+def test_a_second_is_known_by_a_ruling_or_by_ten_of_them():
+    assert page_clock(rows([0.0] * 4), 25.0, RULED, True).timed == 1.0
+    assert page_clock(rows([0.0] * 4), 25.0, BELIEVED, True).timed > 0.9
+    assert page_clock(rows([0.0] * 4, laid_out_mm=220.0), 25.0, BELIEVED, True).timed == 0.0
+
+
+def test_as_many_rows_as_begin_together_tell_where_the_page_begins():
+    assert page_clock(rows([0.3] * 4), 25.0, RULED, True).begun > 0.9
+    assert 0.6 < page_clock(rows([0.3, 0.3, 0.3, 2.4]), 25.0, RULED, True).begun < 0.8
+    nowhere = [RowInk(10.0, 260.0, 40.0 * k, -np.inf, np.inf, 4) for k in range(4)]
+    assert page_clock(nowhere, 25.0, RULED, True).begun == 0.0
