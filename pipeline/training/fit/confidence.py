@@ -10,32 +10,36 @@ writes its curves into the model card.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 
 from pipeline.digitize import Digitizer
 from pipeline.errors import Unreadable
 from pipeline.judgement import FITTED
-from pipeline.synth.signals import SignalBank
 from pipeline.training.data.suite import Case, cases, draw, patient
 from pipeline.training.fit.judged_rows import PageRow, row_of, rows_in, to_json
 from pipeline.training.fit.judgement import Gains, card, cross_validated, fit, gains_of, text_of
 from pipeline.training.judge.evaluate import write_card
+from pipeline.training.judge.processes import bank, in_processes, one_thread
 
 
-def read_pages(todo: Sequence[Case], bank: SignalBank) -> Iterator[PageRow]:
-    """The rows of the cases, one page after the other."""
-    digitizer = Digitizer(page_seconds_max=np.inf)  # a figure is none of how busy the machine is
-    for case in todo:
-        drawn, whose = draw(case, bank), patient(case, bank)
-        try:
-            yield row_of(digitizer.digitize(drawn.rendered.page), drawn, case, whose)
-        except Unreadable as error:
-            yield PageRow(case.number, str(case.source), whose, error.code)
+def read_page(case: Case, signals: Path, unpacked: Path) -> PageRow:
+    """The row of one case."""
+    hearts = bank(signals, unpacked)
+    drawn, whose = draw(case, hearts), patient(case, hearts)
+    try:
+        return row_of(_digitizer().digitize(drawn.rendered.page), drawn, case, whose)
+    except Unreadable as error:
+        return PageRow(case.number, str(case.source), whose, error.code)
+
+
+@cache
+def _digitizer() -> Digitizer:
+    """One per process. A figure is none of how busy the machine is."""
+    return Digitizer(page_seconds_max=np.inf)
 
 
 def main() -> None:
@@ -44,19 +48,19 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="where they are unpacked")
     parser.add_argument("--rows", type=Path, required=True, help="a line a page; pages in it are not read again")
     parser.add_argument("--pages", type=int, default=600)
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--fit", action="store_true", help="fit pipeline/judgement.toml to the rows")
     parser.add_argument("--card", action="store_true", help="write the curves into the model card")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    one_thread()
     done = {row.number for row in rows_in(given.rows)}
     todo = [case for case in cases(given.pages, split="valid") if case.number not in done]
-    bank = SignalBank(given.signals, given.cache)
+    work = partial(read_page, signals=given.signals, unpacked=given.cache)
     with given.rows.open("a", encoding="utf-8") as file:
-        for row in read_pages(todo, bank):
+        for row in in_processes(work, todo, given.workers):
             print(to_json(row), file=file, flush=True)
     if given.fit:
-        text = refit(rows_in(given.rows), gains_of(bank))
+        text = refit(rows_in(given.rows), gains_of(bank(given.signals, given.cache)))
         print(text)
         if given.card:
             write_card(text, "judgement")

@@ -7,26 +7,24 @@ from __future__ import annotations
 
 import argparse
 import csv
-import multiprocessing
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache as kept
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 
 from pipeline.digitize import Digitizer
 from pipeline.errors import Unreadable
 from pipeline.measure import beats_s, heart_rate
 from pipeline.recording import CHEST, TWELVE, Float32, Page, Severity, Strip
 from pipeline.score import Score, score
-from pipeline.synth.signals import SignalBank
 from pipeline.training.data.dev import dev_pages
 from pipeline.training.data.suite import Case, cases, draw
+from pipeline.training.judge.processes import bank, in_processes
 
 CARD = Path(__file__).parents[2] / "weights" / "MODEL_CARD.md"
 SCALE_TOLERANCE = 0.02  # speed and gain are right within this share: a class apart is a factor of 2
@@ -80,7 +78,7 @@ def main() -> None:
     work = partial(_judge_case, signals=options.signals, cache=options.cache)
     rows: list[Row] = []
     with _table_file(options.out) as write:  # a row as soon as it is known: the whole takes half an hour
-        for row in _in_processes(work, list(cases(options.pages, options.first)), options.workers):
+        for row in in_processes(work, list(cases(options.pages, options.first)), options.workers):
             rows.append(row)
             write(row)
         dev_rows = judge_dev(options.dev) if options.dev else []
@@ -92,39 +90,14 @@ def main() -> None:
         write_card(text)
 
 
-def _in_processes(work: Callable[[Case], Row], todo: Sequence[Case], workers: int) -> Iterable[Row]:
-    if workers == 1:
-        yield from map(work, todo)
-        return
-    with multiprocessing.get_context("spawn").Pool(workers, initializer=_one_thread) as pool:
-        for done, row in enumerate(pool.imap(work, todo, chunksize=4), 1):
-            print(f"\r{done}/{len(todo)}", end="", flush=True)
-            yield row
-    print()
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-
-
-_digitizers: list[Digitizer] = []
-_banks: list[SignalBank] = []
-
-
+@kept
 def _digitizer() -> Digitizer:
-    """One per process: loading costs seconds."""
-    if not _digitizers:
-        _digitizers.append(
-            Digitizer(page_seconds_max=np.inf, sure_from=CONFIDENT)
-        )  # a figure is none of how busy the machine is
-    return _digitizers[0]
+    """One per process: loading costs seconds. A figure is none of how busy the machine is."""
+    return Digitizer(page_seconds_max=np.inf, sure_from=CONFIDENT)
 
 
 def _judge_case(case: Case, signals: Path | None, cache: Path | None) -> Row:
-    if signals is not None and cache is not None and not _banks:
-        _banks.append(SignalBank(signals, cache))
-    drawn = draw(case, _banks[0] if _banks else None)
+    drawn = draw(case, None if signals is None or cache is None else bank(signals, cache))
     truth = drawn.rendered.truth.recording
     row = judge(f"{case.number:04d}", str(case.source), case.plain, drawn.rendered.page, drawn.label, truth.rate_hz)
     if row.refused:
