@@ -12,7 +12,7 @@ from pipeline.recording import Doubt, Finding, Float32, Severity
 from pipeline.sheet import Sheet
 from pipeline.unread.extra import second_recording, undelivered
 from pipeline.unread.named import further_leads
-from pipeline.unread.pens import Curve, Mark, marks_over
+from pipeline.unread.pens import Curve, Mark, marks_over, share_along
 from pipeline.unread.printed import Place, PrintedName, PrintedPulse, PrintedRow
 
 __all__ = ["Curve", "further_leads", "ink_figures", "unread", "written_over"]
@@ -50,9 +50,10 @@ def written_over(
 ) -> Iterator[Doubt]:
     """One doubt for each segment over which something is written or spilt, with its seconds.
 
-    Its finding is an error where it is likely enough that the lead is wrong. sheet, colour: as of
-    pipeline.sheet.lay_flat_coloured. curves: what was read, on the sheet's paper. measured: the millimetre is that of a
-    ruling; what is left of a ruling of another size looks written, and is told without a chance.
+    Its finding is an error where it is likely enough that the lead is wrong, as fitted to its marks, or where pen
+    strokes run along so much of the lead: nobody can tell there what was read. sheet, colour: as of
+    pipeline.sheet.lay_flat_coloured. curves: what was read, on the sheet's paper. measured: the millimetre is that of
+    a ruling; what is left of a ruling of another size looks written, and is told without a chance.
     """
     judgement = fitted() if judgement is None else judgement
     marks = marks_over(sheet, colour, curves, [Place(name.x_mm, name.y_mm) for name in names], pulses)
@@ -60,10 +61,13 @@ def written_over(
         own = [mark for mark in marks if mark.segment == segment]
         start_mm, end_mm = min(mark.start_mm for mark in own), max(mark.end_mm for mark in own)
         start_s, end_s = (segment.start_s + (x - segment.start_mm) / speed_mm_s for x in (start_mm, end_mm))
+        along = share_along(own)
         wide, tall = max((mark.size_mm for mark in own), key=max)
-        detail = f"{len(own)} beside the trace, up to {wide:.0f} x {tall:.0f} mm"
+        detail = f"{len(own)} beside the trace, up to {wide:.0f} x {tall:.0f} mm, along {along:.0%} of the lead"
         figures = ink_figures(own) if measured else {}
         chance = judgement.harm[FindingCode.INK_OVER_LEAD].chance(figures) if measured else 0.0
+        if measured and judgement.severity(along) is Severity.ERROR:
+            chance = max(chance, along)
         severity = judgement.severity(chance)
         finding = Finding(FindingCode.INK_OVER_LEAD, severity, segment.lead, start_s, end_s, detail)
         yield Doubt(finding, chance, tuple(figures.items()))

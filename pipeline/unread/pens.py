@@ -54,6 +54,19 @@ class Mark:
     unsure: float
 
 
+def share_along(marks: Sequence[Mark]) -> float:
+    """How much of a segment pen strokes run along, 0..1. marks: those over one segment, at least one.
+
+    A mark counts by how much of it is strokes: mould and stains are judged by their ink.
+    """
+    segment = marks[0].segment
+    at_mm = np.arange(segment.start_mm, segment.end_mm, 1.0 / PX_PER_MM)
+    drawn = np.zeros(len(at_mm))
+    for mark in marks:
+        drawn = np.maximum(drawn, np.where((at_mm >= mark.start_mm) & (at_mm < mark.end_mm), mark.strokes, 0.0))
+    return float(drawn.mean())
+
+
 def marks_over(
     sheet: Sheet,
     colour: Float32,
@@ -101,7 +114,7 @@ def _marks(
             continue
         box = np.s_[y : y + h, x : x + w]
         own = labels[box] == k
-        if float(away_mm[box][own].max()) < REACH_MM:
+        if not _is_apart(away_mm[box], own):
             continue
         if not sheet.inside[max(0, y - 16) : y + h + 16, max(0, x - 16) : x + w + 16].all():
             continue  # the edge of the paper, or what lies beside it
@@ -110,6 +123,13 @@ def _marks(
                 span, size = (sheet.x_mm(x), sheet.x_mm(x + w)), (w / PX_PER_MM, h / PX_PER_MM)
                 unsure = _unsure(curve, sheet.x_mm(x + columns.min()), sheet.x_mm(x + columns.max()))
                 yield Mark(curve.segment, *span, size, len(columns) / PX_PER_MM**2, _of_strokes(own), unsure)
+
+
+def _is_apart(away_mm: npt.NDArray[np.float32], own: npt.NDArray[np.bool_]) -> bool:
+    """Whether a mark reaches away from what was read, or runs beside it with a blank between, as a second line does."""
+    nearest_mm = np.where(own, away_mm, np.inf).min(axis=0)
+    beside_mm = float((np.isfinite(nearest_mm) & (nearest_mm >= PEN_MM / 2)).sum()) / PX_PER_MM
+    return bool(away_mm[own].max() >= REACH_MM or beside_mm >= LEAST_MM[1])
 
 
 def _touched(

@@ -112,6 +112,24 @@ def test_straight_lines_that_cross_are_a_frame_or_a_fold() -> None:
     assert found(image) == []
 
 
+def along(first_mm: float, last_mm: float) -> np.ndarray:
+    """A stroke that wavers below lead I from one x to another."""
+    x = np.arange(first_mm, last_mm, 0.2)
+    return np.column_stack([x, 40.0 - np.sin(x / 9) + 1.5 + 0.7 * np.sin(2 * np.pi * x / 11)])
+
+
+@pytest.mark.parametrize("pen", [BLACK, BLUE, RED])
+def test_a_stroke_along_much_of_a_lead_is_an_error_with_its_lead_and_seconds(pen: tuple[int, int, int]) -> None:
+    told = found(page(along(30.0, 90.0), pen=pen))
+    assert {(f.code, f.lead, f.severity) for f in told} == {(FindingCode.INK_OVER_LEAD, Lead.I, Severity.ERROR)}
+    assert (told[0].start_s, told[0].end_s) == pytest.approx((30 / 25 - 0.8, 90 / 25 - 0.8), abs=0.2)
+
+
+def test_a_stroke_along_little_of_a_lead_is_a_warning() -> None:
+    told = found(page(along(40.0, 54.0)))
+    assert {(f.lead, f.severity) for f in told} == {(Lead.I, Severity.WARNING)}
+
+
 def test_a_calibration_pulse_between_columns_is_print() -> None:
     points = np.array([(102.5, 40.0), (104.0, 40.0), (105.5, 30.0), (109.0, 30.3), (110.5, 40.0), (112.0, 40.0)])
     pulse = Pulse(104.7, 109.7, 40.0, 10.0, 1.0)
