@@ -179,8 +179,6 @@ class Digitizer:
     def _read_best(self, page: Page, given: Given, deadline: Deadline) -> Recording:
         """The recording at the resolution at which the page is read with most confidence. Raises Unreadable."""
         resolutions = source.resolutions(page.image, page.dpi)
-        if len(resolutions) == 1:
-            return self._read(page, given, deadline)
         read: list[tuple[Recording, tuple[float, float] | None]] = []
         refusals: list[Unreadable] = []
         for dpi in resolutions:

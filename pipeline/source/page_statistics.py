@@ -210,7 +210,7 @@ def is_one_bit(image: UInt8) -> bool:
 
 def signs(image: UInt8, dpi: tuple[float, float] | None) -> Signs:
     strokes = strokes_of(image, dpi)
-    return Signs(_ruled(image, dpi), strokes.traces, strokes.text(fitted_text().height))
+    return Signs(ruled(image, dpi), strokes.traces, strokes.text(fitted_text().height))
 
 
 @dataclass(frozen=True)
@@ -242,7 +242,8 @@ class Strokes:
         return sum(wide for tall, wide in self.thick if tall < height)
 
 
-def _ruled(image: UInt8, dpi: tuple[float, float] | None) -> float:
+def ruled(image: UInt8, dpi: tuple[float, float] | None) -> float:
+    """How clearly a ruling's lines are seen, 0 for not at all. dpi: of the image, None where it is not known."""
     shrink = min(1.0, float(np.sqrt(RULING_PX / (image.shape[0] * image.shape[1]))))
     page = _shrunk(image, round(max(image.shape[:2]) * shrink))
     found = ruling.windows(ruling.darkness(page))
