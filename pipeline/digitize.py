@@ -292,7 +292,8 @@ class Digitizer:
         else:
             scale = other
             at, traced = _read(leads, scale, watch)
-        if other is None and contradicted:
+        doubted = any(finding.code == FindingCode.SPEED_UNLIKE_BEATS for finding in scale.findings)
+        if other is None and contradicted and not doubted:
             findings.append(Finding(FindingCode.SPEED_UNLIKE_BEATS, Severity.ERROR if surely else Severity.WARNING))
         with watch.stage("calibration"):
             weighed = scale_check.weigh(_witnesses(by_ruling, scale, text, at), taken=factor)

@@ -78,14 +78,23 @@ class Calibration:
         return replace(doubted, speed_mm_s=Scale(best, Known.ASSUMED), findings=findings, other_speeds_mm_s=())
 
     def doubted_by_beats(self, likelihood: Mapping[float, float], across_mm: float | None = None) -> Calibration:
-        """With an assumed speed as an error where by the beats another is likely enough. Arguments as of chances."""
-        if self.speed_mm_s.known is not Known.ASSUMED:
-            return self
+        """With an error where by the beats another speed is likely enough, whatever tells this one.
+
+        Arguments as of chances.
+        """
         other = 1.0 - self.chances(likelihood, across_mm)[self.speed_mm_s.value]
         if _severity(other) is not Severity.ERROR:
             return self
+        doubt = f"by the beats another is {other:.0%} likely"
+        if self.speed_mm_s.known is not Known.ASSUMED:
+            found = Finding(
+                FindingCode.SPEED_UNLIKE_BEATS,
+                Severity.ERROR,
+                detail=f"{self.speed_mm_s.value:g} mm/s by the {self.speed_mm_s.known}; {doubt}",
+            )
+            return replace(self, findings=(*self.findings, found))
         findings = tuple(
-            replace(f, severity=Severity.ERROR, detail=f"{f.detail}; by the beats another is {other:.0%} likely")
+            replace(f, severity=Severity.ERROR, detail=f"{f.detail}; {doubt}")
             if f.code == FindingCode.SCALE_ASSUMED and f.detail.startswith(SPEED)
             else f
             for f in self.findings

@@ -154,6 +154,18 @@ def test_a_pulse_of_five_millimetres_may_be_a_tenth_of_a_second_at_twice_the_spe
     )
 
 
+@pytest.mark.parametrize(("at_50", "held"), [(0.3, True), (0.7, True), (0.1, False)])
+def test_a_speed_by_a_pulse_is_doubted_by_the_same_rule_as_one_that_was_assumed(at_50: float, held: bool) -> None:
+    found = calibrated()
+    likelihood = {12.5: 0.0, 25.0: 1.0 - at_50, 50.0: at_50}
+    doubted = found.doubted_by_beats(likelihood)
+    told = [f for f in doubted.findings if f.code == FindingCode.SPEED_UNLIKE_BEATS]
+    assert [f.severity for f in told] == [Severity.ERROR] * held
+    assert doubted.speed_mm_s == found.speed_mm_s
+    other = 1.0 - found.chances(likelihood)[25.0]
+    assert all(f.detail == f"25 mm/s by the pulse; by the beats another is {other:.0%} likely" for f in told)
+
+
 def test_leads_that_end_half_way_across_speak_for_the_slowest_paper() -> None:
     found = replace(calibrated(pulse=Place.NONE), other_speeds_mm_s=(12.5, 50.0))
     doubtful = {12.5: 0.9, 25.0: 0.1, 50.0: 0.0}
