@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from gateway.errors import NotFound
 from gateway.job import State
@@ -114,6 +114,12 @@ class Looking:
             low = entries[-1].seq
         return AuditPage(entries, low if low > bottom else None)
 
+    def oldest_at(self, state: State) -> datetime | None:
+        """Since when the job stands in a state that stands there longest; None where none does."""
+        query = select(func.min(jobs.c.changed_at)).where(jobs.c.state == state)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def last_seq(self) -> int:
         """The number of the newest entry, 0 in an empty audit."""
         with self._database.read() as connection:
@@ -172,7 +178,7 @@ def _busy(connection: Connection, now: datetime) -> list[Busy]:
 def _first_at(connection: Connection, head: int, moment: datetime) -> int:
     """The first row at that moment or later, by bisection: rows are numbered in the order they were written."""
     text = moment_text(moment)
-    low, high = 1, head + 1
+    low, high = int(connection.execute(select(audit_head.c.first_seq)).scalar_one()), head + 1
     while low < high:
         middle = (low + high) // 2
         at = connection.execute(select(audit.c.at).where(audit.c.seq == middle)).scalar_one_or_none()

@@ -22,6 +22,7 @@ from gateway.errors import GatewayError
 from gateway.store import Store
 from gateway.web.api.capacity import of_this_loop
 from gateway.web.deps import Principal, Role, Scope, get_config, get_store, need
+from gateway.web.metrics_state import Standing
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ def metrics(
     """The traffic as Prometheus reads it."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Traffic(store, tuple(destination.name for destination in config.destination)))
+    registry.register(Standing(store, config))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 

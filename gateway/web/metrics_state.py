@@ -1,0 +1,115 @@
+"""How the gateway stands, for Prometheus: destinations, held pages, disk, confidence, audit, certificate, build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import accumulate
+from pathlib import Path
+
+from cryptography.x509 import load_pem_x509_certificates
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from gateway.config import Config
+from gateway.job import State
+from gateway.store import Queue, Store
+
+MEGABYTE = 1_000_000
+SECONDS_A_DAY = 86_400.0
+CONFIDENCE_DAYS = 36_500  # all there is: a histogram of Prometheus only grows
+HOURS = 1
+
+
+class Standing(Collector):
+    """Names no patient, sender or user."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self.store = store
+        self.config = config
+
+    def collect(self) -> Iterator[Metric]:
+        build = GaugeMetricFamily("cardioscan_build_info", "1, with the version that runs", labels=["version"])
+        build.add_metric([version("cardioscan-gateway")], 1)
+        yield build
+        yield from self._destinations()
+        yield from self._pages()
+        yield from self._certificate()
+
+    def _destinations(self) -> Iterator[Metric]:
+        names = {destination.name for destination in self.config.destination}
+        queues = [queue for queue in self.store.destination_queues.queues() if queue.destination in names]
+        up = _labelled("destination_up", "1 where it answered the last question, 0 where not; absent before the first")
+        paused = _labelled("destination_paused", "1 where a person paused it")
+        checked = _labelled("destination_checked_timestamp_seconds", "When it was asked last")
+        answered = _labelled("destination_last_answer_timestamp_seconds", "When it last accepted a document")
+        for queue in queues:
+            paused.add_metric([queue.destination], queue.paused_at is not None)
+            _add_peer(queue, up, checked)
+            if queue.delivered_at is not None:
+                answered.add_metric([queue.destination], queue.delivered_at.timestamp())
+        yield from (up, paused, checked, answered)
+
+    def _pages(self) -> Iterator[Metric]:
+        moments = self.store.looking.moments(HOURS, CONFIDENCE_DAYS)
+        for name, words, at in (
+            (
+                "oldest_held_age_seconds",
+                "How long the page has waited that waits longest for a person; 0 for none",
+                "held",
+            ),
+            ("oldest_received_age_seconds", "The same for a worker; 0 for none", "received"),
+        ):
+            since = self.store.looking.oldest_at(State(at))
+            age_s = 0.0 if since is None else max(0.0, (moments.now - since).total_seconds())
+            yield _plain(name, words, age_s)
+        yield _plain("leases", "Pages that workers have in work", len(moments.busy))
+        yield _plain("disk_free_bytes", "Free space where the pages are kept", moments.free_mb * MEGABYTE)
+        yield _plain("disk_size_bytes", "All space there", moments.total_mb * MEGABYTE)
+        yield _plain(
+            "disk_reserve_bytes", "Free space below which no page is taken", self.config.data.reserve_mb * MEGABYTE
+        )
+        yield _plain("audit_rows", "Entries of the audit", self.store.looking.last_seq())
+        yield _confidence(moments.confidence)
+
+    def _certificate(self) -> Iterator[Metric]:
+        path = self.config.web.tls_certificate
+        days = None if path is None else days_left(path)
+        if days is not None:
+            yield _plain("certificate_days", "Days until the window's certificate expires; negative afterwards", days)
+
+
+def days_left(path: Path) -> float | None:
+    """Days until the first certificate of a PEM file to expire does so; None where the file cannot be read."""
+    try:
+        certificates = load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    ends = min(each.not_valid_after_utc for each in certificates)
+    return (ends - datetime.now(UTC)).total_seconds() / SECONDS_A_DAY
+
+
+def _confidence(bins: tuple[int, ...]) -> Metric:
+    """The histogram of confidences; their sum is not kept, and so not told."""
+    bounds = [f"{(number + 1) / len(bins):g}" for number in range(len(bins) - 1)] + ["+Inf"]
+    buckets = list(zip(bounds, map(float, accumulate(bins)), strict=True))
+    family = HistogramMetricFamily("cardioscan_page_confidence", "Confidence of pages as they were first read")
+    family.add_metric([], buckets, sum_value=None)
+    return family
+
+
+def _add_peer(queue: Queue, up: GaugeMetricFamily, checked: GaugeMetricFamily) -> None:
+    if queue.peer.up is not None:
+        up.add_metric([queue.destination], queue.peer.up)
+    if queue.peer.checked_at is not None:
+        checked.add_metric([queue.destination], queue.peer.checked_at.timestamp())
+
+
+def _labelled(name: str, words: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"cardioscan_{name}", words, labels=["destination"])
+
+
+def _plain(name: str, words: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"cardioscan_{name}", words, value=value)
