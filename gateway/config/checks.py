@@ -19,6 +19,7 @@ from gateway.config.models import (
     DicomScpSection,
     FolderDestination,
     Hl7FeedSection,
+    NotifySection,
     RetentionSection,
     Rule,
     WebSection,
@@ -46,7 +47,17 @@ def contradictions(config: Config) -> list[str]:
         *_rules(config),
         *_web(config.web),
         *_retention(config.retention),
+        *_notify(config.notify),
     ]
+
+
+def _notify(notify: NotifySection) -> Iterator[str]:
+    if notify.smtp_host and not (notify.mail_from and notify.mail_to):
+        yield "notify: smtp_host needs mail_from and mail_to: an e-mail has a sender and somebody who reads it"
+    if notify.smtp_user and notify.smtp_security == "none":
+        yield "notify: smtp_user would sign in without encryption; set smtp_security"
+    if bool(notify.smtp_user) != bool(notify.smtp_password_file):
+        yield "notify: smtp_user and smtp_password_file belong together"
 
 
 def _retention(retention: RetentionSection) -> Iterator[str]:

@@ -78,6 +78,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
             "fax_inbox": tuple(moved(inbox, "folder") for inbox in config.fax_inbox),
             "destination": tuple(moved(destination, "folder") for destination in config.destination),
             "audit": moved(moved(config.audit, "checkpoint_folder"), "signing_key_file"),
+            "notify": moved(config.notify, "smtp_password_file"),
             "web": moved_web(config.web),
         }
     )

@@ -23,6 +23,9 @@ HttpsUrl = Annotated[
 PublicUrl = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]\-]+$")]
 
 
+WebhookUrl = Annotated[str, Field(pattern=r"^$|^https?://[^\s]+$")]
+
+
 class Section(BaseModel):
     """A table of the configuration: frozen, and strict about its keys."""
 
@@ -325,6 +328,25 @@ class RetentionSection(Section):
     audit_years: int = Field(0, ge=0)  # entries, with the rows of jobs that only they tell of
 
 
+class NotifySection(Section):
+    """Whom to tell, and from when on, that somebody must look. No notice names a patient."""
+
+    webhook_url: WebhookUrl = ""  # "" = none
+    smtp_host: str = Field("", pattern=r"^[A-Za-z0-9_.:\-]*$")  # "" = no e-mail
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: str = ""  # "" = without signing in
+    smtp_password_file: Path | None = None
+    mail_from: str = ""
+    mail_to: tuple[str, ...] = ()
+    timeout_s: float = Field(10.0, gt=0)
+    peer_down_minutes: float = Field(15.0, ge=0)
+    held_minutes: float = Field(240.0, gt=0)  # of the page that waits longest for a person
+    disk_free_mb: int = Field(2048, ge=0)
+    certificate_days: float = Field(14.0, ge=0)
+    repeat_hours: float = Field(24.0, gt=0)  # while it lasts
+
+
 class LoggingSection(Section):
     """Log lines carry job ids and hashes only."""
 
@@ -349,4 +371,5 @@ class Config(Section):
     web: WebSection = WebSection()
     audit: AuditSection = AuditSection()
     retention: RetentionSection = RetentionSection()
+    notify: NotifySection = NotifySection()
     logging: LoggingSection = LoggingSection()

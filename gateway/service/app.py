@@ -22,6 +22,7 @@ from gateway.intake.dicom_scp import DicomScp
 from gateway.intake.fax_inbox import FaxInbox
 from gateway.intake.hl7_feed import Hl7Feed
 from gateway.process import configure_process
+from gateway.service.notices import Notices
 from gateway.service.supervisor import Supervisor
 from gateway.service.watchdog import notify
 from gateway.store import Store
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 SUPERVISE_S = 1.0  # how often dead workers are looked for: short against the seconds a page takes
 FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
 SIGN_S = 60.0  # how often it is asked whether a checkpoint of the audit is due
+NOTICE_S = 60.0  # how often it is looked whether somebody must be told
 RETAIN_S = 600.0  # how often it is asked what is old enough to be erased: some hundred jobs at a time
 GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
 STUCK = 5.0  # times page_seconds_max, after which a page hangs: one that gets a fifth of a processor does not
@@ -85,13 +87,15 @@ class Gateway:
         self._inboxes = [FaxInbox(inbox, config, self.store) for inbox in config.fax_inbox]
         self._loops = [DeliveryLoop(self.store, d, make_sender(d)) for d in config.destination]
         self._checkpoints = self.store.checkpoints(config.audit)
+        self._audit_fault = ""
+        self._notices = Notices(config, self.store)
         self._peers = PeerWatch(config, self.store.destination_queues)
         work = partial(run_worker, config, os.getpid(), self.store.process)
         self._workers = Supervisor(config.worker.processes, work, on_death=self._end_dead_leases)
         self._listener: socket.socket | None = None
         self._window: Supervisor | None = None
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(3 + len(self._inboxes))},
+            executors={"default": ThreadPoolExecutor(4 + len(self._inboxes))},
             job_defaults={"coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
@@ -122,6 +126,8 @@ class Gateway:
         self._every(FORGET_S, self._forget, "forget")  # also where the feed is closed by now
         self._sign()
         self._every(SIGN_S, self._sign, "audit")
+        if self.config.notify.webhook_url or self.config.notify.smtp_host:
+            self._every(NOTICE_S, lambda: self._notices.look(self._audit_fault), "notices")
         self._every(RETAIN_S, self._erase_old, "retention")
         self._scheduler.start()
 
@@ -188,7 +194,9 @@ class Gateway:
         """A checkpoint of the audit where one is due. What it contradicts is told: pages go on, a person must look."""
         try:
             self._checkpoints.write_when_due()
+            self._audit_fault = ""
         except AuditBroken as error:
+            self._audit_fault = str(error)
             log.error("the audit is not what it was: %s", error)
         except GatewayError as error:
             log.warning("no checkpoint of the audit, the next try is in a minute: %s", error)

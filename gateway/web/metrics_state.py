@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import accumulate
-from pathlib import Path
 
-from cryptography.x509 import load_pem_x509_certificates
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -16,9 +13,9 @@ from prometheus_client.registry import Collector
 from gateway.config import Config
 from gateway.job import State
 from gateway.store import Queue, Store
+from gateway.web.certificate import days_left
 
 MEGABYTE = 1_000_000
-SECONDS_A_DAY = 86_400.0
 CONFIDENCE_DAYS = 36_500  # all there is: a histogram of Prometheus only grows
 HOURS = 1
 
@@ -79,16 +76,6 @@ class Standing(Collector):
         days = None if path is None else days_left(path)
         if days is not None:
             yield _plain("certificate_days", "Days until the window's certificate expires; negative afterwards", days)
-
-
-def days_left(path: Path) -> float | None:
-    """Days until the first certificate of a PEM file to expire does so; None where the file cannot be read."""
-    try:
-        certificates = load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    ends = min(each.not_valid_after_utc for each in certificates)
-    return (ends - datetime.now(UTC)).total_seconds() / SECONDS_A_DAY
 
 
 def _confidence(bins: tuple[int, ...]) -> Metric:

@@ -20,8 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.config import Config, DataSection, FolderDestination, WebSection
 from gateway.store import Store
+from gateway.web.certificate import days_left
 from gateway.web.metrics import Traffic
-from gateway.web.metrics_state import Standing, days_left
+from gateway.web.metrics_state import Standing
 from tests.gateway.storing import digitized, document, held, on_its_way, receive, settled
 
 PACKAGING = Path(__file__).parents[3] / "packaging"
