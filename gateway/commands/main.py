@@ -360,6 +360,14 @@ def audit_verify(
     raise typer.Exit(FAILED if problems else 0)
 
 
+@audit_app.command("checkpoint")
+def audit_checkpoint(config: ConfigOption = None) -> None:
+    """Sign the head of the chain now, into the folder of checkpoints. The gateway does so by itself, now and then."""
+    settings = settings_of(config)
+    with _open_store(settings) as store:
+        _say(str(store.checkpoints(settings.audit).write()))
+
+
 @audit_app.command("export")
 def audit_export(
     config: ConfigOption = None,
