@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.job import State
-from gateway.store.audit import GENESIS_HASH, Event, row_hash
+from gateway.store.audit import CHANGES_A_JOB, GENESIS_HASH, Event, row_hash
 from gateway.store.checkpoints import Checkpoint
 from gateway.store.job_fields import FIELDS
 from gateway.store.job_rows import AnyRow
@@ -181,6 +181,8 @@ def _learn_of_job(ledger: Ledger, row: AnyRow, detail: Mapping[str, Any]) -> Non
         _learn_of_delivery(ledger, row, detail)
     story.state = detail.get("state", story.state)
     story.pages_sha256 = detail.get("pages_sha256", story.pages_sha256)
+    if row.kind in CHANGES_A_JOB and "v" not in detail:  # an older gateway wrote it, and says not what the job is now
+        story.fields = {}
     story.fields |= {field: detail[f"{field}_sha256"] for field in FIELDS if f"{field}_sha256" in detail}
 
 

@@ -246,6 +246,22 @@ def test_a_chain_of_the_first_version_still_verifies(sqlite: DataSection) -> Non
         assert store.verify_audit().uncovered == 2
 
 
+def test_what_an_older_gateway_did_meanwhile_is_no_tampering(sqlite: DataSection) -> None:
+    """As after going back to the version before, and forward again."""
+    new = ("v", "arrival_sha256", "read_order_sha256", "outcome_sha256", "answer_sha256", "order_sha256")
+
+    def of_an_older_one(row: dict[str, str]) -> None:
+        if row["kind"] in (Event.DELIVERED, Event.HELD):
+            kept = {key: value for key, value in json.loads(row["detail"]).items() if key not in new}
+            row["detail"] = json.dumps(kept, sort_keys=True)
+
+    with Store.open(sqlite) as store:
+        lived(store)
+        recompute(store, of_an_older_one)
+        report = store.verify_audit()
+    assert (report.ok, report.uncovered) == (True, 2), report.problems
+
+
 # Checkpoints
 
 
