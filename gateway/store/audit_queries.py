@@ -120,6 +120,11 @@ class Looking:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none()
 
+    def job_durations(self) -> tuple[tuple[float, ...], tuple[int, ...], float]:
+        """Bounds in seconds, how many jobs fell between two of them and above the last, and the sum of all seconds."""
+        with self._database.read() as connection:
+            return counting.DURATION_BOUNDS_S, *counting.job_durations(connection)
+
     def last_seq(self) -> int:
         """The number of the newest entry, 0 in an empty audit."""
         with self._database.read() as connection:

@@ -5,18 +5,20 @@ Their rows are locked after those of jobs and of the outbox and before the audit
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, Table, bindparam, func, select, update
 
 from gateway.job import State
 from gateway.store.database import Database, Transaction
-from gateway.store.tables import confidences, hours, tallies
+from gateway.store.tables import MOMENT_FORM, audit, confidences, durations, hours, tallies
 from gateway.store.upsert import upsert
 
 BINS = 20  # of confidence, each 0.05 wide
+DURATION_BOUNDS_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)  # of a histogram; a page takes 3 to 10
 HOUR_FORM, DAY_FORM = "%Y-%m-%dT%H", "%Y-%m-%d"
 
 _ADD_TO_TALLY = (
@@ -47,6 +49,26 @@ def count_pages(tx: Transaction, verdicts: Iterable[str], sure: Iterable[float])
         _add(tx, hours, {"hour": hour, "verdict": verdict}, pages)
     for number, pages in sorted(Counter(bin_of(confidence) for confidence in sure).items()):
         _add(tx, confidences, {"day": day, "bin": number}, pages)
+
+
+def count_duration(tx: Transaction, job_id: str) -> None:
+    """A worker is done with a job: the time since it took it, by the audit, waiting for its processor included."""
+    taken = select(func.max(audit.c.at)).where(audit.c.job_id == job_id, audit.c.kind == "claimed")
+    at = tx.execute(taken).scalar_one()
+    if at is None:
+        return
+    seconds = max(0.0, (tx.now - datetime.strptime(at, MOMENT_FORM).replace(tzinfo=UTC)).total_seconds())
+    key, row = {"bin": bisect_left(DURATION_BOUNDS_S, seconds)}, {"jobs": 1, "seconds": seconds}
+    more = {"jobs": durations.c.jobs + 1, "seconds": durations.c.seconds + seconds}
+    upsert(tx, durations, key, row, **more)
+
+
+def job_durations(connection: Connection) -> tuple[tuple[int, ...], float]:
+    """How many jobs fell between two of DURATION_BOUNDS_S, the last above all of them; and all their seconds."""
+    rows = connection.execute(select(durations)).all()
+    found = {row.bin: int(row.jobs) for row in rows}
+    counts = tuple(found.get(number, 0) for number in range(len(DURATION_BOUNDS_S) + 1))
+    return counts, float(sum(row.seconds for row in rows))
 
 
 def bin_of(confidence: float) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, select, update
 from gateway.job import Claim, Document, Outcome, PageResult, State, check_move
 from gateway.review import NOTHING_GIVEN, given_text
 from gateway.store.audit import Event, append, text_hash
-from gateway.store.counting import count_pages
+from gateway.store.counting import count_duration, count_pages
 from gateway.store.database import Database, Transaction
 from gateway.store.job_fields import CHAIN_VERSION
 from gateway.store.job_rows import (
@@ -58,6 +58,7 @@ def settle(database: Database, objects: Objects, claim: Claim, outcome: Outcome)
         state = _state_after(outcome, bool(waiting))
         _write_job(tx, row, outcome, state)
         _count_first_read(tx, row.job_id, outcome.pages)
+        count_duration(tx, row.job_id)
         _write_pages(tx, row.job_id, outcome.pages, recordings)
         append(
             tx,

@@ -304,6 +304,14 @@ hours = Table(
     Column("pages", BigInteger, nullable=False),  # settled so within that hour
 )
 
+durations = Table(
+    "durations",
+    metadata,
+    Column("bin", Integer, primary_key=True, autoincrement=False),  # of counting.DURATION_BOUNDS_S, the last one above
+    Column("jobs", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),  # their sum
+)
+
 confidences = Table(
     "confidences",
     metadata,

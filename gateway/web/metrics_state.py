@@ -70,6 +70,7 @@ class Standing(Collector):
         )
         yield _plain("audit_rows", "Entries of the audit", self.store.looking.last_seq())
         yield _confidence(moments.confidence)
+        yield _durations(*self.store.looking.job_durations())
 
     def _certificate(self) -> Iterator[Metric]:
         path = self.config.web.tls_certificate
@@ -84,6 +85,17 @@ def _confidence(bins: tuple[int, ...]) -> Metric:
     buckets = list(zip(bounds, map(float, accumulate(bins)), strict=True))
     family = HistogramMetricFamily("cardioscan_page_confidence", "Confidence of pages as they were first read")
     family.add_metric([], buckets, sum_value=None)
+    return family
+
+
+def _durations(bounds_s: tuple[float, ...], counts: tuple[int, ...], seconds: float) -> Metric:
+    """The histogram of how long workers took."""
+    names = [*(f"{bound:g}" for bound in bounds_s), "+Inf"]
+    buckets = list(zip(names, map(float, accumulate(counts)), strict=True))
+    family = HistogramMetricFamily(
+        "cardioscan_job_seconds", "Seconds from when a worker took a job until it was settled"
+    )
+    family.add_metric([], buckets, sum_value=seconds)
     return family
 
 

@@ -114,6 +114,15 @@ def test_the_confidence_is_a_histogram(lived: Samples) -> None:
     assert lived["cardioscan_page_confidence_bucket", "0.9"] >= 0, "the alert asks for this bound"
 
 
+def test_how_long_workers_took_is_a_histogram(store: Store, tmp_path: Path) -> None:
+    settled(store, held(), b"1")
+    settled(store, held(), b"2")
+    told = read(store, Config(data=DataSection(folder=tmp_path / "data")))
+    assert told["cardioscan_job_seconds_count",] == told["cardioscan_job_seconds_bucket", "+Inf"] == 2
+    assert 0 < told["cardioscan_job_seconds_sum",] < 600
+    assert told["cardioscan_job_seconds_bucket", "300"] == 2
+
+
 def queries() -> list[str]:
     rules = yaml.safe_load((PACKAGING / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
     dashboard = json.loads((PACKAGING / "grafana" / "cardioscan.json").read_text(encoding="utf-8"))
