@@ -398,14 +398,14 @@ def backup(
 @app.command()
 def restore(folder: Annotated[Path, typer.Argument(help="What backup wrote.")], config: ConfigOption = None) -> None:
     """Put a backup into an empty data folder, and prove what came back."""
-    from gateway.commands.verify import verify
+    from gateway.commands.verify import verify_restored
     from gateway.store import restore as put_back
 
     settings = settings_of(config, begins=True)
     made = put_back(settings.data, folder)
     _say(f"the backup of {made.made_at} is restored into {settings.data.folder}")
     with _open_store(settings) as store:
-        problems, summary = verify(store, settings, None, None)
+        problems, summary = verify_restored(store, settings)
     for problem in problems:
         _say(problem, err)
     for line in summary:

@@ -3,6 +3,7 @@
 from gateway.store.audit import Event
 from gateway.store.audit_queries import AuditEntry, AuditPage, AuditQuery, Looking, Moments
 from gateway.store.backup import Backup, back_up, restore
+from gateway.store.checkpoints import FOLDER as CHECKPOINT_FOLDER
 from gateway.store.checkpoints import Checkpoint, Checkpoints, read_checkpoints, verifier_of
 from gateway.store.database import database_url
 from gateway.store.job_rows import DeliveryRow
@@ -18,6 +19,7 @@ from gateway.store.tables import DeliveryState
 from gateway.store.worklist import Earlier, JobOrder, JobPage, JobQuery, JobSummary, Worklist
 
 __all__ = [
+    "CHECKPOINT_FOLDER",
     "WORKER_DIED",
     "Approvable",
     "AuditEntry",

@@ -12,7 +12,7 @@ from gateway.store.audit import CHANGES_A_JOB, GENESIS_HASH, Event, row_hash
 from gateway.store.checkpoints import Checkpoint
 from gateway.store.job_fields import FIELDS
 from gateway.store.job_rows import AnyRow
-from gateway.store.tables import DeliveryState
+from gateway.store.tables import DeliveryState, moment_from, moment_text
 
 PROBLEMS_MAX = 1000  # told one by one; a database that is wholly wrong need not fill the memory too
 
@@ -72,12 +72,14 @@ class Ledger:
     head_hash: str = GENESIS_HASH
     pruned: tuple[int, str] = (0, GENESIS_HASH)  # where the rows that are kept begin: number and hash before the first
     allowed_pruning: tuple[int, str] = (0, GENESIS_HASH)  # by the last row that tells of one
+    pruned_at: str = ""  # when that row was written
+    first_kept_at: str = ""  # when the first row that is kept was written
     problems: list[str] = field(default_factory=list)
     jobs: dict[str, JobStory] = field(default_factory=dict)
     queued: dict[int, Queued] = field(default_factory=dict)  # by the row's number
     deliveries: dict[int, DeliveryStory] = field(default_factory=dict)  # by delivery id
     erased_jobs: dict[str, int] = field(default_factory=dict)  # of the jobs checked so far: the row that tells of it
-    erased_documents: set[int] = field(default_factory=set)  # delivery ids
+    erased_documents: dict[int, int] = field(default_factory=dict)  # by delivery id: the row that tells of it
     counts: dict[State, int] = field(default_factory=lambda: dict.fromkeys(State, 0))
     objects: set[str] = field(default_factory=set)
     unfinished: list[str] = field(default_factory=list)
@@ -100,6 +102,7 @@ def read_link(ledger: Ledger, row: AnyRow) -> None:
         _take_malformed(ledger, row)
         return
     _begin_after_pruning(ledger, row)
+    ledger.first_kept_at = ledger.first_kept_at or row.at
     expected = ledger.rows + 1
     if row.seq != expected:
         ledger.break_at(expected, f"is missing: row {row.seq} stands in its place")
@@ -158,6 +161,7 @@ def _learn(ledger: Ledger, row: AnyRow) -> bool:
             return False
         if row.kind == Event.PRUNED:
             ledger.allowed_pruning = (detail["through"], detail["through_hash"])
+            ledger.pruned_at = moment_text(moment_from(row.at))
         elif row.job_id:  # else a sign-in, say: nothing about a page
             _learn_of_job(ledger, row, detail)
     except (ValueError, KeyError, TypeError):
@@ -176,7 +180,8 @@ def _learn_of_job(ledger: Ledger, row: AnyRow, detail: Mapping[str, Any]) -> Non
     elif row.kind == Event.ERASED:
         story.tombstone = True
         story.erased_seq = row.seq if detail["page"] else story.erased_seq
-        ledger.erased_documents |= {int(number) for number in detail["documents"].split()}
+        for number in detail["documents"].split():
+            ledger.erased_documents[int(number)] = row.seq
     elif row.kind in STATE_AFTER:
         _learn_of_delivery(ledger, row, detail)
     story.state = detail.get("state", story.state)

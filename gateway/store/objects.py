@@ -11,7 +11,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +24,7 @@ FILE_MODE = 0o600
 SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 SWEEP_LOCK = ".lock"
+ERASE_LOCK = "erase.lock"  # shared by who needs every object to stay, exclusive for who erases
 MEGABYTE = 1_000_000
 KEPT_LATELY_S = 3600.0  # far above the time from keeping bytes to the commit of their row
 
@@ -117,6 +118,11 @@ class Objects:
         return usage.free / MEGABYTE, usage.total / MEGABYTE
 
     @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return self._root.parent
+
+    @property
     def process(self) -> str:
         """The identity of the process that opened this: no other one ever has it."""
         return self.staging.name
@@ -166,6 +172,31 @@ def space_translated() -> Iterator[None]:
         if error.errno in NO_SPACE:
             raise OutOfSpace("out_of_space", "the disk is full") from error
         raise
+
+
+@contextmanager
+def keep_objects(folder: Path) -> Iterator[None]:
+    """Lets nobody erase objects of this data folder until the block ends; waits for who does so now.
+
+    Where the file system knows no locks nobody erases either.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            lock = stack.enter_context(private_file(folder / ERASE_LOCK))
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def erasing_objects(folder: Path) -> Iterator[bool]:
+    """Says whether objects of this data folder may be erased in the block: by one process, and during no backup."""
+    with private_file(folder / ERASE_LOCK) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def private_file(path: Path) -> IO[str]:

@@ -16,7 +16,7 @@ from gateway.store.database import Database
 from gateway.store.job_fields import FIELDS, SAID, field_hash, raw
 from gateway.store.job_rows import AnyRow, order_from, pages_hash
 from gateway.store.ledger import DeliveryStory, JobStory, Ledger, check_end, compare_checkpoints, read_link
-from gateway.store.objects import Objects
+from gateway.store.objects import Objects, keep_objects
 from gateway.store.outbox import answer_hash
 from gateway.store.search_terms import shown
 from gateway.store.tables import DeliveryState, audit, audit_head, jobs, outbox, pages
@@ -26,20 +26,30 @@ UNFINISHED_MAX = 1000  # jobs told one by one
 FETCH_ROWS = 1000
 SHOWN = ("patient_id", "issuer", "patient_name", "birth_date", "accession_number")
 
-_JOB_COLUMNS = ("number", "job_id", "state", "sha256", *(name for names in FIELDS.values() for name in names), *SHOWN)
+_JOB_COLUMNS = (
+    "number",
+    "job_id",
+    "state",
+    "sha256",
+    "erased_at",
+    *(name for names in FIELDS.values() for name in names),
+    *SHOWN,
+)
 _JOBS = select(*(raw(jobs.c[name]).label(name) for name in _JOB_COLUMNS)).order_by(jobs.c.number)
 _DELIVERY_COLUMNS = (
     *("delivery_id", "job_id", "destination", "kind", "name", "page", "sha256", "state", "position", "code", "why"),
-    "response",
+    *("response", "erased_at"),
 )
-_DELIVERIES = select(*(outbox.c[name] for name in _DELIVERY_COLUMNS))
+_DELIVERIES = select(*(raw(outbox.c[name]).label(name) for name in _DELIVERY_COLUMNS))
 
 
 @dataclass(frozen=True)
 class AuditReport:
     """What verifying found.
 
-    rows: of the audit, as far as they can be read; the first pruned of them were taken away when they were old enough.
+    rows: of the audit, as far as they can be read. pruned: how many of the first were taken away, by an entry of the
+    moment pruned_at; the first that is left is of first_kept_at, both RFC 3339. That all before it were old enough,
+    nothing that is left can show.
     first_bad_seq: the first row that does not fit the chain, None where all do. head_hash: the last row's hash, which
     fixes all before it. jobs: how many stand in each state. objects: files hashed, 0 where that was left out.
     unfinished: ids of jobs that are still RECEIVED or DIGITIZED, the oldest first, at most UNFINISHED_MAX; no problem
@@ -57,6 +67,8 @@ class AuditReport:
     unfinished: tuple[str, ...] = ()
     uncovered: int = 0
     pruned: int = 0
+    pruned_at: str = ""
+    first_kept_at: str = ""
     checkpoints: int = 0
 
     @property
@@ -69,6 +81,13 @@ def verify(
     database: Database, objects: Objects, check_objects: bool = True, checkpoints: Sequence[Checkpoint] = ()
 ) -> AuditReport:
     """Reads everything in one view of the database, then hashes the objects it names."""
+    with keep_objects(objects.folder):  # or one that is erased meanwhile would be called missing
+        return _verify(database, objects, check_objects, checkpoints)
+
+
+def _verify(
+    database: Database, objects: Objects, check_objects: bool, checkpoints: Sequence[Checkpoint]
+) -> AuditReport:
     ledger = Ledger(_by_size(checkpoints))
     with database.read() as connection, _any_bytes(database, connection):
         compare_checkpoints(ledger)  # one that was signed before the first row
@@ -97,6 +116,8 @@ def verify(
         unfinished=tuple(ledger.unfinished),
         uncovered=ledger.uncovered,
         pruned=ledger.pruned[0],
+        pruned_at=ledger.pruned_at,
+        first_kept_at=ledger.first_kept_at,
         checkpoints=ledger.confirmed,
     )
 
@@ -140,6 +161,8 @@ def _check_job(ledger: Ledger, row: AnyRow, connection: Connection) -> None:
         ledger.problem(f"job {row.job_id} is in no known state")
     if row.state in UNFINISHED and len(ledger.unfinished) < UNFINISHED_MAX:
         ledger.unfinished.append(row.job_id)
+    if bool(story.erased_seq) != (row.erased_at is not None):
+        ledger.problem(f"job {row.job_id}: its page {_says_erased(row.erased_at)}")
     if story.erased_seq:
         ledger.erased_jobs[row.job_id] = story.erased_seq
     else:
@@ -162,7 +185,9 @@ def _check_fields(ledger: Ledger, row: AnyRow, story: JobStory) -> None:
 
 def _check_delivery(ledger: Ledger, row: AnyRow) -> None:
     queued = ledger.queued.get(row.position)
-    erased = row.delivery_id in ledger.erased_documents
+    erased = ledger.erased_documents.get(row.delivery_id, 0) > row.position  # and was not made anew since
+    if erased != (row.erased_at is not None):
+        ledger.problem(f"job {row.job_id}: delivery {row.delivery_id} {_says_erased(row.erased_at)}")
     if queued is None and erased and row.position <= ledger.pruned[0]:
         return
     told = (row.job_id, row.destination, row.kind, row.name, row.page, row.sha256)
@@ -174,6 +199,10 @@ def _check_delivery(ledger: Ledger, row: AnyRow) -> None:
     _check_progress(ledger, row, queued is not None and queued.covered)
     if not erased:
         ledger.objects.add(row.sha256)
+
+
+def _says_erased(erased_at: str | None) -> str:
+    return "is there, the audit says that it was erased" if erased_at is None else "counts as erased, the audit says no"
 
 
 def _check_progress(ledger: Ledger, row: AnyRow, covered: bool) -> None:
@@ -189,7 +218,8 @@ def _check_progress(ledger: Ledger, row: AnyRow, covered: bool) -> None:
         )
     # Nothing covers an older gateway's delivery; what this version queued and nobody tried yet has no answer.
     expected = story.answer_sha256 or (answer_hash("", "", "") if covered and not story.state else "")
-    if ledger.erased_jobs.get(row.job_id, 0) > max(story.seq, row.position):
+    erased_seq = max(ledger.erased_jobs.get(row.job_id, 0), ledger.erased_documents.get(row.delivery_id, 0))
+    if erased_seq > max(story.seq, row.position):
         expected = answer_hash(row.code, "", "")
     if expected and answer_hash(row.code, row.why, row.response) != expected:
         ledger.problem(

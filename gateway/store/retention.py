@@ -18,7 +18,7 @@ from gateway.store.audit import Event, append
 from gateway.store.counting import count_gone
 from gateway.store.database import Database, Transaction
 from gateway.store.job_rows import AnyRow, lock_deliveries, lock_job, new_id, pages_hash
-from gateway.store.objects import Objects
+from gateway.store.objects import Objects, erasing_objects
 from gateway.store.search_terms import shown
 from gateway.store.tables import (
     DeliveryState,
@@ -36,6 +36,7 @@ from gateway.store.tables import (
 ENDED = (State.DELIVERED, State.REFUSED)
 SENT_OR_NOT = (DeliveryState.DELIVERED, DeliveryState.WITHDRAWN)
 AT_ONCE = 200  # jobs of one round; the next comes when retention is looked after again
+ENTRIES_AT_ONCE = 5000  # of the audit in one round
 DAYS_A_YEAR = 366  # never a day too early
 ACTOR = "retention"
 
@@ -53,10 +54,20 @@ class Erased:
 
 
 def erase(database: Database, objects: Objects, settings: RetentionSection) -> Erased:
-    """Erases what is older than the settings say, AT_ONCE jobs at most. Each job is one transaction."""
+    """Erases what is older than the settings say, AT_ONCE jobs at most. Each job is one transaction.
+
+    Nothing where another process erases now, or makes a backup or proves the objects: the next round does it.
+    """
+    if not (settings.pages_days or settings.documents_days):
+        return Erased()
+    with erasing_objects(objects.folder) as may_erase:
+        return _erase(database, objects, settings) if may_erase else Erased()
+
+
+def _erase(database: Database, objects: Objects, settings: RetentionSection) -> Erased:
     page_jobs = _due(database, settings.pages_days, _pages_are_due)
     document_jobs = _due(database, settings.documents_days, _documents_are_due)
-    erased_pages = sum(_erase_page(database, objects, job_id) for job_id in page_jobs)
+    erased_pages = sum(_erase_page(database, objects, job_id, settings.pages_days) for job_id in page_jobs)
     documents = sum(_erase_documents(database, objects, job_id, settings.documents_days) for job_id in document_jobs)
     entries = _prune(database, settings.audit_years) if settings.audit_years else 0
     return Erased(erased_pages, documents, entries)
@@ -85,11 +96,12 @@ def _old_document(before: datetime) -> ColumnElement[bool]:
     return and_(outbox.c.state.in_(SENT_OR_NOT), outbox.c.erased_at.is_(None), since < before)
 
 
-def _erase_page(database: Database, objects: Objects, job_id: str) -> int:
+def _erase_page(database: Database, objects: Objects, job_id: str, days: int) -> int:
     """What came in, what was read, and whose it was; the row stays, as what is known of it without the patient."""
     with database.write() as tx:
         job = lock_job(tx, job_id)
-        if job.state not in ENDED or job.erased_at is not None:
+        is_young = job.changed_at >= tx.now - timedelta(days=days)  # somebody has had it done again meanwhile
+        if job.state not in ENDED or job.erased_at is not None or is_young:
             return 0
         recordings = tx.execute(select(pages.c.recording_sha256).where(pages.c.job_id == job_id)).scalars().all()
         tx.execute(update(jobs).where(jobs.c.job_id == job_id).values(**_nobodys(tx)))
@@ -112,7 +124,8 @@ def _tombstone(tx: Transaction, job_id: str, state: str, **more: str) -> None:
 
 def _nobodys(tx: Transaction) -> dict[str, object]:
     """A job's columns without its patient, and without the key of repeats: the same page, come again, is a new job."""
-    blank = {"order_json": None, "read_order_json": None, "file_name": "", **shown(None)}
+    # Why a page was given up is in a person's own words, which may name the patient; the code stays.
+    blank = {"order_json": None, "read_order_json": None, "file_name": "", "why": "", **shown(None)}
     return {**blank, "repeat_key": new_id(), "erased_at": tx.now}
 
 
@@ -124,7 +137,8 @@ def _erase_documents(database: Database, objects: Objects, job_id: str, days: in
         if job.state not in ENDED or not rows:
             return 0
         ids = [row.delivery_id for row in rows]
-        tx.execute(update(outbox).where(outbox.c.delivery_id.in_(ids)).values(erased_at=tx.now))
+        gone = {"erased_at": tx.now, "response": "", "why": ""}  # what was answered may name the patient
+        tx.execute(update(outbox).where(outbox.c.delivery_id.in_(ids)).values(**gone))
         _remove(tx, objects, {row.sha256 for row in rows})
         _tombstone(tx, job_id, job.state)
     return len(rows)
@@ -153,8 +167,9 @@ def _remove(tx: Transaction, objects: Objects, hashes: Iterable[str]) -> None:
 def _prune(database: Database, years: int) -> int:
     """Takes away the oldest entries, with the rows of jobs of which no later one tells what is gone."""
     with database.write() as tx:
-        cut = _cut(tx, moment_text(tx.now - timedelta(days=years * DAYS_A_YEAR)))
         first = tx.execute(select(audit_head.c.first_seq)).scalar_one()
+        cut = _cut(tx, moment_text(tx.now - timedelta(days=years * DAYS_A_YEAR)))
+        cut = min(cut, first + ENTRIES_AT_ONCE - 1)  # pages wait to be taken while one transaction writes
         if cut < first:
             return 0
         cut_hash = tx.execute(select(audit.c.hash).where(audit.c.seq == cut)).scalar_one()

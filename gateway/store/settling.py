@@ -208,6 +208,7 @@ def _untried(tx: Transaction, position: int) -> dict[str, Any]:
         "lease_until": None,
         "lease_holder": "",
         "superseded": False,
+        "erased_at": None,
     }
 
 

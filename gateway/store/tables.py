@@ -53,6 +53,11 @@ def moment_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(MOMENT_FORM)
 
 
+def moment_from(text: str) -> datetime:
+    """The reverse of moment_text. ValueError."""
+    return datetime.strptime(text, MOMENT_FORM).replace(tzinfo=UTC)
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware datetime kept as fixed-width text: the same bytes in SQLite and PostgreSQL."""
 
@@ -63,7 +68,7 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else moment_text(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else datetime.strptime(value, MOMENT_FORM).replace(tzinfo=UTC)
+        return None if value is None else moment_from(value)
 
 
 class LocalMoment(TypeDecorator[datetime]):

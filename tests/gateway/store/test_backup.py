@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,10 +16,14 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from gateway.commands import main
-from gateway.config import AuditSection, DataSection
+from gateway.config import AuditSection, DataSection, RetentionSection
 from gateway.errors import ConfigError
-from gateway.store import Store, back_up, read_checkpoints, restore, verifier_of
-from tests.gateway.storing import digitized, document, held, on_its_way, receive, settled
+from gateway.job import Outcome, PageResult, State, Verdict
+from gateway.store import Store, back_up, backup, objects, read_checkpoints, restore, verifier_of
+from gateway.store.database import Database
+from gateway.store.retention import Erased
+from tests.gateway.store.test_retention import later
+from tests.gateway.storing import claimed, digitized, document, held, on_its_way, receive, settled
 from tests.postgres import Postgres
 
 run = CliRunner()
@@ -99,6 +106,146 @@ def test_a_backup_is_whole_while_pages_come_in(tmp_path: Path) -> None:
         report = store.verify_audit()
         assert report.ok, report.problems
         assert sum(report.jobs.values()) >= 2
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> DataSection:
+    return DataSection(folder=tmp_path / "here", reserve_mb=0)
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> DataSection:
+    return DataSection(folder=tmp_path / "there", reserve_mb=0)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Lets something happen between the copy of the database and that of the objects."""
+    copy_objects = backup._copy_objects
+
+    def copied(*arguments: Any) -> Any:
+        monkeypatch.setattr(backup, "_copy_objects", copy_objects)
+        happens()
+        return copy_objects(*arguments)
+
+    monkeypatch.setattr(backup, "_copy_objects", copied)
+
+
+def test_a_backup_that_fails_leaves_the_earlier_one_whole(
+    here: DataSection, there: DataSection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_is_full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Store.open(here) as store:
+        lived(store)
+        made = back_up(here, tmp_path / "copy")
+        receive(store, b"3")
+        meanwhile(monkeypatch, disk_is_full)
+        with pytest.raises(OSError, match="No space"):
+            back_up(here, tmp_path / "copy")
+    assert restore(there, tmp_path / "copy") == made
+    with Store.open(there) as store:
+        report = store.verify_audit()
+        assert (report.ok, report.rows) == (True, made.rows), report.problems
+
+
+def test_a_checkpoint_that_is_signed_during_the_backup_contradicts_no_restored_audit(
+    here: DataSection, there: DataSection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(here) as store:
+        lived(store)
+
+        def sign_more() -> None:
+            receive(store, b"3")
+            store.checkpoints(AuditSection()).write()
+
+        meanwhile(monkeypatch, sign_more)
+        back_up(here, tmp_path / "copy")
+    restore(there, tmp_path / "copy")
+    with Store.open(there) as store:
+        store.checkpoints(AuditSection()).write()  # AuditBroken if one is of rows that did not come back
+
+
+def test_nothing_is_erased_while_a_backup_is_made(
+    here: DataSection, there: DataSection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "KEPT_LATELY_S", 0.0)
+    erased: list[Erased] = []
+    with Store.open(here) as store:
+        lived(store)
+        later(monkeypatch, 31)
+        meanwhile(monkeypatch, lambda: erased.append(store.erase_old(RetentionSection(pages_days=30))))
+        back_up(here, tmp_path / "copy")
+        assert erased == [Erased()]
+        assert store.erase_old(RetentionSection(pages_days=30)).pages == 1
+    restore(there, tmp_path / "copy")
+    with Store.open(there) as store:
+        assert store.verify_audit().ok
+
+
+def test_what_was_erased_is_erased_in_the_next_backup_too(
+    here: DataSection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "KEPT_LATELY_S", 0.0)
+    with Store.open(here) as store:
+        page = store.job(lived(store)).sha256
+        back_up(here, tmp_path / "copy")
+        copied = tmp_path / "copy" / "objects" / page[:2] / page
+        assert copied.exists()
+        later(monkeypatch, 31)
+        store.erase_old(RetentionSection(pages_days=30))
+        back_up(here, tmp_path / "copy")
+        assert not copied.exists()
+
+
+def test_a_backup_writes_over_that_of_no_other_gateway(here: DataSection, there: DataSection, tmp_path: Path) -> None:
+    with Store.open(here) as store:
+        lived(store)
+        made = back_up(here, tmp_path / "copy")
+    with Store.open(there) as store:
+        receive(store, b"another")
+        with pytest.raises(ConfigError, match="another gateway"):
+            back_up(there, tmp_path / "copy")
+    shutil.rmtree(there.folder)
+    assert restore(there, tmp_path / "copy") == made
+
+
+@pytest.mark.peer
+def test_a_dump_has_what_it_names_when_a_page_is_read_anew_meanwhile(
+    postgres: Postgres, here: DataSection, there: DataSection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if shutil.which("pg_dump") is None:
+        pytest.skip("pg_dump is not installed")
+    here, there = (data.model_copy(update={"database_url": SecretStr(_database(postgres))}) for data in (here, there))
+    run_program = backup._run
+    with Store.open(here) as store:
+        result = PageResult(1, Verdict.HELD, "no_patient_id", "", recording_npz=b"as read first")
+        job_id = settled(store, Outcome(State.HELD, "no_patient_id", "", pages=(result,)))
+
+        def dumped(*arguments: Any) -> None:
+            run_program(*arguments)
+            store.retry(job_id, "amy")
+            store.settle(claimed(store), Outcome(State.HELD, "no_patient_id", "", pages=()))
+
+        monkeypatch.setattr(backup, "_run", dumped)
+        back_up(here, tmp_path / "copy")
+        monkeypatch.setattr(backup, "_run", run_program)
+    restore(there, tmp_path / "copy")
+    with Store.open(there) as store:
+        report = store.verify_audit()
+        assert report.ok, report.problems
+
+
+def test_pg_dump_connects_as_the_gateway_does_and_shows_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(backup.subprocess, "run", lambda command, env, **_: ran.append((command, env)))
+    address = "postgresql://amy:hidden@db/ecg?sslmode=verify-full&host=db.hospital.example"
+    backup._run(Database(address), "pg_dump", "--format=custom")
+    ((command, environment),) = ran
+    assert "sslmode='verify-full'" in " ".join(command)
+    assert "host='db.hospital.example'" in " ".join(command)
+    assert "hidden" not in " ".join(command)
+    assert environment["PGPASSWORD"] == "hidden"
 
 
 def test_a_restore_writes_over_nothing(tmp_path: Path) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from gateway.config import RetentionSection, contradictions, loads
+from gateway.commands.verify import verify
+from gateway.config import Config, DataSection, RetentionSection, contradictions, loads
 from gateway.errors import ConfigError, NotFound, UnlawfulMove
 from gateway.job import State
-from gateway.store import Store, database, objects
-from gateway.store.tables import audit, audit_head, jobs, outbox
+from gateway.store import Store, backup, database, objects, retention
+from gateway.store.audit import Event, append
+from gateway.store.tables import audit, audit_head, jobs, outbox, pages, terms
 from tests.gateway.store.test_audit import unguarded
-from tests.gateway.storing import arrival, digitized, document, held, on_its_way, receive, settled
+from tests.gateway.storing import arrival, claimed, digitized, document, held, on_its_way, receive, refused, settled
 
 ALL = RetentionSection(pages_days=30, documents_days=60, audit_years=6)
 
@@ -114,6 +117,124 @@ def test_a_refused_page_that_was_erased_is_not_done_again(store: Store, monkeypa
     store.erase_old(ALL)
     with pytest.raises(UnlawfulMove, match="was erased"):
         store.retry(waiting, "amy")
+
+
+def test_a_page_that_is_done_again_meanwhile_is_not_erased(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was due when the round began; a person has had it done again, and it was delivered, before its turn came."""
+    job_id = settled(store, refused(), b"1")
+    later(monkeypatch, 31)
+    due = retention._due
+
+    def found(*arguments: Any) -> Any:
+        ids = due(*arguments)
+        if ids and store.job(job_id).state == State.REFUSED:
+            store.retry(job_id, "amy")
+            store.settle(claimed(store), digitized(document("pacs")))
+            store.delivered(on_its_way(store, "pacs"), "0000")
+        return ids
+
+    monkeypatch.setattr(retention, "_due", found)
+    assert not store.erase_old(RetentionSection(pages_days=30))
+    assert store.content(store.job(job_id)).exists()
+
+
+def test_erases_a_persons_words_on_why_a_page_was_given_up(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, waiting = lived(store)
+    store.give_up(waiting, "amy", "Jane Doe is not our patient")
+    later(monkeypatch, 31)
+    store.erase_old(ALL)
+    job = store.job(waiting)
+    assert (job.code, job.why) == ("given_up", "")
+    assert store.verify_audit().ok
+
+
+def test_erases_what_a_destination_answered_after_the_page_was_erased(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, _ = lived(store)
+    later(monkeypatch, 31)
+    store.erase_old(ALL)
+    store.resend(sent, "amy")
+    store.delivered(on_its_way(store, "pacs"), "MSA|AA|Doe^Jane")
+    later(monkeypatch, 92)
+    assert store.erase_old(ALL).documents == 1
+    assert store.deliveries(sent)[0].response == ""
+    report = store.verify_audit()
+    assert report.ok, report.problems
+
+
+def test_a_document_that_is_made_anew_counts_as_erased_no_more(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = settled(store, digitized(document("pacs")), b"1")
+    store.park(on_its_way(store, "pacs"), "rejected", "unknown patient")
+    store.give_up(job_id, "amy", "not ours")
+    later(monkeypatch, 61)
+    assert store.erase_old(RetentionSection(documents_days=60)).documents == 1
+    store.retry(job_id, "amy")
+    store.settle(claimed(store), digitized(document("pacs")))
+    sha256 = store.deliveries(job_id)[0].sha256
+    assert sha256 in back_up_names(store)
+    report = store.verify_audit()
+    assert report.ok, report.problems
+    store.object_path(sha256).unlink()
+    assert any("is missing" in problem for problem in store.verify_audit().problems)
+
+
+def back_up_names(store: Store) -> set[str]:
+    with store._database.read() as connection:
+        return backup._named_objects(connection)
+
+
+@pytest.mark.parametrize("table", ["jobs", "outbox"])
+def test_finds_what_counts_as_erased_and_is_not(store: Store, table: str) -> None:
+    """Nobody could send it again, and no backup would hold it."""
+    lived(store)
+    unguarded(store, f"UPDATE {table} SET erased_at = '2026-01-31T14:30:00.000000Z'")
+    assert any("counts as erased" in problem for problem in store.verify_audit().problems)
+
+
+def test_takes_no_more_entries_away_at_once_than_pages_can_wait_for(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, _ = lived(store)
+    later(monkeypatch, 61)
+    store.erase_old(ALL)
+    monkeypatch.setattr(retention, "ENTRIES_AT_ONCE", 2)
+    later(monkeypatch, 7 * 366)
+    assert [store.erase_old(ALL).entries for _ in range(3)] == [2, 2, 1]
+    assert store.job(sent).state == State.DELIVERED
+    report = store.verify_audit()
+    assert (report.ok, report.pruned) == (True, 5), report.problems
+
+
+def test_one_process_erases_at_a_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    lived(store)
+    later(monkeypatch, 31)
+    with objects.erasing_objects(store._objects.folder) as may_erase:
+        assert may_erase
+        assert not store.erase_old(ALL)
+    assert store.erase_old(ALL).pages == 1
+
+
+def test_tells_rows_that_were_taken_away_before_they_were_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may change the database can write the entry that retention writes; a checkpoint kept elsewhere shows it."""
+    config = Config(data=DataSection(folder=tmp_path / "data", reserve_mb=0))
+    with Store.open(config.data) as store:
+        lived(store)
+        store.checkpoints(config.audit).write()
+        with monkeypatch.context() as patched:
+            later(patched, 31)
+            store.erase_old(ALL)
+        cut = int(store.looking.last_seq())
+        with store._database.write() as tx:
+            through_hash = tx.execute(select(audit.c.hash).where(audit.c.seq == cut)).scalar_one()
+            append(tx, Event.PRUNED, "", "retention", through=cut, through_hash=through_hash, jobs=1)
+            for table in (pages, outbox, terms, jobs):
+                tx.execute(delete(table))
+            tx.execute(update(audit_head).values(first_seq=cut + 1))
+            tx.execute(delete(audit).where(audit.c.seq <= cut))
+        problems, summary = verify(store, config, config.data.folder / "checkpoints", None)
+    assert any("taken away too young" in problem for problem in problems), problems
+    assert any("the oldest that is left is of" in line for line in summary)
 
 
 def test_finds_an_erasure_that_the_audit_does_not_tell(store: Store) -> None:
