@@ -35,6 +35,7 @@ FORGET_S = 3600.0  # how often what no feed has told for days is forgotten
 SIGN_S = 60.0  # how often it is asked whether a checkpoint of the audit is due
 NOTICE_S = 60.0  # how often it is looked whether somebody must be told
 RETAIN_S = 600.0  # how often it is asked what is old enough to be erased: some hundred jobs at a time
+OWN_TASKS = 6  # workers, window, forget, audit, notices, retention
 GRACE_S = 8.0  # how long a worker may go on with its page after SIGTERM before it gives the page back
 STUCK = 5.0  # times page_seconds_max, after which a page hangs: one that gets a fifth of a processor does not
 STOP_S = 15.0  # after which it is killed, and its lease must run out
@@ -95,7 +96,8 @@ class Gateway:
         self._listener: socket.socket | None = None
         self._window: Supervisor | None = None
         self._scheduler = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(4 + len(self._inboxes))},
+            # A thread each: a share that hangs must not keep workers from being looked after.
+            executors={"default": ThreadPoolExecutor(OWN_TASKS + len(self._inboxes))},
             job_defaults={"coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
@@ -196,9 +198,10 @@ class Gateway:
             self._checkpoints.write_when_due()
             self._audit_fault = ""
         except AuditBroken as error:
-            self._audit_fault = str(error)
+            self._audit_fault = f"the audit is not what it was: {error}"
             log.error("the audit is not what it was: %s", error)
         except GatewayError as error:
+            self._audit_fault = f"the audit is not signed: {error}"
             log.warning("no checkpoint of the audit, the next try is in a minute: %s", error)
 
     def _erase_old(self) -> None:

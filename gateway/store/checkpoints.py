@@ -50,18 +50,15 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """Signs the head of one database's chain into a folder. Makes key and folder where there are none."""
+    """Signs the head of one database's chain into a folder. Makes the key, and at the first checkpoint the folder."""
 
     def __init__(self, database: Database, data_folder: Path, settings: AuditSection) -> None:
-        """Raises ConfigError: the key cannot be read or the folder not written."""
+        """Raises ConfigError: the key cannot be read, or not made."""
         self._database = database
         self._settings = settings
         self.folder = settings.checkpoint_folder or data_folder / FOLDER
         self._key = _key(settings.signing_key_file or data_folder / KEY_FILE)
         self.verifier = Verifier(settings.origin, self._key.public_key())
-        with _told_of(self.folder):
-            self.folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
-            _write(self.folder / f"{self.verifier.key_id.hex()}.pub", self.verifier.text() + "\n")
 
     def write_when_due(self) -> Path | None:
         """Signs the head if enough rows or time have passed since the last checkpoint, and returns the file.
@@ -90,7 +87,7 @@ class Checkpoints:
                 return head.rows, head.hash, timedelta.max
             hash_there = connection.execute(select(audit.c.hash).where(audit.c.seq == last.rows)).scalar_one_or_none()
             now = self._database.now(connection)
-        if head.rows < last.rows or (hash_there is not None and hash_there != last.head_hash):
+        if head.rows < last.rows or (last.rows >= head.first_seq and hash_there != last.head_hash):
             raise AuditBroken(
                 f"the audit does not hold what {last.name} signed: it has {head.rows} rows; run cardioscan audit "
                 f"verify --against {self.folder}"
@@ -99,10 +96,11 @@ class Checkpoints:
 
     def _last(self) -> Checkpoint | None:
         """The checkpoint of the most rows that this key signed."""
-        names = sorted((path.name for path in self.folder.glob(f"*{SUFFIX}")), reverse=True)
-        for name in names:
-            with suppress(NoteError):
-                return read_checkpoint(self.folder / name, self.verifier)
+        with _told_of(self.folder):
+            names = sorted((path.name for path in self.folder.glob(f"*{SUFFIX}")), reverse=True)
+            for name in names:
+                with suppress(NoteError):
+                    return read_checkpoint(self.folder / name, self.verifier)
         return None
 
     def _write(self, rows: int, head_hash: str) -> Path:
@@ -111,7 +109,13 @@ class Checkpoints:
             now = self._database.now(connection)
         text = checkpoint_text(self._settings.origin, rows, head_hash, now)
         with _told_of(self.folder):
-            _write(path, sign(text, self._settings.origin, self._key))
+            self.folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            _add(self.folder / f"{self.verifier.key_id.hex()}.pub", self.verifier.text() + "\n")
+            _add(path, sign(text, self._settings.origin, self._key))
+            try:
+                read_checkpoint(path, self.verifier)
+            except NoteError as error:
+                raise ConfigError(f"{path} {error}, and stands where the next checkpoint goes: who put it?") from error
         return path
 
 
@@ -129,6 +133,7 @@ def read_checkpoint(path: Path, verifier: Verifier) -> Checkpoint:
 def read_checkpoints(where: Path, verifier: Verifier) -> tuple[list[Checkpoint], list[str]]:
     """The checkpoints of a file or a folder, and what is wrong with those that cannot be believed."""
     paths = sorted(where.glob(f"*{SUFFIX}")) if where.is_dir() else [where]
+    paths = [path for path in paths if not _is_unfinished(path)]
     found: list[Checkpoint] = []
     problems: list[str] = []
     for path in paths:
@@ -139,6 +144,11 @@ def read_checkpoints(where: Path, verifier: Verifier) -> tuple[list[Checkpoint],
         except OSError as error:
             problems.append(f"checkpoint {path.name} cannot be read: {error.strerror}")
     return found, problems if paths else [f"{where} holds no *{SUFFIX}"]
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether a power cut came between a file's name and its bytes; it says as much as one that is not there."""
+    return path.is_file() and not path.stat().st_size
 
 
 def verifier_of(data_folder: Path, settings: AuditSection, file: Path | None) -> Verifier:
@@ -178,11 +188,17 @@ def _make_key(path: Path) -> None:
     sync_folder(path.parent)
 
 
-def _write(path: Path, text: str) -> None:
-    """Puts a whole file in place, on disk for good; a reader never sees half of it."""
-    fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    _create(fresh, text.encode())
-    fresh.replace(path)
+def _add(path: Path, text: str) -> None:
+    """Adds a file, on disk for good; one that is there, and says the same of the same head, stays.
+
+    Straight under its name: a folder in which files can be added and not changed allows no renaming either.
+    """
+    try:
+        _create(path, text.encode())
+    except FileExistsError:
+        if path.stat().st_size:
+            return
+        path.write_text(text, encoding="utf-8")  # whoever began it died over it
     sync_folder(path.parent)
 
 

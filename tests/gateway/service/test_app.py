@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.config import Config, DataSection
+from gateway.config import AuditSection, Config, DataSection
 from gateway.digitizer.load import ending_when_stuck
 from gateway.job import State
 from gateway.service.app import Gateway
@@ -113,6 +113,20 @@ def test_a_gateway_signs_its_audit_when_it_stops_and_tells_an_older_copy_put_bac
         later.write_text(_signed_for_nine_rows(checkpoints), encoding="utf-8")
     Gateway(config).stop()
     assert "the audit is not what it was" in caplog.text
+
+
+def test_a_gateway_whose_checkpoints_cannot_be_written_takes_pages_all_the_same(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The share of the archive is away, or the disk is full: somebody is told, and no sender is."""
+    monkeypatch.setattr(Supervisor, "look", lambda _self: None)
+    (tmp_path / "share").write_text("no folder")
+    audit = AuditSection(checkpoint_folder=tmp_path / "share" / "checkpoints")
+    gateway = Gateway(config.model_copy(update={"audit": audit}))
+    gateway.start()
+    assert "the audit is not signed" in gateway._audit_fault
+    gateway.stop()
+    assert "no checkpoint of the audit" in caplog.text
 
 
 def _signed_for_nine_rows(checkpoints: Checkpoints) -> str:

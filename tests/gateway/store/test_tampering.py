@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from gateway.config import AuditSection, DataSection
-from gateway.errors import AuditBroken
+from gateway.errors import AuditBroken, ConfigError
 from gateway.store import Checkpoint, Checkpoints, Store, read_checkpoints, verifier_of
 from gateway.store.audit import GENESIS_HASH, Event, append, row_hash
 from gateway.store.tables import audit, audit_head
@@ -277,6 +278,56 @@ def test_signs_when_rows_or_time_have_passed(sqlite: DataSection) -> None:
         sign_in(store, 1)
         soon = store.checkpoints(AuditSection(checkpoint_rows=5, checkpoint_minutes=1e-9))
         assert soon.write_when_due() is not None
+
+
+def test_signs_into_a_folder_where_files_can_only_be_added(
+    sqlite: DataSection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_permitted(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with Store.open(sqlite) as store:
+        lived(store)
+        store.checkpoints(SETTINGS)  # makes the key, in another folder
+        with monkeypatch.context() as patched:
+            for name in ("replace", "rename", "unlink"):
+                patched.setattr(Path, name, not_permitted)
+            for _ in range(2):  # the second time after a restart, of the same head
+                path = store.checkpoints(SETTINGS).write()
+            sign_in(store, 1)
+            store.checkpoints(SETTINGS).write()
+    assert sorted(each.suffix for each in path.parent.iterdir()) == [".checkpoint", ".checkpoint", ".pub"]
+
+
+def test_a_checkpoint_that_a_power_cut_left_empty_is_none(sqlite: DataSection) -> None:
+    with Store.open(sqlite) as store:
+        lived(store)
+        signer = store.checkpoints(SETTINGS)
+        path = signer.write()
+        path.write_bytes(b"")
+        assert read_checkpoints(path.parent, signer.verifier) == ([], [f"{path.parent} holds no *.checkpoint"])
+        assert signer.write() == path
+        assert len(read_checkpoints(path.parent, signer.verifier)[0]) == 1
+
+
+def test_takes_no_file_of_somebody_else_for_its_checkpoint(sqlite: DataSection) -> None:
+    with Store.open(sqlite) as store:
+        lived(store)
+        signer = store.checkpoints(SETTINGS)
+        signer.write().write_text("something else", encoding="utf-8")
+        with pytest.raises(ConfigError, match="who put it"):
+            signer.write()
+
+
+def test_signs_no_chain_that_lacks_the_entry_it_signed_last(sqlite: DataSection) -> None:
+    with Store.open(sqlite) as store:
+        lived(store)
+        signer = store.checkpoints(SETTINGS)
+        signer.write()
+        unguarded(store, "DELETE FROM audit WHERE seq = (SELECT rows FROM audit_head)")
+        sign_in(store, 1)
+        with pytest.raises(AuditBroken):
+            signer.write()
 
 
 def test_tells_a_forged_checkpoint(sqlite: DataSection) -> None:
