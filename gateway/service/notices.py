@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import smtplib
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from functools import partial
 
 from gateway.config import Config, NotifySection
 from gateway.errors import GatewayError
@@ -21,17 +23,20 @@ from gateway.web.certificate import days_left
 log = logging.getLogger(__name__)
 
 SECONDS_AN_HOUR = 3600.0
+STORE = "store"
+# What a server that refuses, hangs up or talks nonsense raises, and a password file that cannot be read or is no text.
+CANNOT_SEND = (OSError, smtplib.SMTPException, http.client.HTTPException, ValueError)
 Send = Callable[[NotifySection, str, str, bool], None]
 
 
 def troubles(config: Config, store: Store, audit_fault: str) -> Mapping[str, str]:
     """What somebody must look at now: a stable code to a sentence without patient data. Raises GatewayError.
 
-    audit_fault: what the last checkpoint found wrong, "" for nothing.
+    audit_fault: what is wrong with the audit by its last checkpoint, "" for nothing.
     """
     found = [*_destinations(config, store), *_pages_and_disk(config, store), *_certificate(config)]
     if audit_fault:
-        found.append(("audit", f"the audit is not what it was: {audit_fault}"))
+        found.append(("audit", audit_fault))
     return dict(found)
 
 
@@ -52,12 +57,17 @@ class Notices:
         try:
             now = troubles(self._config, self._store, audit_fault)
         except (GatewayError, OSError) as error:
-            now = {"store": f"the gateway's own database or disk does not answer: {error}"}
+            # Of all else nothing is known now: it is not over.
+            self._tell_lasting({STORE: f"the gateway's own database or disk does not answer: {error}"})
+            return
+        self._tell_lasting(now)
+        for code in [code for code in self._told if code not in now]:
+            self._tell(code, self._told[code][0], over=True)
+
+    def _tell_lasting(self, now: Mapping[str, str]) -> None:
         for code, text in now.items():
             if code not in self._told or self._clock() - self._told[code][1] >= self._repeat_s:
                 self._tell(code, text, over=False)
-        for code in [code for code in self._told if code not in now]:
-            self._tell(code, self._told[code][0], over=True)
 
     @property
     def _repeat_s(self) -> float:
@@ -66,7 +76,7 @@ class Notices:
     def _tell(self, code: str, text: str, *, over: bool) -> None:
         try:
             self._send(self._config.notify, code, text, over)
-        except (OSError, smtplib.SMTPException) as error:
+        except CANNOT_SEND as error:
             log.warning("the notice %s was not sent, the next try is in a minute: %s", code, type(error).__name__)
             return
         if over:
@@ -76,11 +86,25 @@ class Notices:
 
 
 def send_everywhere(settings: NotifySection, code: str, text: str, over: bool) -> None:
-    """By webhook and by e-mail, as far as they are configured. Raises OSError, SMTPException."""
+    """By webhook and by e-mail, as far as they are configured. Raises what CANNOT_SEND holds where neither took it.
+
+    Where one took it the other is not tried again: nobody reads a channel that says the same every minute.
+    """
+    tries: list[Callable[[], None]] = []
     if settings.webhook_url:
-        _post(settings, {"code": code, "text": text, "over": over, "at": datetime.now(UTC).isoformat()})
+        body = {"code": code, "text": text, "over": over, "at": datetime.now(UTC).isoformat()}
+        tries.append(partial(_post, settings, body))
     if settings.smtp_host:
-        _mail(settings, code, text, over)
+        tries.append(partial(_mail, settings, code, text, over))
+    failed: list[Exception] = []
+    for send in tries:
+        try:
+            send()
+        except CANNOT_SEND as error:
+            log.warning("the notice %s did not go out by one way: %s", code, type(error).__name__)
+            failed.append(error)
+    if failed and len(failed) == len(tries):
+        raise failed[0]
 
 
 def _destinations(config: Config, store: Store) -> Iterator[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socketserver
 import threading
@@ -14,9 +15,11 @@ from typing import ClassVar
 import pytest
 
 from gateway.config import Config, DataSection, FolderDestination, NotifySection, loads
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, TryAgain
+from gateway.job import State
+from gateway.service import notices
 from gateway.service.notices import Notices, send_everywhere, troubles
-from gateway.store import Store
+from gateway.store import Looking, Store
 from tests.gateway.storing import digitized, document, held, on_its_way, settled
 
 Told = list[tuple[str, str, bool]]
@@ -60,17 +63,17 @@ def test_tells_once_again_while_it_lasts_and_when_it_is_over(store: Store, data:
     def send(_settings: NotifySection, code: str, text: str, over: bool) -> None:
         told.append((code, text, over))
 
-    notices = Notices(configured(data, repeat_hours=2.0), store, send, lambda: clock[0])
+    watch = Notices(configured(data, repeat_hours=2.0), store, send, lambda: clock[0])
     job_id = settled(store, held(), b"1")
-    notices.look()
+    watch.look()
     clock[0] = 7000.0
-    notices.look()
+    watch.look()
     assert [(code, over) for code, _, over in told] == [("held", False)]
     clock[0] = 7201.0
-    notices.look()
+    watch.look()
     store.give_up(job_id, "amy", "not ours")
-    notices.look()
-    notices.look()
+    watch.look()
+    watch.look()
     assert [(code, over) for code, _, over in told] == [("held", False), ("held", False), ("held", True)]
 
 
@@ -84,11 +87,60 @@ def test_what_did_not_get_through_is_tried_again(store: Store, data: DataSection
         told.append((code, text, over))
 
     settled(store, held(), b"1")
-    notices = Notices(configured(data), store, send)
-    notices.look()
+    watch = Notices(configured(data), store, send)
+    watch.look()
     assert told == []
-    notices.look()
+    watch.look()
     assert [code for code, _, _ in told] == ["held"]
+
+
+def test_nothing_is_over_while_the_store_does_not_answer(
+    store: Store, data: DataSection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: Told = []
+
+    def send(_settings: NotifySection, code: str, text: str, over: bool) -> None:
+        told.append((code, text, over))
+
+    def silent(_self: object, _state: State) -> None:
+        raise TryAgain("database_unavailable", "the database did not answer")
+
+    settled(store, held(), b"1")
+    watch = Notices(configured(data), store, send)
+    watch.look()
+    with monkeypatch.context() as patched:
+        patched.setattr(Looking, "oldest_at", silent)
+        watch.look()
+    watch.look()
+    assert [(code, over) for code, _, over in told] == [("held", False), ("store", False), ("store", True)]
+
+
+def test_a_server_that_talks_nonsense_keeps_no_other_notice_back(store: Store, data: DataSection) -> None:
+    told: list[str] = []
+
+    def send(_settings: NotifySection, code: str, _text: str, _over: bool) -> None:
+        if code == "held":
+            raise http.client.BadStatusLine("SSH-2.0")
+        told.append(code)
+
+    settled(store, held(), b"1")
+    Notices(configured(data, disk_free_mb=10**9), store, send).look()
+    assert told == ["disk"]
+
+
+def test_a_mail_server_that_is_down_repeats_no_webhook(data: DataSection, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted: list[str] = []
+
+    def refused(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(notices, "_post", lambda _settings, body: posted.append(body["code"]))
+    monkeypatch.setattr(notices, "_mail", refused)
+    both = {"webhook_url": "http://hook.example", "smtp_host": "mail", "mail_from": "a@b", "mail_to": ("c@d",)}
+    send_everywhere(configured(data, **both).notify, "held", "a page", over=False)
+    assert posted == ["held"]
+    with pytest.raises(ConnectionRefusedError):
+        send_everywhere(configured(data, **both | {"webhook_url": ""}).notify, "held", "a page", over=False)
 
 
 @contextmanager
