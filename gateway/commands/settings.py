@@ -38,7 +38,8 @@ def settings(path: Path | None, begins: bool = False) -> Config:
     if found is not None:
         return load(found)
     config = loads("", Path.cwd(), name="the defaults")
-    if not begins and not config.data.folder.exists():
+    # Many a folder has a "data"; only a gateway's has objects.
+    if not begins and not (config.data.folder / "objects").exists():
         raise ConfigError("there is no config.toml here; name one by --config FILE, or write one by cardioscan init")
     err.print(defaults_in_words(config), markup=False, highlight=False, soft_wrap=True)
     return config

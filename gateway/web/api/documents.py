@@ -130,7 +130,10 @@ async def _bytes(who: Principal, store: Store, config: Config, job_id: str, kind
     def sent() -> bytes | None:
         accesses.write_down(store, who.name, job_id, f"page {page} {kind}")
         rows = _of(_standing(store, job_id), kind, page)
-        return store.object_path(rows[-1].sha256).read_bytes() if rows else None
+        try:
+            return store.object_path(rows[-1].sha256).read_bytes() if rows else None
+        except FileNotFoundError as error:
+            raise NotFound("the document is not in the data folder any more: it was erased when it was old") from error
 
     data = await to_thread.run_sync(sent)
     return data if data is not None else await in_a_place(job_id, lambda: _made(config, store, job_id, kind, page))

@@ -91,6 +91,12 @@ def test_a_command_that_only_looks_begins_no_gateway(empty_folder: Path) -> None
     assert list(empty_folder.iterdir()) == []
 
 
+def test_a_folder_named_data_is_no_gateway_yet(empty_folder: Path) -> None:
+    (empty_folder / "data").mkdir()
+    assert isinstance(run.invoke(main.app, ["jobs", "list"]).exception, ConfigError)
+    assert list((empty_folder / "data").iterdir()) == []
+
+
 def test_a_named_file_that_is_not_there_is_an_error(empty_folder: Path) -> None:
     answer = run.invoke(main.app, ["serve", "--config", "elsewhere.toml"])
     assert isinstance(answer.exception, ConfigError)
