@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from gateway.errors import UnlawfulMove
 from gateway.identity.order import Order
-from pipeline.recording import Given
+from pipeline.recording import Correction
 
 SHORT_ID = 8  # characters: of ten thousand jobs hardly two begin alike, and whoever asks for such a one is told
 
@@ -109,7 +109,7 @@ class Verdict(StrEnum):
 class PageResult:
     """One page of the job's document, counted from 1. recording_npz: the fixed npz form; summary: its JSON.
 
-    given: what a person had said of the page when it was read; a correction may have come since.
+    correction: what a person had said of the page when it was read; a correction may have come since.
     """
 
     number: int
@@ -118,7 +118,7 @@ class PageResult:
     why: str = ""
     summary: str = "{}"
     recording_npz: bytes | None = None
-    given: Given = field(default_factory=Given)
+    correction: Correction = field(default_factory=Correction)
 
 
 class DocumentKind(StrEnum):

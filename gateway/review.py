@@ -11,12 +11,12 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.findings import FindingCode
-from pipeline.recording import Finding, Given, Lead, Page, Recording, Seen, Severity, Strip
+from pipeline.recording import Correction, Finding, Lead, Page, Recording, Seen, Severity, Strip
 
 AWAITS_APPROVAL = "awaits_approval"
 HELD_BY_RULE = "held_by_rule"
 AWAITS_SECOND_APPROVAL = "awaits_second_approval"  # of another person, by a rule with hold_even_approved
-NOTHING_GIVEN = Given()
+NO_CORRECTION = Correction()
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,16 @@ class Approval:
 
 @dataclass(frozen=True)
 class PageReview:
-    """What people have said of one page; "" where nobody did. given_by, invalid_by: also who took back what was said.
+    """What people decided about one page; "" where nobody did.
 
+    corrected_by, invalid_by: who changed it last, also by taking back what another had entered.
     approved_sha256: the stored recording that was approved, "" for none; another one is not approved by it.
     approved_again_by: who approved the same recording after approved_by, as a rule with hold_even_approved asks.
     left_out_by: who let the document go without this page. without: the pages that this page's document goes without.
     """
 
-    given: Given = NOTHING_GIVEN
-    given_by: str = ""
+    correction: Correction = NO_CORRECTION
+    corrected_by: str = ""
     invalid_leads: tuple[Lead, ...] = ()
     invalid_by: str = ""
     approved_sha256: str = ""
@@ -60,18 +61,18 @@ class PageReview:
     @property
     def changed(self) -> bool:
         """Whether a person changed what goes out; then a person must approve it too."""
-        return self.given != NOTHING_GIVEN or bool(self.invalid_leads)
+        return self.correction != NO_CORRECTION or bool(self.invalid_leads)
 
     @property
     def changed_by(self) -> frozenset[str]:
         """Who did last, also by taking back what another had said: that changes what goes out no less."""
-        return frozenset(filter(None, (self.given_by, self.invalid_by)))
+        return frozenset(filter(None, (self.corrected_by, self.invalid_by)))
 
 
 class Digitize(Protocol):
-    """What turns a page into a recording, given what a person says of it."""
+    """What turns a page into a recording, with a person's correction."""
 
-    def __call__(self, page: Page, given: Given = ..., /) -> Recording:
+    def __call__(self, page: Page, correction: Correction = ..., /) -> Recording:
         """Raises Unreadable."""
 
 
@@ -96,49 +97,50 @@ def not_released(recording: Recording, code: str) -> Recording:
     return replace(recording, findings=(finding, *recording.findings))
 
 
-def as_read(review: PageReview, given: Given) -> PageReview:
-    """The review that belongs to a reading made with this given: a correction that came later changed nothing of it."""
-    return review if review.given == given else replace(review, given=given, given_by="")
+def as_read(review: PageReview, correction: Correction) -> PageReview:
+    """The review that belongs to a reading made with this correction, without a later correction."""
+    return review if review.correction == correction else replace(review, correction=correction, corrected_by="")
 
 
-def of_this_reading(review: PageReview, recording_sha256: str, given: Given) -> PageReview:
-    """What was said of the stored recording with this hash, read with this given: an approval is of one reading."""
+def of_this_reading(review: PageReview, recording_sha256: str, correction: Correction) -> PageReview:
+    """The review of the stored recording with this hash, read with this correction: an approval is of one reading."""
     if review.approved_sha256 != recording_sha256:
         review = replace(review, approved_sha256="", approved_by="", approved_at=None, approved_again_by="")
-    return as_read(review, given)
+    return as_read(review, correction)
 
 
-def given_text(given: Given) -> str:
+def correction_json(correction: Correction) -> str:
     """What a person said, as JSON of what is not left to the digitizer."""
-    told = {key: value for key, value in vars(given).items() if value not in (None, ())}
-    return json.dumps(told, sort_keys=True)
+    stated = {key: value for key, value in vars(correction).items() if value not in (None, ())}
+    return json.dumps(stated, sort_keys=True)
 
 
-def given_from(text: str | None) -> Given:
-    """The reverse of given_text; nothing given for None."""
-    told = json.loads(text) if text else {}
-    leads = tuple(Lead(name) for name in told.pop("leads", ()))
-    return Given(leads=leads, **told)
+def correction_from_json(text: str | None) -> Correction:
+    """The correction that correction_json wrote; NO_CORRECTION for None."""
+    values = json.loads(text) if text else {}
+    leads = tuple(Lead(name) for name in values.pop("leads", ()))
+    return Correction(leads=leads, **values)
 
 
-def in_words(given: Given) -> str:
-    """What was given, for the provenance: ``layout 6x2, speed 50 mm/s``."""
-    return ", ".join(_words(given))
+def correction_text(correction: Correction) -> str:
+    """A correction as text for the provenance: ``layout 6x2, speed 50 mm/s``."""
+    return ", ".join(_correction_parts(correction))
 
 
-def _words(given: Given) -> Iterator[str]:
-    if given.orientation is not None:
-        yield f"orientation {given.orientation % 4} quarter turns{', mirrored' if given.orientation >= 4 else ''}"
-    if given.layout is not None:
-        yield f"layout {given.layout}"
-    if given.leads:
-        yield f"leads {' '.join(given.leads)}"
-    if given.speed_mm_s is not None:
-        yield f"speed {given.speed_mm_s:g} mm/s"
-    if given.gain_mm_mv is not None:
-        yield f"gain {given.gain_mm_mv:g} mm/mV"
-    if given.chest_gain_mm_mv is not None:
-        yield f"chest gain {given.chest_gain_mm_mv:g} mm/mV"
+def _correction_parts(correction: Correction) -> Iterator[str]:
+    if correction.orientation is not None:
+        mirrored = ", mirrored" if correction.orientation >= 4 else ""
+        yield f"orientation {correction.orientation % 4} quarter turns{mirrored}"
+    if correction.layout is not None:
+        yield f"layout {correction.layout}"
+    if correction.leads:
+        yield f"leads {' '.join(correction.leads)}"
+    if correction.speed_mm_s is not None:
+        yield f"speed {correction.speed_mm_s:g} mm/s"
+    if correction.gain_mm_mv is not None:
+        yield f"gain {correction.gain_mm_mv:g} mm/mV"
+    if correction.chest_gain_mm_mv is not None:
+        yield f"chest gain {correction.chest_gain_mm_mv:g} mm/mV"
 
 
 def _emptied(strip: Strip) -> Strip:
@@ -147,8 +149,8 @@ def _emptied(strip: Strip) -> Strip:
 
 
 def _findings(recording: Recording, review: PageReview) -> Iterator[Finding]:
-    if review.given != NOTHING_GIVEN:
-        yield Finding(FindingCode.CORRECTED_BY_PERSON, Severity.INFO, detail=in_words(review.given))
+    if review.correction != NO_CORRECTION:
+        yield Finding(FindingCode.CORRECTED_BY_PERSON, Severity.INFO, detail=correction_text(review.correction))
     for lead in review.invalid_leads:
         yield Finding(FindingCode.LEAD_MARKED_INVALID, Severity.ERROR, lead)
     if review.approved_sha256:

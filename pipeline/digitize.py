@@ -37,9 +37,9 @@ from pipeline.memory import give_back
 from pipeline.networks import Opened, Weights, choose_device, open_networks
 from pipeline.recording import (
     CHEST,
+    Correction,
     Doubt,
     Finding,
-    Given,
     Known,
     MadeBy,
     Page,
@@ -71,7 +71,7 @@ NAMES_MORE = 1.0  # summed scores by which another way must read more than the w
 # summed scores that a mirror costs: it leaves I, II, III and every V as they are
 MIRROR_COSTS = np.array([0.0, 0.0, 0.0, 0.0, 1.5, 1.5, 1.5, 1.5])
 NAMES_ENOUGH = 3.0  # summed scores of sure names: more than letters reach on a page that lies wrong
-NOTHING_GIVEN = Given()
+NOTHING_GIVEN = Correction()
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,7 @@ class Digitizer:
         self.sure_from = sure_from
         self._libraries = ThreadpoolController()
 
-    def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
+    def digitize(self, page: Page, given: Correction = NOTHING_GIVEN) -> Recording:
         """The recording that a page shows, the page's own findings first. given: what a person who looked at it says.
 
         What is given is believed. Raises Unreadable with a code of UnreadableCode when the page cannot be digitized
@@ -176,7 +176,7 @@ class Digitizer:
         finally:
             give_back()
 
-    def _read_best(self, page: Page, given: Given, deadline: Deadline) -> Recording:
+    def _read_best(self, page: Page, given: Correction, deadline: Deadline) -> Recording:
         """The recording at the resolution at which the page is read with most confidence. Raises Unreadable."""
         resolutions = source.resolutions(page.image, page.dpi)
         read: list[tuple[Recording, tuple[float, float] | None]] = []
@@ -193,7 +193,7 @@ class Digitizer:
         recording, dpi = max(read, key=lambda each: each[0].confidence)
         return recording if dpi == page.dpi else _at_other_resolution(recording, page.dpi, dpi)
 
-    def _read(self, page: Page, given: Given, deadline: Deadline) -> Recording:
+    def _read(self, page: Page, given: Correction, deadline: Deadline) -> Recording:
         """The recording at the page's own resolution. Raises Unreadable."""
         found = Found()
         try:
@@ -207,7 +207,7 @@ class Digitizer:
                 raise Unreadable(error.code, error.why, sure) from error
             raise
 
-    def _digitized(self, page: Page, given: Given, found: Found, deadline: Deadline) -> Recording:
+    def _digitized(self, page: Page, given: Correction, found: Found, deadline: Deadline) -> Recording:
         """The recording; found gets what is known of the page as soon as it is known."""
         if min(page.image.shape[:2]) < SIDE_MIN_PX:
             height, width = page.image.shape[:2]
@@ -217,7 +217,7 @@ class Digitizer:
         factor = scale_check.weigh(upright.by_ruling).choice or 1.0
         return self._at_size(upright, given, found, watch, factor)
 
-    def _upright(self, page: Page, given: Given, found: Found, watch: Stopwatch) -> Upright:
+    def _upright(self, page: Page, given: Correction, found: Found, watch: Stopwatch) -> Upright:
         """What the page shows at whatever size its millimetre has, and its paper as it is followed at first."""
         with watch.stage("source"):
             kind = found.kind = source.classify(page.image, page.dpi, self.source_reader)
@@ -235,7 +235,7 @@ class Digitizer:
             return Upright(kind, image, original, dpi, turn, fit, self._of_ruling(fit, image, dpi))
 
     def _at_size(
-        self, upright: Upright, given: Given, found: Found, watch: Stopwatch, factor: float, first: bool = True
+        self, upright: Upright, given: Correction, found: Found, watch: Stopwatch, factor: float, first: bool = True
     ) -> Recording:
         """The recording with the paper's size changed.
 
@@ -400,7 +400,7 @@ def made_by(weights: Iterable[Weights]) -> MadeBy:
     return MadeBy(version("cardioscan-gateway"), tuple(sorted((row.name, row.sha256) for row in weights)))
 
 
-def digitize(page: Page, given: Given = NOTHING_GIVEN) -> Recording:
+def digitize(page: Page, given: Correction = NOTHING_GIVEN) -> Recording:
     """The recording that a page shows, by a digitizer that is loaded once per process. Raises Unreadable."""
     return _digitizer().digitize(page, given)
 
@@ -437,7 +437,7 @@ def _evidence(
     scale: calibration.Calibration,
     printed: layout.Layout,
     traced: waveform.Traced,
-    given: Given,
+    given: Correction,
     contradicted: bool,
 ) -> quality.PageEvidence:
     """What the stages knew of the page. contradicted: the beats say that the speed is another."""

@@ -12,7 +12,7 @@ from pipeline.deadline import NO_DEADLINE, Deadline
 from pipeline.errors import Unreadable
 from pipeline.findings import UnreadableCode
 from pipeline.geometry import Float64, Landmarks, PaperMap, Segment
-from pipeline.recording import CHEST, Given, Known, Lead, Scale, Source, Strip, UInt8
+from pipeline.recording import CHEST, Correction, Known, Lead, Scale, Source, Strip, UInt8
 from pipeline.sheet import Sheet
 
 RATE_HZ = 500  # what electrocardiographs record at; the standards' viewers and algorithms expect it
@@ -59,7 +59,7 @@ class Leads:
     marks: Landmarks | None
     paper: PaperMap
     source: Source
-    given: Given
+    given: Correction
     reader: waveform.RowReader | None
     deadline: Deadline = NO_DEADLINE
 

@@ -22,7 +22,7 @@ from pipeline.errors import LostError
 from pipeline.networks import Network, choose_device, open_networks, shipped
 from pipeline.networks.gathered import Gathered
 from pipeline.networks.remote import answer, remote_networks
-from pipeline.recording import Given, MadeBy, Page, Recording
+from pipeline.recording import Correction, MadeBy, Page, Recording
 
 KEY_BYTES = 32
 KILLED = "a digitizing process was killed: is there memory for so many, 2 GB each?"
@@ -53,7 +53,7 @@ class DigitizerPool:
         context = multiprocessing.get_context("spawn")
         self._processes = ProcessPoolExecutor(processes, context, _start, (threads, device, sure_from, where))
 
-    def digitize(self, page: Page, given: Given = NOTHING_GIVEN) -> Recording:
+    def digitize(self, page: Page, given: Correction = NOTHING_GIVEN) -> Recording:
         """As Digitizer.digitize.
 
         Raises also WeightsError of weights that the process opens, RemoteError where shared networks fail, and
@@ -137,7 +137,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _digitized(page: Page, given: Given) -> Recording:
+def _digitized(page: Page, given: Correction) -> Recording:
     return _digitizer().digitize(page, given)
 
 

@@ -112,7 +112,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Given:
+class Correction:
     """What a person says of a page; what is None or empty, the pipeline finds out by itself.
 
     orientation: 0..7 as in Placed. layout: a name of layouts.toml. leads: of every segment in reading order (row by

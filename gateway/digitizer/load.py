@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.config import PipelineSection
-from gateway.review import NOTHING_GIVEN, Digitize
-from pipeline.recording import Given, Page, Recording
+from gateway.review import NO_CORRECTION, Digitize
+from pipeline.recording import Correction, Page, Recording
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ def ending_when_stuck(digitize: Digitize, seconds: float) -> Digitize:
     The clock runs in C: where a library hangs no Python runs any more. The log shows where each thread stood.
     """
 
-    def watched(page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
+    def watched(page: Page, correction: Correction = NO_CORRECTION, /) -> Recording:
         faulthandler.dump_traceback_later(seconds, exit=True)
         try:
-            return digitize(page, given)
+            return digitize(page, correction)
         finally:
             faulthandler.cancel_dump_traceback_later()
 

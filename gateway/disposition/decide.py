@@ -131,7 +131,7 @@ class Disposition:
 def reviewed_page(result: PageResult, recording: Recording | None, review: PageReview) -> ReviewedPage:
     """A page with what was said of this very reading: an approval of another one is none of it."""
     sha256 = "" if result.recording_npz is None else hashlib.sha256(result.recording_npz).hexdigest()
-    return ReviewedPage(result, recording, of_this_reading(review, sha256, result.given))
+    return ReviewedPage(result, recording, of_this_reading(review, sha256, result.correction))
 
 
 def as_identified(recording: Recording, order: Order) -> Recording:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from gateway.emit import npz
 from gateway.errors import Refused
 from gateway.job import PageResult, Verdict
-from gateway.review import NOTHING_GIVEN, Digitize
+from gateway.review import NO_CORRECTION, Digitize
 from gateway.unpack import Unpacked
 from pipeline.errors import Unreadable
-from pipeline.recording import Given, Page, Recording
+from pipeline.recording import Correction, Page, Recording
 
 NOT_AN_ECG = "not_an_ecg"
 
@@ -24,30 +24,35 @@ class PageReading:
     page: Page | None = None
 
 
-def digitize_page(page: Page, digitize: Digitize, confidence_min: float, given: Given = NOTHING_GIVEN) -> Recording:
-    """A page, digitized as given says, with the finding that says what its confidence lacks below confidence_min.
+def digitize_page(
+    page: Page, digitize: Digitize, confidence_min: float, correction: Correction = NO_CORRECTION
+) -> Recording:
+    """The recording of a page. Below confidence_min it has a finding that names what its confidence lacks.
 
-    Every way to read a page goes through here, so that none shows a low confidence with nothing to look at. Raises as
-    digitize.
+    Every way to read a page calls this, so that a low confidence always comes with something to look at.
+
+    Raises: what digitize raises.
     """
-    recording = digitize(page, given)
+    recording = digitize(page, correction)
     if recording.weakest is None or recording.confidence >= confidence_min:
         return recording
     return replace(recording, findings=(*recording.findings, recording.weakest))
 
 
 def read_page(
-    number: int, unpacked: Unpacked, digitize: Digitize, confidence_min: float, given: Given = NOTHING_GIVEN
+    number: int, unpacked: Unpacked, digitize: Digitize, confidence_min: float, correction: Correction = NO_CORRECTION
 ) -> PageReading:
-    """A page, digitized as given says. A damaged page is that page's verdict, not the document's. Raises TryAgain."""
+    """A page as it was read; a page that is damaged has that verdict alone. Raises TryAgain."""
     page: Page | None = None
     try:
         page = unpacked.read(number)
-        recording = digitize_page(page, digitize, confidence_min, given)
+        recording = digitize_page(page, digitize, confidence_min, correction)
     except (Unreadable, Refused) as error:
-        return PageReading(PageResult(number, verdict_of(error), error.code, error.why, given=given), page=page)
+        return PageReading(
+            PageResult(number, verdict_of(error), error.code, error.why, correction=correction), page=page
+        )
     summary, data = npz.summary_json(recording), npz.to_npz(recording)
-    return PageReading(PageResult(number, Verdict.DIGITIZED, "", "", summary, data, given), recording, page)
+    return PageReading(PageResult(number, Verdict.DIGITIZED, "", "", summary, data, correction), recording, page)
 
 
 def verdict_of(error: Unreadable | Refused) -> Verdict:

@@ -195,7 +195,7 @@ class Worker:
 
     def _read(self, number: int, unpacked: Unpacked, review: PageReview) -> ReadPage:
         """One page, decoded and digitized."""
-        reading = read_page(number, unpacked, self.digitize, self.config.pipeline.confidence_min, review.given)
+        reading = read_page(number, unpacked, self.digitize, self.config.pipeline.confidence_min, review.correction)
         wanted = self.with_thumbnails and reading.recording is not None and reading.page is not None
         thumbnail = thumbnail_png(reading.page) if wanted and reading.page is not None else b""
         return ReadPage(reviewed_page(reading.result, reading.recording, review), thumbnail)

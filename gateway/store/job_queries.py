@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from gateway.errors import NotFound
 from gateway.identity.order import Order
 from gateway.job import Job, PageResult, Place, Reading, State, Verdict
-from gateway.review import NOTHING_GIVEN, given_from
+from gateway.review import NO_CORRECTION, correction_from_json
 from gateway.store.database import Database
 from gateway.store.job_rows import (
     AnyRow,
@@ -23,7 +23,7 @@ from gateway.store.job_rows import (
 )
 from gateway.store.objects import Objects
 from gateway.store.tables import DeliveryState, jobs, outbox, pages
-from pipeline.recording import Given
+from pipeline.recording import Correction
 
 
 def job(database: Database, job_id: str) -> Job:
@@ -62,7 +62,7 @@ def page_results(database: Database, objects: Objects, job_id: str) -> tuple[Pag
             why=row.why,
             summary=row.summary,
             recording_npz=objects.read(row.recording_sha256) if row.recording_sha256 else None,
-            given=given_from(row.given),
+            correction=correction_from_json(row.given),
         )
         for row in rows
     )
@@ -70,13 +70,13 @@ def page_results(database: Database, objects: Objects, job_id: str) -> tuple[Pag
 
 @dataclass(frozen=True)
 class PageHead:
-    """What a page's summary says, without its samples. layout: None where nothing was read. given: as of PageResult."""
+    """What a page's summary says, without its samples. layout: None where nothing was read."""
 
     number: int
     verdict: Verdict
     layout: str | None
     confidence: float | None
-    given: Given = NOTHING_GIVEN
+    correction: Correction = NO_CORRECTION
 
 
 def page_heads(database: Database, job_id: str) -> tuple[PageHead, ...]:
@@ -87,9 +87,9 @@ def page_heads(database: Database, job_id: str) -> tuple[PageHead, ...]:
 
 
 def _head(row: AnyRow) -> PageHead:
-    told = json.loads(row.summary) if row.recording_sha256 else {}
-    verdict, given = Verdict(row.verdict), given_from(row.given)
-    return PageHead(row.number, verdict, told.get("layout"), told.get("confidence"), given)
+    summary = json.loads(row.summary) if row.recording_sha256 else {}
+    verdict, correction = Verdict(row.verdict), correction_from_json(row.given)
+    return PageHead(row.number, verdict, summary.get("layout"), summary.get("confidence"), correction)
 
 
 def deliveries(database: Database, job_id: str) -> tuple[DeliveryRow, ...]:

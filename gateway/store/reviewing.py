@@ -15,11 +15,11 @@ from gateway.review import (
     AWAITS_APPROVAL,
     AWAITS_SECOND_APPROVAL,
     HELD_BY_RULE,
+    NO_CORRECTION,
     NO_REVIEW,
-    NOTHING_GIVEN,
     PageReview,
-    given_from,
-    given_text,
+    correction_from_json,
+    correction_json,
 )
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.database import Database, Transaction
@@ -36,7 +36,7 @@ from gateway.store.revision import (
 )
 from gateway.store.tables import Moment, audit, pages, remarks, reviews
 from gateway.store.upsert import upsert
-from pipeline.recording import Given, Lead
+from pipeline.recording import Correction, Lead
 
 CORRECTABLE = (State.HELD, State.REFUSED)  # an unreadable page is refused; a person may see how it is to be read
 
@@ -97,9 +97,9 @@ class Reviews:
             _remark(tx, job_id, actor, action, text)
 
     def correct(
-        self, job_id: str, page: int, given: Given, actor: str, comment: str = "", seen: str | None = None
+        self, job_id: str, page: int, correction: Correction, actor: str, comment: str = "", seen: str | None = None
     ) -> None:
-        """Says how a page is to be read; its job is done again so. Nothing given takes back what was said before.
+        """Says how a page is to be read; its job is done again so. NO_CORRECTION takes back what was said before.
 
         seen: what stands() said when the job was shown to this person.
         Raises NotFound (no such job or page), UnlawfulMove, TryAgain (a document is on its way).
@@ -111,7 +111,7 @@ class Reviews:
                 raise UnlawfulMove(f"only a held or refused page can be corrected; this one is {job.state}")
             _require_page(tx, job_id, page)
             start_over(tx, job)
-            told = None if given == NOTHING_GIVEN else given_text(given)
+            told = None if correction == NO_CORRECTION else correction_json(correction)
             _say(tx, job_id, page, given=told, given_by=clean(actor), **NOT_APPROVED)
             _remark(tx, job_id, actor, Event.CORRECTED, comment)
             withdraw(tx, rows, actor)
@@ -255,7 +255,7 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
         return Approvable()
     rows = connection.execute(select(pages).where(pages.c.job_id == job.job_id).order_by(pages.c.number)).all()
     said = _reviews(connection, job.job_id)
-    if any(given_from(row.given) != said.get(row.number, NO_REVIEW).given for row in rows):
+    if any(correction_from_json(row.given) != said.get(row.number, NO_REVIEW).correction for row in rows):
         return Approvable()
     read = [row for row in rows if row.recording_sha256]
     stopping = [row for row in rows if row.verdict == Verdict.UNREADABLE]
@@ -306,8 +306,8 @@ def _approved_at(connection: Connection, job_id: str) -> datetime | None:
 
 def _review_from(row: AnyRow, approved_at: datetime | None) -> PageReview:
     return PageReview(
-        given=given_from(row.given),
-        given_by=row.given_by,
+        correction=correction_from_json(row.given),
+        corrected_by=row.given_by,
         invalid_leads=tuple(Lead(name) for name in row.invalid_leads.split()),
         invalid_by=row.invalid_by,
         approved_sha256=row.approved_sha256 or "",

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from gateway.job import Claim, Document, Outcome, PageResult, State, check_move
-from gateway.review import NOTHING_GIVEN, given_text
+from gateway.review import NO_CORRECTION, correction_json
 from gateway.store.audit import Event, append, text_hash
 from gateway.store.counting import count_duration, count_pages
 from gateway.store.database import Database, Transaction
@@ -167,7 +167,7 @@ def _write_pages(
                 why=clean(page.why),
                 summary=clean(page.summary),
                 recording_sha256=recordings[page.number].sha256 or None,
-                given=None if page.given == NOTHING_GIVEN else given_text(page.given),
+                given=None if page.correction == NO_CORRECTION else correction_json(page.correction),
             )
         )
 

@@ -9,7 +9,7 @@ from pipeline.calibration.pulse import Pulse
 from pipeline.findings import FindingCode
 from pipeline.geometry import PaperMap
 from pipeline.judgement import fitted
-from pipeline.recording import TWELVE, Finding, Given, Known, Scale, Severity
+from pipeline.recording import TWELVE, Correction, Finding, Known, Scale, Severity
 
 SPEED, GAIN, CHEST_GAIN = "speed", "gain", "chest gain"  # how the details of assumed scales begin
 USUAL = {12.5: 0.05, 25.0: 0.8, 50.0: 0.15}  # of pages that tell their speed by nothing that was read
@@ -46,7 +46,7 @@ class Calibration:
     other_speeds_mm_s: tuple[float, ...] = ()
     seen: tuple[Pulse, ...] = ()
 
-    def as_told(self, given: Given) -> Calibration:
+    def as_told(self, given: Correction) -> Calibration:
         """With the scales a person gave in place of those found, and without the assumptions these end."""
         told = self
         if given.speed_mm_s is not None:

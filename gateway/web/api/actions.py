@@ -19,7 +19,7 @@ from gateway.web.api.dependencies import PROBLEMS, JobId, Reviewer, TheConfig, T
 from gateway.web.api.jobs import layout_leads, segments_in_columns
 from gateway.web.api.orders import known_of
 from gateway.web.deps import Principal
-from pipeline.recording import Given, Lead
+from pipeline.recording import Correction, Lead
 
 OF_THE_BODY = {"all_pages", "afresh", "even_so", "seen"}  # what an IdentifyBody says beside the patient and the order
 router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
@@ -164,7 +164,7 @@ def _identified(store: Store, job_id: str, changes: Mapping[str, str], afresh: b
 @router.post("/{job_id}/correct")
 def correct(who: Reviewer, store: TheStore, job_id: JobId, body: models.CorrectBody) -> models.Done:
     """Says how a page is to be read, and has it digitized again so. What comes of it waits for an approval."""
-    given = Given(
+    correction = Correction(
         orientation=body.orientation,
         layout=body.layout or None,
         leads=tuple(body.leads),
@@ -172,8 +172,8 @@ def correct(who: Reviewer, store: TheStore, job_id: JobId, body: models.CorrectB
         gain_mm_mv=body.gain_mm_mv,
         chest_gain_mm_mv=body.chest_gain_mm_mv,
     )
-    _check_layout(given)
-    store.reviews.correct(job_id, body.page, given, who.name, body.comment, body.seen or None)
+    _check_layout(correction)
+    store.reviews.correct(job_id, body.page, correction, who.name, body.comment, body.seen or None)
     return _done(store, job_id)
 
 
@@ -188,18 +188,19 @@ def invalid_leads(who: Reviewer, store: TheStore, job_id: JobId, body: models.In
     return _done(store, job_id)
 
 
-def _check_layout(given: Given) -> None:
+def _check_layout(correction: Correction) -> None:
     """Raises Refused for a layout that is none of ours, and for lead names that do not fit it."""
     known = layout_leads()
-    if given.layout is not None and given.layout not in known:
-        raise Refused("no_such_layout", f"There is no layout {given.layout!r}; there are {', '.join(known)}.")
-    if given.leads and given.layout is None:
+    if correction.layout is not None and correction.layout not in known:
+        raise Refused("no_such_layout", f"There is no layout {correction.layout!r}; there are {', '.join(known)}.")
+    if correction.leads and correction.layout is None:
         raise Refused("no_layout", "Lead names are given in the order of a layout; say which.")
-    if given.layout is not None and given.leads and len(given.leads) != len(known[given.layout]):
-        why = f"Layout {given.layout} has {len(known[given.layout])} segments; {len(given.leads)} names were given."
+    if correction.layout is not None and correction.leads and len(correction.leads) != len(known[correction.layout]):
+        segments, names = len(known[correction.layout]), len(correction.leads)
+        why = f"Layout {correction.layout} has {segments} segments; {names} names were given."
         raise Refused("lead_count", why)
-    if given.layout is not None:
-        in_columns = Counter(given.leads[: segments_in_columns(given.layout)])
+    if correction.layout is not None:
+        in_columns = Counter(correction.leads[: segments_in_columns(correction.layout)])
         if twice := [lead for lead, count in in_columns.items() if count > 1]:
             why = f"{' and '.join(twice)} stands in more than one column; only a long strip repeats a lead."
             raise Refused("lead_twice", why)

@@ -51,7 +51,7 @@ def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentLis
                 sent_to=[row.destination for row in _of(sent, kind, page.number)],
             )
             for page in store.page_heads(job_id)
-            if page.layout is not None and not is_outdated(page.given, said.get(page.number, NO_REVIEW))
+            if page.layout is not None and not is_outdated(page.correction, said.get(page.number, NO_REVIEW))
             for kind, form in FORMS.items()
         ]
     )

@@ -13,7 +13,7 @@ from gateway.mapping import mappings
 from gateway.review import NO_REVIEW, PageReview, of_this_reading, reviewed
 from gateway.store import Store
 from gateway.web.api.models import Measured, NotMeasured
-from pipeline.recording import Given, Lead, Recording
+from pipeline.recording import Correction, Lead, Recording
 
 KEPT = 64  # recordings of some hundred kilobytes
 
@@ -68,15 +68,15 @@ def read_of(page: PageResult, review: PageReview, *, keep: bool = True) -> Read 
         return None
     sha256 = hashlib.sha256(page.recording_npz).hexdigest()
     identity = hashlib.sha256(f"{sha256}{page.summary}".encode()).hexdigest()
-    said, review = review, of_this_reading(review, sha256, page.given)
+    latest, review = review, of_this_reading(review, sha256, page.correction)
     key = _Key(identity, page.recording_npz, page.summary, review.invalid_leads)
     recording, measurements, missing = _recording(key) if keep else _recording.__wrapped__(key)
-    return Read(page, identity, recording, measurements, missing, review, outdated=is_outdated(page.given, said))
+    return Read(page, identity, recording, measurements, missing, review, outdated=is_outdated(page.correction, latest))
 
 
-def is_outdated(given: Given, review: PageReview) -> bool:
-    """Whether a page that was read with this given was corrected since."""
-    return given != review.given
+def is_outdated(correction: Correction, review: PageReview) -> bool:
+    """Whether a page that was read with this correction was corrected since."""
+    return correction != review.correction
 
 
 @lru_cache(KEPT)
@@ -90,10 +90,10 @@ def _recording(key: _Key) -> tuple[Recording, tuple[Measured, ...], tuple[NotMea
     recording = npz.from_npz(key.npz, key.summary)
     table = mappings()
     found = measured(reviewed(recording, PageReview(invalid_leads=key.invalid)))  # as what is sent is measured
-    told = []
+    measurements = []
     for each in values(found):
         row = table.measured[each.what]
-        told.append(
+        measurements.append(
             Measured(
                 code=each.what.value,
                 meaning=row.meaning,
@@ -112,4 +112,4 @@ def _recording(key: _Key) -> tuple[Recording, tuple[Measured, ...], tuple[NotMea
         )
         for each in reasons(found)
     )
-    return recording, tuple(told), missing
+    return recording, tuple(measurements), missing

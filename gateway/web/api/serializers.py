@@ -13,7 +13,7 @@ from gateway.emit.channels import channels
 from gateway.identity.order import Order
 from gateway.job import Job, PageResult, State, Verdict
 from gateway.mapping import mappings
-from gateway.review import NO_REVIEW, NOTHING_GIVEN, PageReview, reviewed
+from gateway.review import NO_CORRECTION, NO_REVIEW, PageReview, reviewed
 from gateway.store import Approvable, AuditEntry, DeliveryRow, DeliveryState, JobSummary, Remark
 from gateway.web.api import models
 from gateway.web.api.recordings import Read, is_outdated, read_of
@@ -65,12 +65,12 @@ def chest_gain_of(recording: Recording) -> models.ScaleModel | None:
 
 def review_of(review: PageReview) -> models.PageReview:
     """What people said of a page."""
-    given = None
-    if review.given != NOTHING_GIVEN:
-        given = models.GivenModel(**{**vars(review.given), "leads": list(review.given.leads)})
+    correction = None
+    if review.correction != NO_CORRECTION:
+        correction = models.CorrectionModel(**{**vars(review.correction), "leads": list(review.correction.leads)})
     return models.PageReview(
-        given=given,
-        corrected_by=review.given_by if given else "",
+        correction=correction,
+        corrected_by=review.corrected_by if correction else "",
         invalid_leads=list(review.invalid_leads),
         invalid_by=review.invalid_by if review.invalid_leads else "",
         approved_by=review.approved_by,
@@ -89,7 +89,7 @@ def page_of(page: PageResult, review: PageReview) -> models.PageModel:
         "code": page.code,
         "why": page.why,
         "review": review_of(review),
-        "outdated": is_outdated(page.given, review),
+        "outdated": is_outdated(page.correction, review),
     }
     if read is None:
         return models.PageModel(

@@ -26,11 +26,11 @@ from gateway.errors import Refused, TryAgain
 from gateway.identity.identify import identified
 from gateway.identity.order import Order
 from gateway.job import Arrival
-from gateway.review import NOTHING_GIVEN
+from gateway.review import NO_CORRECTION
 from gateway.unpack import MediaType, Unpacked, unpack
 from pipeline.errors import Unreadable
 from pipeline.findings import UnreadableCode
-from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
+from pipeline.recording import Correction, Finding, Lead, Page, Recording, Severity
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import clean_page
 from pipeline.synth.truth import Rendered
@@ -48,7 +48,7 @@ def rendered() -> Rendered:
 def _eye(monkeypatch: pytest.MonkeyPatch, rendered: Rendered) -> None:
     """A digitizer that reads every page as the same recording, but for the two greys: what is tested lies around it."""
 
-    def digitize(page: Page, _given: Given = NOTHING_GIVEN) -> Recording:
+    def digitize(page: Page, _given: Correction = NO_CORRECTION) -> Recording:
         grey = int(page.image[0, 0, 0])
         if grey == LETTER:
             raise Unreadable(UnreadableCode.NOT_AN_ECG, "a letter")
@@ -192,7 +192,7 @@ def test_one_page_is_decoded_at_a_time(tmp_path: Path, monkeypatch: pytest.Monke
 
         return Unpacked(MediaType.TIFF, Order(), 3, read)
 
-    def digitize(page: Page, _given: Given = NOTHING_GIVEN) -> Recording:
+    def digitize(page: Page, _given: Correction = NO_CORRECTION) -> Recording:
         steps.append("digitize")
         raise Unreadable(UnreadableCode.NOT_AN_ECG, "a letter")
 
@@ -207,7 +207,7 @@ def test_several_files_are_digitized_at_a_time_and_told_of_in_their_order(
 ) -> None:
     both = Barrier(2)
 
-    def digitize(page: Page, _given: Given = NOTHING_GIVEN) -> Recording:
+    def digitize(page: Page, _given: Correction = NO_CORRECTION) -> Recording:
         both.wait(20)
         raise Unreadable(UnreadableCode.NO_TRACES, f"grey {page.image[0, 0, 0]}")
 

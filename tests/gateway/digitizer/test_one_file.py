@@ -20,9 +20,9 @@ from gateway.digitizer.protocol import Fault, Request, Seen
 from gateway.emit import npz
 from gateway.errors import Refused
 from gateway.job import Verdict
-from gateway.review import NOTHING_GIVEN
+from gateway.review import NO_CORRECTION
 from pipeline.errors import Unreadable
-from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
+from pipeline.recording import Correction, Finding, Lead, Page, Recording, Severity
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import scanned_page
 from tests.dicom_objects import dicom_object, gradient, put_pixels, save
@@ -34,7 +34,7 @@ LETTER_PX, DAMAGED_PX = 40, 50  # how wide the pages are that the eye below does
 
 @pytest.fixture(autouse=True)
 def _eye(monkeypatch: pytest.MonkeyPatch) -> None:
-    def digitize(page: Page, _given: Given = NOTHING_GIVEN, /) -> Recording:
+    def digitize(page: Page, _given: Correction = NO_CORRECTION, /) -> Recording:
         width = page.image.shape[1]
         if width == LETTER_PX:
             raise Unreadable("not_an_ecg", "It is a letter.", sure=True)

@@ -35,12 +35,12 @@ from gateway.emit.plan import documents_for
 from gateway.errors import Held, Refused
 from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Document, DocumentKind, Door, Job, PageResult, Reading, State, Verdict
-from gateway.review import NO_REVIEW, NOTHING_GIVEN, PageReview
+from gateway.review import NO_CORRECTION, NO_REVIEW, PageReview
 from gateway.service.worker import Worker
 from gateway.unpack import MediaType, Unpacked
 from gateway.web.api import preview
 from pipeline.errors import Unreadable
-from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
+from pipeline.recording import Correction, Finding, Lead, Page, Recording, Severity
 from tests.recordings import three_by_four
 
 NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -82,7 +82,7 @@ UNREAD = st.sampled_from(
 def sheets(draw: st.DrawFn) -> Sheet:
     read = draw(st.one_of(READ, READ, UNREAD))
     review = PageReview(
-        given=draw(st.sampled_from((NOTHING_GIVEN, NOTHING_GIVEN, Given(speed_mm_s=25.0)))),
+        correction=draw(st.sampled_from((NO_CORRECTION, NO_CORRECTION, Correction(speed_mm_s=25.0)))),
         invalid_leads=draw(st.sampled_from(((), (), (Lead.V1,)))),
     )
     if isinstance(read, tuple):
@@ -189,7 +189,7 @@ class World:
             raise sheet.read
         return page
 
-    def digitize(self, page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
+    def digitize(self, page: Page, correction: Correction = NO_CORRECTION, /) -> Recording:
         sheet = self.pages[int(page.image[0, 0, 0]) - 1]
         if isinstance(sheet.read, tuple):
             return reading(*sheet.read)[0]
@@ -202,10 +202,10 @@ class World:
     def _stored(self, number: int, sheet: Sheet) -> PageResult:
         if isinstance(sheet.read, tuple):
             _, summary, data, _ = reading(*sheet.read)
-            return PageResult(number, Verdict.HELD, "", "", summary, data, sheet.review.given)
+            return PageResult(number, Verdict.HELD, "", "", summary, data, sheet.review.correction)
         sure = getattr(sheet.read, "sure", False)
         verdict = Verdict.NOT_AN_ECG if sure else Verdict.UNREADABLE
-        return PageResult(number, verdict, sheet.read.code, sheet.read.why, given=sheet.review.given)
+        return PageResult(number, verdict, sheet.read.code, sheet.read.why, correction=sheet.review.correction)
 
     def worked(self) -> tuple[State, str, dict[int, list[str]]]:
         """The state and code that the worker gives the job, and where it sends each page."""
@@ -314,7 +314,7 @@ def test_an_approval_releases_all_but_what_it_does_not_answer(world: World) -> N
 
 def one_page(confidence: float, review: PageReview = NO_REVIEW, error: bool = False) -> tuple[ReviewedPage, ...]:
     read, summary, data, _ = reading(confidence, error)
-    return (reviewed_page(PageResult(1, Verdict.DIGITIZED, "", "", summary, data, review.given), read, review),)
+    return (reviewed_page(PageResult(1, Verdict.DIGITIZED, "", "", summary, data, review.correction), read, review),)
 
 
 def approval(confidence: float, error: bool = False, **more: Any) -> PageReview:
@@ -326,7 +326,7 @@ HOLDS: dict[str, tuple[float, bool, PageReview, Mapping[str, Any]]] = {
     "the example's rule about unsure faxes": (0.92, False, NO_REVIEW, {}),
     "confidence_min": (0.5, False, NO_REVIEW, {}),
     "a finding of severity error": (0.97, True, NO_REVIEW, {}),
-    "a correction": (0.97, False, PageReview(given=Given(speed_mm_s=25.0), given_by="carl"), {}),
+    "a correction": (0.97, False, PageReview(correction=Correction(speed_mm_s=25.0), corrected_by="carl"), {}),
     "a lead marked invalid": (0.97, False, PageReview(invalid_leads=(Lead.V1,), invalid_by="carl"), {}),
     "four eyes": (0.97, False, NO_REVIEW, {"web": {"four_eyes": True}}),
     "no rule for it": (0.97, False, NO_REVIEW, {"rule": []}),
@@ -340,7 +340,7 @@ def test_an_approval_releases_every_hold_of_the_example(what: str) -> None:
     arrival, carl = Arrival(Door.FAX, "ward 3"), frozenset({"carl"} if "web" in changes else ())
     held = decide(config, ReviewedDocument(arrival, NOW, WHOSE, one_page(confidence, review, error), carl))
     assert held.action is Action.HOLD
-    said = replace(approval(confidence, error), given=review.given, invalid_leads=review.invalid_leads)
+    said = replace(approval(confidence, error), correction=review.correction, invalid_leads=review.invalid_leads)
     made = decide(config, ReviewedDocument(arrival, NOW, WHOSE, one_page(confidence, said, error)))
     assert made.action is Action.SEND
     somewhere = {name for rule in config.rule for name in rule.send}

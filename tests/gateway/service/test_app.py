@@ -20,7 +20,7 @@ from gateway.service.app import Gateway
 from gateway.service.supervisor import Supervisor
 from gateway.store import Checkpoints, Store
 from gateway.store.signed_note import checkpoint_text, sign
-from pipeline.recording import Given, Page, Recording
+from pipeline.recording import Correction, Page, Recording
 from tests.gateway.storing import FORK, LONG_S, claimed, receive
 from tests.recordings import three_by_four
 
@@ -46,7 +46,7 @@ def test_a_process_that_hangs_over_a_page_ends_itself_and_says_where() -> None:
 def test_a_page_that_is_done_in_time_ends_nothing() -> None:
     recording = three_by_four()
 
-    def digitize(_page: Page, _given: Given, /) -> Recording:
+    def digitize(_page: Page, _given: Correction, /) -> Recording:
         return recording
 
     watched = ending_when_stuck(digitize, 30.0)

@@ -18,11 +18,11 @@ from pydicom import dcmread
 from gateway.config import Config
 from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, DocumentKind, Door, State
-from gateway.review import NOTHING_GIVEN
+from gateway.review import NO_CORRECTION
 from gateway.service.worker import Worker
 from gateway.store import DeliveryState, Store
 from gateway.store.job_rows import DeliveryRow
-from pipeline.recording import Given, Page, Recording
+from pipeline.recording import Correction, Page, Recording
 from tests.recordings import six_by_two, three_by_four
 
 WHOSE = Order(patient=Patient("P-1"), acquired_at="20261130232500", acquired_from="test")
@@ -60,8 +60,8 @@ class World:
         sha256 = hashlib.sha256(staged.read_bytes()).hexdigest()
         self.job_id = store.receive(staged, Arrival(Door.FAX, "fax", order=WHOSE), sha256=sha256).job_id
 
-    def digitize(self, _page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
-        return replace(six_by_two() if given.layout == "6x2" else three_by_four(), confidence=0.95)
+    def digitize(self, _page: Page, correction: Correction = NO_CORRECTION, /) -> Recording:
+        return replace(six_by_two() if correction.layout == "6x2" else three_by_four(), confidence=0.95)
 
     def work(self) -> State:
         assert Worker("test", self.config, self.store, self.digitize, "{}").work_once()
@@ -78,9 +78,9 @@ class World:
                 self.store.park(delivery, "AR", "rejected")
         assert self.store.job(self.job_id).state is State.HELD
 
-    def corrected(self, given: Given) -> None:
+    def corrected(self, correction: Correction) -> None:
         """Read otherwise by a person's word, and let out."""
-        self.store.reviews.correct(self.job_id, 1, given, "carl")
+        self.store.reviews.correct(self.job_id, 1, correction, "carl")
         self.work()
         if self.store.job(self.job_id).state is State.HELD:
             self.store.reviews.approve(self.job_id, "rita")
@@ -154,7 +154,7 @@ def test_read_again_alike_after_the_zone_was_set_the_documents_are_the_same_to_t
     delivery = world.store.claim_delivery("ehr", 60)
     assert delivery is not None
     world.store.park(delivery, "AR", "rejected")
-    world.corrected(Given(layout="6x2"))
+    world.corrected(Correction(layout="6x2"))
     second = world.sent(DocumentKind.DICOM_WAVEFORM)[-1]
     assert order_of(second) == ("20261201083005", 10_001)  # what is new is told by the clock of now
 
@@ -165,7 +165,7 @@ def test_a_second_reading_is_told_from_the_first_and_ordered_after_it(world: Wor
     world.work()
     world.half_sent()
     Clock.at = LATE + passed
-    world.corrected(Given(layout="6x2"))
+    world.corrected(Correction(layout="6x2"))
     (time_1, number_1), (time_2, number_2) = map(order_of, world.sent(DocumentKind.DICOM_WAVEFORM))
     assert time_1 < time_2
     assert (number_1, number_2) == (1, 10_001)
@@ -176,9 +176,9 @@ def test_a_second_reading_is_told_from_the_first_and_ordered_after_it(world: Wor
 def test_a_reading_that_says_what_the_first_said_comes_after_the_second_all_the_same(world: World) -> None:
     world.work()
     world.half_sent()
-    world.corrected(Given(layout="6x2"))
+    world.corrected(Correction(layout="6x2"))
     world.half_sent()
-    world.corrected(NOTHING_GIVEN)
+    world.corrected(NO_CORRECTION)
     orders = [order_of(data) for data in world.sent(DocumentKind.DICOM_WAVEFORM)]
     assert orders == sorted(orders)
     assert [number for _, number in orders] == [1, 10_001, 20_001]

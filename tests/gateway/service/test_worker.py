@@ -18,12 +18,12 @@ from gateway.disposition.decide import ReviewedPage, page_reasons
 from gateway.errors import Refused, TryAgain
 from gateway.identity.order import Order, Patient
 from gateway.job import Arrival, Claim, Door, Job, Outcome, PageResult, State, Verdict
-from gateway.review import NOTHING_GIVEN
+from gateway.review import NO_CORRECTION
 from gateway.service.worker import Stopped, Worker
 from gateway.store import Store
 from gateway.unpack import MediaType, Unpacked, unpack
 from pipeline.errors import Unreadable
-from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
+from pipeline.recording import Correction, Finding, Lead, Page, Recording, Severity
 from tests.recordings import three_by_four
 
 WHOSE = Order(patient=Patient("P-1", name="Test^Worker"), acquired_at="20240131143000", acquired_from="test")
@@ -64,14 +64,14 @@ def work(config: Config, store: Store, tmp_path: Path) -> Callable[..., Job]:
         images[0].save(staged, "TIFF", save_all=True, append_images=images[1:])
         sha256 = hashlib.sha256(staged.read_bytes()).hexdigest()
         receipt = store.receive(staged, Arrival(Door.FAX, sender, order=order), sha256=sha256)
-        worker = Worker("test", config, store, lambda page, _given=NOTHING_GIVEN: digitize(page), "{}")
+        worker = Worker("test", config, store, lambda page, _given=NO_CORRECTION: digitize(page), "{}")
         assert worker.work_once()
         return store.job(receipt.job_id)
 
     return run
 
 
-def _read(_page: Page, _given: Given = NOTHING_GIVEN) -> Recording:
+def _read(_page: Page, _given: Correction = NO_CORRECTION) -> Recording:
     return three_by_four()
 
 

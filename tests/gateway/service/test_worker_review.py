@@ -19,12 +19,12 @@ from gateway.errors import Refused, UnlawfulMove
 from gateway.identity.identify import identified
 from gateway.identity.order import Order, Patient, Unread
 from gateway.job import Arrival, Door, Job, State, Verdict
-from gateway.review import NOTHING_GIVEN
+from gateway.review import NO_CORRECTION
 from gateway.service.worker import Worker
 from gateway.store import Store
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode
-from pipeline.recording import Given, Lead, Page, Recording
+from pipeline.recording import Correction, Lead, Page, Recording
 from tests.recordings import six_by_two, three_by_four
 
 WHOSE = Order(patient=Patient("P-1", name="Test^Review"), acquired_at="20240131143000", acquired_from="test")
@@ -40,13 +40,13 @@ class LoadedDigitizer:
         self.confidence = confidence
         self.code = code
         self.unreadable = unreadable
-        self.told: list[Given] = []
+        self.told: list[Correction] = []
 
-    def __call__(self, page: Page, given: Given = NOTHING_GIVEN, /) -> Recording:
-        self.told.append(given)
-        if int(page.image[0, 0, 0]) - 200 in self.unreadable and given == NOTHING_GIVEN:
+    def __call__(self, page: Page, correction: Correction = NO_CORRECTION, /) -> Recording:
+        self.told.append(correction)
+        if int(page.image[0, 0, 0]) - 200 in self.unreadable and correction == NO_CORRECTION:
             raise Unreadable(self.code, "No known arrangement of leads.")
-        read = six_by_two() if given.layout == "6x2" else three_by_four()
+        read = six_by_two() if correction.layout == "6x2" else three_by_four()
         return replace(read, confidence=self.confidence, findings=(*read.findings, *page.findings))
 
 
@@ -102,7 +102,7 @@ def test_an_approved_page_goes_out_as_it_was_read_and_is_not_digitized_again(con
     store.reviews.approve(job_id, "rita", "the traces are plain to see")
     assert store.job(job_id).state == State.RECEIVED
     assert work(config, store, digitizer, job_id).state == State.DIGITIZED
-    assert digitizer.told == [NOTHING_GIVEN]
+    assert digitizer.told == [NO_CORRECTION]
     (after,) = store.pages(job_id)
     assert (after.verdict, after.recording_npz, after.summary) == (
         Verdict.DIGITIZED,
@@ -139,13 +139,13 @@ def test_a_correction_reaches_the_digitizer_and_waits_for_an_approval_however_su
 ) -> None:
     digitizer, job_id = LoadedDigitizer(), take_in(store)
     work(config, store, digitizer, job_id)
-    given = Given(layout="6x2", speed_mm_s=25.0)
-    store.reviews.correct(job_id, 1, given, "carl")
+    correction = Correction(layout="6x2", speed_mm_s=25.0)
+    store.reviews.correct(job_id, 1, correction, "carl")
     digitizer.confidence = 0.99
     job = work(config, store, digitizer, job_id)
     assert (job.state, job.code) == (State.HELD, "awaits_approval")
-    assert digitizer.told == [NOTHING_GIVEN, given]
-    assert [page.given for page in store.pages(job_id)] == [given]
+    assert digitizer.told == [NO_CORRECTION, correction]
+    assert [page.correction for page in store.pages(job_id)] == [correction]
     store.reviews.approve(job_id, "rita")
     assert work(config, store, digitizer, job_id).state == State.DIGITIZED
     for kind in KINDS:
@@ -256,7 +256,7 @@ def test_a_name_that_could_not_be_read_is_answered_by_who_states_it_and_by_no_ap
 def test_a_refused_page_can_be_told_how_it_is_read(config: Config, store: Store) -> None:
     digitizer, job_id = LoadedDigitizer(unreadable=frozenset({1})), take_in(store)
     assert work(config, store, digitizer, job_id).state == State.REFUSED
-    store.reviews.correct(job_id, 1, Given(layout="3x4+1"), "carl")
+    store.reviews.correct(job_id, 1, Correction(layout="3x4+1"), "carl")
     job = work(config, store, digitizer, job_id)
     assert job.state == State.HELD
     assert store.pages(job_id)[0].recording_npz is not None

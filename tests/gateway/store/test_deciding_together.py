@@ -14,7 +14,7 @@ from gateway.errors import UnlawfulMove
 from gateway.identity.order import Order, Patient
 from gateway.job import State
 from gateway.store import Event, Store
-from pipeline.recording import Given, Lead
+from pipeline.recording import Correction, Lead
 from tests.gateway.store.test_reviewing import unsure
 from tests.gateway.storing import in_processes, settled
 
@@ -32,7 +32,7 @@ def identify(store: Store, job_id: str, who: str, seen: str) -> None:
 
 
 def correct(store: Store, job_id: str, who: str, seen: str) -> None:
-    store.reviews.correct(job_id, 1, Given(speed_mm_s=50.0), who, seen=seen)
+    store.reviews.correct(job_id, 1, Correction(speed_mm_s=50.0), who, seen=seen)
 
 
 def mark(store: Store, job_id: str, who: str, seen: str) -> None:

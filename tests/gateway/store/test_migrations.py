@@ -19,7 +19,7 @@ from gateway.store import Store, database_url, upgrade_schema
 from gateway.store.database import Database
 from gateway.store.schema import downgrade, newest_revision, upgrade
 from gateway.store.tables import metadata
-from pipeline.recording import Given
+from pipeline.recording import Correction
 from tests.gateway.storing import DOCUMENTS, claimed, digitized, held, in_processes, on_its_way, settled
 
 
@@ -122,18 +122,18 @@ def test_a_database_of_a_newer_gateway_is_left_alone(data: DataSection, database
 def test_pages_read_before_it_was_kept_what_with_are_as_corrected_unless_they_wait_to_be_read_again(
     data: DataSection,
 ) -> None:
-    given = Given(speed_mm_s=50.0)
+    correction = Correction(speed_mm_s=50.0)
     with Store.open(data) as store:
         done, waits = (settled(store, held(), content) for content in (b"1", b"2"))
         for job_id in (done, waits):
-            store.reviews.correct(job_id, 1, given, "carl")
+            store.reviews.correct(job_id, 1, correction, "carl")
         store.settle(claimed(store), held())
     database = Database(database_url(data))
     downgrade(database, "0006")
     upgrade(database)
     database.close()
     with Store.open(data) as store:
-        assert [store.pages(job_id)[0].given for job_id in (done, waits)] == [given, Given()]
+        assert [store.pages(job_id)[0].correction for job_id in (done, waits)] == [correction, Correction()]
 
 
 def test_check_says_when_the_schema_is_behind(data: DataSection, database: Database) -> None:

@@ -14,12 +14,12 @@ from gateway.errors import NotFound, UnlawfulMove
 from gateway.job import Outcome, PageResult, State, Verdict
 from gateway.review import Approval, PageReview
 from gateway.store import Event, Store
-from pipeline.recording import Given, Lead
+from pipeline.recording import Correction, Lead
 from tests.gateway.storing import SHORT_S, claimed, digitized, document, on_its_way, receive, refused, settled
 
 UNSURE = PageResult(1, Verdict.HELD, "low_confidence", "unsure", "{}", b"npz of one page")
 UNREAD = PageResult(2, Verdict.UNREADABLE, "no_layout", "no layout")
-GIVEN = Given(orientation=2, layout="3x4", leads=(Lead.I, Lead.II), speed_mm_s=50.0)
+GIVEN = Correction(orientation=2, layout="3x4", leads=(Lead.I, Lead.II), speed_mm_s=50.0)
 
 
 def unsure(*pages: PageResult) -> Outcome:
@@ -30,12 +30,12 @@ def test_a_correction_is_kept_and_has_the_page_done_again(store: Store) -> None:
     job_id = settled(store, unsure())
     store.reviews.correct(job_id, 1, GIVEN, "carl", "it is a 3x4 upside down")
     assert store.job(job_id).state == State.RECEIVED
-    assert store.reviews.of(job_id) == {1: PageReview(given=GIVEN, given_by="carl")}
+    assert store.reviews.of(job_id) == {1: PageReview(correction=GIVEN, corrected_by="carl")}
     (remark,) = store.reviews.remarks(job_id)
     assert (remark.actor, remark.action, remark.text) == ("carl", "corrected", "it is a 3x4 upside down")
     store.settle(claimed(store), unsure())
-    store.reviews.correct(job_id, 1, Given(), "carl")
-    assert store.reviews.of(job_id)[1] == PageReview(given_by="carl")
+    store.reviews.correct(job_id, 1, Correction(), "carl")
+    assert store.reviews.of(job_id)[1] == PageReview(corrected_by="carl")
 
 
 def test_leads_are_marked_where_they_stand_and_nothing_moves(store: Store) -> None:
@@ -98,7 +98,7 @@ def test_pages_that_were_not_read_must_be_left_out_by_name(store: Store) -> None
 def test_with_four_eyes_who_changed_a_page_may_not_approve_it(store: Store) -> None:
     job_id = settled(store, unsure())
     store.reviews.correct(job_id, 1, GIVEN, "carl")
-    store.settle(claimed(store), unsure(replace(UNSURE, given=GIVEN)))
+    store.settle(claimed(store), unsure(replace(UNSURE, correction=GIVEN)))
     store.reviews.mark_invalid(job_id, 1, [Lead.I], "mary")
     for name in ("carl", "mary"):
         with pytest.raises(UnlawfulMove, match="four eyes"):
@@ -114,9 +114,9 @@ def test_with_four_eyes_who_took_back_what_another_said_may_not_approve_it(store
         store.reviews.mark_invalid(job_id, 1, [Lead.V1], "mary")
         store.reviews.mark_invalid(job_id, 1, [], "carl")
     else:
-        for given in (GIVEN, Given()):
-            store.reviews.correct(job_id, 1, given, "mary" if given == GIVEN else "carl")
-            store.settle(claimed(store), unsure(replace(UNSURE, given=given)))
+        for correction in (GIVEN, Correction()):
+            store.reviews.correct(job_id, 1, correction, "mary" if correction == GIVEN else "carl")
+            store.settle(claimed(store), unsure(replace(UNSURE, correction=correction)))
     with pytest.raises(UnlawfulMove, match="four eyes"):
         store.reviews.approve(job_id, "carl", four_eyes=True)
     store.reviews.approve(job_id, "rita", four_eyes=True)
@@ -129,19 +129,19 @@ def test_a_page_that_could_not_be_read_again_as_corrected_cannot_be_approved(sto
     while (claim := store.claim("worker-1", SHORT_S, 2)) is not None:
         time.sleep(2 * SHORT_S)
         assert claim.job.job_id == job_id
-    assert (store.job(job_id).state, store.pages(job_id)[0].given) == (State.HELD, Given())
+    assert (store.job(job_id).state, store.pages(job_id)[0].correction) == (State.HELD, Correction())
     assert not store.reviews.approvable(job_id)
     with pytest.raises(UnlawfulMove):
         store.reviews.approve(job_id, "rita")
-    store.reviews.correct(job_id, 1, Given(), "carl")
+    store.reviews.correct(job_id, 1, Correction(), "carl")
     store.settle(claimed(store), unsure())
     assert store.reviews.approvable(job_id).pages == (1,)
 
 
 def test_a_page_says_what_it_was_read_with(store: Store) -> None:
-    job_id = settled(store, unsure(replace(UNSURE, given=GIVEN), UNREAD))
-    assert [page.given for page in store.pages(job_id)] == [GIVEN, Given()]
-    assert [page.given for page in store.page_heads(job_id)] == [GIVEN, Given()]
+    job_id = settled(store, unsure(replace(UNSURE, correction=GIVEN), UNREAD))
+    assert [page.correction for page in store.pages(job_id)] == [GIVEN, Correction()]
+    assert [page.correction for page in store.page_heads(job_id)] == [GIVEN, Correction()]
 
 
 def test_who_approved_what_a_rule_of_one_person_holds_again_may_approve_it_again(store: Store) -> None:

@@ -11,7 +11,7 @@ from gateway.identity.order import Order, Patient
 from gateway.job import Outcome, PageResult, State, Verdict
 from gateway.review import AWAITS_APPROVAL
 from gateway.store import DeliveryState, Store
-from pipeline.recording import Given, Lead
+from pipeline.recording import Correction, Lead
 from tests.gateway.storing import LONG_S, claimed, delivery_states, digitized, document, on_its_way, settled
 
 READ = PageResult(1, Verdict.DIGITIZED, summary="{}", recording_npz=b"npz of one page")
@@ -21,7 +21,7 @@ NEW = (document("pacs", "new waveform", b"of 4711"), document("ehr", "new aecg",
 
 PEOPLE: dict[str, Callable[[Store, str], None]] = {
     "identify": lambda store, job_id: store.identify(job_id, Order(patient=Patient("4711")), "rita"),
-    "correct": lambda store, job_id: store.reviews.correct(job_id, 1, Given(speed_mm_s=50.0), "rita"),
+    "correct": lambda store, job_id: store.reviews.correct(job_id, 1, Correction(speed_mm_s=50.0), "rita"),
     "mark leads": lambda store, job_id: store.reviews.mark_invalid(job_id, 1, [Lead.V6], "rita"),
     "retry": lambda store, job_id: store.retry(job_id, "rita"),
 }

@@ -10,7 +10,7 @@ import pytest
 from pipeline.calibration import Calibration, calibrate
 from pipeline.findings import FindingCode
 from pipeline.measure.pace import SPEEDS_MM_S, pace_at, speeds_by_beats
-from pipeline.recording import TWELVE, Finding, Float32, Given, Known, Scale, Seen, Severity, Strip
+from pipeline.recording import TWELVE, Correction, Finding, Float32, Known, Scale, Seen, Severity, Strip
 from pipeline.synth.heart import synthetic_ecg
 from pipeline.synth.page import PageSpec, render
 from pipeline.synth.spec import Place, Print
@@ -132,13 +132,13 @@ def test_an_assumed_speed_that_no_beats_bear_out_is_contradicted() -> None:
 
 
 def test_a_person_ends_what_was_assumed_and_may_be_contradicted_by_the_beats() -> None:
-    found = calibrated(pulse=Place.NONE).as_told(Given(speed_mm_s=50.0))
+    found = calibrated(pulse=Place.NONE).as_told(Correction(speed_mm_s=50.0))
     assert (found.speed_mm_s, found.other_speeds_mm_s) == (Scale(50.0, Known.PERSON), ())
     assert [f.detail[:4] for f in found.findings if f.code == FindingCode.SCALE_ASSUMED] == ["gain"]
     against = {12.5: 0.0, 25.0: 0.999, 50.0: 0.001}
     assert found.of_beats(against) is None
     assert found.is_unlike(against)
-    of_all = calibrated(pulse=Place.NONE).as_told(Given(gain_mm_mv=20.0))
+    of_all = calibrated(pulse=Place.NONE).as_told(Correction(gain_mm_mv=20.0))
     assert (of_all.gain_mm_mv, of_all.chest_gain_mm_mv) == (Scale(20.0, Known.PERSON), None)
     assert [f.detail[:5] for f in of_all.findings if f.code == FindingCode.SCALE_ASSUMED] == ["speed"]
 

@@ -12,7 +12,7 @@ from pipeline.deadline import Deadline
 from pipeline.digitize import Digitizer, _at_other_resolution
 from pipeline.errors import Unreadable
 from pipeline.findings import FindingCode
-from pipeline.recording import Finding, Given, Known, Page, Recording, Scale, Severity
+from pipeline.recording import Correction, Finding, Known, Page, Recording, Scale, Severity
 from pipeline.source import resolutions
 from tests.recordings import three_by_four
 
@@ -86,7 +86,7 @@ class Told(Digitizer):
         super().__init__(networks={})
         self.told = told
 
-    def _read(self, page: Page, given: Given, deadline: Deadline) -> Recording:
+    def _read(self, page: Page, given: Correction, deadline: Deadline) -> Recording:
         told = self.told[page.dpi]
         if isinstance(told, Unreadable):
             raise told

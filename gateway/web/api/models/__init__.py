@@ -5,10 +5,10 @@ from __future__ import annotations
 from gateway.web.api.models.audit import AuditEntry, AuditList, AuditVerdict, ChangeEvent
 from gateway.web.api.models.base import BULK_MAX, JOBS_PER_PAGE_MAX, Action, Model, Problem
 from gateway.web.api.models.jobs import (
+    CorrectionModel,
     EarlierList,
     EarlierRow,
     FindingModel,
-    GivenModel,
     IdentifyPreview,
     JobList,
     JobModel,
@@ -94,6 +94,7 @@ __all__ = [
     "ConditionModel",
     "ConditionTraceModel",
     "CorrectBody",
+    "CorrectionModel",
     "Dashboard",
     "DecisionModel",
     "DestinationModel",
@@ -107,7 +108,6 @@ __all__ = [
     "ExplainedFile",
     "ExplainedPage",
     "FindingModel",
-    "GivenModel",
     "Gpu",
     "HourCount",
     "IdentifyBody",

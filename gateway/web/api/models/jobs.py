@@ -63,7 +63,7 @@ class NotMeasured(Model):
     text: str  # the reason as a sentence
 
 
-class GivenModel(Model):
+class CorrectionModel(Model):
     """What a person says of a page; None and [] leave it to the digitizer.
 
     orientation: 0..7, quarter turns counter-clockwise that were applied to the upright page (0..3), after a mirror
@@ -81,7 +81,7 @@ class GivenModel(Model):
 class PageReview(Model):
     """What people have said of a page; "" and None where they said nothing."""
 
-    given: GivenModel | None
+    correction: CorrectionModel | None
     corrected_by: str
     invalid_leads: list[Lead]
     invalid_by: str

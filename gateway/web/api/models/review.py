@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.job import Door, State
 from gateway.web.api.models.base import BULK_MAX, COMMENT_MAX, Comment, JobId, Model, Moment
-from gateway.web.api.models.jobs import GivenModel
+from gateway.web.api.models.jobs import CorrectionModel
 from pipeline.recording import Lead
 
 
@@ -43,7 +43,7 @@ class ResendBody(Model):
     destination: str | None = Field(None, max_length=200)
 
 
-class CorrectBody(GivenModel, SeenBody):
+class CorrectBody(CorrectionModel, SeenBody):
     """What a person says of one page; the job is digitized again with it. Nothing said takes back what was said."""
 
     page: int = Field(1, ge=1, le=10_000)

@@ -37,7 +37,7 @@ def test_a_held_page_is_corrected_marked_approved_and_goes_out(world: World) -> 
     world.work(0.97)
     job = world.get(f"/jobs/{job_id}", Role.REVIEWER)
     assert (job["state"], job["code"], job["corrected"]) == ("held", "awaits_approval", True)
-    assert job["page_list"][0]["review"]["given"]["layout"] == "3x4+1"
+    assert job["page_list"][0]["review"]["correction"]["layout"] == "3x4+1"
     assert job["remarks"][0]["text"] == "as printed"
     world.post(f"/jobs/{job_id}/invalid-leads", {"page": 1, "leads": ["V6"]})
     strips = {strip["lead"]: strip for strip in world.get(f"/jobs/{job_id}/pages/1/waveform")["strips"]}

@@ -182,7 +182,7 @@ def test_after_a_correction_the_old_reading_is_shown_as_such_and_no_document_is_
     assert shown() == (False, False, set())
     world.post(f"/jobs/{job_id}/correct", {"page": 1, **said})
     assert shown() == (True, True, set())
-    assert world.get(f"/jobs/{job_id}")["page_list"][0]["review"]["given"]["speed_mm_s"] == 50
+    assert world.get(f"/jobs/{job_id}")["page_list"][0]["review"]["correction"]["speed_mm_s"] == 50
     assert world.get(f"/jobs/{job_id}/documents")["items"] == []
     for kind in DocumentKind:
         answer = world.get(f"/jobs/{job_id}/documents/{kind}", expect=409)

@@ -10,11 +10,11 @@ import pytest
 
 from gateway.identity.order import Order
 from gateway.job import Verdict
-from gateway.review import NOTHING_GIVEN
+from gateway.review import NO_CORRECTION
 from gateway.role import Role
 from gateway.service.worker import Worker
 from pipeline.errors import Unreadable
-from pipeline.recording import Finding, Given, Lead, Page, Recording, Severity
+from pipeline.recording import Correction, Finding, Lead, Page, Recording, Severity
 from tests.gateway.web.api.world import World
 from tests.recordings import order, placed, three_by_four
 
@@ -36,7 +36,7 @@ def works(world: World, *pages: float | None, findings: tuple[Finding, ...] = ()
     """Lets a worker take the next job through; its pages are read with these confidences, None for not at all."""
     left = list(pages)
 
-    def digitize(_page: Page, _given: Given = NOTHING_GIVEN, /) -> Recording:
+    def digitize(_page: Page, _given: Correction = NO_CORRECTION, /) -> Recording:
         confidence = left.pop(0)
         if confidence is None:
             raise Unreadable("no_grid", "There is no grid.")

@@ -15,14 +15,14 @@ from starlette.testclient import TestClient
 from gateway.config import Config
 from gateway.identity.order import Order
 from gateway.job import Arrival, Door
-from gateway.review import NOTHING_GIVEN
+from gateway.review import NO_CORRECTION
 from gateway.role import Role
 from gateway.service.worker import Worker
 from gateway.store import Store
 from gateway.web.app import make_app
 from gateway.web.principal import Scope
 from gateway.web.security.administration import issue_token
-from pipeline.recording import Finding, Given, Page, Recording
+from pipeline.recording import Correction, Finding, Page, Recording
 from tests.recordings import order, placed, three_by_four
 
 SCOPES = {Role.VIEWER: Scope.READ, Role.REVIEWER: Scope.REVIEW, Role.ADMINISTRATOR: Scope.ADMIN}
@@ -84,7 +84,7 @@ class World:
         read = of or three_by_four()
         read = replace(read, confidence=confidence, findings=findings, placed=placed(read, PX_PER_MM))
 
-        def digitize(_page: Page, _given: Given = NOTHING_GIVEN, /) -> Recording:
+        def digitize(_page: Page, _given: Correction = NO_CORRECTION, /) -> Recording:
             return read
 
         assert Worker("worker-1", self.config, self.store, digitize, "{}").work_once()

@@ -16,8 +16,8 @@ from gateway.job import Arrival, Door, State
 from gateway.service.worker import Worker
 from gateway.store import Store
 from pipeline.recording import (
+    Correction,
     Finding,
-    Given,
     Known,
     Lead,
     MadeBy,
@@ -140,7 +140,7 @@ def work(store: Store, config: Config, job_id: str, confidence: float) -> None:
     """Digitizes what waits, up to this job."""
     page = rendered(11)
 
-    def digitize(_page: Page, _given: Given | None = None) -> Recording:
+    def digitize(_page: Page, _given: Correction | None = None) -> Recording:
         return recording_of(page, confidence, FINDINGS)
 
     worker = Worker("worker-0", config, store, digitize, '{"version": "0.1.0"}')
@@ -154,7 +154,7 @@ def take_in_document(store: Store, config: Config, name: str, pages: int) -> str
     first, *others = [Image.fromarray(page.page.image) for _ in range(pages)]
     first.save(data, "TIFF", save_all=True, append_images=others, compression="tiff_deflate")
 
-    def digitize(_page: Page, _given: Given | None = None) -> Recording:
+    def digitize(_page: Page, _given: Correction | None = None) -> Recording:
         return recording_of(page, 0.74, FINDINGS)
 
     order = _order(JANE, "20240401090000")
@@ -170,7 +170,7 @@ def take_in_parked(store: Store, config: Config, name: str) -> None:
     """One more page whose message the EHR will not have; what waits for the EHR is parked with it."""
     page = rendered(11)
 
-    def digitize(_page: Page, _given: Given | None = None) -> Recording:
+    def digitize(_page: Page, _given: Correction | None = None) -> Recording:
         return recording_of(page, 0.96, FINDINGS)
 
     job_id = receive(store, _png(page.page, name), _arrival(name, _order(JOERG, "20240402090000"))).job_id
@@ -199,7 +199,7 @@ def _png(page: Page, comment: str) -> bytes:
 def _through(store: Store, config: Config, page: Rendered | None, recording: Recording, name: str, order: Order) -> str:
     """One page through the real worker, with this recording for what the digitizer would say."""
 
-    def digitize(_page: Page, _given: Given | None = None) -> Recording:
+    def digitize(_page: Page, _given: Correction | None = None) -> Recording:
         return recording
 
     content = _png(page.page, name) if page else b"\x89PNG\r\n\x1a\n and then nothing"

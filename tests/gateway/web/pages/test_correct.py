@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from gateway.identity.order import Order
 from gateway.web.deps import Role
-from pipeline.recording import Given, Lead
+from pipeline.recording import Correction, Lead
 from tests.browser import needs_chromium
 from tests.gateway.web.pages.ready import take_in_unsure
 from tests.gateway.web.pages.site import Site
@@ -45,8 +45,8 @@ def test_the_usual_names_are_said_too_once_a_person_chose_the_layout(
     form.locator("#correct-speed_mm_s").select_option("50")
     expect(form.get_by_label("Long strip, segment 1")).to_have_value("II")
     send(form)
-    said = site.store.reviews.of(job_id)[1].given
-    assert said == Given(layout="3x4+1", leads=tuple(Lead(name) for name in USUAL), speed_mm_s=50.0)
+    said = site.store.reviews.of(job_id)[1].correction
+    assert said == Correction(layout="3x4+1", leads=tuple(Lead(name) for name in USUAL), speed_mm_s=50.0)
 
 
 def test_a_name_is_changed_where_nobody_chose_a_layout_and_the_one_found_is_said_with_it(
@@ -58,15 +58,15 @@ def test_a_name_is_changed_where_nobody_chose_a_layout_and_the_one_found_is_said
     form.get_by_label("Long strip, segment 1").select_option("V1")
     expect(chosen).to_have_text("3×4 + rhythm, 3x4+1")
     send(form)
-    said = site.store.reviews.of(job_id)[1].given
-    assert said == Given(layout="3x4+1", leads=tuple(Lead(name) for name in [*USUAL[:-1], "V1"]))
+    said = site.store.reviews.of(job_id)[1].correction
+    assert said == Correction(layout="3x4+1", leads=tuple(Lead(name) for name in [*USUAL[:-1], "V1"]))
 
 
 def test_names_that_nobody_touched_are_left_to_the_gateway(site: Site, open_page: Callable[..., Page]) -> None:
     job_id, form = correct_form(site, open_page("/upload", Role.REVIEWER), "no name")
     form.locator("#correct-gain_mm_mv").select_option("20")
     send(form)
-    assert site.store.reviews.of(job_id)[1].given == Given(gain_mm_mv=20.0)
+    assert site.store.reviews.of(job_id)[1].correction == Correction(gain_mm_mv=20.0)
 
 
 FITS = """each => {

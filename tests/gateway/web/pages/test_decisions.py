@@ -13,7 +13,7 @@ from gateway.identity.order import Order
 from gateway.job import State
 from gateway.web.api import rules
 from gateway.web.deps import Role
-from pipeline.recording import Given, Lead
+from pipeline.recording import Correction, Lead
 from tests.browser import DESK, needs_chromium, pictures_folder
 from tests.gateway.web.pages.people import SESSION_COOKIE
 from tests.gateway.web.pages.ready import take_in_document, take_in_parked, take_in_unsure
@@ -96,7 +96,7 @@ def test_nobody_decides_on_a_page_that_was_changed_after_it_was_shown(
     expect(page.locator("#told .bad")).to_contain_text("this job was changed after it was shown to you")
     assert site.store.job(job_id).state is State.HELD
     said = site.store.reviews.of(job_id)[1]
-    assert (said.invalid_leads, said.given) == ((Lead.V1,), Given())
+    assert (said.invalid_leads, said.correction) == ((Lead.V1,), Correction())
     context.close()
 
 

@@ -11,7 +11,7 @@ from gateway.identity.order import Order, Patient
 from gateway.job import State
 from gateway.service.worker import Worker
 from gateway.web.deps import Role
-from pipeline.recording import Given, Recording
+from pipeline.recording import Correction, Recording
 from pipeline.recording import Page as SourcePage
 from tests.browser import needs_chromium
 from tests.gateway.web.pages.ready import recording_of, rendered, take_in_unsure
@@ -43,11 +43,11 @@ def test_the_page_laid_flat_is_fetched_anew_when_a_corrected_reading_arrives(
     expect(frame).not_to_have_class("picture outdated")
 
     with page.expect_response(lambda answer: "/rectified" in answer.url and answer.url != first.value.url):
-        store.reviews.correct(job_id, 1, Given(speed_mm_s=50.0), "reviewer")
+        store.reviews.correct(job_id, 1, Correction(speed_mm_s=50.0), "reviewer")
     expect(frame).to_have_class("picture outdated")
     old = page.locator("#picture img").get_attribute("src")
 
-    def digitize(_page: SourcePage, _given: Given | None = None) -> Recording:
+    def digitize(_page: SourcePage, _given: Correction | None = None) -> Recording:
         return recording_of(rendered(12), 0.91)
 
     with page.expect_response(lambda answer: "/rectified" in answer.url and not answer.url.endswith(old or "")) as anew:

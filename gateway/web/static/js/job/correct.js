@@ -20,7 +20,7 @@ const SPEEDS = [12.5, 25, 50, 100];
 const GAINS = [2.5, 5, 10, 20, 40];
 
 export function correctForm(job, page, layouts, picture, done) {
-  const given = page.review.given ?? {};
+  const correction = page.review.correction ?? {};
   const select = (name, words, options, value) => h("div", { class: "field" },
     h("label", { for: `correct-${name}` }, words),
     h("select", { id: `correct-${name}`, name }, options.map(([code, text]) => h("option", { value: code, selected: String(code) === String(value ?? "") }, text))));
@@ -30,13 +30,13 @@ export function correctForm(job, page, layouts, picture, done) {
   const turned = h("small", { role: "status" });
   const form = h("form", {},
     h("div", { class: "fields" },
-      select("orientation", "The picture as received is", TURNS, given.orientation),
+      select("orientation", "The picture as received is", TURNS, correction.orientation),
       h("div", { class: "field" }, h("span", { "aria-hidden": "true" }, "\u00a0"),
         h("button", { type: "button", onclick: takeTurn }, "Take the turn of the picture"), turned),
-      select("layout", "Layout", [["", `as the gateway finds it${page.layout && ` (${layoutWords(page.layout)})`}`], ...Object.keys(layouts).map((name) => [name, layoutWords(name)])], given.layout),
-      select("speed_mm_s", "Speed", scales(SPEEDS, "mm/s"), given.speed_mm_s),
-      select("gain_mm_mv", "Gain", scales(GAINS, "mm/mV"), given.gain_mm_mv),
-      select("chest_gain_mm_mv", "Gain of the chest leads", scales(GAINS, "mm/mV"), given.chest_gain_mm_mv)),
+      select("layout", "Layout", [["", `as the gateway finds it${page.layout && ` (${layoutWords(page.layout)})`}`], ...Object.keys(layouts).map((name) => [name, layoutWords(name)])], correction.layout),
+      select("speed_mm_s", "Speed", scales(SPEEDS, "mm/s"), correction.speed_mm_s),
+      select("gain_mm_mv", "Gain", scales(GAINS, "mm/mV"), correction.gain_mm_mv),
+      select("chest_gain_mm_mv", "Gain of the chest leads", scales(GAINS, "mm/mV"), correction.chest_gain_mm_mv)),
     h("fieldset", {}, h("legend", {}, "Lead names, in reading order"), names, h("div", { role: "status" }, missing)),
     h("div", { class: "field" }, h("label", { for: "correct-comment" }, "Comment"), h("textarea", { id: "correct-comment", name: "comment", maxlength: 1000 })),
     h("button", { class: "main" }, "Digitize again with this"));
@@ -62,7 +62,7 @@ export function correctForm(job, page, layouts, picture, done) {
     put(missing);
     const usual = layouts[layout];
     if (!usual) return put(names, h("p", { class: "hint" }, "Choose a layout to change the names of its leads."));
-    const told = found ? page.leads : given.layout === layout ? given.leads : [];
+    const told = found ? page.leads : correction.layout === layout ? correction.leads : [];
     const before = told?.length === usual.length ? told : usual;
     const hint = h("p", { class: "hint" }, found
       ? `As the gateway read them. Changing one also says that the layout is ${layoutWords(layout)}, and all are sent as shown.`
@@ -81,7 +81,7 @@ export function correctForm(job, page, layouts, picture, done) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     tried(async () => {
-      await post(`/jobs/${job.job_id}/correct`, { page: page.number, comment: form.elements.comment.value.trim(), seen: job.stands, ...givenOf(form) });
+      await post(`/jobs/${job.job_id}/correct`, { page: page.number, comment: form.elements.comment.value.trim(), seen: job.stands, ...correctionOf(form) });
       done("Corrected. The page is digitized again.");
     });
   });
@@ -94,7 +94,7 @@ export function correctForm(job, page, layouts, picture, done) {
  *
  * Names beside a layout that a person chose are sent even where they are its usual ones: that is what was said.
  */
-function givenOf(form) {
+function correctionOf(form) {
   const number = (name) => (form.elements[name].value === "" ? null : Number(form.elements[name].value));
   const layout = form.elements.layout.value || null;
   const leads = [...form.querySelectorAll('select[name="lead"]')].map((select) => select.value);

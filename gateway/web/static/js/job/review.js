@@ -27,7 +27,7 @@ export async function drawReview(host, job, page, { picture, drafts, choose, don
     add("identify", "Whose ECG is this?", [job.order, job.page_list.length, aboutReading(job), aboutPerson(job)], identifyForm, !job.order.patient_id || ABOUT_PERSON.test(job.code));
   }
   if (layouts) {
-    add(`correct ${page.number}`, "Correct how the page is read, and digitize it again", [page.review.given, page.layout, page.leads],
+    add(`correct ${page.number}`, "Correct how the page is read, and digitize it again", [page.review.correction, page.layout, page.leads],
       (mine, sent) => correctForm(mine, page, layouts, picture, sent));
   }
   if (allows("invalid-leads") && page?.read) {
