@@ -45,8 +45,8 @@ class Measured(StrEnum):
     T_AXIS = "t_axis"
 
 
-class Told(StrEnum):
-    """The rows [told.*] of observations.toml: texts and documents an EHR is sent."""
+class SentItem(StrEnum):
+    """The rows [sent.*] of observations.toml: texts and documents an EHR is sent."""
 
     PROVENANCE = "provenance"
     FINDING = "finding"
@@ -131,11 +131,11 @@ class Mappings:
     unreadable: Mapping[UnreadableCode, UnreadableWords]
     study: StudyCode
     measured: Mapping[Measured, MeasuredCode]
-    told: Mapping[Told, Code]
+    sent: Mapping[SentItem, Code]
 
     def finding_text(self, code: str) -> str:
         """The sentence of a finding; the code itself where no row says more (an older recording's word)."""
-        row = next((words for key, words in self.findings.items() if key.value == code), None)
+        row = next((finding for key, finding in self.findings.items() if key.value == code), None)
         return row.text if row else code
 
 
@@ -150,7 +150,7 @@ def load(folder: Traversable) -> Mappings:
     findings = _read(folder, "findings.toml")
     observations = _read(folder, "observations.toml")
     _same_keys("findings.toml", findings, ("finding", "unreadable"))
-    _same_keys("observations.toml", observations, ("study", "measured", "told"))
+    _same_keys("observations.toml", observations, ("study", "measured", "sent"))
     return Mappings(
         leads=_table("leads.toml", _read(folder, "leads.toml"), Lead, LeadCodes),
         units=_table("units.toml", _read(folder, "units.toml"), Unit, UnitCode),
@@ -158,7 +158,7 @@ def load(folder: Traversable) -> Mappings:
         unreadable=_table("findings.toml [unreadable]", findings["unreadable"], UnreadableCode, UnreadableWords),
         study=_row("observations.toml [study]", observations["study"], StudyCode),
         measured=_table("observations.toml [measured]", observations["measured"], Measured, MeasuredCode),
-        told=_table("observations.toml [told]", observations["told"], Told, Code),
+        sent=_table("observations.toml [sent]", observations["sent"], SentItem, Code),
     )
 
 

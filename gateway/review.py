@@ -154,7 +154,7 @@ def _findings(recording: Recording, review: PageReview) -> Iterator[Finding]:
     for lead in review.invalid_leads:
         yield Finding(FindingCode.LEAD_MARKED_INVALID, Severity.ERROR, lead)
     if review.approved_sha256:
-        detail = f"confidence {recording.confidence_in_words}"
+        detail = f"confidence {recording.confidence_text}"
         yield Finding(FindingCode.APPROVED_BY_PERSON, Severity.INFO, detail=detail)
     for page in review.without:  # each page goes out as a document of its own, and would look like the whole
         yield Finding(FindingCode.PAGE_LEFT_OUT, Severity.WARNING, detail=f"page {page} was left out by a person")

@@ -266,7 +266,7 @@ class Recording:
         return max((s for s in self.strips if s.lead == lead), key=lambda s: s.samples, default=None)
 
     @property
-    def confidence_in_words(self) -> str:
+    def confidence_text(self) -> str:
         """Whole per cent, rounded down: told beside a threshold it misses, it must not look like the threshold."""
         return f"{int((Decimal(str(float(self.confidence))) * 100).to_integral_value(ROUND_FLOOR))} %"
 

@@ -72,10 +72,8 @@ def check_file(path: Path) -> list[Line]:
     url = str(tomllib.loads(path.read_text(encoding="utf-8")).get("data", {}).get("database_url", ""))
     if "@" not in url or not path.stat().st_mode & stat.S_IROTH:
         return []
-    words = (
-        f"every user of this machine may read the password in data.database_url in {path}; chmod 600, or keep it in "
-    )
-    return [Line(ADVICE, True, f"{words}a file of its own: data.database_url_file")]
+    text = f"every user of this machine may read the password in data.database_url in {path}; chmod 600, or keep it in "
+    return [Line(ADVICE, True, f"{text}a file of its own: data.database_url_file")]
 
 
 def _weights() -> Iterator[Line]:
@@ -123,15 +121,13 @@ def _database(config: Config) -> Iterator[Line]:
         return
     for name, count in sorted(objected.items()):
         taken = f"{count} document(s) of the last {OBJECTED_DAYS} days were taken (CA)"
-        words = f"{taken}, and then its application refused them; the jobs say why"
-        yield Line(ADVICE, True, f'destination "{name}": {words}')
+        text = f"{taken}, and then its application refused them; the jobs say why"
+        yield Line(ADVICE, True, f'destination "{name}": {text}')
     names = {destination.name for destination in config.destination}
     for name, count in sorted(waiting.items()):
         if name not in names:
-            words = (
-                f"{count} document(s) wait for it, but the configuration has no destination of that name; restore it"
-            )
-            yield Line(f"queue {name}", False, words)
+            text = f"{count} document(s) wait for it, but the configuration has no destination of that name; restore it"
+            yield Line(f"queue {name}", False, text)
 
 
 def _port(settings: DicomScpSection) -> Line:
@@ -175,8 +171,8 @@ def _taken(what: str, settings: DicomScpSection) -> Line:
     try:
         DicomScu(ourselves).echo()
     except (Refused, TryAgain):
-        words = f"taken by another program, or by a gateway that does not answer this machine as {title}"
-        return Line(what, False, words)
+        text = f"taken by another program, or by a gateway that does not answer this machine as {title}"
+        return Line(what, False, text)
     return Line(what, True, f"taken by a listener that answers as {title}: the gateway is running")
 
 
@@ -197,11 +193,13 @@ def _feed(config: Config) -> Iterator[Line]:
         yield Line(what, True, "can be listened on")
     try:
         with Store.open(config.data) as store:
-            known = store.known_counts()
+            counts = store.patient_counts()
     except (GatewayError, OSError):
         return  # told above, as the database's
-    last = f"the last word is of {known.last_at:%Y-%m-%d %H:%M} UTC" if known.last_at else "nothing was told yet"
-    yield Line(f"HL7 feed {settings.name}", True, f"{known.patients} patients and {known.orders} orders known; {last}")
+    last = f"the last word is of {counts.last_at:%Y-%m-%d %H:%M} UTC" if counts.last_at else "nothing was told yet"
+    yield Line(
+        f"HL7 feed {settings.name}", True, f"{counts.patients} patients and {counts.orders} orders known; {last}"
+    )
 
 
 def _window(web: WebSection) -> Line:

@@ -135,7 +135,7 @@ class Batch:
         except CodedError as error:
             return Problems((f"{error.code}: {error.why}",))
         except OSError as error:
-            return Problems((_in_words(error),))
+            return Problems((_text_of(error),))
 
     def _digitize(self, image: Path) -> Problems:
         """Raises Refused, TryAgain and OSError where no page can be had."""
@@ -162,12 +162,12 @@ class Batch:
             notes = self._write(source, self.names.of(image, number, unpacked.page_count))
             return PageProblems(notes=tuple(where + note for note in notes))
         except Unreadable as error:
-            told = (f"{where}{error.code}: {error.why}",)
-            return PageProblems(no_ecgs=told) if error.code == "not_an_ecg" else PageProblems(refusals=told)
+            lines = (f"{where}{error.code}: {error.why}",)
+            return PageProblems(no_ecgs=lines) if error.code == "not_an_ecg" else PageProblems(refusals=lines)
         except CodedError as error:
             return PageProblems(refusals=(f"{where}{error.code}: {error.why}",))
         except OSError as error:
-            return PageProblems(refusals=(where + _in_words(error),))
+            return PageProblems(refusals=(where + _text_of(error),))
 
     def _write(self, source: Source, name: str) -> list[str]:
         """Writes every document of a page and returns what could not be made, and why. Raises OSError."""
@@ -194,8 +194,8 @@ def digitize_files(
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as progress:
         bar = progress.add_task("loading the networks", total=len(images))
-        with load_digitizers(processes) as eye:
-            batch = Batch(eye, folder, formats, identify, Names(images, folder, formats))
+        with load_digitizers(processes) as digitizer:
+            batch = Batch(digitizer, folder, formats, identify, Names(images, folder, formats))
             with closing(_problems(batch, images, processes)) as results:
                 for image in images:
                     progress.update(bar, description=image.name)
@@ -224,7 +224,7 @@ def _problems(batch: Batch, images: Sequence[Path], at_once: int) -> Generator[P
             threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _in_words(error: OSError) -> str:
+def _text_of(error: OSError) -> str:
     about = f" ({error.filename})" if error.filename else ""
     return f"{error.strerror or type(error).__name__}{about}"
 

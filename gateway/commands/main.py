@@ -297,7 +297,7 @@ def jobs_identify(
 
     from gateway.disposition.page_count import ecg_pages
     from gateway.identity.identify import identified, is_another_patient
-    from gateway.patient_search.lookup import look_up
+    from gateway.patient_search.lookup import find_candidates
 
     changes = {
         "patient_id": patient_id,
@@ -323,11 +323,11 @@ def jobs_identify(
                 "--all-pages if every one is this patient's"
             )
         named = _named(actor)
-        known = look_up(settings.worklist, store, order.patient, datetime.now().astimezone(), job_id)
-        _tell_known(known)
-        if known.contradicting and even_so != known.code:
-            raise _bad_usage(f"{known.why} Look again; if it is right all the same, give --even-so {known.code}")
-        store.identify(job_id, order, named, overridden=known.overridden)
+        found = find_candidates(settings.worklist, store, order.patient, datetime.now().astimezone(), job_id)
+        _say_candidates(found)
+        if found.contradicting and even_so != found.code:
+            raise _bad_usage(f"{found.why} Look again; if it is right all the same, give --even-so {found.code}")
+        store.identify(job_id, order, named, overridden=found.overridden)
     if before is not None and is_another_patient(before, changes):
         _say("another patient: nothing that the page came with about its patient, study or order was kept")
     _say(f"{job_id} is identified and waits for a worker again")
@@ -433,13 +433,13 @@ def _asked(given: str | None, question: str, default: str) -> str:
     return given if given is not None else str(typer.prompt(question, default=default, show_default=bool(default)))
 
 
-def _tell_known(known: Lookup) -> None:
+def _say_candidates(found: Lookup) -> None:
     """Who is known under an id, and which worklists may know more."""
-    for each in known.known:
+    for each in found.candidates:
         patient = each.patient
         about = ", ".join(filter(None, (patient.name, patient.birth_date, patient.sex))) or "no name"
-        _say(f"known under this id: {about}, by {each.names_of_tellers}")
-    for silent in known.unanswered:
+        _say(f"known under this id: {about}, by {each.source_names}")
+    for silent in found.unanswered:
         _say(f"worklist {silent.name} did not tell all it may know: {silent.why}", err)
 
 

@@ -73,8 +73,8 @@ def _sentence(detail: ErrorDetails, raw: Mapping[str, Any], root: type[Section])
     if kind in _WANTED:
         return f"{where}: must be {_WANTED[kind]}, not {shown}{_quoted_number(kind, detail['input'])}"
     if kind in _BOUNDS:
-        key, words = _BOUNDS[kind]
-        return f"{where}: must be {words} {context[key]:g}, not {shown}"
+        key, bound_text = _BOUNDS[kind]
+        return f"{where}: must be {bound_text} {context[key]:g}, not {shown}"
     if kind == "literal_error":
         return f"{where}: must be {context['expected']}{_but(detail['input'], context['expected'])}"
     if kind in ("string_pattern_mismatch", "string_too_long"):
@@ -107,10 +107,10 @@ def _unknown(key: str, section: type[Section] | None) -> str:
     return f'there is no key "{key}"; known are {", ".join(known)}'
 
 
-def _but(given: object, expected: str) -> str:
+def _but(value: object, expected: str) -> str:
     """Names the nearest of the allowed words, given as pydantic lists them: ``'a', 'b' or 'c'``."""
-    near = get_close_matches(str(given), expected.split("'")[1::2], 1, 0.5)
-    return f", not {_show(given)}" + (f'; did you mean "{near[0]}"?' if near else "")
+    near = get_close_matches(str(value), expected.split("'")[1::2], 1, 0.5)
+    return f", not {_show(value)}" + (f'; did you mean "{near[0]}"?' if near else "")
 
 
 def _show(value: object) -> str:

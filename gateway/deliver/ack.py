@@ -55,14 +55,14 @@ class Ack:
     control_id: bytes
     errors: tuple[str, ...]
 
-    def in_words(self) -> str:
+    def as_text(self) -> str:
         """The code and the errors in one line."""
         return f"{self.code}: {'; '.join(self.errors)}" if self.errors else self.code
 
     def as_answer(self, sent_id: bytes) -> str:
         """MSA-1 and MSA-2 as they came, and the errors. sent_id: our MSH-10; a text of the peer's is not told on."""
-        told = self.control_id.decode("ascii", "replace") if self.control_id == sent_id else ""
-        return "; ".join((f"MSA|{self.code}|{told}".rstrip("|"), *self.errors))
+        control_id = self.control_id.decode("ascii", "replace") if self.control_id == sent_id else ""
+        return "; ".join((f"MSA|{self.code}|{control_id}".rstrip("|"), *self.errors))
 
 
 def control_id(message: bytes) -> bytes:
@@ -85,7 +85,7 @@ def read_ack(block: bytes) -> Ack:
     code = found[1].strip().decode("ascii", "replace") if len(found) > 1 else ""
     if code not in AckCode.__members__:
         raise AckError("the answer's MSA-1 is none of AA, AE, AR, CA, CE, CR")
-    errors = tuple(words for segment in segments if segment[0] == b"ERR" and (words := _error(segment)))
+    errors = tuple(text for segment in segments if segment[0] == b"ERR" and (text := _error(segment)))
     answered = found[2].split(_component(header, separator))[0].strip() if len(found) > 2 else b""
     return Ack(AckCode(code), answered, errors)
 

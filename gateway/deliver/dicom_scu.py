@@ -102,14 +102,14 @@ class DicomScu:
         meaning = meaning_of(status)
         # Error Comment (0000,0902) is free text and may hold patient data; the offending tags hold none.
         tags = response.get("OffendingElement")
-        tags_in_words = f" ({', '.join(map(str, tags if isinstance(tags, list) else [tags]))})" if tags else ""
-        words = f"{status:04X}: {meaning.words}{tags_in_words}"
+        tag_list = f" ({', '.join(map(str, tags if isinstance(tags, list) else [tags]))})" if tags else ""
+        text = f"{status:04X}: {meaning.words}{tag_list}"
         if meaning.outcome is DeliveryOutcome.DELIVERED:
-            return Delivered(words)
+            return Delivered(text)
         if meaning.outcome is DeliveryOutcome.REFUSED:
-            raise Refused(meaning.code, f"{self._peer} answered {words}", words)
+            raise Refused(meaning.code, f"{self._peer} answered {text}", text)
         bound = UNKNOWN_STATUS_ATTEMPTS_MAX if meaning.code == "unknown_status" else None
-        raise TryAgain(meaning.code, f"{self._peer} answered {words}", bound, words)
+        raise TryAgain(meaning.code, f"{self._peer} answered {text}", bound, text)
 
     def _open(self, dataset: Dataset) -> Association:
         """The association, opened anew where there is none or where it was not negotiated for such an object."""

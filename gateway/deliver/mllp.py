@@ -87,8 +87,8 @@ class MllpClient:
         """What the application behind the peer said of messages that got CA, since the last call."""
         if self._socket is not None and self._accepted and not self._is_usable(self._socket):
             self.close()
-        told, self._later = self._later, []
-        return told
+        late, self._later = self._later, []
+        return late
 
     def knock(self) -> None:
         """Opens a connection and closes it. Raises TryAgain where none can be had."""
@@ -207,7 +207,7 @@ class MllpClient:
         if ack.code not in (AckCode.CA, AckCode.CE, AckCode.CR):
             del self._accepted[ack.control_id]
         wrong = ack.code not in (AckCode.AA, AckCode.CA)
-        note = f"taken (CA), and then the application answered {ack.in_words()}" if wrong else ""
+        note = f"taken (CA), and then the application answered {ack.as_text()}" if wrong else ""
         self._later.append(Later(found[0], ack.as_answer(ack.control_id), note))
         return True
 
@@ -241,7 +241,7 @@ class MllpClient:
 
     def _not_ours(self, ack: Ack, sent_id: bytes) -> TryAgain:
         bound, answer = self.config.error_attempts_max, ack.as_answer(sent_id)
-        unnamed = f"the peer answered {ack.in_words()} without naming the message (MSA-2 is empty)"
+        unnamed = f"the peer answered {ack.as_text()} without naming the message (MSA-2 is empty)"
         if not ack.control_id and ack.code not in (AckCode.AA, AckCode.CA):  # it could not even read our header
             return TryAgain("peer_error", unnamed, bound, answer)
         why = unnamed if not ack.control_id else "the acknowledgement names another message (MSA-2 is not our MSH-10)"
@@ -252,10 +252,10 @@ class MllpClient:
             case AckCode.AA | AckCode.CA:
                 return Delivered(answer)
             case AckCode.AE | AckCode.CE:
-                why, bound = f"the peer answered {ack.in_words()}", self.config.error_attempts_max
+                why, bound = f"the peer answered {ack.as_text()}", self.config.error_attempts_max
                 raise TryAgain("peer_error", why, bound, answer)
             case AckCode.AR | AckCode.CR:
-                raise Refused("peer_rejected", f"the peer answered {ack.in_words()}", answer)
+                raise Refused("peer_rejected", f"the peer answered {ack.as_text()}", answer)
 
 
 def _translated(error: OSError, config: MllpDestination) -> TryAgain:

@@ -182,8 +182,8 @@ class DeliveryLoop:
         self._store.answered_later(delivery, later.answer, later.note)
         if later.note:
             name, number = self.destination.name, delivery.delivery_id
-            words = "destination %s: delivery %d of job %s: %s"
-            log.warning(words, name, number, delivery.job_id, later.note)
+            line = "destination %s: delivery %d of job %s: %s"
+            log.warning(line, name, number, delivery.job_id, later.note)
 
     def _send(self, delivery: Delivery) -> Delivered | TryAgain | Refused:
         try:

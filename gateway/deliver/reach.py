@@ -41,10 +41,10 @@ def check_peer(destination: Destination) -> PeerReport:
         case _:
             address = f"{destination.host}:{destination.port}"
     try:
-        ok, words = _ask(destination)
+        ok, text = _ask(destination)
     except (TryAgain, Refused) as error:
-        ok, words = False, error.why
-    return PeerReport(destination.name, destination.kind, address, ok, words)
+        ok, text = False, error.why
+    return PeerReport(destination.name, destination.kind, address, ok, text)
 
 
 def _ask(destination: Destination) -> tuple[bool, str]:
@@ -55,7 +55,7 @@ def _ask(destination: Destination) -> tuple[bool, str]:
             MllpClient(destination).knock()
             return True, "the port is open; whether HL7 is understood there only a message can show"
         case FolderDestination():
-            return _look_at(destination)
+            return _check_folder(destination)
 
 
 def _ask_pacs(destination: DicomDestination) -> tuple[bool, str]:
@@ -68,7 +68,7 @@ def _ask_pacs(destination: DicomDestination) -> tuple[bool, str]:
     return True, f"answers C-ECHO and takes {needed.name}{rest}"
 
 
-def _look_at(destination: FolderDestination) -> tuple[bool, str]:
+def _check_folder(destination: FolderDestination) -> tuple[bool, str]:
     folder = destination.folder
     if not folder.is_dir():
         return False, "the folder does not exist; make it, or mount its share"

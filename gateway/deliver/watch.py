@@ -62,18 +62,18 @@ class PeerWatch:
             return
         if self._stopping.is_set():
             return
-        for name, up, words in answers:
-            self._tell(name, up, words)
+        for name, up, text in answers:
+            self._tell(name, up, text)
         try:
             self._destination_queues.asked(answers)
         except TryAgain as error:
             log.warning("what the peers said could not be kept: %s", error.code)
 
-    def _tell(self, name: str, up: bool, words: str) -> None:
+    def _tell(self, name: str, up: bool, text: str) -> None:
         """Into the log once when it goes, and once when it comes back."""
         before, self._up[name] = self._up.get(name, True), up
         if before and not up:
-            log.warning("destination %s is down: %s", name, words)
+            log.warning("destination %s is down: %s", name, text)
         elif up and not before:
             log.info("destination %s is up again", name)
 

@@ -155,9 +155,9 @@ def _report(
     out: Console,
 ) -> int:
     """Says what arrived where, how near the truth it is, and whether the audit holds."""
-    held = [dcmread(path, force=True) for path in objects]
-    waveforms = {str(ds.PatientID): ds for ds in held if "WaveformSequence" in ds}
-    reported = {str(ds.PatientID) for ds in held if "EncapsulatedDocument" in ds}
+    datasets = [dcmread(path, force=True) for path in objects]
+    waveforms = {str(ds.PatientID): ds for ds in datasets if "WaveformSequence" in ds}
+    reported = {str(ds.PatientID) for ds in datasets if "EncapsulatedDocument" in ds}
     for stopped in (job for job in jobs if job.why):
         _say(out, f"{stopped.arrival.door}: {stopped.state} because {stopped.code}: {stopped.why}")
     table = Table("page", "job", "DICOM waveform at the PACS", "HL7 ORU at the EHR", "aECG in it", "SNR against truth")
@@ -177,7 +177,7 @@ def _report(
             f"12-Lead ECG, {dataset.WaveformSequence[0].NumberOfWaveformChannels} channels" if dataset else "-",
             message.name if message else "-",
             f"{len(aecg)} bytes" if aecg else "-",
-            _snr_in_words(db),
+            _snr_text(db),
         )
         if picture is not None:
             _say(out, f"{page.how}: page and its digitized leads in {picture}")
@@ -189,7 +189,7 @@ def _report(
     return 0 if good and audit.ok else 1
 
 
-def _snr_in_words(db: float | None) -> str:
+def _snr_text(db: float | None) -> str:
     if db is None:
         return "-"
     return f"{db:.1f} dB" if db >= SNR_MIN_DB else f"{db:.1f} dB, below {SNR_MIN_DB:g}"

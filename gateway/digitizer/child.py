@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from gateway.digitizer.load import load_digitizer
-from gateway.digitizer.protocol import Answer, Fault, PageSeen, Request, Seen
+from gateway.digitizer.protocol import Answer, Fault, FileMessage, PageMessage, Request
 from gateway.errors import Refused, TryAgain
 from gateway.job import Arrival, Door
 from gateway.process import end_with_parent
@@ -28,20 +28,22 @@ def read_file(request: Request) -> Answer:
         if unpacked.page_count > request.pages_max:
             why = f"The document has {unpacked.page_count} pages, and at most {request.pages_max} are read here."
             return Answer(answer=Fault(again=False, code="too_many_pages", why=why))
-        eye = load_digitizer(request.pipeline)
+        digitizer = load_digitizer(request.pipeline)
         numbers = range(1, unpacked.page_count + 1)
-        pages = tuple(_read(number, unpacked, eye.digitize, request.pipeline.confidence_min) for number in numbers)
+        pages = tuple(
+            _read(number, unpacked, digitizer.digitize, request.pipeline.confidence_min) for number in numbers
+        )
     except (Refused, TryAgain) as error:
         return Answer(answer=Fault(again=isinstance(error, TryAgain), code=error.code, why=error.why))
-    return Answer(answer=Seen(order=unpacked.order.to_dict(), pages=pages))
+    return Answer(answer=FileMessage(order=unpacked.order.to_dict(), pages=pages))
 
 
-def _read(number: int, unpacked: Unpacked, digitize: Digitize, confidence_min: float) -> PageSeen:
+def _read(number: int, unpacked: Unpacked, digitize: Digitize, confidence_min: float) -> PageMessage:
     """One page. Raises TryAgain."""
     from gateway.disposition.read_page import read_page
 
     page = read_page(number, unpacked, digitize, confidence_min).result
-    return PageSeen(
+    return PageMessage(
         number=number,
         verdict=page.verdict,
         code=page.code,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config import Config
-from gateway.digitizer.protocol import Answer, Fault, Request, Seen
+from gateway.digitizer.protocol import Answer, Fault, FileMessage, Request
 from gateway.errors import GatewayError, Refused, TryAgain
 from gateway.identity.order import Order
 from gateway.job import PageResult
@@ -70,7 +70,7 @@ class FileReaders:
             for process in self._running:
                 process.kill()
 
-    def _ask(self, request: Request) -> Seen | Fault:
+    def _ask(self, request: Request) -> FileMessage | Fault:
         with self._lock:
             if self._closed:
                 raise TryAgain("stopping", "The gateway is stopping.")
@@ -78,7 +78,7 @@ class FileReaders:
             self._running.add(process)
         with process:
             try:
-                told, _ = process.communicate(request.model_dump_json().encode(), self._within_s)
+                output, _ = process.communicate(request.model_dump_json().encode(), self._within_s)
             except subprocess.TimeoutExpired:
                 why = f"Reading this file took longer than {self._within_s:.0f} seconds and was given up."
                 raise TryAgain("too_slow", why) from None
@@ -93,7 +93,7 @@ class FileReaders:
             log.error("a file was not read: its process ended with status %d", process.returncode)
             raise GatewayError("the process that read a file failed")
         try:
-            return Answer.model_validate_json(told).answer
+            return Answer.model_validate_json(output).answer
         except ValueError:  # pydantic's, with the answer in it
             log.error("a file was not read: its process babbles")
             raise GatewayError("the process that read a file babbles") from None

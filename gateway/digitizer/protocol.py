@@ -24,7 +24,7 @@ class Request(Message):
     pipeline: PipelineSection
 
 
-class PageSeen(Message):
+class PageMessage(Message):
     """One page. recording_npz and summary as in gateway.job.PageResult; code and why where nothing was read."""
 
     number: int
@@ -35,11 +35,11 @@ class PageSeen(Message):
     recording_npz: bytes | None = None
 
 
-class Seen(Message):
+class FileMessage(Message):
     """What the file holds. order: Order.to_dict, of what the file itself says."""
 
     order: dict[str, object]
-    pages: tuple[PageSeen, ...]
+    pages: tuple[PageMessage, ...]
 
 
 class Fault(Message):
@@ -53,4 +53,4 @@ class Fault(Message):
 class Answer(Message):
     """One of the two."""
 
-    answer: Seen | Fault
+    answer: FileMessage | Fault

@@ -183,7 +183,7 @@ def page_reasons(config: Config, page: ReviewedPage) -> Iterator[Reason]:
     if page.review.approved_sha256:
         return
     if is_unsure(config, page.recording):
-        yield Reason(Cause.CONFIDENCE, LOW_CONFIDENCE, number, page.recording.confidence_in_words)
+        yield Reason(Cause.CONFIDENCE, LOW_CONFIDENCE, number, page.recording.confidence_text)
     for finding in page.recording.findings:
         if finding.severity == Severity.ERROR:
             yield Reason(Cause.FINDING, finding.code, number, finding.detail)

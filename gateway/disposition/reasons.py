@@ -26,7 +26,7 @@ def sentence(config: Config, reason: Reason) -> str:
     """One reason as a sentence."""
     match reason.cause:
         case Cause.CONFIDENCE:
-            return f"Confidence {reason.detail} is below the configured {confidence_min_in_words(config)}."
+            return f"Confidence {reason.detail} is below the configured {confidence_min_text(config)}."
         case Cause.FINDING:
             return reason.detail or "A finding holds this page for a person."
         case Cause.CHANGED:
@@ -50,7 +50,7 @@ def phrase(config: Config, reason: Reason) -> str:
     """One reason in a few words, for who asks what the configuration makes of a page."""
     match reason.cause:
         case Cause.CONFIDENCE:
-            return f"confidence {reason.detail} is below pipeline.confidence_min {confidence_min_in_words(config)}"
+            return f"confidence {reason.detail} is below pipeline.confidence_min {confidence_min_text(config)}"
         case Cause.FINDING:
             return f"{reason.code}: {reason.detail}" if reason.detail else reason.code
         case Cause.CHANGED:
@@ -71,6 +71,6 @@ def phrase(config: Config, reason: Reason) -> str:
             return reason.detail
 
 
-def confidence_min_in_words(config: Config) -> str:
+def confidence_min_text(config: Config) -> str:
     """The threshold in per cent, as exactly as it was written."""
     return f"{(Decimal(str(config.pipeline.confidence_min)) * 100).normalize():f} %"

@@ -142,10 +142,10 @@ def route(
     decided = False
     for rule in rules:
         conditions = tuple(_trace(condition, facts) for condition in rule.when)
-        held = all(condition.held for condition in conditions)
-        approved = held and _is_answered(rule, approvals)
-        traces.append(RuleTrace(rule.name, held, held and not decided and not approved, conditions, approved))
-        decided = decided or (held and not approved and routing.match == "first")
+        holds = all(condition.held for condition in conditions)
+        approved = holds and _is_answered(rule, approvals)
+        traces.append(RuleTrace(rule.name, holds, holds and not decided and not approved, conditions, approved))
+        decided = decided or (holds and not approved and routing.match == "first")
     counted = [rule for rule, trace in zip(rules, traces, strict=True) if trace.counted]
     return _decide(counted, rules, routing, destinations, tuple(traces), approvals)
 
@@ -209,7 +209,7 @@ def explain(decision: Decision) -> tuple[str, ...]:
 def test_of(condition: Condition) -> str:
     """A condition's test in words: ``is less than 0.8``."""
     operator = condition.operators[0]
-    return _test_in_words(operator, getattr(condition, operator), condition.negate)
+    return _test_text(operator, getattr(condition, operator), condition.negate)
 
 
 def _verdict(trace: RuleTrace) -> str:
@@ -227,7 +227,7 @@ def _trace(condition: Condition, facts: Facts) -> ConditionTrace:
     return ConditionTrace(
         condition.field,
         test_of(condition),
-        _value_in_words(value, operator),
+        _value_text(value, operator),
         # what may not be tried is neither so nor not so: a long value must not slip through a negated rule
         not _too_long(operator, value) and _holds(operator, operand, value) != condition.negate,
     )
@@ -293,16 +293,16 @@ _WORDS = {  # the test, and the test negated
 }
 
 
-def _test_in_words(operator: str, operand: object, negate: bool) -> str:
+def _test_text(operator: str, operand: object, negate: bool) -> str:
     if operator == "present":
         return "is present" if bool(operand) != negate else "is absent"
-    words = _WORDS[operator][negate]
+    text = _WORDS[operator][negate]
     if isinstance(operand, tuple):
-        return f"{words} {', '.join(map(repr, operand))}"
-    return f"{words} {operand:g}" if isinstance(operand, float) else f"{words} {operand!r}"
+        return f"{text} {', '.join(map(repr, operand))}"
+    return f"{text} {operand:g}" if isinstance(operand, float) else f"{text} {operand!r}"
 
 
-def _value_in_words(value: Value, operator: str) -> str:
+def _value_text(value: Value, operator: str) -> str:
     match value:
         case None:
             return "absent"

@@ -27,12 +27,11 @@ from gateway import MAKER, MODEL
 from gateway.emit import disclaimers, identity
 from gateway.emit.channels import Channel, channels, longest, together
 from gateway.emit.emitted import Emitted, derived_uid, derived_uuid
-from gateway.emit.measured import Measurement, Told, reasons_in_words, values
+from gateway.emit.measured import Measurement, MeasurementResult, reasons_text, values
 from gateway.emit.moment import Moment, must_be_acquired
 from gateway.errors import Held, Refused
 from gateway.identity.order import Order, Patient
-from gateway.mapping import Told as ToldCode
-from gateway.mapping import Unit, mappings
+from gateway.mapping import SentItem, Unit, mappings
 from pipeline.recording import TWELVE, Finding, Lead, Recording
 
 Layout = Literal["strips", "single_set"]
@@ -63,7 +62,7 @@ def emit(
     page: int,
     made_at: datetime | None = None,
     patient_root: str = "",
-    measurements: Sequence[Told] = (),
+    measurements: Sequence[MeasurementResult] = (),
 ) -> Emitted:
     """Write one page's recording as aECG.
 
@@ -142,7 +141,7 @@ def _series(
     source_sha256: str,
     page: int,
     made_at: datetime | None,
-    measurements: Sequence[Told],
+    measurements: Sequence[MeasurementResult],
 ) -> None:
     _add(series, "code", code="RHYTHM", codeSystem=ACT_CODE, codeSystemName="ActCode", displayName="Rhythm Waveforms")
     _span(_add(series, "effectiveTime"), acquired, 0.0, recording.duration_s)
@@ -268,12 +267,12 @@ def _annotate(
         _finding(notes, finding, acquired)
 
 
-def _measured(notes: Element, measurements: Sequence[Told]) -> None:
+def _measured(notes: Element, measurements: Sequence[MeasurementResult]) -> None:
     """Every number as an annotation without a lead, which means of all leads, its standard error within it."""
     for each in values(measurements):
         _number(notes, each)
-    for line in reasons_in_words(measurements):
-        _note(notes, mappings().told[ToldCode.NOT_MEASURED].code, f"{line}.")
+    for line in reasons_text(measurements):
+        _note(notes, mappings().sent[SentItem.NOT_MEASURED].code, f"{line}.")
 
 
 def _number(notes: Element, measurement: Measurement) -> None:
@@ -283,7 +282,7 @@ def _number(notes: Element, measurement: Measurement) -> None:
     _value(note, "PQ", value=measurement.number, unit=code.aecg_unit)
     if measurement.error is not None:
         error = _add(note, "component", "annotation")
-        name = mappings().told[ToldCode.STANDARD_ERROR].code
+        name = mappings().sent[SentItem.STANDARD_ERROR].code
         _add(error, "code", code=name, codeSystem=OUR_CODES, codeSystemName=MAKER)
         _value(error, "PQ", value=measurement.error_number, unit=code.aecg_unit)
 

@@ -19,7 +19,7 @@ from typing import Literal
 
 from gateway.emit import aecg, dicom_pdf, dicom_waveform, edf_plus, hl7v2, npz, report, wfdb_record
 from gateway.emit.emitted import Emitted, derived_uuid
-from gateway.emit.measured import Told, measured
+from gateway.emit.measured import MeasurementResult, measured
 from gateway.identity.order import Order
 from gateway.job import DocumentKind
 from gateway.review import Approval
@@ -112,7 +112,7 @@ def document(kind: DocumentKind, of: Material, wishes: Wishes = Wishes()) -> Emi
             return _named("npz", npz.to_npz(of.recording))
 
 
-def _intervals(of: Material, wishes: Wishes) -> tuple[Told, ...]:
+def _intervals(of: Material, wishes: Wishes) -> tuple[MeasurementResult, ...]:
     """What waveforms tell: without intervals they tell no numbers."""
     return measured(of.recording) if wishes.intervals else ()
 

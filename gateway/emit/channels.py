@@ -171,9 +171,9 @@ def _channel(recording: Recording, strip: Strip, label: str, rhythm: bool, origi
 def _status(
     recording: Recording, strip: Strip, anything: bool, clipped: int, sigma_mv: float, read: float
 ) -> tuple[Status, ...]:
-    told = [f for f in recording.findings if concerns(f, strip, recording.rate_hz)]
+    concerning = [f for f in recording.findings if concerns(f, strip, recording.rate_hz)]
     doubt = _doubt(recording, strip, anything, clipped, sigma_mv, read)
-    questionable = doubt is Doubt.DOUBTFUL or any(f.severity != Severity.INFO for f in told)
+    questionable = doubt is Doubt.DOUBTFUL or any(f.severity != Severity.INFO for f in concerning)
     chest = strip.lead in _CHEST and recording.chest_gain_mm_mv is not None
     gain = recording.chest_gain_mm_mv if chest else recording.gain_mm_mv
     out = [Status.INVALID] if doubt is Doubt.NOT_VALID else [Status.QUESTIONABLE] if questionable else []

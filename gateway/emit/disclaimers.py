@@ -25,11 +25,11 @@ _KNOWN = {
 
 def origin(recording: Recording) -> str:
     """What must be known before anything else of a recording is looked at, in one line for a reader of ECGs."""
-    standing = "a person has checked the traces" if checked(recording) else "no person has checked the traces"
+    checked_text = "a person has checked the traces" if checked(recording) else "no person has checked the traces"
     scales = f"{_brief(recording.speed_mm_s, 'mm/s')}, {_brief(recording.gain_mm_mv, 'mm/mV')}"
     return (
         f"Digitized from a picture of a paper ECG ({recording.layout}, {scales}) by {MODEL} "
-        f"{recording.made_by.version}; no device recorded these samples. Preliminary: {standing}."
+        f"{recording.made_by.version}; no device recorded these samples. Preliminary: {checked_text}."
     )
 
 
@@ -43,7 +43,7 @@ def provenance(recording: Recording, order: Order) -> tuple[str, ...]:
     ]
     if recording.chest_gain_mm_mv is not None:
         out.append(f"{_scale('Gain of the chest leads', recording.chest_gain_mm_mv, 'mm/mV')}.")
-    out.append(f"Confidence {recording.confidence_in_words}, the software's own estimate. Picture: {recording.source}.")
+    out.append(f"Confidence {recording.confidence_text}, the software's own estimate. Picture: {recording.source}.")
     out.extend(f"Weights {name} SHA-256 {sha256}." for name, sha256 in made_by.weights)
     out.append(f"Weights delineator SHA-256 {DELINEATOR_SHA256}.")  # measured as it is sent, not as it was read
     if order.by_person:

@@ -27,7 +27,7 @@ from gateway.emit import disclaimers, identity, moment
 from gateway.emit.channels import MICROVOLTS_PER_MV, REACH, Channel, channels
 from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.identity import CONTROL
-from gateway.emit.measured import Told
+from gateway.emit.measured import MeasurementResult
 from gateway.emit.moment import Moment
 from gateway.errors import Refused
 from gateway.identity.order import Order
@@ -45,7 +45,7 @@ YEARS = (1985, 2084)  # what the two digits of the header's own date mean
 
 
 def emit(
-    recording: Recording, order: Order, *, source_sha256: str, page: int, measurements: Sequence[Told] = ()
+    recording: Recording, order: Order, *, source_sha256: str, page: int, measurements: Sequence[MeasurementResult] = ()
 ) -> Emitted:
     """Write one page's recording. source_sha256, page: of the document received, counted from 1.
 
@@ -63,13 +63,13 @@ def emit(
     length = -(-max(channel.end for channel in longest.values()) // record) * record
     signals = [_signal(lead, longest.get(lead), length, rate_hz) for lead in TWELVE]
     patient, left_out = _patient(order.patient)
-    told = [
+    annotations = [
         *disclaimers.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
         f"Digital {NOTHING} (the physical minimum) is no voltage: the page shows nothing there.",
         *_when(acquired),
         *(f"Left out, for EDF+ cannot write it: {what}." for what in left_out),
-        *(measurement.in_words() for measurement in measurements),
+        *(measurement.as_text() for measurement in measurements),
     ]
     edf = Edf(
         signals,
@@ -78,7 +78,7 @@ def emit(
         starttime=_clock(acquired),
         data_record_duration=RECORD_S,
         annotations=[
-            *(EdfAnnotation(0.0, None, CONTROL.sub(" ", line)) for line in told),
+            *(EdfAnnotation(0.0, None, CONTROL.sub(" ", line)) for line in annotations),
             *_stretches(longest, length, rate_hz),
             *map(_finding, recording.findings),
         ],
@@ -153,12 +153,12 @@ def _patient(who: OrderPatient) -> tuple[Patient, list[str]]:
         code = UNKNOWN
     if len(f"{code} X 31-JAN-2024 {spelled}") > FIELD_MAX:
         spelled = UNKNOWN
-    asked = (
+    fields = (
         ("the patient's number", who.patient_id, code),
         ("the patient's name", "".join(parts), spelled),
         ("the birth date", born, day),
     )
-    left_out = [what for what, value, written in asked if value and written in (UNKNOWN, None)]
+    left_out = [what for what, value, written in fields if value and written in (UNKNOWN, None)]
     return Patient(code=code, sex=sex, birthdate=day, name=spelled), left_out
 
 

@@ -36,7 +36,7 @@ class Measurement:
         decimals = mappings().measured[self.what].decimals
         return "" if self.error is None else f"{max(self.error, 10.0**-decimals):.{decimals}f}"
 
-    def in_words(self) -> str:
+    def as_text(self) -> str:
         """``P-R Interval 162 ± 9 ms``."""
         return self._called(mappings().measured[self.what].meaning)
 
@@ -56,45 +56,45 @@ class NotMeasured:
     what: Measured
     reason: Reason
 
-    def in_words(self) -> str:
+    def as_text(self) -> str:
         """``P-R Interval not given: no P waves before the beats``."""
         return f"{mappings().measured[self.what].meaning} not given: {self.reason.meaning}"
 
 
-Told = Measurement | NotMeasured
+MeasurementResult = Measurement | NotMeasured
 
 
-def measured(recording: Recording, *, intervals: bool = True) -> tuple[Told, ...]:
+def measured(recording: Recording, *, intervals: bool = True) -> tuple[MeasurementResult, ...]:
     """Everything that is measured of a recording. intervals: False for the heart rate alone, where it is sure."""
     found = _kept.get(recording)
     if found is None:
         found = _kept[recording] = measure_intervals(recording)
-    told: list[Told] = []
+    results: list[MeasurementResult] = []
     for each in found.measurements:
         what = Measured(each.quantity.value)
         if each.value is not None:
-            told.append(Measurement(what, each.value, each.standard_error, each.beats))
+            results.append(Measurement(what, each.value, each.standard_error, each.beats))
         elif each.reason is not None:
-            told.append(NotMeasured(what, each.reason))
+            results.append(NotMeasured(what, each.reason))
     if intervals:
-        return tuple(told)
-    return tuple(each for each in values(told) if each.what is Measured.HEART_RATE)
+        return tuple(results)
+    return tuple(each for each in values(results) if each.what is Measured.HEART_RATE)
 
 
-def values(told: Sequence[Told]) -> tuple[Measurement, ...]:
+def values(results: Sequence[MeasurementResult]) -> tuple[Measurement, ...]:
     """Those that were measured."""
-    return tuple(each for each in told if isinstance(each, Measurement))
+    return tuple(each for each in results if isinstance(each, Measurement))
 
 
-def reasons(told: Sequence[Told]) -> tuple[NotMeasured, ...]:
+def reasons(results: Sequence[MeasurementResult]) -> tuple[NotMeasured, ...]:
     """Those that were not."""
-    return tuple(each for each in told if isinstance(each, NotMeasured))
+    return tuple(each for each in results if isinstance(each, NotMeasured))
 
 
-def reasons_in_words(told: Sequence[Told], *, short: bool = False) -> tuple[str, ...]:
+def reasons_text(results: Sequence[MeasurementResult], *, short: bool = False) -> tuple[str, ...]:
     """``P-R Interval, P wave axis not given: no P waves ...``, a line a reason. short: by the names of clinicians."""
     by_reason: dict[Reason, list[str]] = {}
-    for each in reasons(told):
+    for each in reasons(results):
         row = mappings().measured[each.what]
         by_reason.setdefault(each.reason, []).append(row.short if short else row.meaning)
     return tuple(f"{', '.join(names)} not given: {reason.meaning}" for reason, names in by_reason.items())

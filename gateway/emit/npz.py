@@ -120,11 +120,11 @@ def from_npz(data: bytes, summary_text: str) -> Recording:
     Files of before strip_sigma_mv hold sigma and seen of a lead's longest strip only: of a shorter strip of the same
     lead sigma comes back as NaN, and every sample it shows as READ.
     """
-    told = json.loads(summary_text)
-    with np.load(BytesIO(data), allow_pickle=False) as held:
-        arrays = {name: held[name] for name in held.files}
+    summary = json.loads(summary_text)
+    with np.load(BytesIO(data), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
     rate_hz = int(arrays["rate_hz"])
-    ends = [_samples(told, row, arrays["strip_millivolts"]) for row in range(len(arrays["strip_lead"]))]
+    ends = [_samples(summary, row, arrays["strip_millivolts"]) for row in range(len(arrays["strip_lead"]))]
     leads = [Lead(str(name)) for name in arrays["strip_lead"]]
     strips = []
     for row, (lead, n) in enumerate(zip(leads, ends, strict=True)):
@@ -143,16 +143,16 @@ def from_npz(data: bytes, summary_text: str) -> Recording:
     return Recording(
         strips=tuple(strips),
         rate_hz=rate_hz,
-        layout=told["layout"],
-        speed_mm_s=_to_scale(told["speed_mm_s"]),
-        gain_mm_mv=_to_scale(told["gain_mm_mv"]),
-        source=Source(told["source"]),
-        confidence=told["confidence"],
-        made_by=MadeBy(told["made_by"]["version"], tuple(sorted(told["made_by"]["weights"].items()))),
-        findings=tuple(_to_finding(finding) for finding in told["findings"]),
-        chest_gain_mm_mv=_to_scale(told["chest_gain_mm_mv"]) if told["chest_gain_mm_mv"] else None,
+        layout=summary["layout"],
+        speed_mm_s=_to_scale(summary["speed_mm_s"]),
+        gain_mm_mv=_to_scale(summary["gain_mm_mv"]),
+        source=Source(summary["source"]),
+        confidence=summary["confidence"],
+        made_by=MadeBy(summary["made_by"]["version"], tuple(sorted(summary["made_by"]["weights"].items()))),
+        findings=tuple(_to_finding(finding) for finding in summary["findings"]),
+        chest_gain_mm_mv=_to_scale(summary["chest_gain_mm_mv"]) if summary["chest_gain_mm_mv"] else None,
         placed=_to_placed(arrays),
-        seconds=tuple(told["seconds"].items()),
+        seconds=tuple(summary["seconds"].items()),
     )
 
 
@@ -189,9 +189,9 @@ def _made_by(made_by: MadeBy) -> dict[str, Any]:
     return {"version": made_by.version, "weights": dict(made_by.weights)}
 
 
-def _samples(told: dict[str, Any], row: int, strips: Float32) -> int:
+def _samples(summary: dict[str, Any], row: int, strips: Float32) -> int:
     """How long a strip is: its NaN at the end may be a gap of its own, only the summary knows which."""
-    return int(min(told["strips"][row]["samples"], strips.shape[1]))
+    return int(min(summary["strips"][row]["samples"], strips.shape[1]))
 
 
 def _unknown(millivolts: Float32) -> tuple[Float32, UInt8]:
@@ -199,13 +199,15 @@ def _unknown(millivolts: Float32) -> tuple[Float32, UInt8]:
     return np.full_like(millivolts, np.nan), seen
 
 
-def _to_scale(told: dict[str, Any]) -> Scale:
-    return Scale(told["value"], Known(told["known"]))
+def _to_scale(summary: dict[str, Any]) -> Scale:
+    return Scale(summary["value"], Known(summary["known"]))
 
 
-def _to_finding(told: dict[str, Any]) -> Finding:
-    lead = Lead(told["lead"]) if told["lead"] else None
-    return Finding(told["code"], Severity(told["severity"]), lead, told["start_s"], told["end_s"], told["detail"])
+def _to_finding(summary: dict[str, Any]) -> Finding:
+    lead = Lead(summary["lead"]) if summary["lead"] else None
+    return Finding(
+        summary["code"], Severity(summary["severity"]), lead, summary["start_s"], summary["end_s"], summary["detail"]
+    )
 
 
 def _scale(scale: Scale) -> dict[str, Any]:

@@ -59,14 +59,14 @@ def _document(
 ) -> Document:
     """The document as it was made before where it would say the same again, else a later one."""
 
-    def made(of: Reading) -> Document:
+    def make(of: Reading) -> Document:
         emitted = catalogue.document(kind, replace(material, made_at=of.made_at, reading=of.number), wishes)
         return Document(kind, destination, emitted.name, material.page, emitted.data, of.made_at)
 
-    again = made(before) if before is not None else None
+    again = make(before) if before is not None else None
     if again is not None and before is not None and again.name == before.document:
         return again
-    return made(reading.after(before))
+    return make(reading.after(before))
 
 
 def wants_thumbnails(config: Config) -> bool:

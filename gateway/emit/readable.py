@@ -19,7 +19,7 @@ from gateway.errors import NotFound
 from gateway.job import DocumentKind
 
 
-def in_words(kind: DocumentKind, data: bytes) -> str:
+def as_text(kind: DocumentKind, data: bytes) -> str:
     """The text of one document. data: as gateway.emit.catalogue made it. Raises NotFound for a report."""
     match kind:
         case DocumentKind.AECG | DocumentKind.CSV:
@@ -71,8 +71,8 @@ def _wfdb(data: bytes) -> Iterator[str]:
 def _npz(data: bytes) -> Iterator[str]:
     with np.load(BytesIO(data), allow_pickle=False) as arrays:
         for name, array in arrays.items():
-            told = str(array) if array.ndim == 0 else f"{array.dtype} {array.shape}"
-            yield f"{name}: {told}"
+            text = str(array) if array.ndim == 0 else f"{array.dtype} {array.shape}"
+            yield f"{name}: {text}"
 
 
 def _lines(lines: Iterator[str]) -> str:

@@ -66,7 +66,7 @@ def _signal(record: str, channel: Channel, samples: Int16) -> str:
 def _comments(
     recording: Recording, order: Order, all_channels: tuple[Channel, ...], source_sha256: str, page: int
 ) -> tuple[str, ...]:
-    told = (
+    lines = (
         *disclaimers.provenance(recording, order),
         f"Page {page} of the document with SHA-256 {source_sha256}.",
         disclaimers.printed(all_channels, recording.rate_hz),
@@ -78,7 +78,7 @@ def _comments(
         *(disclaimers.clipped(channel) for channel in all_channels if channel.clipped),
         *map(disclaimers.finding, recording.findings),
     )
-    return tuple(f"# {CONTROL.sub(' ', line)}" for line in told)
+    return tuple(f"# {CONTROL.sub(' ', line)}" for line in lines)
 
 
 def _begin(order: Order) -> str:

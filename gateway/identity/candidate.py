@@ -9,17 +9,17 @@ from gateway.identity.order import Order
 
 
 @dataclass(frozen=True)
-class KnownOrder:
+class OrderCandidate:
     """What one source knows of a patient, and of a request where it knows one.
 
     order: the patient, and accession number, visit and order numbers, referring physician, where told; nothing of
     when an ECG was recorded.
-    told_by: the name of the worklist or feed, as the configuration has it.
+    source: the name of the worklist or feed, as the configuration has it.
     at: when the procedure is scheduled, or when the feed last spoke of the patient; aware.
     what: in words, what is to be done or where the patient is; "" where not told.
     """
 
     order: Order
-    told_by: str
+    source: str
     at: datetime | None = None
     what: str = ""

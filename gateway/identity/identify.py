@@ -57,24 +57,24 @@ def identified(order: Order | None, changes: Mapping[str, str], afresh: bool = F
     Raises:
         ValueError: a change is not lawful, or may be two things; begins with its key, says what to write instead.
     """
-    given = {key: from_person(key, value.strip()) for key, value in changes.items() if value.strip()}
+    stated = {key: from_person(key, value.strip()) for key, value in changes.items() if value.strip()}
     order = order or Order()
-    if afresh or is_another_patient(order, given):
+    if afresh or is_another_patient(order, stated):
         order = without_patient(order)
-    patient = replace(order.patient, **{key: value for key, value in given.items() if key in PATIENT_KEYS})
-    rest = {key: value for key, value in given.items() if key not in PATIENT_KEYS}
+    patient = replace(order.patient, **{key: value for key, value in stated.items() if key in PATIENT_KEYS})
+    rest = {key: value for key, value in stated.items() if key not in PATIENT_KEYS}
     if order.study_uid and rest.get("study_uid", order.study_uid) != order.study_uid:
         order = replace(order, study_id="", study_date="", study_time="")  # they are of the first study
     if "acquired_at" in rest:
         rest["acquired_from"] = "a person"
-    unread = tuple(each for each in order.unread if not _is_stated(each, given))
-    changed = {"patient": patient, "by_person": order.by_person or bool(given), "unread": unread, **rest}
+    unread = tuple(each for each in order.unread if not _is_stated(each, stated))
+    changed = {"patient": patient, "by_person": order.by_person or bool(stated), "unread": unread, **rest}
     return replace(order, **changed)  # type: ignore[arg-type]  # the keys are Order's own
 
 
-def _is_stated(unread: Unread, given: Mapping[str, str]) -> bool:
+def _is_stated(unread: Unread, stated: Mapping[str, str]) -> bool:
     """Whether a person stated what could not be read; every date and time but the study's is the ECG's."""
-    return STATED_AS.get(unread.keyword, "acquired_at") in given
+    return STATED_AS.get(unread.keyword, "acquired_at") in stated
 
 
 def is_another_patient(order: Order, changes: Mapping[str, str]) -> bool:
@@ -83,12 +83,12 @@ def is_another_patient(order: Order, changes: Mapping[str, str]) -> bool:
     An order that says nothing of its patient is completed, not changed, and so is an identifier without an issuer. A
     name without an identifier is somebody's: who gives the identifier may not see whose, so it goes.
     """
-    known = order.patient
+    patient = order.patient
     patient_id, issuer = (changes.get(key, "").strip() for key in ("patient_id", "issuer"))
-    if known == Patient():
+    if patient == Patient():
         return False
-    other_id = bool(patient_id) and patient_id != known.patient_id
-    return other_id or (bool(issuer) and bool(known.issuer) and issuer != known.issuer)
+    other_id = bool(patient_id) and patient_id != patient.patient_id
+    return other_id or (bool(issuer) and bool(patient.issuer) and issuer != patient.issuer)
 
 
 def without_patient(order: Order) -> Order:

@@ -12,7 +12,7 @@ _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": 
 _NAME_COMPONENTS = 3  # of a DICOM PN: family, given, middle; a title is no contradiction
 
 
-class Known(StrEnum):
+class Demographic(StrEnum):
     """What is known of a patient besides an id."""
 
     NAME = "name"
@@ -20,14 +20,14 @@ class Known(StrEnum):
     SEX = "sex"
 
 
-def contradictions(one: Patient, other: Patient) -> tuple[Known, ...]:
+def contradictions(one: Patient, other: Patient) -> tuple[Demographic, ...]:
     """What is known of both and is not the same: an id that was mistyped or given twice shows in it."""
     return tuple(
-        known
-        for known, same in (
-            (Known.NAME, _same_name(one.name, other.name)),
-            (Known.BIRTH_DATE, _one_begins_the_other(one.birth_date, other.birth_date)),
-            (Known.SEX, _one_begins_the_other(one.sex, other.sex)),
+        key
+        for key, same in (
+            (Demographic.NAME, _same_name(one.name, other.name)),
+            (Demographic.BIRTH_DATE, _one_begins_the_other(one.birth_date, other.birth_date)),
+            (Demographic.SEX, _one_begins_the_other(one.sex, other.sex)),
         )
         if not same
     )

@@ -60,12 +60,12 @@ class Incoming:
         self._size_bytes += len(data)
         if self._size_bytes > self._config.web.upload_max_mb * MEGABYTE:
             raise Refused("too_large", f"The file is larger than {self._config.web.upload_max_mb} MB.")
-        known = len(self._head) >= PDF_HEADER_WITHIN
-        if not known:
+        head_complete = len(self._head) >= PDF_HEADER_WITHIN
+        if not head_complete:
             self._head += data[: PDF_HEADER_WITHIN - len(self._head)]
         self._digest.update(data)
         self._file.write(data)
-        if not known and len(self._head) >= PDF_HEADER_WITHIN:
+        if not head_complete and len(self._head) >= PDF_HEADER_WITHIN:
             recognised(self._head)
 
     def finish(self, check: Callable[[Path, Arrival, str], None]) -> Receipt:

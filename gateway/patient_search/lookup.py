@@ -15,43 +15,43 @@ from datetime import datetime
 from gateway.config import WorklistSection
 from gateway.identity.order import Patient
 from gateway.identity.same_patient import contradictions
-from gateway.patient_search.search import Match, Memory, Teller, Unanswered, search
+from gateway.patient_search.search import Match, Memory, NamedSource, Unanswered, search
 from gateway.store import JobQuery
 
 TOLD_KEYS = frozenset(("patient_id", "issuer", "name", "birth_date", "sex"))
 
 
 @dataclass(frozen=True)
-class KnownPatient:
+class PatientCandidate:
     """A patient of this id, and who knows them. contradicts: what is known of them and not the same, by its key."""
 
     patient: Patient
-    told_by: tuple[Teller, ...]
+    sources: tuple[NamedSource, ...]
     contradicts: tuple[str, ...]
 
     @property
-    def names_of_tellers(self) -> str:
+    def source_names(self) -> str:
         """Who told, in words: ``worklist ris and an earlier ECG``."""
-        return " and ".join(f"{each.source} {each.name}" if each.name else "an earlier ECG" for each in self.told_by)
+        return " and ".join(f"{each.source} {each.name}" if each.name else "an earlier ECG" for each in self.sources)
 
 
 @dataclass(frozen=True)
 class Lookup:
     """What is known of an id, each patient once. job_ids: the earlier ECGs among it, for the audit."""
 
-    known: tuple[KnownPatient, ...] = ()
+    candidates: tuple[PatientCandidate, ...] = ()
     unanswered: tuple[Unanswered, ...] = ()
     job_ids: tuple[str, ...] = ()
 
     @property
-    def contradicting(self) -> tuple[KnownPatient, ...]:
+    def contradicting(self) -> tuple[PatientCandidate, ...]:
         """Those who are somebody else by what was said."""
-        return tuple(each for each in self.known if each.contradicts)
+        return tuple(each for each in self.candidates if each.contradicts)
 
     @property
     def overridden(self) -> str:
-        """What a person who goes on says otherwise than who, for the audit: keys and tellers, nobody's data."""
-        return "; ".join(f"{' '.join(each.contradicts)} of {each.names_of_tellers}" for each in self.contradicting)
+        """What a person who goes on says otherwise than who, for the audit: keys and sources, nobody's data."""
+        return "; ".join(f"{' '.join(each.contradicts)} of {each.source_names}" for each in self.contradicting)
 
     @property
     def code(self) -> str:
@@ -68,15 +68,15 @@ class Lookup:
     @property
     def why(self) -> str:
         """The same for the person who is stopped."""
-        told = "; ".join(
-            f"{each.names_of_tellers} {'know' if len(each.told_by) > 1 else 'knows'} another "
+        texts = "; ".join(
+            f"{each.source_names} {'know' if len(each.sources) > 1 else 'knows'} another "
             f"{' and '.join(key.replace('_', ' ') for key in each.contradicts)}"
             for each in self.contradicting
         )
-        return f"Under this patient id, {told}."
+        return f"Under this patient id, {texts}."
 
 
-def look_up(
+def find_candidates(
     worklists: Sequence[WorklistSection], store: Memory, patient: Patient, now: datetime, without: str = ""
 ) -> Lookup:
     """What worklists, feeds and earlier ECGs know of a patient's id. Takes as long as the slowest worklist may.
@@ -87,19 +87,19 @@ def look_up(
         return Lookup()
     jobs = JobQuery(patient=patient.patient_id)
     found = search(worklists, store, patient.patient_id, now, jobs, without)
-    tellers: dict[Patient, tuple[Teller, ...]] = {}
+    by_patient: dict[Patient, tuple[NamedSource, ...]] = {}
     for match in filter(lambda match: _has_id(match, patient), found.matches):
-        told = match.order.patient
-        tellers[told] = tuple(dict.fromkeys((*tellers.get(told, ()), *match.told_by)))
-    known = tuple(
-        KnownPatient(each, told_by, tuple(str(key) for key in contradictions(each, patient)))
-        for each, told_by in tellers.items()
+        found_patient = match.order.patient
+        by_patient[found_patient] = tuple(dict.fromkeys((*by_patient.get(found_patient, ()), *match.sources)))
+    candidates = tuple(
+        PatientCandidate(each, sources, tuple(str(key) for key in contradictions(each, patient)))
+        for each, sources in by_patient.items()
     )
-    return Lookup(known, found.unanswered, found.job_ids)
+    return Lookup(candidates, found.unanswered, found.job_ids)
 
 
 def _has_id(match: Match, patient: Patient) -> bool:
     """Whether a match is of this very id; ids of two issuers are two ids."""
-    known = match.order.patient
-    issuers = {known.issuer, patient.issuer} - {""}
-    return known.patient_id == patient.patient_id and len(issuers) < 2
+    found = match.order.patient
+    issuers = {found.issuer, patient.issuer} - {""}
+    return found.patient_id == patient.patient_id and len(issuers) < 2

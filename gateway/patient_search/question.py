@@ -23,13 +23,13 @@ UNREADABLE = "\ufffd"  # stands for a character that could not be decoded
 
 def keys_of(text: str) -> list[dict[str, str]]:
     """The matching keys of each C-FIND to make, keyword to value; [] for a text that asks for nothing."""
-    text = typed(text)
-    asked: list[dict[str, str]] = []
+    text = normalized(text)
+    questions: list[dict[str, str]] = []
     if any(c.isalnum() for c in text) and text.isascii() and not WILD.search(text):
         numbers = dict.fromkeys((text, text.upper())) if any(c.isdigit() for c in text) else (text,)
         for keyword, most in (("PatientID", ID_MAX), ("AccessionNumber", ACCESSION_MAX)):
-            asked += [{keyword: number} for number in numbers if len(text) <= most]
-    return asked + [{"PatientName": pattern} for pattern in dict.fromkeys(_name_patterns(text))]
+            questions += [{keyword: number} for number in numbers if len(text) <= most]
+    return questions + [{"PatientName": pattern} for pattern in dict.fromkeys(_name_patterns(text))]
 
 
 def is_answer(order: Order, name: str, text: str) -> bool:
@@ -44,15 +44,15 @@ def is_answer(order: Order, name: str, text: str) -> bool:
         order.placer_order_number,
         order.filler_order_number,
     )
-    text = typed(text)
+    text = normalized(text)
     if text.casefold() in {number.casefold() for number in numbers if number}:
         return True
-    words = [word for word in BETWEEN_WORDS.split(_folded(text)) if word]
+    parts = [word for word in BETWEEN_WORDS.split(_folded(text)) if word]
     has = [part for part in re.split(rf"[^\w{UNREADABLE}]+", _folded(name)) if part]
-    return bool(words) and all(any(_begins(part, word) for part in has) for word in words)
+    return bool(parts) and all(any(_begins(part, word) for part in has) for word in parts)
 
 
-def typed(text: str) -> str:
+def normalized(text: str) -> str:
     """What was typed, as it is compared: without what cannot be seen, and each letter in one form."""
     return unicodedata.normalize("NFC", "".join(c for c in text if c.isprintable())).strip()
 
@@ -66,13 +66,13 @@ def _name_patterns(text: str) -> Iterator[str]:
     if comma and family and given:
         yield from (f"{_open(a)}^{_open(b)}" for a, b in zip(_spellings(family), _spellings(given), strict=True))
         return
-    words = (family or given).split()
-    for word in dict.fromkeys((*words[:1], *words[-1:])):  # the family name is the first word, or the last
+    names = (family or given).split()
+    for word in dict.fromkeys((*names[:1], *names[-1:])):  # the family name is the first word, or the last
         yield from map(_open, _spellings(word))
 
 
-def _safe(words: str) -> str:
-    return OF_A_NAME.sub("", words).strip()
+def _safe(text: str) -> str:
+    return OF_A_NAME.sub("", text).strip()
 
 
 def _spellings(word: str) -> tuple[str, str, str]:

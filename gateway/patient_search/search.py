@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.config import WorklistSection
-from gateway.identity.candidate import KnownOrder
+from gateway.identity.candidate import OrderCandidate
 from gateway.identity.order import Order, Patient
-from gateway.patient_search.question import typed
+from gateway.patient_search.question import normalized
 from gateway.patient_search.worklist import Answer, find
 from gateway.store import JobOrder, JobQuery
 from gateway.store.worklist import Worklist
@@ -32,7 +32,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True)
-class Teller:
+class NamedSource:
     """name: of the worklist or feed in the configuration, "" for an earlier ECG."""
 
     source: Source
@@ -41,10 +41,10 @@ class Teller:
 
 @dataclass(frozen=True)
 class Match:
-    """An order that the words ask for, and who told of it. at, what: as in KnownOrder, by the first teller."""
+    """An order that the words ask for, and who told of it. at, what: as in OrderCandidate, by the first teller."""
 
     order: Order
-    told_by: tuple[Teller, ...]
+    sources: tuple[NamedSource, ...]
     at: datetime | None = None
     what: str = ""
 
@@ -74,14 +74,14 @@ class Memory(Protocol):
     def worklist(self) -> Worklist:
         """Jobs, by the words of a patient."""
 
-    def known_orders(self, words: str, most: int) -> list[KnownOrder]:
+    def find_orders(self, text: str, most: int) -> list[OrderCandidate]:
         """What feeds told."""
 
 
 def search(
     worklists: Sequence[WorklistSection],
     store: Memory,
-    words: str,
+    text: str,
     now: datetime,
     jobs: JobQuery | None = None,
     without: str = "",
@@ -91,19 +91,19 @@ def search(
     now: aware; its date in its own zone is the worklists' today. jobs: which earlier ECGs, None for those of the words;
     without: a job that is none of them.
     """
-    words, began = typed(words), time.monotonic()
-    if not words:
+    text, began = normalized(text), time.monotonic()
+    if not text:
         return Found((), (), ())
     pool = ThreadPoolExecutor(max(1, len(worklists)), "worklist")
     try:
-        asked = [(each, pool.submit(find, each, words, now.date())) for each in worklists]
-        matches = [_match(Source.FEED, known) for known in store.known_orders(words, KNOWN_MAX)]
-        page = store.worklist.page(jobs or JobQuery(words=words), JobOrder.NEWEST, "", KNOWN_MAX)
+        pending = [(each, pool.submit(find, each, text, now.date())) for each in worklists]
+        matches = [_match(Source.FEED, candidate) for candidate in store.find_orders(text, KNOWN_MAX)]
+        page = store.worklist.page(jobs or JobQuery(words=text), JobOrder.NEWEST, "", KNOWN_MAX)
         rows = [row for row in page.rows if row.job_id != without]
         unanswered = []
-        for worklist, future in asked:
+        for worklist, future in pending:
             answer = _in_time(worklist, future, began)
-            matches += [_match(Source.WORKLIST, known) for known in answer.matches]
+            matches += [_match(Source.WORKLIST, candidate) for candidate in answer.matches]
             if answer.code:
                 unanswered.append(Unanswered(worklist.name, answer.code, answer.why))
     finally:
@@ -112,7 +112,7 @@ def search(
         if row.patient_id:  # its accession number, order and study are of that recording, and not taken over
             patient = Patient(row.patient_id, row.issuer, row.patient_name, row.birth_date, row.sex)
             what = f"accession {row.accession_number} then" if row.accession_number else ""
-            matches.append(Match(Order(patient), (Teller(Source.EARLIER),), row.received_at, what))
+            matches.append(Match(Order(patient), (NamedSource(Source.EARLIER),), row.received_at, what))
     return Found(
         tuple(sorted(united(matches), key=lambda match: _place(match, now))),
         tuple(unanswered),
@@ -123,14 +123,14 @@ def search(
 def united(matches: Iterable[Match]) -> list[Match]:
     """Each order once. One id of one issuer with one accession number is one order, if nothing said of it differs."""
     found: dict[tuple[str, str, str], list[Match]] = {}
-    for match in sorted(matches, key=lambda match: list(Source).index(match.told_by[0].source)):
+    for match in sorted(matches, key=lambda match: list(Source).index(match.sources[0].source)):
         patient = match.order.patient
         same = found.setdefault((patient.patient_id, patient.issuer, match.order.accession_number), [])
         for place, other in enumerate(same):
             both = _together(other.order, match.order)
             if both is not None:
-                told_by = tuple(dict.fromkeys((*other.told_by, *match.told_by)))
-                same[place] = replace(other, order=both, told_by=told_by)
+                sources = tuple(dict.fromkeys((*other.sources, *match.sources)))
+                same[place] = replace(other, order=both, sources=sources)
                 break
         else:
             same.append(match)
@@ -160,8 +160,8 @@ def _texts(one: Order | Patient, other: Order | Patient) -> dict[str, str] | Non
     return texts
 
 
-def _match(source: Source, known: KnownOrder) -> Match:
-    return Match(known.order, (Teller(source, known.told_by),), known.at, known.what)
+def _match(source: Source, candidate: OrderCandidate) -> Match:
+    return Match(candidate.order, (NamedSource(source, candidate.source),), candidate.at, candidate.what)
 
 
 def _in_time(worklist: WorklistSection, future: Future[Answer], began: float) -> Answer:
@@ -174,5 +174,5 @@ def _in_time(worklist: WorklistSection, future: Future[Answer], began: float) ->
 
 def _place(match: Match, now: datetime) -> tuple[int, float]:
     """Scheduled ones first, and of one kind those nearest to now."""
-    rank = list(Source).index(match.told_by[0].source)
+    rank = list(Source).index(match.sources[0].source)
     return rank, abs((match.at - now).total_seconds()) if match.at else float("inf")

@@ -11,7 +11,7 @@ from pynetdicom.association import Association
 
 from gateway.config import WorklistSection
 from gateway.errors import Refused, TryAgain
-from gateway.identity.candidate import KnownOrder
+from gateway.identity.candidate import OrderCandidate
 from gateway.identity.dicom_values import is_archived_uid
 from gateway.identity.order import Order, Patient
 from gateway.patient_search.association import Call
@@ -56,22 +56,22 @@ LEFT_OUT = "a text that could not be read is left out"
 class Answer:
     """What a worklist told, and why that is not all it might have; code and why are "" where it is."""
 
-    matches: tuple[KnownOrder, ...]
+    matches: tuple[OrderCandidate, ...]
     code: str = ""
     why: str = ""
 
 
-def find(config: WorklistSection, words: str, today: date) -> Answer:
+def find(config: WorklistSection, text: str, today: date) -> Answer:
     """The scheduled procedures that a person's words ask for. Takes timeout_s and hardly more, and raises nothing.
 
     today: by the clock of the hospital.
     """
-    asked = _Asked(config, words, today)
+    query = _Query(config, text, today)
     try:
-        asked.ask()
+        query.ask()
     except (TryAgain, Refused) as error:
-        return Answer(tuple(asked.found), error.code, error.why)
-    return Answer(tuple(asked.found), asked.code, asked.why)
+        return Answer(tuple(query.found), error.code, error.why)
+    return Answer(tuple(query.found), query.code, query.why)
 
 
 def echo(config: WorklistSection) -> None:
@@ -115,25 +115,25 @@ def order_of(dataset: Dataset) -> tuple[Order, bool]:
     return order, bool(broken)
 
 
-def known_order(dataset: Dataset, told_by: str) -> KnownOrder:
+def order_candidate(dataset: Dataset, source: str) -> OrderCandidate:
     """An answer in the gateway's words: whose, and what is scheduled when."""
     order, broken = order_of(dataset)
     step = _step(dataset)
     at, day = _scheduled(step)
     texts = Texts(dataset)
     what = step["ScheduledProcedureStepDescription"] or texts["RequestedProcedureDescription"] or step["Modality"]
-    told = (what.replace(UNREADABLE, "?"), day and f"on {day}", LEFT_OUT if broken else "")
-    return KnownOrder(order, told_by, at, ", ".join(part for part in told if part))
+    parts = (what.replace(UNREADABLE, "?"), day and f"on {day}", LEFT_OUT if broken else "")
+    return OrderCandidate(order, source, at, ", ".join(part for part in parts if part))
 
 
-class _Asked:
+class _Query:
     """One person's words put to one worklist."""
 
-    def __init__(self, config: WorklistSection, words: str, today: date) -> None:
-        self.found: dict[KnownOrder, None] = {}
+    def __init__(self, config: WorklistSection, text: str, today: date) -> None:
+        self.found: dict[OrderCandidate, None] = {}
         self.code = self.why = ""
         self._config = config
-        self._words = words
+        self._words = text
         self._days = f"{_day(today, -config.days_back)}-{_day(today, config.days_ahead)}"
         self._read = 0
 
@@ -177,10 +177,10 @@ class _Asked:
 
     def _take(self, dataset: Dataset) -> None:
         self._read += 1
-        known = known_order(dataset, self._config.name)
+        candidate = order_candidate(dataset, self._config.name)
         texts = Texts(dataset)
-        if is_answer(known.order, texts["PatientName"] or texts.unread.get("PatientName", ""), self._words):
-            self.found[known] = None
+        if is_answer(candidate.order, texts["PatientName"] or texts.unread.get("PatientName", ""), self._words):
+            self.found[candidate] = None
 
     def _identifier(self, keys: dict[str, str]) -> Dataset:
         step = Dataset()

@@ -67,9 +67,9 @@ def run_worker(config: Config, gateway_pid: int, gateway: str, number: int) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the gateway decides
     store = Store.open(config.data, gateway)  # before the networks: an unreachable database is told at once
     try:
-        eye = load_digitizer(config.pipeline)
-        digitize = ending_when_stuck(eye.digitize, STUCK * config.pipeline.page_seconds_max)
-        worker = Worker(f"{gateway_pid}.{number}", config, store, digitize, eye.made_by)
+        digitizer = load_digitizer(config.pipeline)
+        digitize = ending_when_stuck(digitizer.digitize, STUCK * config.pipeline.page_seconds_max)
+        worker = Worker(f"{gateway_pid}.{number}", config, store, digitize, digitizer.made_by)
         worker.run(lambda: stopping.is_set() or os.getppid() != gateway_pid, stopping.wait)
     except Stopped:
         log.info("stopped while loading")
@@ -185,7 +185,7 @@ class Gateway:
 
     def _forget(self) -> None:
         try:
-            forgotten = self.store.forget_known(self.config.hl7_feed.keep_days)
+            forgotten = self.store.expire_patients(self.config.hl7_feed.keep_days)
         except GatewayError as error:
             log.warning("nothing was forgotten, the next try is in an hour: %s", error)
         else:

@@ -1,7 +1,7 @@
 """The memory of the gateway: jobs, their bytes, the outbox and the audit. SQLAlchemy is imported nowhere else."""
 
 from gateway.store.audit import Event
-from gateway.store.audit_queries import AuditEntry, AuditPage, AuditQuery, Looking, Moments
+from gateway.store.audit_queries import AuditEntry, AuditPage, AuditQueries, AuditQuery, Moments
 from gateway.store.backup import Backup, back_up, restore
 from gateway.store.checkpoints import FOLDER as CHECKPOINT_FOLDER
 from gateway.store.checkpoints import Checkpoint, Checkpoints, read_checkpoints, verifier_of
@@ -24,6 +24,7 @@ __all__ = [
     "Approvable",
     "AuditEntry",
     "AuditPage",
+    "AuditQueries",
     "AuditQuery",
     "AuditReport",
     "Backup",
@@ -38,7 +39,6 @@ __all__ = [
     "JobPage",
     "JobQuery",
     "JobSummary",
-    "Looking",
     "Moments",
     "Peer",
     "Queue",

@@ -76,7 +76,7 @@ class Moments:
     total_mb: float
 
 
-class Looking:
+class AuditQueries:
     """Questions of the window that no job's row answers."""
 
     def __init__(self, database: Database, objects: Objects) -> None:
@@ -92,22 +92,22 @@ class Looking:
             raise NotFound(f"there is no job {job_id!r}")
         return found
 
-    def audit(self, asked: AuditQuery, before: int | None, limit: int) -> AuditPage:
+    def audit(self, wanted: AuditQuery, before: int | None, limit: int) -> AuditPage:
         """Entries before a row, the newest first; looks at SCAN_ROWS at most, and says where to go on."""
         with self._database.read() as connection:
             head = int(connection.execute(select(audit_head.c.rows)).scalar_one())
             top = head + 1 if before is None else min(before, head + 1)
-            if asked.until is not None:
-                top = min(top, _first_at(connection, head, asked.until))
-            bottom = 1 if asked.since is None else _first_at(connection, head, asked.since)
+            if wanted.until is not None:
+                top = min(top, _first_at(connection, head, wanted.until))
+            bottom = 1 if wanted.since is None else _first_at(connection, head, wanted.since)
             # by its index a job's few rows are found wherever they are; all else is looked for a stretch at a time
-            low = bottom if asked.job_id else max(bottom, top - SCAN_ROWS)
+            low = bottom if wanted.job_id else max(bottom, top - SCAN_ROWS)
             query = select(audit).where(audit.c.seq >= low, audit.c.seq < top)
-            for column, value in ((audit.c.kind, asked.kind), (audit.c.actor, asked.actor)):
+            for column, value in ((audit.c.kind, wanted.kind), (audit.c.actor, wanted.actor)):
                 if value:
                     query = query.where(column == clean(value))
-            if asked.job_id:
-                query = query.where(audit.c.job_id == clean(asked.job_id))
+            if wanted.job_id:
+                query = query.where(audit.c.job_id == clean(wanted.job_id))
             found = connection.execute(query.order_by(audit.c.seq.desc()).limit(limit)).all()
         entries = tuple(_entry(row) for row in found)
         if len(entries) == limit:

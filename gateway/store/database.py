@@ -164,9 +164,9 @@ def translated_for_a_door() -> Iterator[None]:
 
 
 def _unavailable(error: SQLAlchemyError) -> TryAgain:
-    told = error.orig if isinstance(error, DBAPIError) else error
+    cause = error.orig if isinstance(error, DBAPIError) else error
     # Of our own faults the type only: a first line may quote the value that the database could not take.
-    what = type(told).__name__ if isinstance(error, OUR_FAULT) else _first_line(told)
+    what = type(cause).__name__ if isinstance(error, OUR_FAULT) else _first_line(cause)
     return TryAgain("database_unavailable", f"the database did not answer: {what}")
 
 

@@ -33,18 +33,18 @@ def claim(database: Database, worker: str, lease_s: float, attempts_max: int, ho
             hold_as_ours(tx, row, WORKER_DIED, f"the worker died {row.attempts} times on this page")
 
 
-def heartbeat(database: Database, held: Claim, lease_s: float) -> Claim:
+def heartbeat(database: Database, claim: Claim, lease_s: float) -> Claim:
     """The same lease with a later end. LostLease where another worker has it now."""
     with database.write() as tx:
-        row = lock_leased(tx, held)
+        row = lock_leased(tx, claim)
         tx.execute(update(jobs).where(jobs.c.number == row.number).values(lease_until=lease_end(tx, lease_s)))
         return claim_from(_reread(tx, row))
 
 
-def release(database: Database, held: Claim) -> None:
+def release(database: Database, claim: Claim) -> None:
     """Gives a job back as if it had not been claimed, but not to be lent for RELEASED_WAITS_S. Raises LostLease."""
     with database.write() as tx:
-        row = lock_leased(tx, held)
+        row = lock_leased(tx, claim)
         # Without a token, lease_until is the moment before which it waits: nobody holds it, nothing can expire.
         waits_until = lease_end(tx, RELEASED_WAITS_S)
         tx.execute(
@@ -57,12 +57,12 @@ def release(database: Database, held: Claim) -> None:
         append(tx, Event.RELEASED, row.job_id, row.lease_worker, state=row.state)
 
 
-def lock_leased(tx: Transaction, held: Claim) -> AnyRow:
+def lock_leased(tx: Transaction, claim: Claim) -> AnyRow:
     """The row of a job that this claim still owns, held until the transaction ends. LostLease where it does not."""
-    row = lock_job(tx, held.job.job_id)
+    row = lock_job(tx, claim.job.job_id)
     # A lease that ran out but that nobody took over is still good: the work was done once.
-    if row.state != State.RECEIVED or row.lease_token != held.token:
-        raise LostLease(f"job {held.job.job_id} belongs to another worker now")
+    if row.state != State.RECEIVED or row.lease_token != claim.token:
+        raise LostLease(f"job {claim.job.job_id} belongs to another worker now")
     return row
 
 

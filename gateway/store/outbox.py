@@ -38,7 +38,7 @@ def claim_delivery(database: Database, destination: str, lease_s: float, holder:
     also where a person has paused the destination. holder: gateway.store.holder, of this process.
     """
     with database.write() as tx:
-        _lock_lane(tx, destination)
+        _lock_queue(tx, destination)
         if is_paused(tx.connection, destination):
             return None
         head = _head(tx, destination)
@@ -68,11 +68,11 @@ def delivered(database: Database, delivery: Delivery, response: str, answer: str
     response = clean(response)
     with database.write() as tx:
         job, row = _lock_leased(tx, delivery)
-        said = response[:RESPONSE_CHARACTERS_MAX]
+        response_text = response[:RESPONSE_CHARACTERS_MAX]
         # why it did not go before would stand beside the answer with which it went
-        _close(tx, row, DeliveryState.DELIVERED, code="", why="", response=said, delivered_at=tx.now)
-        answered(tx, row.destination, said)
-        _record(tx, Event.DELIVERED, job, row, response_sha256=text_hash(response), told=_told(answer=answer))
+        _close(tx, row, DeliveryState.DELIVERED, code="", why="", response=response_text, delivered_at=tx.now)
+        answered(tx, row.destination, response_text)
+        _record(tx, Event.DELIVERED, job, row, response_sha256=text_hash(response), extra=_detail_of(answer=answer))
 
 
 def postpone(database: Database, delivery: Delivery, why: str, wait_s: float, code: str = "", answer: str = "") -> None:
@@ -82,8 +82,8 @@ def postpone(database: Database, delivery: Delivery, why: str, wait_s: float, co
         job, row = _lock_leased(tx, delivery)
         due_at = tx.now + timedelta(seconds=wait_s)
         _close(tx, row, DeliveryState.QUEUED, why=why[:RESPONSE_CHARACTERS_MAX], due_at=due_at)
-        told = _told(code=code, answer=answer)
-        _record(tx, Event.POSTPONED, job, row, why_sha256=text_hash(why), told=told, wait_s=round(wait_s, 3))
+        detail = _detail_of(code=code, answer=answer)
+        _record(tx, Event.POSTPONED, job, row, why_sha256=text_hash(why), extra=detail, wait_s=round(wait_s, 3))
 
 
 def park(database: Database, delivery: Delivery, code: str, why: str, answer: str = "") -> None:
@@ -92,8 +92,8 @@ def park(database: Database, delivery: Delivery, code: str, why: str, answer: st
     with database.write() as tx:
         job, row = _lock_leased(tx, delivery)
         _close(tx, row, DeliveryState.PARKED, code=code, why=why)
-        told = _told(code=code, answer=answer)
-        _record(tx, Event.PARKED, job, row, why_sha256=text_hash(why), reason=(code, why), told=told)
+        detail = _detail_of(code=code, answer=answer)
+        _record(tx, Event.PARKED, job, row, why_sha256=text_hash(why), reason=(code, why), extra=detail)
 
 
 def answered_later(database: Database, delivery: Delivery, answer: str, note: str) -> None:
@@ -112,8 +112,8 @@ def answered_later(database: Database, delivery: Delivery, answer: str, note: st
             update(outbox).where(outbox.c.delivery_id == delivery.delivery_id).values(response=response, why=note)
         )
         answered(tx, delivery.destination, response)
-        told = _told(answer=answer)
-        _record(tx, Event.ANSWERED_LATER, job, rows[0], why_sha256=text_hash(note), told=told)
+        detail = _detail_of(answer=answer)
+        _record(tx, Event.ANSWERED_LATER, job, rows[0], why_sha256=text_hash(note), extra=detail)
 
 
 def objected_counts(database: Database, days: int) -> dict[str, int]:
@@ -128,7 +128,7 @@ def objected_counts(database: Database, days: int) -> dict[str, int]:
         return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 
-def _told(**codes: str) -> dict[str, str]:
+def _detail_of(**codes: str) -> dict[str, str]:
     """Those of these codes that say anything, cut to a bounded length."""
     return {name: clean(text)[:ANSWER_CHARACTERS_MAX] for name, text in codes.items() if text}
 
@@ -145,7 +145,7 @@ def state_after(job: AnyRow, rows: list[str]) -> State:
     return State.DIGITIZED if DeliveryState.QUEUED in rows else State.DELIVERED
 
 
-def _lock_lane(tx: Transaction, destination: str) -> None:
+def _lock_queue(tx: Transaction, destination: str) -> None:
     """Lets one transaction at a time look at a destination's queue; SQLite has only one at a time anyway."""
     if tx.connection.dialect.name == "postgresql":
         number = int.from_bytes(hashlib.sha256(destination.encode()).digest()[:8], "big", signed=True)
@@ -195,7 +195,7 @@ def _record(
     row: AnyRow,
     *,
     reason: tuple[str, str] | None = None,
-    told: Mapping[str, str] = MappingProxyType({}),
+    extra: Mapping[str, str] = MappingProxyType({}),
     **detail: str | float,
 ) -> None:
     """Moves the job to where its deliveries put it, and audits the delivery with the state the job has then."""
@@ -218,7 +218,7 @@ def _record(
         attempts=row.attempts,
         state=state.value,
         answer_sha256=answer_hash(now.code, now.why, now.response),
-        **told,
+        **extra,
         **detail,
     )
 

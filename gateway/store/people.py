@@ -20,7 +20,7 @@ from gateway.store.job_rows import (
     order_text,
 )
 from gateway.store.outbox import state_after
-from gateway.store.revision import require_seen
+from gateway.store.revision import require_revision
 from gateway.store.search_terms import show_order
 from gateway.store.settling import requeue
 from gateway.store.tables import DeliveryState, jobs, outbox, reviews
@@ -48,34 +48,36 @@ def retry(database: Database, job_id: str, actor: str) -> None:
         append(tx, Event.RETRIED, job_id, clean(actor), state=State.RECEIVED.value)
 
 
-def identify(database: Database, job_id: str, order: Order, actor: str, seen: str | None, overridden: str = "") -> None:
+def identify(
+    database: Database, job_id: str, order: Order, actor: str, revision: str | None, overridden: str = ""
+) -> None:
     """Says whose page a held job is; it is done again with this order. The order itself is not audited, its hash is."""
     with database.write() as tx:
-        identify_within(tx, job_id, order, actor, seen, overridden)
+        identify_within(tx, job_id, order, actor, revision, overridden)
 
 
 def identify_within(
-    tx: Transaction, job_id: str, order: Order, actor: str, seen: str | None = None, overridden: str = ""
+    tx: Transaction, job_id: str, order: Order, actor: str, revision: str | None = None, overridden: str = ""
 ) -> None:
     """The same inside a transaction."""
     job, rows = lock(tx, job_id)
-    require_seen(tx.connection, job, seen)
+    require_revision(tx.connection, job, revision)
     if job.state != State.HELD:
         raise UnlawfulMove(f"only a held job can be identified; this one is {job.state}")
     start_over(tx, job, order_json=order_text(order), read_order_json=None)
     show_order(tx, job.number, order)
     withdraw(tx, rows, actor)
-    told = text_hash(order_text(order) or "")
+    order_hash = text_hash(order_text(order) or "")
     despite = {"overridden": clean(overridden)} if overridden else {}
-    append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=told, state=State.RECEIVED.value, **despite)
+    append(tx, Event.IDENTIFIED, job_id, clean(actor), order_sha256=order_hash, state=State.RECEIVED.value, **despite)
 
 
-def give_up(database: Database, job_id: str, actor: str, why: str, seen: str | None) -> None:
+def give_up(database: Database, job_id: str, actor: str, why: str, revision: str | None) -> None:
     """Ends a held job as refused. What still waits to go out is withdrawn."""
     why = clean(why)
     with database.write() as tx:
         job, rows = lock(tx, job_id)
-        require_seen(tx.connection, job, seen)
+        require_revision(tx.connection, job, revision)
         if job.state != State.HELD:
             raise UnlawfulMove(f"only a held job can be given up; this one is {job.state}")
         move_job(tx, job, State.REFUSED, settled=State.REFUSED, code=GIVEN_UP, why=why)
@@ -151,25 +153,25 @@ def _send_again(
         requeue(tx, row, clean(actor))
 
 
-def looked(database: Database, actor: str, job_id: str, what: str, recording: str) -> None:
+def record_access(database: Database, actor: str, job_id: str, what: str, recording: str) -> None:
     """Writes into the audit that somebody saw something of a job. NotFound where there is no such job."""
-    told = {"recording": recording} if recording else {}
+    detail = {"recording": recording} if recording else {}
     with database.write() as tx:
         if tx.execute(select(jobs.c.number).where(jobs.c.job_id == job_id)).one_or_none() is None:
             raise NotFound(f"there is no job {job_id!r}")
-        append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what), **told)
+        append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what), **detail)
 
 
-def looked_at_many(
-    database: Database, actor: str, what: str, asked: str, rows: int, job_ids: Sequence[str], job_id: str
+def record_access_to_many(
+    database: Database, actor: str, what: str, question: str, rows: int, job_ids: Sequence[str], job_id: str
 ) -> None:
     """Writes into the audit that somebody saw something of many jobs at once, as one entry."""
     with database.write() as tx:
         shown = " ".join(job_ids)
-        append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what), asked=clean(asked), rows=rows, jobs=shown)
+        append(tx, Event.LOOKED, job_id, clean(actor), what=clean(what), asked=clean(question), rows=rows, jobs=shown)
 
 
-def looked_at_file(database: Database, actor: str, what: str, sha256: str) -> None:
+def record_file_access(database: Database, actor: str, what: str, sha256: str) -> None:
     """Writes into the audit that somebody saw something of a file that is no job's."""
     with database.write() as tx:
         append(tx, Event.LOOKED, "", clean(actor), what=clean(what), sha256=sha256)

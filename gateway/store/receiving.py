@@ -19,7 +19,7 @@ from gateway.store.database import Database, Transaction, translated_for_a_door
 from gateway.store.job_rows import clean, lock_job, new_id, order_from, order_text
 from gateway.store.objects import Objects
 from gateway.store.people import identify_within
-from gateway.store.search_terms import add_words, shown
+from gateway.store.search_terms import add_search_terms, shown
 from gateway.store.tables import audit, jobs
 
 _WAITING = select(func.count()).where(jobs.c.state == State.RECEIVED)
@@ -106,15 +106,15 @@ def _commit(tx: Transaction, arrival: Arrival, sha256: str, size_bytes: int, key
     new = tx.execute(_INSERT_UNLESS_KNOWN[tx.connection.dialect.name], values).first()
     actor = f"{arrival.door}:{clean(arrival.sender)}"
     if new is not None:
-        add_words(tx, new.number, arrival.order)
+        add_search_terms(tx, new.number, arrival.order)
         count_move(tx, None, State.RECEIVED)
         append_received(tx, job_id, actor, values, sha256=sha256, size_bytes=size_bytes, state=State.RECEIVED.value)
         return Receipt(job_id, duplicate=False)
-    known = tx.execute(_KNOWN, {"key": key}).scalar_one()
-    if _brings_facts(tx, known, arrival.order or Order(), actor):
-        identify_within(tx, known, arrival.order or Order(), actor)
-    append(tx, Event.REPEATED, known, actor, sha256=sha256)
-    return Receipt(known, duplicate=True)
+    existing = tx.execute(_KNOWN, {"key": key}).scalar_one()
+    if _brings_facts(tx, existing, arrival.order or Order(), actor):
+        identify_within(tx, existing, arrival.order or Order(), actor)
+    append(tx, Event.REPEATED, existing, actor, sha256=sha256)
+    return Receipt(existing, duplicate=True)
 
 
 def _brings_facts(tx: Transaction, job_id: str, order: Order, actor: str) -> bool:
@@ -123,10 +123,10 @@ def _brings_facts(tx: Transaction, job_id: str, order: Order, actor: str) -> boo
     Not where it leaves anything out that was known, nor where a person has said whose page it is: that stands.
     """
     job = lock_job(tx, job_id)
-    known = order_from(job.order_json) or Order()
-    if (job.state, job.settled) != (State.HELD, State.HELD) or order == known:
+    before = order_from(job.order_json) or Order()
+    if (job.state, job.settled) != (State.HELD, State.HELD) or order == before:
         return False
-    if any(fact and not _facts(order)[key] for key, fact in _facts(known).items()):
+    if any(fact and not _facts(order)[key] for key, fact in _facts(before).items()):
         return False
     others_word = select(audit.c.seq).where(
         audit.c.job_id == job_id, audit.c.kind == Event.IDENTIFIED, audit.c.actor != actor

@@ -30,8 +30,8 @@ from gateway.store.revision import (
     identified_by,
     identity_is_unseen,
     require_opened,
-    require_seen,
-    stands,
+    require_revision,
+    revision_of,
     unopened_of,
 )
 from gateway.store.tables import Moment, audit, pages, remarks, reviews
@@ -97,22 +97,22 @@ class Reviews:
             _remark(tx, job_id, actor, action, text)
 
     def correct(
-        self, job_id: str, page: int, correction: Correction, actor: str, comment: str = "", seen: str | None = None
+        self, job_id: str, page: int, correction: Correction, actor: str, comment: str = "", revision: str | None = None
     ) -> None:
         """Says how a page is to be read; its job is done again so. NO_CORRECTION takes back what was said before.
 
-        seen: what stands() said when the job was shown to this person.
+        revision: of the job as this person saw it.
         Raises NotFound (no such job or page), UnlawfulMove, TryAgain (a document is on its way).
         """
         with self._database.write() as tx:
             job, rows = lock(tx, job_id)
-            require_seen(tx.connection, job, seen)
+            require_revision(tx.connection, job, revision)
             if job.state not in CORRECTABLE:
                 raise UnlawfulMove(f"only a held or refused page can be corrected; this one is {job.state}")
             _require_page(tx, job_id, page)
             start_over(tx, job)
-            told = None if correction == NO_CORRECTION else correction_json(correction)
-            _say(tx, job_id, page, given=told, given_by=clean(actor), **NOT_APPROVED)
+            stored = None if correction == NO_CORRECTION else correction_json(correction)
+            _say(tx, job_id, page, given=stored, given_by=clean(actor), **NOT_APPROVED)
             _remark(tx, job_id, actor, Event.CORRECTED, comment)
             withdraw(tx, rows, actor)
             append(
@@ -121,24 +121,24 @@ class Reviews:
                 job_id,
                 clean(actor),
                 page=page,
-                given=told or "",
+                given=stored or "",
                 comment_sha256=text_hash(clean(comment)),
                 state=State.RECEIVED.value,
             )
 
     def mark_invalid(
-        self, job_id: str, page: int, leads: Iterable[Lead], actor: str, comment: str = "", seen: str | None = None
+        self, job_id: str, page: int, leads: Iterable[Lead], actor: str, comment: str = "", revision: str | None = None
     ) -> None:
         """Says which leads of a page are not to be believed: all of them, () for none. Takes an approval back.
 
         A job that is held only because a destination did not take a document is done again: that document was made
-        before, and must not go out as it is. seen: what stands() said when the job was shown to this person.
+        before, and must not go out as it is. revision: of the job as this person saw it.
         Raises NotFound (no such job or page), UnlawfulMove, TryAgain (a document is on its way).
         """
         names = " ".join(lead for lead in Lead if lead in set(leads))
         with self._database.write() as tx:
             job, rows = lock(tx, job_id)
-            require_seen(tx.connection, job, seen)
+            require_revision(tx.connection, job, revision)
             if job.state != State.HELD:
                 raise UnlawfulMove(f"leads can be marked only on a held page; this one is {job.state}")
             _require_page(tx, job_id, page)
@@ -166,19 +166,19 @@ class Reviews:
         comment: str = "",
         leave_out: Iterable[int] = (),
         four_eyes: bool = False,
-        seen: str | None = None,
+        revision: str | None = None,
         opened: bool = False,
     ) -> None:
         """Lets a held job go on to its rules with what was read. leave_out: pages that were not read, named by number.
 
-        four_eyes: who changed a page or said whose it is may not approve it. seen: what stands() said when the job was
-        shown to this person. opened: by the audit, this person must have been shown every page that goes out, as it is
-        read now; an approval is of them all.
+        four_eyes: who changed a page or said whose it is may not approve it. revision: of the job they saw.
+        opened: by the audit, this person must have been shown every page that goes out, as it is read now; an approval
+        is of them all.
         Raises NotFound, UnlawfulMove, TryAgain (a document is on its way).
         """
         with self._database.write() as tx:
             job, rows = lock(tx, job_id)
-            require_seen(tx.connection, job, seen)
+            require_revision(tx.connection, job, revision)
             wanted = approvable(tx.connection, job)
             if not wanted:
                 raise UnlawfulMove("there is nothing in this job that waits for an approval")
@@ -214,10 +214,10 @@ class Reviews:
                 state=State.RECEIVED.value,
             )
 
-    def stands(self, job_id: str) -> str:
+    def revision(self, job_id: str) -> str:
         """A hash of all that would go out of a job as it is now, to say later what was seen. Raises NotFound."""
         with self._database.read() as connection:
-            return stands(connection, row_of(connection, job_id))
+            return revision_of(connection, row_of(connection, job_id))
 
     def identified_by(self, job_id: str) -> frozenset[str]:
         """The people who said whose page a job is and whom nobody has approved since."""
@@ -254,28 +254,28 @@ def approvable(connection: Connection, job: AnyRow) -> Approvable:
     if (job.state, job.settled) != (State.HELD, State.HELD):
         return Approvable()
     rows = connection.execute(select(pages).where(pages.c.job_id == job.job_id).order_by(pages.c.number)).all()
-    said = _reviews(connection, job.job_id)
-    if any(correction_from_json(row.given) != said.get(row.number, NO_REVIEW).correction for row in rows):
+    by_page = _reviews(connection, job.job_id)
+    if any(correction_from_json(row.given) != by_page.get(row.number, NO_REVIEW).correction for row in rows):
         return Approvable()
     read = [row for row in rows if row.recording_sha256]
     stopping = [row for row in rows if row.verdict == Verdict.UNREADABLE]
     waits = (
         job.code in (HELD_BY_RULE, AWAITS_APPROVAL, AWAITS_SECOND_APPROVAL)
-        or any(_waits(row, said.get(row.number, NO_REVIEW)) for row in read)
-        or any(not said.get(row.number, NO_REVIEW).left_out_by for row in stopping)
+        or any(_waits(row, by_page.get(row.number, NO_REVIEW)) for row in read)
+        or any(not by_page.get(row.number, NO_REVIEW).left_out_by for row in stopping)
     )
     if not waits:
         return Approvable()
-    changed_by = identified_by(connection, job.job_id).union(*(review.changed_by for review in said.values()))
+    changed_by = identified_by(connection, job.job_id).union(*(review.changed_by for review in by_page.values()))
     numbers = tuple(row.number for row in read)
-    approved_by = frozenset() if identity_is_unseen(connection, job.job_id) else _approved_by(read, said)
+    approved_by = frozenset() if identity_is_unseen(connection, job.job_id) else _approved_by(read, by_page)
     second = job.code == AWAITS_SECOND_APPROVAL
     return Approvable(numbers, tuple(row.number for row in stopping), changed_by, approved_by, second)
 
 
-def _approved_by(read: Sequence[AnyRow], said: Mapping[int, PageReview]) -> frozenset[str]:
+def _approved_by(read: Sequence[AnyRow], by_page: Mapping[int, PageReview]) -> frozenset[str]:
     """Who has approved every page as it was read; nobody where one of them waits for a first approval."""
-    reviews_of = [(row, said.get(row.number, NO_REVIEW)) for row in read]
+    reviews_of = [(row, by_page.get(row.number, NO_REVIEW)) for row in read]
     if any(review.approved_sha256 != row.recording_sha256 for row, review in reviews_of):
         return frozenset()
     return frozenset(review.approved_by for _, review in reviews_of)
@@ -289,12 +289,12 @@ def _waits(page: AnyRow, review: PageReview) -> bool:
 def _reviews(connection: Connection, job_id: str) -> dict[int, PageReview]:
     rows = connection.execute(select(reviews).where(reviews.c.job_id == job_id).order_by(reviews.c.page)).all()
     at = _approved_at(connection, job_id) if any(row.approved_sha256 for row in rows) else None
-    said = {row.page: _review_from(row, at) for row in rows}
-    without = tuple(page for page, review in said.items() if review.left_out_by)
+    found = {row.page: _review_from(row, at) for row in rows}
+    without = tuple(page for page, review in found.items() if review.left_out_by)
     if not without:
-        return said
-    known = connection.execute(select(pages.c.number).where(pages.c.job_id == job_id)).scalars()
-    return {page: replace(said.get(page, NO_REVIEW), without=without) for page in sorted({*said, *known})}
+        return found
+    numbers = connection.execute(select(pages.c.number).where(pages.c.job_id == job_id)).scalars()
+    return {page: replace(found.get(page, NO_REVIEW), without=without) for page in sorted({*found, *numbers})}
 
 
 def _approved_at(connection: Connection, job_id: str) -> datetime | None:
@@ -337,8 +337,8 @@ def _say(tx: Transaction, job_id: str, page: int, **values: Any) -> None:
 
 def _remark(tx: Transaction, job_id: str, actor: str, action: str, text: str) -> None:
     if text.strip():
-        said = {"job_id": job_id, "at": tx.now, "actor": clean(actor), "action": action, "text": clean(text.strip())}
-        tx.execute(insert(remarks).values(said))
+        values = {"job_id": job_id, "at": tx.now, "actor": clean(actor), "action": action, "text": clean(text.strip())}
+        tx.execute(insert(remarks).values(values))
 
 
 def _numbers(numbers: Iterable[int]) -> str:

@@ -14,22 +14,22 @@ from gateway.store.job_rows import AnyRow
 from gateway.store.tables import audit, pages, reviews
 
 
-def stands(connection: Connection, job: AnyRow) -> str:
+def revision_of(connection: Connection, job: AnyRow) -> str:
     """A hash of where a job is and all that would go out: what was read, what people said of it, and whose it is."""
     read = select(pages.c.number, pages.c.verdict, pages.c.recording_sha256, pages.c.summary)
-    said = select(reviews.c.page, reviews.c.given, reviews.c.invalid_leads)
+    review_rows = select(reviews.c.page, reviews.c.given, reviews.c.invalid_leads)
     shown = [
         job.state,
         job.read_order_json or job.order_json,
         *map(tuple, connection.execute(read.where(pages.c.job_id == job.job_id).order_by(pages.c.number))),
-        *map(tuple, connection.execute(said.where(reviews.c.job_id == job.job_id).order_by(reviews.c.page))),
+        *map(tuple, connection.execute(review_rows.where(reviews.c.job_id == job.job_id).order_by(reviews.c.page))),
     ]
     return hashlib.sha256(repr(shown).encode()).hexdigest()
 
 
-def require_seen(connection: Connection, job: AnyRow, seen: str | None) -> None:
+def require_revision(connection: Connection, job: AnyRow, shown: str | None) -> None:
     """Raises UnlawfulMove where a job is not any more what it was when a person saw it; None asks nothing."""
-    if seen is not None and seen != stands(connection, job):
+    if shown is not None and shown != revision_of(connection, job):
         raise UnlawfulMove("this job was changed after it was shown to you; look at it again before you decide")
 
 
@@ -57,8 +57,10 @@ def unopened_of(connection: Connection, job_id: str, actor: str, recordings: Map
 
     recordings: page number to the SHA-256 of what was read on it.
     """
-    looks = select(audit.c.detail).where(audit.c.job_id == job_id, audit.c.kind == Event.LOOKED, audit.c.actor == actor)
-    details = [json.loads(text) for text in connection.execute(looks).scalars()]
+    accesses = select(audit.c.detail).where(
+        audit.c.job_id == job_id, audit.c.kind == Event.LOOKED, audit.c.actor == actor
+    )
+    details = [json.loads(text) for text in connection.execute(accesses).scalars()]
     shown = {(detail["what"], detail.get("recording")) for detail in details}
     return tuple(page for page, recording in recordings.items() if (opening_of(page), recording) not in shown)
 

@@ -52,9 +52,9 @@ def settle(database: Database, objects: Objects, claim: Claim, outcome: Outcome)
     documents = {(d.destination, d.name): _keep(objects, d.data) for d in outcome.documents}
     with database.write() as tx:
         row = lock_leased(tx, claim)
-        known = {(r.destination, r.name): r for r in lock_deliveries(tx, row.job_id)}
-        waiting = [d for d in outcome.documents if not _is_delivered(known.get((d.destination, d.name)))]
-        _count_as_now(tx, [known[d.destination, d.name] for d in outcome.documents if d not in waiting])
+        existing = {(r.destination, r.name): r for r in lock_deliveries(tx, row.job_id)}
+        waiting = [d for d in outcome.documents if not _is_delivered(existing.get((d.destination, d.name)))]
+        _count_as_now(tx, [existing[d.destination, d.name] for d in outcome.documents if d not in waiting])
         state = _state_after(outcome, bool(waiting))
         _write_job(tx, row, outcome, state)
         _count_first_read(tx, row.job_id, outcome.pages)
@@ -74,7 +74,7 @@ def settle(database: Database, objects: Objects, claim: Claim, outcome: Outcome)
         )
         for document in waiting:
             kept = documents[document.destination, document.name]
-            _queue(tx, row, document, kept, known.get((document.destination, document.name)))
+            _queue(tx, row, document, kept, existing.get((document.destination, document.name)))
 
 
 def requeue(
@@ -142,15 +142,15 @@ def _write_job(tx: Transaction, row: AnyRow, outcome: Outcome, state: State) -> 
 
 def _count_first_read(tx: Transaction, job_id: str, results: tuple[PageResult, ...]) -> None:
     """A page counts once, as it was first read: what a person corrects, approves or retries is no other page."""
-    known = set(tx.connection.execute(select(pages.c.number).where(pages.c.job_id == job_id)).scalars())
-    fresh = [page for page in results if page.number not in known]
+    numbers = set(tx.connection.execute(select(pages.c.number).where(pages.c.job_id == job_id)).scalars())
+    fresh = [page for page in results if page.number not in numbers]
     count_pages(tx, [page.verdict for page in fresh], _confidences(fresh))
 
 
 def _confidences(results: Iterable[PageResult]) -> list[float]:
     """Of the pages that were read and say how sure they are."""
-    told = [json.loads(page.summary).get("confidence") for page in results if page.recording_npz is not None]
-    return [float(value) for value in told if isinstance(value, int | float)]
+    values = [json.loads(page.summary).get("confidence") for page in results if page.recording_npz is not None]
+    return [float(value) for value in values if isinstance(value, int | float)]
 
 
 def _write_pages(
@@ -172,9 +172,9 @@ def _write_pages(
         )
 
 
-def _queue(tx: Transaction, job: AnyRow, document: Document, kept: _Kept, known: AnyRow | None) -> None:
-    if known is not None:
-        requeue(tx, known, job.lease_worker, document, kept)
+def _queue(tx: Transaction, job: AnyRow, document: Document, kept: _Kept, existing: AnyRow | None) -> None:
+    if existing is not None:
+        requeue(tx, existing, job.lease_worker, document, kept)
         return
     fresh = _values(document, kept)
     position = _audit_queued(tx, job.job_id, job.lease_worker, fresh)
@@ -213,5 +213,5 @@ def _untried(tx: Transaction, position: int) -> dict[str, Any]:
 
 
 def _audit_queued(tx: Transaction, job_id: str, actor: str, document: Mapping[str, Any]) -> int:
-    told = {key: document[key] for key in ("destination", "kind", "name", "page", "sha256")}
-    return append(tx, Event.QUEUED, job_id, actor, **told, v=CHAIN_VERSION)
+    detail = {key: document[key] for key in ("destination", "kind", "name", "page", "sha256")}
+    return append(tx, Event.QUEUED, job_id, actor, **detail, v=CHAIN_VERSION)

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from gateway.config import AuditSection, DataSection, RetentionSection
 from gateway.errors import ConfigError
-from gateway.identity.candidate import KnownOrder
+from gateway.identity.candidate import OrderCandidate
 from gateway.identity.order import Order
 from gateway.job import Arrival, Claim, Delivery, Job, Outcome, PageResult, Place, Reading, State
 from gateway.store import (
@@ -28,7 +28,7 @@ from gateway.store import (
     traffic,
 )
 from gateway.store.accounts import Accounts
-from gateway.store.audit_queries import Looking
+from gateway.store.audit_queries import AuditQueries
 from gateway.store.checkpoints import Checkpoint, Checkpoints
 from gateway.store.database import Database, database_url
 from gateway.store.job_queries import PageHead
@@ -60,7 +60,9 @@ class Store:
         self.worklist = Worklist(database)  # jobs, found and counted
         self.reviews = Reviews(database)  # what people say of held pages
         self.destination_queues = DestinationQueues(database)  # destinations, their queues and peers
-        self.looking = Looking(database, objects)  # the audit to read, parked documents, the dashboard's figures
+        self.audit_queries = AuditQueries(
+            database, objects
+        )  # the audit to read, parked documents, the dashboard's figures
 
     @classmethod
     def open(cls, data: DataSection, gateway: str = "") -> Store:
@@ -156,7 +158,7 @@ class Store:
         """
         settling.settle(self._database, self._objects, claim, outcome)
 
-    # Looking
+    # AuditQueries
 
     def job(self, job_id: str) -> Job:
         """One job. NotFound where there is none."""
@@ -220,48 +222,50 @@ class Store:
         """Sends one parked document again. Raises NotFound, UnlawfulMove."""
         people.resend_parked(self._database, delivery_id, actor)
 
-    def identify(self, job_id: str, order: Order, actor: str, seen: str | None = None, overridden: str = "") -> None:
+    def identify(
+        self, job_id: str, order: Order, actor: str, revision: str | None = None, overridden: str = ""
+    ) -> None:
         """Says whose page a held job is, and has it done again. Raises NotFound, UnlawfulMove, TryAgain.
 
-        seen: what reviews.stands() said of the job that the order was made from. overridden: what is known here of the
-        patient's id and this person says otherwise, for the audit; words of ours, never a patient's data.
+        revision: of the job that the order was made from. overridden: what is known here of the patient's id and this
+        person says otherwise, for the audit; in our own words, never a patient's data.
         """
-        people.identify(self._database, job_id, order, actor, seen, overridden)
+        people.identify(self._database, job_id, order, actor, revision, overridden)
 
-    def give_up(self, job_id: str, actor: str, why: str, seen: str | None = None) -> None:
-        """Ends a held job as refused. seen: as in identify. Raises NotFound, UnlawfulMove, TryAgain."""
-        people.give_up(self._database, job_id, actor, why, seen)
+    def give_up(self, job_id: str, actor: str, why: str, revision: str | None = None) -> None:
+        """Ends a held job as refused. revision: as in identify. Raises NotFound, UnlawfulMove, TryAgain."""
+        people.give_up(self._database, job_id, actor, why, revision)
 
-    def looked(self, actor: str, job_id: str, what: str, recording: str = "") -> None:
+    def record_access(self, actor: str, job_id: str, what: str, recording: str = "") -> None:
         """Writes into the audit that somebody saw a page, an image, a waveform or a document of a job. NotFound.
 
         what: a word of ours, such as "page 1 image"; never a patient's data. recording: SHA-256 of what was read on the
         page, where that was shown.
         """
-        people.looked(self._database, actor, job_id, what, recording)
+        people.record_access(self._database, actor, job_id, what, recording)
 
-    def looked_at_many(
-        self, actor: str, what: str, asked: str, rows: int, job_ids: Sequence[str] = (), job_id: str = ""
+    def record_access_to_many(
+        self, actor: str, what: str, question: str, rows: int, job_ids: Sequence[str] = (), job_id: str = ""
     ) -> None:
         """Writes into the audit that somebody was answered with a list, or with the audit itself.
 
-        asked: the question in words of ours; never a patient's name or number. rows: how many were answered, of which
+        question: in our own words; never a patient's name or number. rows: how many were answered, of which
         job_ids are those not told before. job_id: the job whose page the list belongs to, "" for none.
         """
-        people.looked_at_many(self._database, actor, what, asked, rows, job_ids, job_id)
+        people.record_access_to_many(self._database, actor, what, question, rows, job_ids, job_id)
 
-    def looked_at_file(self, actor: str, what: str, sha256: str) -> None:
+    def record_file_access(self, actor: str, what: str, sha256: str) -> None:
         """Writes into the audit that somebody saw something of a file that is not kept. sha256: of its bytes."""
-        people.looked_at_file(self._database, actor, what, sha256)
+        people.record_file_access(self._database, actor, what, sha256)
 
     # What the hospital tells of its patients
 
-    def tell_known(self, feed: str, said_at: datetime, told: Sequence[patients.Statement]) -> None:
-        """Keeps what one message of a feed says: all of it or nothing. said_at: by the clock of who said it; aware.
+    def apply_statements(self, feed: str, stated_at: datetime, statements: Sequence[patients.Statement]) -> None:
+        """Keeps what one message of a feed says: all of it or nothing. stated_at: by the clock of who said it; aware.
 
         What is older than what the same feed has said of the same number changes nothing; the same again is harmless.
         """
-        patients.tell(self._database, feed, said_at, told)
+        patients.apply_statements(self._database, feed, stated_at, statements)
 
     def feed_senders(self, feed: str) -> list[str]:
         """The addresses that have sent messages to a feed, also before a restart; who sent last comes last."""
@@ -271,18 +275,18 @@ class Store:
         """Keeps that an address has sent a message to a feed, and deletes those that are forgotten for it."""
         feed_senders.remember(self._database, feed, address, forgotten)
 
-    def known_orders(self, words: str, most: int) -> list[KnownOrder]:
+    def find_orders(self, text: str, most: int) -> list[OrderCandidate]:
         """Orders and patients that feeds have told of and every word fits: names, numbers, birth date, by prefix.
 
         A patient comes after their orders, and once for themselves: not every ECG was ordered.
         """
-        return patients.find(self._database, words, most)
+        return patients.find(self._database, text, most)
 
-    def known_counts(self) -> patients.PatientCounts:
+    def patient_counts(self) -> patients.PatientCounts:
         """How much feeds have told of, and when the last word came."""
         return patients.count(self._database)
 
-    def forget_known(self, keep_days: int) -> patients.Forgotten:
+    def expire_patients(self, keep_days: int) -> patients.Forgotten:
         """Forgets what no feed has told of for so many days."""
         return patients.forget(self._database, keep_days)
 

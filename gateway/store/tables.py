@@ -84,9 +84,9 @@ class LocalMoment(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
-def one_of(column: str, words: type[StrEnum]) -> str:
+def one_of(column: str, values: type[StrEnum]) -> str:
     """The SQL condition that a column holds one of an enumeration's words."""
-    return f"{column} IN ({', '.join(repr(str(word)) for word in words)})"
+    return f"{column} IN ({', '.join(repr(str(word)) for word in values)})"
 
 
 # SQLite counts rows up by itself only for a column declared INTEGER.

@@ -141,8 +141,8 @@ def _unread(texts: Texts, sources: tuple[str, ...]) -> Iterator[Unread]:
     if texts["StudyInstanceUID"] and not is_archived_uid(texts["StudyInstanceUID"]):
         yield Unread("StudyInstanceUID", FindingCode.STUDY_UID_NOT_KEPT)
     _, acquired_from = acquired(texts, sources)
-    asked = sources[: sources.index(acquired_from) + 1] if acquired_from else sources
-    for keyword in dict.fromkeys((*asked, *(_time_of(one) for one in asked), "StudyDate", "StudyTime")):
+    relevant = sources[: sources.index(acquired_from) + 1] if acquired_from else sources
+    for keyword in dict.fromkeys((*relevant, *(_time_of(one) for one in relevant), "StudyDate", "StudyTime")):
         if not UNKNOWN_MOMENT.fullmatch(texts[keyword]) and not texts.moment(keyword):
             yield Unread(keyword, FindingCode.TIME_NOT_READ)
 

@@ -76,8 +76,8 @@ def _is_in_the_pixels(dataset: Dataset, group: int) -> bool:
     if dataset.file_meta.TransferSyntaxUID.is_compressed or bit < int(dataset.BitsStored):
         return False
     big_endian = not dataset.file_meta.TransferSyntaxUID.is_little_endian
-    words = np.frombuffer(dataset.PixelData, ">u2" if big_endian else "<u2")
-    return bool((words & (1 << bit)).any())
+    pixels = np.frombuffer(dataset.PixelData, ">u2" if big_endian else "<u2")
+    return bool((pixels & (1 << bit)).any())
 
 
 def _of(dataset: Dataset, group: int, element: int, default: Any) -> Any:

@@ -24,8 +24,8 @@ def black_on_white(page: Page, *, one_bit: bool = False) -> Page:
     ink = 1 - float(page.image.mean()) / WHITE if one_bit else _ink(page.image)
     if ink is None or ink <= MOST_INK:
         return page
-    told = Finding(FindingCode.PAGE_INVERTED, Severity.INFO, detail=f"{ink:.0%} of it was black")
-    return replace(page, image=WHITE - page.image, findings=(*page.findings, told))
+    inverted = Finding(FindingCode.PAGE_INVERTED, Severity.INFO, detail=f"{ink:.0%} of it was black")
+    return replace(page, image=WHITE - page.image, findings=(*page.findings, inverted))
 
 
 def _ink(image: UInt8) -> float | None:

@@ -91,16 +91,16 @@ def _lost_of(picture: Mapping[str, Any], data: bytes, work: Work) -> str:
     whole = True
     filters, parameters = _list(picture.get("/Filter")), _list(picture.get("/DecodeParms"))
     for nth, name in enumerate(filters):
-        given = drawn_object(parameters[nth]) if nth < len(parameters) else None
+        parameter = drawn_object(parameters[nth]) if nth < len(parameters) else None
         if name in ("/CCITTFaxDecode", "/CCF"):
-            return _lost_of_fax(data, picture, given or {})
+            return _lost_of_fax(data, picture, parameter or {})
         if name in ("/DCTDecode", "/DCT"):
             return _lost_of_jpeg(data)
         if name == "/JPXDecode":
             return "" if data.find(END_OF_IMAGE, pixels_at(data)) >= 0 else "a picture ends early"
         if name in INFLATED:
             data, whole = _inflated(data, BOMB * _expected_bytes(picture, 4), work)
-            if given and int(given.get("/Predictor", 1)) > 1 and nth < len(filters) - 1:
+            if parameter and int(parameter.get("/Predictor", 1)) > 1 and nth < len(filters) - 1:
                 return ""
         elif name in CODED_TEXT:
             decoded = CODED_TEXT[str(name)].decode(data)
@@ -115,17 +115,17 @@ def _lost_of(picture: Mapping[str, Any], data: bytes, work: Work) -> str:
     return ""
 
 
-def _lost_of_fax(data: bytes, picture: Any, given: Any) -> str:
-    k = int(given.get("/K", 0))
+def _lost_of_fax(data: bytes, picture: Any, parameter: Any) -> str:
+    k = int(parameter.get("/K", 0))
     code = FaxCode(
-        columns=int(given.get("/Columns", 1728)),
-        rows=(rows := int(given.get("/Rows", 0)) or int(picture["/Height"])),
+        columns=int(parameter.get("/Columns", 1728)),
+        rows=(rows := int(parameter.get("/Rows", 0)) or int(picture["/Height"])),
         rows_per_strip=rows,
         compression=GROUP_4 if k < 0 else GROUP_3,
         strips=(data,),
         options=TWO_DIMENSIONAL if k > 0 else 0,
     )
-    row = first_aligned_row_lost(code, k) if given.get("/EncodedByteAlign") else first_row_lost(code)
+    row = first_aligned_row_lost(code, k) if parameter.get("/EncodedByteAlign") else first_row_lost(code)
     return "" if row is None else f"nothing was received of rows {row + 1} to {rows} of a picture"
 
 

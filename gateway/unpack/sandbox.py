@@ -226,6 +226,6 @@ def _death(status: int) -> CodedError:
 @lru_cache(maxsize=1)
 def decoder() -> Decoder:
     """This process's decoder."""
-    made = Decoder()
-    atexit.register(made.close)
-    return made
+    new = Decoder()
+    atexit.register(new.close)
+    return new

@@ -81,9 +81,9 @@ def need(role: Role, scope: Scope | None = None, *, before_password_change: bool
 
 async def _check_csrf(request: Request, principal: Principal) -> None:
     """Raises WebError unless the request carries the session's token, which another site's page cannot know."""
-    given = request.headers.get(CSRF_HEADER)
-    if given is None and request.headers.get("content-type", "").startswith(FORM_TYPES):
+    token = request.headers.get(CSRF_HEADER)
+    if token is None and request.headers.get("content-type", "").startswith(FORM_TYPES):
         field = (await request.form()).get(CSRF_FIELD)
-        given = field if isinstance(field, str) else None
-    if given is None or not secrets.compare_digest(given.encode(), principal.csrf_token.encode()):
+        token = field if isinstance(field, str) else None
+    if token is None or not secrets.compare_digest(token.encode(), principal.csrf_token.encode()):
         raise WebError(403, "csrf", "the request did not come from our own page, or the page is too old; reload it")

@@ -58,8 +58,8 @@ def answer(request: Request, error: WebError) -> Response:
     if not wants_page(request):
         return JSONResponse({"code": error.code, "why": error.why}, error.status_code, error.headers)
     if error.code == "not_signed_in":
-        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        back = f"?next={quote(asked, safe='')}" if request.method == "GET" and asked != "/" else ""
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        back = f"?next={quote(target, safe='')}" if request.method == "GET" and target != "/" else ""
         return RedirectResponse(f"/login{back}", 303)
     if error.code == "password_change_required":
         return RedirectResponse("/account/password", 303)
@@ -87,8 +87,8 @@ def install(app: FastAPI) -> None:
     def not_valid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         # Place and rule only: pydantic's own answer repeats what was typed.
-        told = "; ".join(f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}" for one in error.errors())
-        return answer(request, WebError(422, "not_valid", told))
+        problems = "; ".join(f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}" for one in error.errors())
+        return answer(request, WebError(422, "not_valid", problems))
 
     def our_fault(request: Request, error: Exception) -> Response:
         return answer(request, translate(GatewayError()))

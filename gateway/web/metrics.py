@@ -66,12 +66,12 @@ class Traffic(Collector):
         age = GaugeMetricFamily(
             "cardioscan_queue_head_age_seconds", "How long the next document has waited", labels=["destination"]
         )
-        for lane in traffic.destination_queues:
-            documents.add_metric([lane.destination, "queued"], lane.queued)
-            documents.add_metric([lane.destination, "parked"], lane.parked)
-            documents.add_metric([lane.destination, "delivered"], lane.delivered)
-            depth.add_metric([lane.destination], lane.queued)
-            age.add_metric([lane.destination], lane.head_age_s)
+        for queue in traffic.destination_queues:
+            documents.add_metric([queue.destination, "queued"], queue.queued)
+            documents.add_metric([queue.destination, "parked"], queue.parked)
+            documents.add_metric([queue.destination, "delivered"], queue.delivered)
+            depth.add_metric([queue.destination], queue.queued)
+            age.add_metric([queue.destination], queue.head_age_s)
         yield from (documents, depth, age)
 
 

@@ -178,7 +178,7 @@ def _words(figure: Figure, recording: Recording, left: float, right: float) -> N
     top, foot = 1 - 0.28 / HEIGHT_IN, 0.14 / HEIGHT_IN
     speed, gain = recording.speed_mm_s, recording.gain_mm_mv
     figure.text(left, top, "The page", fontsize=11, fontweight="bold", color=INK)
-    title = f"Digitized   {recording.layout}   {recording.rate_hz} Hz   confidence {recording.confidence_in_words}"
+    title = f"Digitized   {recording.layout}   {recording.rate_hz} Hz   confidence {recording.confidence_text}"
     figure.text(right, top, title, fontsize=11, fontweight="bold", color=INK)
     printed = f"printed at {speed.value:g} mm/s ({speed.known}), {gain.value:g} mm/mV ({gain.known})"
     printed += "; drawn at 25 mm/s, 10 mm/mV"

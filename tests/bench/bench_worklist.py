@@ -179,9 +179,9 @@ def questions(store: Store, count: int) -> Iterator[tuple[str, Callable[[], obje
     )
     yield "a job's line", lambda: store.worklist.summary(job_id)
     yield "a patient's other recordings", lambda: store.worklist.earlier(job_id, 100)
-    yield "dashboard: figures", lambda: store.looking.moments(24, 30)
+    yield "dashboard: figures", lambda: store.audit_queries.moments(24, 30)
     yield "dashboard: queues", store.destination_queues.queues
-    yield "parked messages", lambda: store.looking.parked(0, None, 100)
+    yield "parked messages", lambda: store.audit_queries.parked(0, None, 100)
 
 
 def routes(store: Store, data: DataSection) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.mapping import Measured, Told, Unit, load, mappings
+from gateway.mapping import Measured, SentItem, Unit, load, mappings
 from pipeline.findings import FindingCode, UnreadableCode
 from pipeline.recording import TWELVE, Severity
 
@@ -35,7 +35,7 @@ def test_every_word_of_the_pipeline_has_a_row() -> None:
     assert set(tables.leads) == set(TWELVE)
     assert set(tables.findings) == set(FindingCode)
     assert set(tables.unreadable) == set(UnreadableCode)
-    assert (set(tables.units), set(tables.measured), set(tables.told)) == (set(Unit), set(Measured), set(Told))
+    assert (set(tables.units), set(tables.measured), set(tables.sent)) == (set(Unit), set(Measured), set(SentItem))
 
 
 def test_lead_codes_are_those_of_cid_3001() -> None:

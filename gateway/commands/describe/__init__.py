@@ -41,7 +41,7 @@ def describe() -> str:
         files.received(),
         hl7.feed(),
         dicom.sent(),
-        dicom.asked(),
+        dicom.worklist_keys(),
         hl7.annotated_ecg(),
         hl7.results(),
         files.written(),
@@ -54,7 +54,7 @@ def describe() -> str:
 def _codes() -> str:
     tables = mappings()
     leads: list[Row] = [(x.value, f"{c.mdc} {c.meaning}", c.aecg) for x in TWELVE for c in [tables.leads[x]]]
-    named = [("result (OBR-4)", tables.study), *tables.measured.items(), *tables.told.items()]
+    named = [("result (OBR-4)", tables.study), *tables.measured.items(), *tables.sent.items()]
     annotated = (
         (str(n), f"{c.dicom.system} {c.dicom.code}", f"{c.aecg}, {c.aecg_unit}") for n, c in tables.measured.items()
     )

@@ -286,7 +286,7 @@ Sent after the waveform of the same page where the destination's `report` is tru
 {table(("Module", "Attributes", "Content"), _REPORT)}"""
 
 
-def asked() -> str:
+def worklist_keys() -> str:
     """Whom it asks."""
     defaults = WorklistSection.model_fields
     days_back, days_ahead = defaults["days_back"].default, defaults["days_ahead"].default

@@ -39,7 +39,7 @@ from gateway.emit.dicom_waveform.arrangement import (
 )
 from gateway.emit.dicom_waveform.groups import ChannelCodes
 from gateway.emit.emitted import Emitted
-from gateway.emit.measured import Told
+from gateway.emit.measured import MeasurementResult
 from gateway.errors import Refused
 from gateway.identity.order import Order
 from pipeline.recording import Recording
@@ -70,7 +70,7 @@ def emit(
     page: int,
     made_at: datetime,
     reading: int = 1,
-    measurements: Sequence[Told] = (),
+    measurements: Sequence[MeasurementResult] = (),
 ) -> Emitted:
     """Write one page's recording as a DICOM file with an empty preamble.
 

@@ -67,8 +67,8 @@ def _references(ds: Dataset, order: Order, page: int) -> None:
     if source.sop_class_uid in _MULTI_FRAME:
         converted.ReferencedFrameNumber = str(page)
     ds.ConversionSourceAttributesSequence = [converted]
-    seen = Dataset()
-    seen.ReferencedSOPClassUID = source.sop_class_uid
-    seen.ReferencedSOPInstanceUID = source.sop_instance_uid
-    seen.PurposeOfReferenceCodeSequence = [coded("121324", "DCM", "Source image")]
-    ds.ReferencedInstanceSequence = [seen]
+    image = Dataset()
+    image.ReferencedSOPClassUID = source.sop_class_uid
+    image.ReferencedSOPInstanceUID = source.sop_instance_uid
+    image.PurposeOfReferenceCodeSequence = [coded("121324", "DCM", "Source image")]
+    ds.ReferencedInstanceSequence = [image]

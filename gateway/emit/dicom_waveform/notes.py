@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from gateway.emit import disclaimers
 from gateway.emit.dicom_object import coded
 from gateway.emit.dicom_waveform.arrangement import ZERO, Arrangement
-from gateway.emit.measured import Measurement, Told, reasons_in_words, values
+from gateway.emit.measured import Measurement, MeasurementResult, reasons_text, values
 from gateway.mapping import mappings
 from pipeline.recording import Finding, Recording
 
@@ -24,7 +24,7 @@ ORIGIN, FINDINGS, MEASUREMENTS = 0, 1, 2  # Annotation Group Number
 Channels = list[tuple[int, int]]  # (group, channel) from 1, 0 for all channels
 
 
-def items(recording: Recording, arranged: Arrangement, measurements: Sequence[Told] = ()) -> list[Dataset]:
+def items(recording: Recording, arranged: Arrangement, measurements: Sequence[MeasurementResult] = ()) -> list[Dataset]:
     """The items of Waveform Annotation Sequence."""
     everything = [(number, 0) for number in range(1, len(arranged.groups) + 1)]
     out = [_text(disclaimers.origin(recording), everything, ORIGIN)]
@@ -38,7 +38,7 @@ def items(recording: Recording, arranged: Arrangement, measurements: Sequence[To
     return out
 
 
-def _measured(measurements: Sequence[Told], everything: Channels) -> Iterator[Dataset]:
+def _measured(measurements: Sequence[MeasurementResult], everything: Channels) -> Iterator[Dataset]:
     """A number each, as coded numeric annotations; what they are off by, and what is not given, in words.
 
     An annotation has room for one number (PS3.3 C.10.10), and viewers list numbers by their concept: a standard error
@@ -47,9 +47,9 @@ def _measured(measurements: Sequence[Told], everything: Channels) -> Iterator[Da
     numbers = values(measurements)
     yield from (_number(each, everything) for each in numbers)
     if numbers:
-        told = "; ".join(each.in_words() for each in numbers)
-        yield _text(f"Measured on the digitized page, with standard errors: {told}.", everything, MEASUREMENTS)
-    for line in reasons_in_words(measurements):
+        text = "; ".join(each.as_text() for each in numbers)
+        yield _text(f"Measured on the digitized page, with standard errors: {text}.", everything, MEASUREMENTS)
+    for line in reasons_text(measurements):
         yield _text(f"{line}.", everything, MEASUREMENTS)
 
 

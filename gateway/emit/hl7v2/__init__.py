@@ -24,7 +24,7 @@ from gateway.emit.emitted import Emitted, derived_id
 from gateway.emit.hl7v2 import results, segments
 from gateway.emit.hl7v2.addressing import Addressing
 from gateway.emit.hl7v2.results import Result
-from gateway.emit.measured import Measurement, Told
+from gateway.emit.measured import Measurement, MeasurementResult
 from gateway.errors import Held
 from gateway.identity.order import Order
 from pipeline.recording import Recording
@@ -53,7 +53,7 @@ def emit(
     page: int,
     source_sha256: str,
     message_time: datetime,
-    measurements: Sequence[Told] = (),
+    measurements: Sequence[MeasurementResult] = (),
     report: Emitted | None = None,
 ) -> Emitted:
     """Write one page's result for one destination. aecg and report are embedded (OBX ED, Base64) unless None.
@@ -68,7 +68,7 @@ def emit(
             are the configuration's fault, not the page's: the sender is not told no.
     """
     filler = segments.filler_number(order, to, source_sha256, page)
-    told = [
+    observations = [
         *results.measurements(measurements),
         *map(results.finding, recording.findings),
         *results.clipped(recording),
@@ -81,7 +81,7 @@ def emit(
         message.msh.msh_10 = name
         return Emitted(name, _encoded(message, to))
 
-    out = _fullest(written, told, _attached(aecg, report), to.message_max_bytes)
+    out = _fullest(written, observations, _attached(aecg, report), to.message_max_bytes)
     if len(out.data) > to.message_max_bytes:
         raise Held(
             "message_too_big",
@@ -102,12 +102,12 @@ def _attached(aecg: Emitted | None, report: Emitted | None) -> tuple[Attachment,
 
 def _fullest(
     written: Callable[[Sequence[Result]], Emitted],
-    told: Sequence[Result],
+    observations: Sequence[Result],
     attached: Sequence[Attachment],
     bytes_max: int,
 ) -> Emitted:
     """The message with as much attached as it may hold; what is left out is told. The least of them if none may be."""
-    out = written([*told, *(each.result for each in attached)])
+    out = written([*observations, *(each.result for each in attached)])
     whole = len(out.data)
     for count in range(1, len(attached) + 1):
         for left_out in combinations(attached, count):
@@ -119,7 +119,7 @@ def _fullest(
                 for each in left_out
             ]
             kept = [each.result for each in attached if each not in left_out]
-            out = written([*told, *kept, *map(results.omission, whys)])
+            out = written([*observations, *kept, *map(results.omission, whys)])
     return out
 
 

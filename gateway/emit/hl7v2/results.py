@@ -13,10 +13,10 @@ from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted
 from gateway.emit.hl7v2.segments import PRELIMINARY
 from gateway.emit.hl7v2.text import coded, fields, sentence
-from gateway.emit.measured import Measurement, reasons_in_words, values
-from gateway.emit.measured import Told as Measured
+from gateway.emit.measured import Measurement, reasons_text, values
+from gateway.emit.measured import MeasurementResult as Measured
 from gateway.identity.order import Order
-from gateway.mapping import Told, mappings
+from gateway.mapping import SentItem, mappings
 from pipeline.recording import Finding, Recording
 
 CLIPPED = "clipped"  # a finding of the emitter's own: no page is at fault, 16 bits are
@@ -32,15 +32,15 @@ class Result:
     units: str = ""
 
 
-def measurements(told: Sequence[Measured]) -> list[Result]:
+def measurements(all_results: Sequence[Measured]) -> list[Result]:
     """Every number with its standard error behind it, then why others are not there."""
     out: list[Result] = []
-    for each in values(told):
+    for each in values(all_results):
         out.append(measured(each))
         if each.error is not None:
             out.append(standard_error(each))
-    why = mappings().told[Told.NOT_MEASURED]
-    return [*out, *(Result("TX", coded(why), sentence(f"{line}.")) for line in reasons_in_words(told))]
+    why = mappings().sent[SentItem.NOT_MEASURED]
+    return [*out, *(Result("TX", coded(why), sentence(f"{line}.")) for line in reasons_text(all_results))]
 
 
 def measured(measurement: Measurement) -> Result:
@@ -56,9 +56,9 @@ def measured(measurement: Measurement) -> Result:
 
 def standard_error(of: Measurement) -> Result:
     """The standard error of a number, under a code of ours: by LOINC's it would be taken for the number itself."""
-    code, told = mappings().measured[of.what], mappings().told[Told.STANDARD_ERROR]
+    code, error_code = mappings().measured[of.what], mappings().sent[SentItem.STANDARD_ERROR]
     unit = mappings().units[code.unit]
-    identifier = fields(f"{told.code}_{code.code}", f"{told.meaning} of {code.meaning}", told.system)
+    identifier = fields(f"{error_code.code}_{code.code}", f"{error_code.meaning} of {code.meaning}", error_code.system)
     return Result("NM", identifier, of.error_number, fields(unit.ucum, unit.meaning, "UCUM"))
 
 
@@ -69,39 +69,39 @@ def provenance(recording: Recording, order: Order, source_sha256: str, page: int
         f"Page {page} of the document with SHA-256 {source_sha256}.",
         disclaimers.printed(channels(recording), recording.rate_hz),
     ]
-    return Result("TX", coded(mappings().told[Told.PROVENANCE]), sentence(" ".join(lines)))
+    return Result("TX", coded(mappings().sent[SentItem.PROVENANCE]), sentence(" ".join(lines)))
 
 
 def clipped(recording: Recording) -> Sequence[Result]:
     """The leads whose samples did not fit, a finding each."""
-    told = mappings().told[Told.FINDING]
-    identifier = fields(told.code, told.meaning, told.system, CLIPPED, "Samples are held at the limit.", told.system)
+    code = mappings().sent[SentItem.FINDING]
+    identifier = fields(code.code, code.meaning, code.system, CLIPPED, "Samples are held at the limit.", code.system)
     return [Result("TX", identifier, sentence(disclaimers.clipped(c))) for c in channels(recording) if c.clipped]
 
 
 def finding(what: Finding) -> Result:
     """A finding, its own code as the alternate identifier."""
-    told = mappings().told[Told.FINDING]
+    code = mappings().sent[SentItem.FINDING]
     text = mappings().finding_text(what.code)
-    identifier = fields(told.code, told.meaning, told.system, what.code, text, told.system)
+    identifier = fields(code.code, code.meaning, code.system, what.code, text, code.system)
     return Result("TX", identifier, sentence(disclaimers.finding(what)))
 
 
 def waveform(aecg: Emitted) -> Result:
     """The annotated ECG as ED; the words TEXT, XML and Base64 are of HL7 tables 0191, 0291 and 0299."""
     encoded = base64.b64encode(aecg.data).decode("ascii")
-    return Result("ED", coded(mappings().told[Told.WAVEFORM]), f"^TEXT^XML^Base64^{encoded}")
+    return Result("ED", coded(mappings().sent[SentItem.WAVEFORM]), f"^TEXT^XML^Base64^{encoded}")
 
 
 def report(pdf: Emitted) -> Result:
     """The report as ED. No HL7 table has a word for PDF; application and PDF are those that receivers look for."""
     encoded = base64.b64encode(pdf.data).decode("ascii")
-    return Result("ED", coded(mappings().told[Told.REPORT]), f"^application^PDF^Base64^{encoded}")
+    return Result("ED", coded(mappings().sent[SentItem.REPORT]), f"^application^PDF^Base64^{encoded}")
 
 
 def omission(why: str) -> Result:
     """That something is not in this message."""
-    return Result("TX", coded(mappings().told[Told.OMISSION]), sentence(why))
+    return Result("TX", coded(mappings().sent[SentItem.OMISSION]), sentence(why))
 
 
 def add_to(observed: Any, results: Iterable[Result], acquired: str) -> None:

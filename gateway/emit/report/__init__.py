@@ -16,7 +16,7 @@ from gateway import MODEL
 from gateway.emit import disclaimers, moment
 from gateway.emit.channels import channels
 from gateway.emit.emitted import Emitted, derived_uuid
-from gateway.emit.measured import Told, reasons_in_words, values
+from gateway.emit.measured import MeasurementResult, reasons_text, values
 from gateway.emit.report import identification, traces
 from gateway.emit.report.lead_rows import Rows, arranged
 from gateway.emit.report.lettering import BOLD, LINE, MM, NO_BREAK, REGULAR, drawable, fitted, width_mm
@@ -52,7 +52,7 @@ def emit(
     source_sha256: str,
     page: int,
     received_at: datetime,
-    measurements: Sequence[Told] = (),
+    measurements: Sequence[MeasurementResult] = (),
     thumbnail_png: bytes = b"",
     approval: Approval | None = None,
 ) -> Emitted:
@@ -92,7 +92,7 @@ def _head(
     recording: Recording,
     order: Order,
     acquired: moment.Moment | None,
-    measurements: Sequence[Told],
+    measurements: Sequence[MeasurementResult],
     approval: Approval | None,
 ) -> None:
     """Three columns: whose, when and for whom, what was measured and how far to trust it."""
@@ -117,15 +117,15 @@ def _checked(approval: Approval) -> str:
     return f"traces checked by {drawable(approval.by)} on {approval.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _judgement(recording: Recording, measurements: Sequence[Told]) -> list[str]:
+def _judgement(recording: Recording, measurements: Sequence[MeasurementResult]) -> list[str]:
     numbers = {each.what: each.in_short().replace(" ", NO_BREAK) for each in values(measurements)}
     lines = (", ".join(numbers[what] for what in line if what in numbers) for line in _NUMBERS)
-    told = [line for line in lines if line] or ["Nothing could be measured with certainty"]
+    shown = [line for line in lines if line] or ["Nothing could be measured with certainty"]
     warnings = sum(finding.severity is not Severity.INFO for finding in recording.findings)
     return [
-        *told,
-        *(f"{line}." for line in reasons_in_words(measurements, short=True)),
-        f"Confidence {recording.confidence_in_words}, the software's own estimate",
+        *shown,
+        *(f"{line}." for line in reasons_text(measurements, short=True)),
+        f"Confidence {recording.confidence_text}, the software's own estimate",
         f"{warnings} warning{'s' * (warnings != 1)} about the reading, below" if warnings else "No warnings",
     ]
 
@@ -154,8 +154,8 @@ def _legend(sheet: Sheet, recording: Recording, rows: Rows, drawn: traces.Drawn)
     cuts = [f"The page goes on after {drawn.cut_after_s:.1f} s; the waveform has it all."] if drawn.cut_after_s else []
     if drawn.over_the_edge:
         cuts.append(f"Cut at the edge of the paper here, whole in the waveform: {', '.join(drawn.over_the_edge)}.")
-    if told := " ".join([*_page_scales(recording), *cuts]):
-        sheet.paragraphs(_LEFT, y + 0.9, _RIGHT - _LEFT, 3.2, [told], _SMALL_PT, BRIDGED, BOLD)
+    if text := " ".join([*_page_scales(recording), *cuts]):
+        sheet.paragraphs(_LEFT, y + 0.9, _RIGHT - _LEFT, 3.2, [text], _SMALL_PT, BRIDGED, BOLD)
 
 
 def _page_scales(recording: Recording) -> Iterator[str]:
@@ -182,9 +182,9 @@ def _foot(sheet: Sheet, recording: Recording, provenance: Sequence[str]) -> None
 def _findings(sheet: Sheet, recording: Recording, y: float, width: float, height: float) -> None:
     """The gravest first, in two columns. What does not fit is counted, never dropped in silence."""
     ranked = sorted(recording.findings, key=lambda finding: _SEVERITIES.index(finding.severity))
-    told = [drawable(disclaimers.finding(finding)) for finding in ranked] or ["None."]
+    texts = [drawable(disclaimers.finding(finding)) for finding in ranked] or ["None."]
     column = (width - 4.0) / 2
-    size_pt, paragraphs = fitted(told, column, 2 * height, _SMALL_PT)
+    size_pt, paragraphs = fitted(texts, column, 2 * height, _SMALL_PT)
     room = int(height / (size_pt * LINE / MM))
     columns: list[list[str]] = [[]]
     for number, lines in enumerate(paragraphs):

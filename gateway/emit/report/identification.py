@@ -39,8 +39,8 @@ def _numbers(order: Order) -> Iterator[str]:
         ("order", order.placer_order_number or order.filler_order_number),
         ("visit", order.visit_number),
     )
-    if told := [f"{what} {drawable(value)}" for what, value in numbers if value]:
-        yield ", ".join(told)
+    if shown := [f"{what} {drawable(value)}" for what, value in numbers if value]:
+        yield ", ".join(shown)
     if order.referring_physician:
         yield f"Referred by {_person(order.referring_physician)}"
     if order.institution:
@@ -59,8 +59,8 @@ def _person(pn: str) -> str:
 
 
 def _one(parts: PersonName) -> str:
-    given = " ".join(filter(None, (parts.given, parts.middle)))
-    return ", ".join(filter(None, (parts.family, given, parts.prefix, parts.suffix)))
+    first_names = " ".join(filter(None, (parts.given, parts.middle)))
+    return ", ".join(filter(None, (parts.family, first_names, parts.prefix, parts.suffix)))
 
 
 def _day(date: str) -> str:

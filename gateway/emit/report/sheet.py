@@ -118,22 +118,22 @@ class Sheet:
             self.text(x, y - size_pt * (LINE - 1) / MM, line, size_pt, colour, font)
         return y
 
-    def label(self, x: float, y: float, words: str, size_pt: float, colour: str) -> None:
+    def label(self, x: float, y: float, text: str, size_pt: float, colour: str) -> None:
         """Bold words on a patch of paper, so that neither the grid nor a trace crosses them."""
         tall = size_pt / MM
         self.areas(
             [
                 [
                     (x - 0.4, y - tall),
-                    (x + width_mm(words, size_pt, BOLD) + 0.4, y - tall),
-                    (x + width_mm(words, size_pt, BOLD) + 0.4, y + 0.5),
+                    (x + width_mm(text, size_pt, BOLD) + 0.4, y - tall),
+                    (x + width_mm(text, size_pt, BOLD) + 0.4, y + 0.5),
                     (x - 0.4, y + 0.5),
                 ]
             ],
             PAPER,
             0.8,
         )
-        self.text(x, y, words, size_pt, colour, BOLD)
+        self.text(x, y, text, size_pt, colour, BOLD)
 
     def picture(self, png: bytes, x: float, y: float, width: float, height: float) -> tuple[float, float]:
         """A picture as large as the box allows, at its upper right. Returns its width and height."""

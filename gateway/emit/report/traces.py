@@ -87,8 +87,8 @@ def _paper(sheet: Sheet) -> None:
     right, bottom = LEFT + WIDTH, TOP + HEIGHT
     for pitch, colour, width in ((1, MINOR, 0.08), (5, MAJOR, 0.16)):
         upright = [[(LEFT + x, TOP), (LEFT + x, bottom)] for x in range(0, round(WIDTH) + 1, pitch)]
-        lying = [[(LEFT, TOP + y), (right, TOP + y)] for y in range(0, round(HEIGHT) + 1, pitch)]
-        sheet.lines([*upright, *lying], colour, width)
+        horizontal = [[(LEFT, TOP + y), (right, TOP + y)] for y in range(0, round(HEIGHT) + 1, pitch)]
+        sheet.lines([*upright, *horizontal], colour, width)
 
 
 def _levels(rows: Sequence[Sequence[Piece]]) -> list[float]:
@@ -98,10 +98,10 @@ def _levels(rows: Sequence[Sequence[Piece]]) -> list[float]:
     """
     usual, whole = [_reach_mm(row, 0.002) for row in rows], [_reach_mm(row, 0.0) for row in (rows[0], rows[-1])]
     first, last = TOP + 1.0 + whole[0][0], TOP + HEIGHT - 1.0 - whole[1][1]
-    asked = np.array([0.0] + [above[1] + below[0] for above, below in pairwise(usual)])
+    wanted = np.array([0.0] + [above[1] + below[0] for above, below in pairwise(usual)])
     if len(rows) > 1:
-        asked *= (last - first) / asked.sum()
-    return [TOP + round(level - TOP) for level in (first + np.cumsum(asked)).tolist()]
+        wanted *= (last - first) / wanted.sum()
+    return [TOP + round(level - TOP) for level in (first + np.cumsum(wanted)).tolist()]
 
 
 def _reach_mm(row: Sequence[Piece], spikes: float) -> tuple[float, float]:
@@ -160,8 +160,8 @@ def _name(sheet: Sheet, piece: Piece, level: float, room: float, drawn: Float64)
     room: millimetres above the level that are this row's. drawn: of the whole sheet, as from ``_steps``.
     """
     doubt = f" {piece.doubt}" if piece.doubt else ""
-    words, x = piece.label + doubt, BEGIN + piece.start_s * SPEED_MM_S + 1.0
-    wide, tall = width_mm(words, NAME_PT, BOLD), NAME_PT / MM
+    text, x = piece.label + doubt, BEGIN + piece.start_s * SPEED_MM_S + 1.0
+    wide, tall = width_mm(text, NAME_PT, BOLD), NAME_PT / MM
     near = drawn[:, (drawn[0] > x - NAME_CLEAR_MM) & (drawn[0] < x + NAMES_AFTER_MM[-1] + wide + NAME_CLEAR_MM)]
 
     def hidden(place: Point) -> float:
@@ -173,7 +173,7 @@ def _name(sheet: Sheet, piece: Piece, level: float, room: float, drawn: Float64)
     end = BEGIN + piece.end_s * SPEED_MM_S
     lefts = [x + after for after in NAMES_AFTER_MM if not after or x + after + wide < end]
     left, y = min(((left, y) for left in lefts for y in heights), key=hidden)
-    sheet.label(left, y, words, NAME_PT, UNSURE if doubt else INK)
+    sheet.label(left, y, text, NAME_PT, UNSURE if doubt else INK)
 
 
 def _steps(piece: Piece, level: float) -> Float64:

@@ -66,32 +66,32 @@ class FaxInbox:
         except OSError as error:
             self._tell(f"the folder cannot be used: {error.strerror}")
             return
-        trouble = ""
+        problem = ""
         for settled in ready.documents:
             try:
                 self._take_or_refuse(settled)
             except TryAgain as error:  # no room for this one is no room for the next
-                trouble = error.why
+                problem = error.why
                 break
             except OSError as error:
                 # by its inode: a file's name may hold the patient's
-                trouble = f"the file with inode {settled.document.inode} cannot be taken: {error.strerror}"
+                problem = f"the file with inode {settled.document.inode} cannot be taken: {error.strerror}"
         refusals = [(orphan, Refused("no_document", "No document came for this sidecar.")) for orphan in ready.orphans]
         refusals += [(one, _no_file(one)) for one in ready.no_files if one.name not in self._never_moved]
         for sighting, refusal in refusals:
             try:
                 self._refuse(Settled(sighting, None), refusal)
             except OSError as error:
-                trouble = f"the file with inode {sighting.inode} cannot be moved: {error.strerror}"
-        self._tell(trouble)
+                problem = f"the file with inode {sighting.inode} cannot be moved: {error.strerror}"
+        self._tell(problem)
 
-    def _tell(self, trouble: str) -> None:
+    def _tell(self, problem: str) -> None:
         """Logs what stands in the way when it begins and when it ends, not at every pass between."""
-        if trouble and trouble != self._trouble:
-            log.error("inbox %s: %s", self.settings.name, trouble)
-        elif self._trouble and not trouble:
+        if problem and problem != self._trouble:
+            log.error("inbox %s: %s", self.settings.name, problem)
+        elif self._trouble and not problem:
             log.info("inbox %s: works again", self.settings.name)
-        self._trouble = trouble
+        self._trouble = problem
 
     def _take_or_refuse(self, settled: Settled) -> None:
         """Raises TryAgain and OSError: then the file stays where it is."""

@@ -90,20 +90,20 @@ class Watch:
             OSError: the folder cannot be read.
         """
         now = self._clock()
-        found = _look(folder)
+        found = _list_folder(folder)
         self._since = {sighting: self._since.get(sighting, now) for sighting in found}
-        seen = {sighting.name: sighting for sighting in found if sighting.is_file}
-        documents = [sighting for name, sighting in sorted(seen.items()) if not _is_sidecar(name)]
+        sightings = {sighting.name: sighting for sighting in found if sighting.is_file}
+        documents = [sighting for name, sighting in sorted(sightings.items()) if not _is_sidecar(name)]
         stems = Counter(_stem(document.name) for document in documents)
         ready = []
         for document in documents:
-            own, shared = seen.get(document.name + SIDECAR), seen.get(_stem(document.name) + SIDECAR)
+            own, shared = sightings.get(document.name + SIDECAR), sightings.get(_stem(document.name) + SIDECAR)
             sidecar = own or shared
             if self._is_settled(document, now) and (sidecar is None or self._is_settled(sidecar, now)):
                 ambiguous = own is None and shared is not None and stems[_stem(document.name)] > 1
                 ready.append(Settled(document, sidecar, ambiguous))
         wanted = {name + SIDECAR for document in documents for name in (document.name, _stem(document.name))}
-        orphans = [seen[name] for name in sorted(seen) if _is_sidecar(name) and name not in wanted]
+        orphans = [sightings[name] for name in sorted(sightings) if _is_sidecar(name) and name not in wanted]
         patience_s = max(ORPHAN_PATIENCE_S, self._settle_s)
         return Ready(
             tuple(ready),
@@ -129,7 +129,7 @@ def names_on_the_way(folder: Path, others: Iterable[Path]) -> frozenset[str]:
     return frozenset(step.name for step in steps if step.parent.resolve() == inbox)
 
 
-def _look(folder: Path) -> list[Sighting]:
+def _list_folder(folder: Path) -> list[Sighting]:
     """What lies in a folder, by name, but hidden and unfinished files and the folders that belong there. OSError."""
     found = []
     with os.scandir(folder) as entries:

@@ -63,21 +63,21 @@ class Hl7Feed:
         except Rejected as rejected:
             _log_fault(b"", address, rejected)
             return Answer(rejection(rejected), is_message=False)
-        words = ""
+        text = ""
         fault: Rejected | None = None
         try:
-            said = understand(message, header, self._settings, now)
-            if said.told:
-                self._store.tell_known(self._settings.name, said.at, said.told)
+            understood = understand(message, header, self._settings, now)
+            if understood.statements:
+                self._store.apply_statements(self._settings.name, understood.at, understood.statements)
             else:
-                words = NOT_NEEDED
+                text = NOT_NEEDED
         except Rejected as rejected:
             fault = rejected
         except TryAgain as error:
             fault = Rejected(Code.AE, "207", "", f"not kept ({error.code}); send it again")
         if fault is not None:
             _log_fault(header.field(9), address, fault)
-        return Answer(acknowledgement(header, now, words, fault), is_message=True)
+        return Answer(acknowledgement(header, now, text, fault), is_message=True)
 
     def _sent(self, address: str) -> None:
         """Knows an address for a sender from now on, and after a restart."""
@@ -101,8 +101,8 @@ class Hl7Feed:
 
 
 def _log_fault(kind: bytes, address: str, fault: Rejected) -> None:
-    told = found[0].decode() if (found := _KIND.match(kind)) else "a message"
-    log.warning("HL7 feed: %s to %s from %s: %s %s", fault.code, told, address, fault.place, fault.words)
+    kind_text = found[0].decode() if (found := _KIND.match(kind)) else "a message"
+    log.warning("HL7 feed: %s to %s from %s: %s %s", fault.code, kind_text, address, fault.place, fault.words)
 
 
 def is_feed(host: str, settings: Hl7FeedSection, timeout_s: float) -> bool:

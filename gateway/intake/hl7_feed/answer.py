@@ -19,12 +19,12 @@ class Code(StrEnum):
 class Rejected(Exception):
     """A message that is not taken. condition: of HL7 table 0357. place: ERR-2. words: ours; nothing of the message."""
 
-    def __init__(self, code: Code, condition: str, place: str, words: str) -> None:
-        super().__init__(f"{code} {condition} at {place}: {words}")
+    def __init__(self, code: Code, condition: str, place: str, text: str) -> None:
+        super().__init__(f"{code} {condition} at {place}: {text}")
         self.code = code
         self.condition = condition
         self.place = place
-        self.words = words
+        self.words = text
 
 
 class SaysHow(Protocol):
@@ -43,10 +43,10 @@ def rejection(fault: Rejected) -> bytes:
     return f"MSH|^~\\&|||||||ACK||P|2.5.1\rMSA|{fault.code}||{fault.words}\r".encode("ascii", "replace")
 
 
-def acknowledgement(header: SaysHow, at: datetime, words: str = "", fault: Rejected | None = None) -> bytes:
+def acknowledgement(header: SaysHow, at: datetime, text: str = "", fault: Rejected | None = None) -> bytes:
     """The ACK of a message: AA unless there is a fault; CA, CE or CR where the sender asked for that in MSH-15.
 
-    words: told in MSA-3, which interface engines show; a fault brings its own.
+    text: told in MSA-3, which interface engines show; a fault brings its own.
     """
     mark, component, version = header.field(1), header.component, header.first(12)
     trigger = header.field(9).split(component)[1:2]
@@ -61,10 +61,10 @@ def acknowledgement(header: SaysHow, at: datetime, words: str = "", fault: Rejec
     msh += [header.field(12)]
     if header.field(18):
         msh += [b"", b"", b"", b"", b"", header.field(18)]
-    told = (fault.words if fault else words).encode("ascii", "replace")
-    lines = [mark.join(msh), mark.join((b"MSA", code, header.field(10), told)).rstrip(mark)]
+    text_bytes = (fault.words if fault else text).encode("ascii", "replace")
+    lines = [mark.join(msh), mark.join((b"MSA", code, header.field(10), text_bytes)).rstrip(mark)]
     if fault is not None and version >= b"2.5":
         place = fault.place.encode().replace(b"^", component)
         condition = component.join((fault.condition.encode(), b"", b"HL70357"))
-        lines.append(mark.join((b"ERR", b"", place, condition, b"E", b"", b"", b"", told)))
+        lines.append(mark.join((b"ERR", b"", place, condition, b"E", b"", b"", b"", text_bytes)))
     return b"".join(line + b"\r" for line in lines)

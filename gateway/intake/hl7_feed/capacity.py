@@ -87,8 +87,8 @@ def who_leaves(places: Sequence[P], address: str, senders: Senders, settings: Hl
     if len(places) < settings.connections_max:
         return None
     strangers = [one for one in _newcomers(places) if one.address not in senders]
-    held = Counter(one.address for one in strangers)
-    most = [one for one in strangers if held[one.address] == max(held.values())]
+    per_address = Counter(one.address for one in strangers)
+    most = [one for one in strangers if per_address[one.address] == max(per_address.values())]
     if address in senders:
         most = most or _newcomers(places) or _silent(places)
     return _first(most, "connections_max")

@@ -24,26 +24,28 @@ ORDERS = frozenset({("ORM", "O01"), ("OMG", "O19"), ("OMI", "O23")})
 
 
 @dataclass(frozen=True)
-class Said:
-    """What one message says, and when. told: () for one that is not needed here."""
+class Understood:
+    """What one message says, and when. statements: () for one that is not needed here."""
 
     at: datetime
-    told: tuple[Statement, ...]
+    statements: tuple[Statement, ...]
 
 
-def understand(message: bytes, header: Header, settings: Hl7FeedSection, now: datetime) -> Said:
+def understand(message: bytes, header: Header, settings: Hl7FeedSection, now: datetime) -> Understood:
     """Reads a message. Raises Rejected, with what to answer, for one that cannot be read or kept."""
     _check(header, settings)
     kind, trigger = _kind(header)
     if kind != "ADT" and (kind, trigger) not in ORDERS:
-        return Said(now, ())
+        return Understood(now, ())
     segments = read_segments(message, header, settings.character_set)
     evn = _find(segments, "EVN")
     if kind == "ADT":
-        trigger = trigger or (evn.told(1) if evn else "")
+        trigger = trigger or (evn.value(1) if evn else "")
     # MSH-7 before EVN-2: some systems date an event back, and what was said last counts, not what happened last
-    at = moment(header.first(7).decode("ascii", "replace"), now) or (evn and moment(evn.told(2), now)) or now
-    return Said(at, tuple(_orders(segments, settings, now) if kind != "ADT" else _adt(segments, trigger, settings)))
+    at = moment(header.first(7).decode("ascii", "replace"), now) or (evn and moment(evn.value(2), now)) or now
+    return Understood(
+        at, tuple(_orders(segments, settings, now) if kind != "ADT" else _adt(segments, trigger, settings))
+    )
 
 
 def _check(header: Header, settings: Hl7FeedSection) -> None:
@@ -68,8 +70,8 @@ def _kind(header: Header) -> tuple[str, str]:
 def _adt(segments: Sequence[Segment], trigger: str, settings: Hl7FeedSection) -> Iterator[Statement]:
     if trigger in BEGINS | CHANGES:
         pid, pv1 = _need(segments, "PID"), _find(segments, "PV1")
-        told = patient(pid, pv1, settings, anew=trigger in BEGINS)
-        yield _left(told, trigger) if trigger in LEAVES else told
+        statement = patient(pid, pv1, settings, anew=trigger in BEGINS)
+        yield _left(statement, trigger) if trigger in LEAVES else statement
     elif trigger in DELETES:
         yield DeletionStatement(key_of(_need(segments, "PID"), 3, settings))
     elif trigger in MERGES:
@@ -78,9 +80,9 @@ def _adt(segments: Sequence[Segment], trigger: str, settings: Hl7FeedSection) ->
             yield MergeStatement(key_of(mrg, 1, settings), patient(pid, pv1, settings, anew=True))
 
 
-def _left(told: PatientStatement, trigger: str) -> PatientStatement:
+def _left(statement: PatientStatement, trigger: str) -> PatientStatement:
     """After a discharge the visit can still be asked for; a cancelled one never was."""
-    return replace(told, place="", visit_number="" if trigger == "A11" else told.visit_number)
+    return replace(statement, place="", visit_number="" if trigger == "A11" else statement.visit_number)
 
 
 def _merges(segments: Sequence[Segment]) -> Iterator[tuple[Segment, Segment, Segment | None]]:

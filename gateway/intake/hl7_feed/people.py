@@ -24,10 +24,10 @@ def key_of(segment: Segment, field: int, settings: Hl7FeedSection) -> PatientKey
     place = f"{segment.name}^1^{field}"
     choice = [(rank, one) for one in segment.repetitions(field) if (rank := _rank(one, settings)) is not None]
     if not choice:
-        words = "no number of a type in hl7_feed.identifier_types"
-        raise Rejected(Code.AE, "101", place, words + (" from hl7_feed.issuers" if settings.issuers else ""))
+        text = "no number of a type in hl7_feed.identifier_types"
+        raise Rejected(Code.AE, "101", place, text + (" from hl7_feed.issuers" if settings.issuers else ""))
     chosen = min(choice, key=lambda ranked: ranked[0])[1]
-    number, issuer = chosen.told(1), _issuer(chosen)
+    number, issuer = chosen.value(1), _issuer(chosen)
     if not (is_text(number) and is_text(issuer)):
         raise Rejected(Code.AE, "102", place, "a number that DICOM cannot hold: over 64 characters, or a backslash")
     return PatientKey(number, issuer)
@@ -36,15 +36,15 @@ def key_of(segment: Segment, field: int, settings: Hl7FeedSection) -> PatientKey
 def _rank(one: Repetition, settings: Hl7FeedSection) -> tuple[int, int] | None:
     """How much a number is to be preferred, the least the most; None where it is none of a patient's here."""
     types = (*settings.identifier_types, "")  # HL7 before 2.3 has no types
-    kind, issuer = one.told(5).upper(), _issuer(one)
-    if not one.told(1) or kind not in types or (settings.issuers and issuer not in settings.issuers):
+    kind, issuer = one.value(5).upper(), _issuer(one)
+    if not one.value(1) or kind not in types or (settings.issuers and issuer not in settings.issuers):
         return None
     return types.index(kind), settings.issuers.index(issuer) if settings.issuers else 0
 
 
 def _issuer(one: Repetition) -> str:
     """The assigning authority's own short name, else its universal id."""
-    return one.told(4, 1) or one.told(4, 2)
+    return one.value(4, 1) or one.value(4, 2)
 
 
 def patient(pid: Segment, pv1: Segment | None, settings: Hl7FeedSection, *, anew: bool = False) -> PatientStatement:
@@ -53,7 +53,7 @@ def patient(pid: Segment, pv1: Segment | None, settings: Hl7FeedSection, *, anew
         key=key_of(pid, 3, settings),
         name=_name(pid.repetitions(5)),
         birth_date=_birth_date(pid.text(7)),
-        sex=None if (said := pid.text(8)) is None else SEXES.get(said.upper(), ""),
+        sex=None if (sex := pid.text(8)) is None else SEXES.get(sex.upper(), ""),
         visit_number=visit_number(pv1),
         referring_physician=referring_physician(pv1),
         place=_place(pv1),
@@ -63,14 +63,14 @@ def patient(pid: Segment, pv1: Segment | None, settings: Hl7FeedSection, *, anew
 
 def visit_number(pv1: Segment | None) -> str | None:
     """PV1-19."""
-    said = None if pv1 is None else pv1.text(19)
-    return lawful_text(said, "PV1^1^19")
+    text = None if pv1 is None else pv1.text(19)
+    return lawful_text(text, "PV1^1^19")
 
 
 def referring_physician(pv1: Segment | None) -> str | None:
     """PV1-8 as a DICOM PN."""
-    said = () if pv1 is None else pv1.repetitions(8)
-    return _pn(said[0], _XCN) if said else None
+    names = () if pv1 is None else pv1.repetitions(8)
+    return _pn(names[0], _XCN) if names else None
 
 
 def lawful_text(text: str | None, place: str) -> str | None:
@@ -80,16 +80,16 @@ def lawful_text(text: str | None, place: str) -> str | None:
     return text
 
 
-def _name(said: Iterable[Repetition]) -> str | None:
+def _name(repetitions: Iterable[Repetition]) -> str | None:
     """The legal name as a DICOM PN, its other alphabets as further groups. None: not said."""
-    names = list(said)
+    names = list(repetitions)
     if not names:
         return None
-    kinds = [name.told(7).upper() for name in names]
+    kinds = [name.value(7).upper() for name in names]
     kind = next((kind for kind in NAME_TYPES if kind in kinds), kinds[0])
     groups = ["", "", ""]
     for name in (name for name, its in zip(names, kinds, strict=True) if its == kind):
-        group = GROUPS.get(name.told(8).upper(), 0)
+        group = GROUPS.get(name.value(8).upper(), 0)
         groups[group] = groups[group] or _pn(name, _XPN)
     return "=".join(groups).rstrip("=")
 
@@ -97,23 +97,23 @@ def _name(said: Iterable[Repetition]) -> str | None:
 def _pn(name: Repetition, components: tuple[int, ...]) -> str:
     family, *others = components
     # FN: the whole surname, else its prefix and its own part
-    whole = name.told(family) or " ".join(filter(None, (name.told(family, 2), name.told(family, 3))))
-    parts = (whole, *(name.told(component) for component in others))
+    whole = name.value(family) or " ".join(filter(None, (name.value(family, 2), name.value(family, 3))))
+    parts = (whole, *(name.value(component) for component in others))
     return "^".join(_NOT_IN_PN.sub(" ", part).strip() for part in parts).rstrip("^")
 
 
-def _birth_date(said: str | None) -> str | None:
+def _birth_date(text: str | None) -> str | None:
     """YYYYMMDD; a year or month alone is no date here, and tells nothing."""
-    return said if not said else lawful("birth_date", said[:8])
+    return text if not text else lawful("birth_date", text[:8])
 
 
 def _place(pv1: Segment | None) -> str | None:
     """Where the patient is, in words; "" where the message says that they are nowhere any more."""
-    said = () if pv1 is None else pv1.repetitions(3)
-    if not said:
+    places = () if pv1 is None else pv1.repetitions(3)
+    if not places:
         return None
-    named = zip(("at {}", "room {}", "bed {}"), (said[0].told(part) for part in (1, 2, 3)), strict=True)
-    return shown(", ".join(words.format(text) for words, text in named if text))
+    named = zip(("at {}", "room {}", "bed {}"), (places[0].value(part) for part in (1, 2, 3)), strict=True)
+    return shown(", ".join(template.format(text) for template, text in named if text))
 
 
 def shown(text: str, most: int = 200) -> str:

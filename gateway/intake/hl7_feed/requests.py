@@ -24,10 +24,10 @@ def requests(
     """Every request of a message. Raises Rejected where one has no number, or there is none."""
     # what PV1 says in an order is of the visit that the order is for, not of where the patient is
     bare = replace(patient, visit_number=None, referring_physician=None, place=None)
-    told = [_request(group, bare, pv1, now) for group in _groups(segments)]
-    if not told:
+    statements = [_request(group, bare, pv1, now) for group in _groups(segments)]
+    if not statements:
         raise Rejected(Code.AE, "100", "ORC", "an order message without ORC and OBR")
-    return told
+    return statements
 
 
 def _groups(segments: Sequence[Segment]) -> Iterator[dict[str, Segment]]:
@@ -77,29 +77,29 @@ def _request(
 def _number(*places: tuple[Segment | None, int]) -> tuple[str, str | None]:
     """A number with who gave it, and the number alone; from the first place that has one. None: not said."""
     for segment, field in places:
-        if segment is not None and segment.told(field):
+        if segment is not None and segment.value(field):
             entity = segment.repetitions(field)[0]
-            return "^".join(entity.told(part) for part in (1, 2, 3, 4)).rstrip("^"), entity.told(1)
+            return "^".join(entity.value(part) for part in (1, 2, 3, 4)).rstrip("^"), entity.value(1)
     return "", None
 
 
 def _first(*places: tuple[Segment | None, int]) -> str | None:
     """What the first of some fields that says anything says."""
-    said = (segment.text(field) for segment, field in places if segment is not None)
-    return next((text for text in said if text is not None), None)
+    texts = (segment.text(field) for segment, field in places if segment is not None)
+    return next((text for text in texts if text is not None), None)
 
 
 def _what(obr: Segment | None) -> str | None:
     """OBR-4: its text, that of the other coding, or the code."""
-    said = () if obr is None else obr.repetitions(4)
-    return shown(said[0].told(2) or said[0].told(5) or said[0].told(1)) if said else None
+    services = () if obr is None else obr.repetitions(4)
+    return shown(services[0].value(2) or services[0].value(5) or services[0].value(1)) if services else None
 
 
 def _scheduled(group: dict[str, Segment], now: datetime) -> datetime | None:
     """For when it is planned: the field that means that first, those that some systems use for it after it."""
     places = (("OBR", 36, 1), ("TQ1", 7, 1), ("OBR", 27, 4), ("ORC", 7, 4), ("OBR", 7, 1), ("ORC", 15, 1))
     for name, field, component in places:
-        text = group[name].told(field, component) if name in group else ""
+        text = group[name].value(field, component) if name in group else ""
         if at := moment(text, now):
             return at
     return None

@@ -83,8 +83,8 @@ def read_segments(message: bytes, header: Header, character_set: str) -> tuple[S
         text = message_in(message).decode(codec)
         by = _delimiters(header, codec)
     except UnicodeDecodeError:
-        words = "bytes that are not of the character set; set MSH-18, or hl7_feed.character_set"
-        raise Rejected(Code.AE, "102", "MSH^1^18", words) from None  # its words would quote the message
+        why = "bytes that are not of the character set; set MSH-18, or hl7_feed.character_set"
+        raise Rejected(Code.AE, "102", "MSH^1^18", why) from None  # its words would quote the message
     segments = tuple(Segment(line[:3], tuple(line.split(by.field)), by, codec) for line in _lines(text, by.field))
     if any(segment.name in _HEADERS for segment in segments[1:]):
         raise Rejected(Code.AR, "200", "MSH", BATCHES)
@@ -93,10 +93,10 @@ def read_segments(message: bytes, header: Header, character_set: str) -> tuple[S
 
 def _codec(message: bytes, header: Header, character_set: str) -> str:
     """A byte order mark says UTF-8, as MSH-18 may; the configuration outvotes both. Raises Rejected."""
-    said = character_set or header.field(18).decode("ascii", "replace")
+    charset = character_set or header.field(18).decode("ascii", "replace")
     if has_byte_order_mark(message) and not character_set:
-        said = "UNICODE UTF-8"
-    codec = codec_of(said, header.field(2)[1:2].decode("ascii", "replace") or "~")
+        charset = "UNICODE UTF-8"
+    codec = codec_of(charset, header.field(2)[1:2].decode("ascii", "replace") or "~")
     if codec is None:
         raise Rejected(Code.AE, "103", "MSH^1^18", "this character set is not known here; see hl7_feed.character_set")
     return codec
@@ -120,8 +120,8 @@ def _lines(text: str, separator: str) -> list[str]:
             lines[-1] += f" {line}"
         elif line:
             place = f"{lines[-1][:3]}^1" if lines else "MSH"
-            words = "a line that is no segment: a line end within a field must be escaped"
-            raise Rejected(Code.AE, "100", place, words)
+            why = "a line that is no segment: a line end within a field must be escaped"
+            raise Rejected(Code.AE, "100", place, why)
     return lines
 
 
@@ -148,7 +148,7 @@ class Repetition:
         found = subs[sub - 1].strip() if sub <= len(subs) else ""
         return "" if found == NULL else unescaped(found, self.by, self.codec) or None
 
-    def told(self, component: int, sub: int = 1) -> str:
+    def value(self, component: int, sub: int = 1) -> str:
         """The same, "" also where it is not said."""
         return self.text(component, sub) or ""
 
@@ -173,7 +173,7 @@ class Segment:
         values = self.repetitions(field)
         return values[0].text(component) if values else None
 
-    def told(self, field: int, component: int = 1) -> str:
+    def value(self, field: int, component: int = 1) -> str:
         """The same, "" also where it is not said."""
         return self.text(field, component) or ""
 

@@ -124,16 +124,16 @@ class MllpServer:
             leaving.cut()
         return True
 
-    def _warn(self, words: str, address: str) -> None:
+    def _warn(self, text: str, address: str) -> None:
         """One line of a kind each LOG_EVERY_S, with how many were left out."""
         now = time.monotonic()
-        at, left_out = self._told.get(words, (-LOG_EVERY_S, 0))
+        at, left_out = self._told.get(text, (-LOG_EVERY_S, 0))
         if now - at < LOG_EVERY_S:
-            self._told[words] = (at, left_out + 1)
+            self._told[text] = (at, left_out + 1)
             return
-        self._told[words] = (now, 0)
+        self._told[text] = (now, 0)
         more = f" (and {left_out} like it since the last such line)" if left_out else ""
-        log.warning("HL7 feed: " + words + "%s", address, more)
+        log.warning("HL7 feed: " + text + "%s", address, more)
 
     def _enter(self, connection: socket.socket, address: str) -> None:
         one = Connection(

@@ -65,8 +65,8 @@ def succeeded(database: Database, gauges: Sequence[Gauge]) -> None:
 def failed(database: Database, gauges: Sequence[Gauge], name: str, address: str) -> None:
     """Writes a failed try into the audit, and what it locked."""
     with database.write() as tx:
-        known = tx.execute(select(users.c.user_id).where(users.c.name == name)).one_or_none() is not None
-        actor = name if known else STRANGER
+        exists = tx.execute(select(users.c.user_id).where(users.c.name == name)).one_or_none() is not None
+        actor = name if exists else STRANGER
         rows = [(gauge, _lock(tx, gauge)) for gauge in sorted(gauges, key=lambda gauge: gauge.key)]
         append(tx, Event.SIGN_IN_FAILED, "", actor, address=address)
         for gauge, row in rows:

@@ -87,8 +87,8 @@ def change(database: Database, name: str, actor: str, role: Role | None, disable
         _check_somebody_is_left(tx)
         if disabled:
             tx.execute(delete(sessions).where(sessions.c.user_id == row.user_id))
-        told = {key: str(value) for key, value in values.items()}
-        append(tx, Event.USER_CHANGED, "", clean(actor), user=name, **told)
+        changes = {key: str(value) for key, value in values.items()}
+        append(tx, Event.USER_CHANGED, "", clean(actor), user=name, **changes)
         return user_from(user_row(tx.connection, name))
 
 

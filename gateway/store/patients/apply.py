@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, or_, select, update
 
 from gateway.store.database import Database, Transaction, translated_for_a_door
 from gateway.store.job_rows import AnyRow, clean
-from gateway.store.patients.search_terms import rewrite_words
+from gateway.store.patients.search_terms import rewrite_search_terms
 from gateway.store.patients.statements import (
     DeletionStatement,
     MergeStatement,
@@ -37,52 +37,52 @@ NO_PATIENT = dict.fromkeys(PATIENT_TEXTS, "")
 NO_ORDER = dict.fromkeys(ORDER_TEXTS, "")
 
 
-def tell(database: Database, feed: str, said_at: datetime, told: Sequence[Statement]) -> None:
+def apply_statements(database: Database, feed: str, stated_at: datetime, statements: Sequence[Statement]) -> None:
     """All that one message says, or nothing of it. TryAgain where it cannot be kept now."""
     with translated_for_a_door(), database.write() as tx:
-        teller = _Teller(tx, clean(feed), min(said_at, tx.now))  # a clock that is ahead must not silence a day
-        for statement in told:
-            teller.tell(statement)
+        message = _Message(tx, clean(feed), min(stated_at, tx.now))  # a clock that is ahead must not silence a day
+        for statement in statements:
+            message.apply(statement)
 
 
-class _Teller:
+class _Message:
     """One message, within its transaction."""
 
-    def __init__(self, tx: Transaction, feed: str, said_at: datetime) -> None:
+    def __init__(self, tx: Transaction, feed: str, stated_at: datetime) -> None:
         self._tx = tx
         self._feed = feed
-        self._said_at = said_at
+        self._stated_at = stated_at
 
-    def tell(self, told: Statement) -> None:
-        match told:
+    def apply(self, statement: Statement) -> None:
+        match statement:
             case PatientStatement():
-                self._patient(told)
+                self._patient(statement)
             case MergeStatement():
-                self._merge(told)
+                self._merge(statement)
             case DeletionStatement():
-                self._gone(told.key)
+                self._gone(statement.key)
             case OrderStatement():
-                self._order(told)
+                self._order(statement)
 
-    def _patient(self, told: PatientStatement) -> AnyRow:
+    def _patient(self, statement: PatientStatement) -> AnyRow:
         """Writes down a patient and returns the row that stands for the number now."""
-        row = self._lock(told.key)
-        if self._is_late(row) or (row.merged_into is not None and not told.anew):
+        row = self._lock(statement.key)
+        if self._is_late(row) or (row.merged_into is not None and not statement.anew):
             self._keep_longer(row)
             return row if row.merged_into is None else self._row(row.merged_into)
         before = NO_PATIENT if row.gone else {key: getattr(row, key) for key in PATIENT_TEXTS}
-        said = {key: getattr(told, key) for key in PATIENT_TEXTS}
-        after = {**before, **{key: clean(text) for key, text in said.items() if text is not None}}
-        self._set(row.number, **after, said_at=self._said_at, fresh_at=self._fresh(row), gone=False, merged_into=None)
+        stated = {key: getattr(statement, key) for key in PATIENT_TEXTS}
+        after = {**before, **{key: clean(text) for key, text in stated.items() if text is not None}}
+        self._set(row.number, **after, said_at=self._stated_at, fresh_at=self._fresh(row), gone=False, merged_into=None)
         if row.gone or after != before:
-            rewrite_words(self._tx, row.number)
+            rewrite_search_terms(self._tx, row.number)
         if row.merged_into is not None:
-            rewrite_words(self._tx, row.merged_into)
+            rewrite_search_terms(self._tx, row.merged_into)
         return self._row(row.number)
 
-    def _merge(self, told: MergeStatement) -> None:
-        stays = self._patient(told.stays)
-        prior = self._lock(told.prior)
+    def _merge(self, statement: MergeStatement) -> None:
+        stays = self._patient(statement.stays)
+        prior = self._lock(statement.prior)
         if prior.number == stays.number or self._is_late(prior):
             return
         into = stays.number
@@ -91,7 +91,7 @@ class _Teller:
         self._tx.execute(update(known_patients).where(earlier).values(merged_into=into))
         self._empty(prior, merged_into=into)
         self._set(into, fresh_at=max(stays.fresh_at, prior.fresh_at))  # no shorter than the orders that are theirs now
-        rewrite_words(self._tx, into)
+        rewrite_search_terms(self._tx, into)
 
     def _gone(self, key: PatientKey) -> None:
         row = self._lock(key)
@@ -99,56 +99,56 @@ class _Teller:
             self._tx.execute(delete(known_orders).where(known_orders.c.patient == row.number))
             self._empty(row, merged_into=None)
             if row.merged_into is not None:
-                rewrite_words(self._tx, row.merged_into)
+                rewrite_search_terms(self._tx, row.merged_into)
 
-    def _order(self, told: OrderStatement) -> None:
-        patient = self._patient(told.patient)
-        row = self._find_order(told)
-        if patient.gone or (row is not None and self._said_at < row.said_at):
+    def _order(self, statement: OrderStatement) -> None:
+        patient = self._patient(statement.patient)
+        row = self._find_order(statement)
+        if patient.gone or (row is not None and self._stated_at < row.said_at):
             return  # what came late is of a patient who was deleted, or of an order that has changed, meanwhile
         before = NO_ORDER if row is None or row.gone else {key: getattr(row, key) for key in ORDER_TEXTS}
-        at = told.scheduled_at or (None if row is None else row.scheduled_at)
+        at = statement.scheduled_at or (None if row is None else row.scheduled_at)
         values: dict[str, Any] = {
             "patient": patient.number,
             # one of the two may come with a later message: the other's system gives it
-            "placer_key": clean(told.placer_key) or (row.placer_key if row else ""),
-            "filler_key": clean(told.filler_key) or (row.filler_key if row else ""),
-            "said_at": self._said_at,
+            "placer_key": clean(statement.placer_key) or (row.placer_key if row else ""),
+            "filler_key": clean(statement.filler_key) or (row.filler_key if row else ""),
+            "said_at": self._stated_at,
             "fresh_at": max(self._tx.now, min(at or self._tx.now, self._tx.now + AHEAD_MAX)),
-            "gone": told.cancelled,
-            "scheduled_at": None if told.cancelled else at,
-            **(NO_ORDER if told.cancelled else {**before, **self._said(told)}),
+            "gone": statement.cancelled,
+            "scheduled_at": None if statement.cancelled else at,
+            **(NO_ORDER if statement.cancelled else {**before, **self._stated(statement)}),
         }
         if row is None:
             self._tx.execute(known_orders.insert().values(told_by=self._feed, **values))
         else:
             self._tx.execute(update(known_orders).where(known_orders.c.number == row.number).values(**values))
             if row.patient != patient.number:
-                rewrite_words(self._tx, row.patient)
+                rewrite_search_terms(self._tx, row.patient)
         if patient.fresh_at < values["fresh_at"]:
             self._set(patient.number, fresh_at=values["fresh_at"])
-        rewrite_words(self._tx, patient.number)
+        rewrite_search_terms(self._tx, patient.number)
 
     @staticmethod
-    def _said(told: OrderStatement) -> dict[str, str]:
-        said = {key: getattr(told, key) for key in ORDER_TEXTS}
-        return {key: clean(text) for key, text in said.items() if text is not None}
+    def _stated(statement: OrderStatement) -> dict[str, str]:
+        stated = {key: getattr(statement, key) for key in ORDER_TEXTS}
+        return {key: clean(text) for key, text in stated.items() if text is not None}
 
-    def _find_order(self, told: OrderStatement) -> AnyRow | None:
+    def _find_order(self, statement: OrderStatement) -> AnyRow | None:
         """The row of a request that was told before, by either of its numbers; the placer's counts more."""
         by = [
             column == clean(key)
             for column, key in (
-                (known_orders.c.placer_key, told.placer_key),
-                (known_orders.c.filler_key, told.filler_key),
+                (known_orders.c.placer_key, statement.placer_key),
+                (known_orders.c.filler_key, statement.filler_key),
             )
             if key
         ]
         query = select(known_orders).where(or_(*(and_(known_orders.c.told_by == self._feed, one) for one in by)))
         rows = self._tx.execute(query.order_by(known_orders.c.number).with_for_update()).all()
-        with_placer = (row for row in rows if told.placer_key and row.placer_key == clean(told.placer_key))
+        with_placer = (row for row in rows if statement.placer_key and row.placer_key == clean(statement.placer_key))
         # a row of this filler number but of another placer's is another request
-        others = (row for row in rows if not (told.placer_key and row.placer_key))
+        others = (row for row in rows if not (statement.placer_key and row.placer_key))
         return next(with_placer, None) or next(others, None)
 
     def _lock(self, key: PatientKey) -> AnyRow:
@@ -164,7 +164,7 @@ class _Teller:
 
     def _is_late(self, row: AnyRow) -> bool:
         """Whether something later has been said of this number already. At the same second the later to come counts."""
-        return row.said_at is not None and self._said_at < row.said_at
+        return row.said_at is not None and self._stated_at < row.said_at
 
     def _fresh(self, row: AnyRow) -> datetime:
         fresh_at: datetime = row.fresh_at
@@ -180,7 +180,7 @@ class _Teller:
         self._set(
             row.number,
             **NO_PATIENT,
-            said_at=self._said_at,
+            said_at=self._stated_at,
             fresh_at=self._tx.now,
             gone=True,
             merged_into=merged_into,

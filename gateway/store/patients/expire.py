@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, delete, select
 
 from gateway.store.audit import Event, append
 from gateway.store.database import Database, Transaction
-from gateway.store.patients.search_terms import rewrite_words
+from gateway.store.patients.search_terms import rewrite_search_terms
 from gateway.store.tables import known_orders, known_patients, known_terms
 
 AT_ONCE = 500  # in one transaction: a door that says yes to a page must not wait for long
@@ -46,7 +46,7 @@ def _forget_orders(tx: Transaction, old: ColumnElement[bool]) -> int:
     rows = tx.execute(some.with_for_update()).all()  # what is told anew meanwhile is not old any more
     tx.execute(delete(known_orders).where(known_orders.c.number.in_([row.number for row in rows])))
     for patient in sorted({row.patient for row in rows}):
-        rewrite_words(tx, patient)
+        rewrite_search_terms(tx, patient)
     return len(rows)
 
 

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, func, select
 
-from gateway.identity.candidate import KnownOrder
+from gateway.identity.candidate import OrderCandidate
 from gateway.identity.order import Order, Patient
 from gateway.store.database import Database
 from gateway.store.job_rows import AnyRow, clean
-from gateway.store.search_terms import words_of
+from gateway.store.search_terms import search_terms_of
 from gateway.store.tables import known_orders as orders
 from gateway.store.tables import known_patients as patients
 from gateway.store.tables import known_terms as terms
@@ -25,40 +25,40 @@ ISO_DATE = re.compile(r"\b((?:18|19|20)\d\d)-(\d\d)-(\d\d)\b")
 DOTTED_DATE = re.compile(r"\b(\d\d?)\.(\d\d?)\.((?:18|19|20)\d\d)\b")
 
 
-def find(database: Database, words: str, most: int) -> list[KnownOrder]:
+def find(database: Database, text: str, most: int) -> list[OrderCandidate]:
     """Known orders, and each patient for themselves, that every word fits; at most so many, whole words first.
 
     A word fits where a word of the name, or of any number, or the birth date begins with it. Where more than SCAN_MAX
     patients have every one of the words, only as many of them are looked at: whoever searches types more.
     """
-    asked = _words(words)
-    if not asked or most < 1:
+    terms = _terms(text)
+    if not terms or most < 1:
         return []
     with database.read() as connection:
-        numbers = _patients(connection, asked, most)
+        numbers = _patients(connection, terms, most)
         found = {row.number: row for row in connection.execute(select(patients).where(patients.c.number.in_(numbers)))}
         requests = _by_patient(connection.execute(select(orders).where(orders.c.patient.in_(numbers))))
         earlier = _earlier(connection, numbers)
-    told: list[KnownOrder] = []
+    candidates: list[OrderCandidate] = []
     for number in numbers:
-        of_patient = sorted(requests.get(number, ()), key=lambda row: _rank(row, asked))
-        told += [_of_order(found[number], row) for row in of_patient]
-        told.append(_of_patient(found[number], earlier.get(number, ())))
-        if len(told) >= most:
+        of_patient = sorted(requests.get(number, ()), key=lambda row: _rank(row, terms))
+        candidates += [_of_order(found[number], row) for row in of_patient]
+        candidates.append(_of_patient(found[number], earlier.get(number, ())))
+        if len(candidates) >= most:
             break
-    return told[:most]
+    return candidates[:most]
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _terms(text: str) -> tuple[str, ...]:
     """The words of a question, a date that somebody wrote with dots or hyphens as one word."""
     text = ISO_DATE.sub(r"\1\2\3", clean(text))
     text = DOTTED_DATE.sub(lambda date: f"{date[3]}{int(date[2]):02}{int(date[1]):02}", text)
-    return words_of(text)[:WORDS_MAX]
+    return search_terms_of(text)[:WORDS_MAX]
 
 
-def _patients(connection: Connection, asked: Sequence[str], most: int) -> list[int]:
+def _patients(connection: Connection, wanted: Sequence[str], most: int) -> list[int]:
     """Numbers of patients, walked along the word that fewest have, the whole words first."""
-    along, *others = sorted(asked, key=lambda word: _count(connection, word))
+    along, *others = sorted(wanted, key=lambda word: _count(connection, word))
     walked = select(terms.c.term, terms.c.number).where(_begins(terms, along))
     near = walked.order_by(terms.c.term, terms.c.number).limit(SCAN_MAX).subquery()
     query = select(near.c.number)
@@ -97,10 +97,10 @@ def _earlier(connection: Connection, numbers: Sequence[int]) -> dict[int, list[s
     return found
 
 
-def _rank(row: AnyRow, asked: Sequence[str]) -> tuple[bool, float]:
+def _rank(row: AnyRow, terms: Sequence[str]) -> tuple[bool, float]:
     """The order that somebody asked for by its number first, then the newest."""
     text = f"{row.accession_number} {row.visit_number} {row.placer_number} {row.filler_number}"
-    named = any(word.startswith(one) for word in words_of(text) for one in asked)
+    named = any(word.startswith(one) for word in search_terms_of(text) for one in terms)
     at: datetime = row.scheduled_at or row.said_at
     return not named, -at.timestamp()
 
@@ -109,9 +109,9 @@ def _person(row: AnyRow) -> Patient:
     return Patient(row.patient_id, row.issuer, row.name, row.birth_date, row.sex)
 
 
-def _of_patient(row: AnyRow, earlier: Sequence[str]) -> KnownOrder:
+def _of_patient(row: AnyRow, earlier: Sequence[str]) -> OrderCandidate:
     formerly = f"formerly {', '.join(earlier)}" if earlier else ""
-    return KnownOrder(
+    return OrderCandidate(
         Order(patient=_person(row), visit_number=row.visit_number, referring_physician=row.referring_physician),
         row.told_by,
         row.said_at,
@@ -119,7 +119,7 @@ def _of_patient(row: AnyRow, earlier: Sequence[str]) -> KnownOrder:
     )
 
 
-def _of_order(patient: AnyRow, row: AnyRow) -> KnownOrder:
+def _of_order(patient: AnyRow, row: AnyRow) -> OrderCandidate:
     order = Order(
         patient=_person(patient),
         study_uid=row.study_uid,
@@ -129,7 +129,7 @@ def _of_order(patient: AnyRow, row: AnyRow) -> KnownOrder:
         filler_order_number=row.filler_number,
         visit_number=row.visit_number or patient.visit_number,
     )
-    return KnownOrder(order, row.told_by, row.scheduled_at or row.said_at, row.what)
+    return OrderCandidate(order, row.told_by, row.scheduled_at or row.said_at, row.what)
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from sqlalchemy import and_, delete, insert, select
 
 from gateway.store.database import Transaction
 from gateway.store.job_rows import AnyRow
-from gateway.store.search_terms import words_of
+from gateway.store.search_terms import search_terms_of
 from gateway.store.tables import known_orders, known_patients, known_terms
 
 
-def rewrite_words(tx: Transaction, number: int) -> None:
+def rewrite_search_terms(tx: Transaction, number: int) -> None:
     """Makes the words of a patient those of the rows as they are now. Holds the patient's row: one writer at a time."""
     patient = tx.execute(select(known_patients).where(known_patients.c.number == number).with_for_update()).one()
     there = set(tx.execute(select(known_terms.c.term).where(known_terms.c.number == number)).scalars())
-    wanted = set() if patient.gone else _words(tx, patient)
+    wanted = set() if patient.gone else _terms(tx, patient)
     if there - wanted:
         gone = and_(known_terms.c.number == number, known_terms.c.term.in_(sorted(there - wanted)))
         tx.execute(delete(known_terms).where(gone))
@@ -24,7 +24,7 @@ def rewrite_words(tx: Transaction, number: int) -> None:
         )
 
 
-def _words(tx: Transaction, patient: AnyRow) -> set[str]:
+def _terms(tx: Transaction, patient: AnyRow) -> set[str]:
     number = patient.number
     # a page may well show a number that was merged into this one: paper knows of no merge
     texts = [patient.patient_id, patient.name, patient.birth_date, patient.visit_number]
@@ -34,4 +34,4 @@ def _words(tx: Transaction, patient: AnyRow) -> set[str]:
         select(known_orders).where(known_orders.c.patient == number, known_orders.c.gone.is_(False))
     ):
         texts += [order.accession_number, order.visit_number, order.placer_number, order.filler_number]
-    return {word for text in texts for word in words_of(text)}
+    return {word for text in texts for word in search_terms_of(text)}

@@ -53,8 +53,8 @@ class Worklist:
         """A screenful of jobs from a cursor on, "" for the first. Refused: the cursor is none of ours."""
         at = parse(cursor, order)
         with self._database.read() as connection:
-            asked = list(conditions(connection, query))
-            rows = walk(connection, asked, order, at, limit + 1)
+            filters = list(conditions(connection, query))
+            rows = walk(connection, filters, order, at, limit + 1)
             more, rows = len(rows) > limit, rows[:limit]
             if at is not None and at.back:
                 rows.reverse()
@@ -70,14 +70,14 @@ class Worklist:
     def matching(self, query: JobQuery, limit: int) -> list[str]:
         """Ids of the jobs that a query finds, the oldest first, at most limit."""
         with self._database.read() as connection:
-            asked = list(conditions(connection, query))
-            return [row.job_id for row in walk(connection, asked, JobOrder.OLDEST, None, limit)]
+            filters = list(conditions(connection, query))
+            return [row.job_id for row in walk(connection, filters, JobOrder.OLDEST, None, limit)]
 
     def newest(self, query: JobQuery, limit: int) -> list[str]:
         """The same, the newest first."""
         with self._database.read() as connection:
-            asked = list(conditions(connection, query))
-            return [row.job_id for row in walk(connection, asked, JobOrder.NEWEST, None, limit)]
+            filters = list(conditions(connection, query))
+            return [row.job_id for row in walk(connection, filters, JobOrder.NEWEST, None, limit)]
 
     def beginning(self, characters: str, limit: int) -> list[str]:
         """Ids that begin with these characters, at most limit."""

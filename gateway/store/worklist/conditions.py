@@ -11,7 +11,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Text, and_, ca
 
 from gateway.job import Door, State
 from gateway.store.job_rows import clean
-from gateway.store.search_terms import words_of
+from gateway.store.search_terms import search_terms_of
 from gateway.store.tables import Moment, jobs, terms
 
 SLACK = 1000  # jobs that may have been numbered in another order than their clocks said
@@ -67,10 +67,10 @@ def conditions(connection: Connection, query: JobQuery) -> Iterator[Condition]:
         # with + 0 no index fits: a walk in the order of numbers must not become a sort of everything unsure
         yield Condition(jobs.c.confidence + 0 <= query.confidence_max, select(jobs.c.number).where(low))
     yield from _received(connection, query)
-    words = words_of(clean(query.words))
-    if query.words.strip() and not words:  # asked for something that is no word: nobody has it, and not everybody
+    terms = search_terms_of(clean(query.words))
+    if query.words.strip() and not terms:  # asked for something that is no word: nobody has it, and not everybody
         yield _NOTHING
-    for word in words:  # all of them: a word that is left out would let a bulk action reach jobs nobody asked for
+    for word in terms:  # all of them: a word that is left out would let a bulk action reach jobs nobody asked for
         yield _word(word)
 
 

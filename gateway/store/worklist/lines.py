@@ -51,8 +51,8 @@ def summaries(connection: Connection, rows: Sequence[AnyRow]) -> tuple[JobSummar
     """Rows of jobs with what stands in other tables, asked once for all."""
     ids = [row.job_id for row in rows]
     deliveries = _deliveries(connection, ids)
-    said = (reviews.c.given.is_not(None)) | (reviews.c.invalid_leads != "")
-    spoken_of = select(reviews.c.job_id).where(reviews.c.job_id.in_(ids), said)
+    changed = (reviews.c.given.is_not(None)) | (reviews.c.invalid_leads != "")
+    spoken_of = select(reviews.c.job_id).where(reviews.c.job_id.in_(ids), changed)
     corrected = set(connection.execute(spoken_of).scalars())
     return tuple(
         JobSummary(

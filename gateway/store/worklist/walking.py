@@ -116,9 +116,9 @@ def parse(cursor: str, order: JobOrder) -> Cursor | None:
     if not cursor:
         return None
     try:
-        words = cursor[1:].split("_")
-        key = (float(words[0]), int(words[1])) if order is JobOrder.CONFIDENCE else (int(words[0]),)
-        if cursor[0] not in "ab" or len(words) != len(key) or any(abs(part) > 1 << 62 for part in key):
+        parts = cursor[1:].split("_")
+        key = (float(parts[0]), int(parts[1])) if order is JobOrder.CONFIDENCE else (int(parts[0]),)
+        if cursor[0] not in "ab" or len(parts) != len(key) or any(abs(part) > 1 << 62 for part in key):
             raise ValueError
     except (ValueError, IndexError, OverflowError):
         raise Refused("cursor", "This cursor is not of this list; begin at its first page.") from None

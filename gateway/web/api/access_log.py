@@ -32,7 +32,7 @@ class _Listed:
 
 
 @dataclass
-class _Seen:
+class _ListAccess:
     """The looks of one store's window, the last one last."""
 
     accesses: OrderedDict[Access, float] = field(default_factory=OrderedDict)
@@ -45,22 +45,22 @@ class AccessLog:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._stores: WeakKeyDictionary[Store, _Seen] = WeakKeyDictionary()
+        self._stores: WeakKeyDictionary[Store, _ListAccess] = WeakKeyDictionary()
 
     def write_down(self, store: Store, actor: str, job_id: str, what: str, recording: str = "") -> None:
         """Puts a look into the audit before anything is shown, unless it stands there already. Raises NotFound.
 
         recording: SHA-256 of what was read, where that is shown: an approval asks which reading somebody saw.
         """
-        look = (actor, job_id, what, recording)
+        access = (actor, job_id, what, recording)
         with self._lock:
-            at = self._stores.setdefault(store, _Seen()).accesses
-            if self._clock() - at.get(look, -ONE_LOOK_S) < ONE_LOOK_S:
+            at = self._stores.setdefault(store, _ListAccess()).accesses
+            if self._clock() - at.get(access, -ONE_LOOK_S) < ONE_LOOK_S:
                 return
-        store.looked(actor, job_id, what, recording)
+        store.record_access(actor, job_id, what, recording)
         with self._lock:
-            at[look] = self._clock()
-            at.move_to_end(look)
+            at[access] = self._clock()
+            at.move_to_end(access)
             while len(at) > REMEMBERED:
                 at.popitem(last=False)
 
@@ -69,7 +69,7 @@ class AccessLog:
         store: Store,
         actor: str,
         what: str,
-        asked: str,
+        text: str,
         job_ids: Iterable[str],
         job_id: str = "",
         question: Iterable[object] = (),
@@ -77,25 +77,25 @@ class AccessLog:
     ) -> None:
         """The same for an answer that names many jobs: one entry with their ids, none for rows told already.
 
-        asked: the question in the audit's words, which name no patient. question: all that makes it another question;
+        text: the question in the audit's words, which name no patient. question: all that makes it another question;
         it stays in memory. job_id: the job whose page the list belongs to. rows: how many were shown, where some are no
         jobs.
         """
         shown = tuple(job_ids)
-        key: Question = (actor, job_id, what, asked, *map(str, question))
+        key: Question = (actor, job_id, what, text, *map(str, question))
         with self._lock:
-            lists = self._stores.setdefault(store, _Seen()).lists
-            known = lists.get(key)
-            again = known is not None and self._clock() - known.at < ONE_LIST_S
-            told = known.job_ids if known is not None and again else set()
-            fresh = [each for each in shown if each not in told]
+            lists = self._stores.setdefault(store, _ListAccess()).lists
+            earlier = lists.get(key)
+            again = earlier is not None and self._clock() - earlier.at < ONE_LIST_S
+            written = earlier.job_ids if earlier is not None and again else set()
+            fresh = [each for each in shown if each not in written]
             if again and not fresh:
                 return
-        store.looked_at_many(actor, what, asked, len(shown) if rows is None else rows, fresh, job_id)
+        store.record_access_to_many(actor, what, text, len(shown) if rows is None else rows, fresh, job_id)
         with self._lock:
-            if known is None or not again:
-                lists[key] = known = _Listed(self._clock())
-            known.job_ids.update(fresh)
+            if earlier is None or not again:
+                lists[key] = earlier = _Listed(self._clock())
+            earlier.job_ids.update(fresh)
             lists.move_to_end(key)
             while len(lists) > LISTS_REMEMBERED:
                 lists.popitem(last=False)
@@ -109,7 +109,7 @@ class AccessLog:
 accesses = AccessLog()
 
 
-def in_words(query: JobQuery) -> str:
+def query_text(query: JobQuery) -> str:
     """A question to the worklist as the audit tells it.
 
     That a patient, words or a sender were asked for is told, and not which: people type a patient into any field, the
@@ -122,7 +122,7 @@ def in_words(query: JobQuery) -> str:
         ("to", query.received_to and query.received_to.isoformat()),
         ("confidence_max", query.confidence_max),
     )
-    told = [f"{name}={value}" for name, value in plain if value not in (None, "")]
-    typed = (("sender", query.sender), ("patient", query.patient), ("words", query.words))
-    hidden = [name for name, value in typed if value]
-    return ", ".join([*told, *(f"{name} given" for name in hidden)]) or "all"
+    parts = [f"{name}={value}" for name, value in plain if value not in (None, "")]
+    hidden_texts = (("sender", query.sender), ("patient", query.patient), ("words", query.words))
+    hidden = [name for name, value in hidden_texts if value]
+    return ", ".join([*parts, *(f"{name} given" for name in hidden)]) or "all"

@@ -13,15 +13,20 @@ from gateway.identity.order import Order
 from gateway.store import JobQuery, Store
 from gateway.store.audit import Event
 from gateway.web.api import models, serializers
-from gateway.web.api.access_log import accesses, in_words
+from gateway.web.api.access_log import accesses, query_text
 from gateway.web.api.capacity import in_a_place
 from gateway.web.api.dependencies import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
 from gateway.web.api.jobs import layout_leads, segments_in_columns
-from gateway.web.api.orders import known_of
+from gateway.web.api.orders import candidates_of
 from gateway.web.deps import Principal
 from pipeline.recording import Correction, Lead
 
-OF_THE_BODY = {"all_pages", "afresh", "even_so", "seen"}  # what an IdentifyBody says beside the patient and the order
+OF_THE_BODY = {
+    "all_pages",
+    "afresh",
+    "even_so",
+    "revision",
+}  # what an IdentifyBody says beside the patient and the order
 router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
 
 
@@ -60,12 +65,12 @@ def matching(who: Reviewer, store: TheStore, body: models.JobFilter) -> models.M
     return models.Matching(ids=ids, more=more)
 
 
-def _matching(store: Store, who: Principal, asked: models.JobFilter) -> tuple[list[str], bool]:
+def _matching(store: Store, who: Principal, job_filter: models.JobFilter) -> tuple[list[str], bool]:
     """The jobs that match, as many as one action may be about, and whether there are more. Puts it into the audit."""
-    query = _query(asked)
+    query = _query(job_filter)
     found = store.worklist.matching(query, models.BULK_MAX + 1)
     ids = found[: models.BULK_MAX]
-    accesses.write_down_list(store, who.name, "jobs that match", in_words(query), ids, question=vars(query).values())
+    accesses.write_down_list(store, who.name, "jobs that match", query_text(query), ids, question=vars(query).values())
     return ids, len(found) > models.BULK_MAX
 
 
@@ -97,7 +102,7 @@ def resend(who: Reviewer, store: TheStore, job_id: JobId, body: models.ResendBod
 @router.post("/{job_id}/give-up")
 def give_up(who: Reviewer, store: TheStore, job_id: JobId, body: models.RejectBody) -> models.Done:
     """Rejects a held job for good; the comment says why."""
-    store.give_up(job_id, who.name, body.comment.strip() or body.comment, body.seen or None)
+    store.give_up(job_id, who.name, body.comment.strip() or body.comment, body.revision or None)
     _remark(store, who, job_id, Event.GIVEN_UP, models.CommentBody(comment=body.comment))
     return _done(store, job_id)
 
@@ -110,7 +115,7 @@ def approve(who: Reviewer, store: TheStore, config: TheConfig, job_id: JobId, bo
     changed it may not approve it.
     """
     four_eyes = config.web.four_eyes
-    store.reviews.approve(job_id, who.name, body.comment, body.leave_out, four_eyes, body.seen, opened=True)
+    store.reviews.approve(job_id, who.name, body.comment, body.leave_out, four_eyes, body.revision, opened=True)
     return _done(store, job_id)
 
 
@@ -134,29 +139,31 @@ async def identify(
 
     if not body.all_pages and await in_a_place(job_id, pages) > 1:  # opens a document that nobody has opened yet
         raise Refused("several_pages", "The document holds several ECG pages; say that all are of this patient.")
-    order, seen = await to_thread.run_sync(lambda: _identified(store, job_id, changes, body.afresh, body.seen))
-    known = await known_of(who, store, config, job_id, order.patient, changes)
-    if not {_known_words(serializers.known_patient_of(each)) for each in known.contradicting} <= {
-        _known_words(each) for each in body.even_so
+    order, revision = await to_thread.run_sync(lambda: _identified(store, job_id, changes, body.afresh, body.revision))
+    found = await candidates_of(who, store, config, job_id, order.patient, changes)
+    if not {_candidate_texts(serializers.patient_candidate_of(each)) for each in found.contradicting} <= {
+        _candidate_texts(each) for each in body.even_so
     }:
-        raise Refused("contradicts_known", f"{known.why} Look again; if it is right all the same, say so (even_so).")
-    await to_thread.run_sync(lambda: store.identify(job_id, order, who.name, seen, known.overridden))
+        raise Refused("contradicts_known", f"{found.why} Look again; if it is right all the same, say so (even_so).")
+    await to_thread.run_sync(lambda: store.identify(job_id, order, who.name, revision, found.overridden))
     return await to_thread.run_sync(lambda: _done(store, job_id))
 
 
-def _known_words(known: models.KnownPatientModel) -> tuple[str, ...]:
+def _candidate_texts(candidate: models.PatientCandidateModel) -> tuple[str, ...]:
     """What is known of a patient and contradicted; that another tells the same is nothing new."""
-    return (known.name, known.birth_date, known.sex, *sorted(known.contradicts))
+    return (candidate.name, candidate.birth_date, candidate.sex, *sorted(candidate.contradicts))
 
 
-def _identified(store: Store, job_id: str, changes: Mapping[str, str], afresh: bool, seen: str) -> tuple[Order, str]:
+def _identified(
+    store: Store, job_id: str, changes: Mapping[str, str], afresh: bool, revision: str
+) -> tuple[Order, str]:
     """The order as it would be filed, and what stood when it was made."""
     from gateway.identity.identify import identified
 
     # The order is made from what stands now: this is the last moment at which another's word may come in between.
-    seen = seen or store.reviews.stands(job_id)
+    revision = revision or store.reviews.revision(job_id)
     try:
-        return identified(store.order(job_id), changes, afresh), seen
+        return identified(store.order(job_id), changes, afresh), revision
     except ValueError as error:
         raise Refused("not_lawful", str(error)) from error
 
@@ -173,7 +180,7 @@ def correct(who: Reviewer, store: TheStore, job_id: JobId, body: models.CorrectB
         chest_gain_mm_mv=body.chest_gain_mm_mv,
     )
     _check_layout(correction)
-    store.reviews.correct(job_id, body.page, correction, who.name, body.comment, body.seen or None)
+    store.reviews.correct(job_id, body.page, correction, who.name, body.comment, body.revision or None)
     return _done(store, job_id)
 
 
@@ -184,19 +191,19 @@ def invalid_leads(who: Reviewer, store: TheStore, job_id: JobId, body: models.In
     A job held only by a destination is done again: its document was made before this was said.
     """
     leads: list[Lead] = list(body.leads)
-    store.reviews.mark_invalid(job_id, body.page, leads, who.name, body.comment, body.seen or None)
+    store.reviews.mark_invalid(job_id, body.page, leads, who.name, body.comment, body.revision or None)
     return _done(store, job_id)
 
 
 def _check_layout(correction: Correction) -> None:
     """Raises Refused for a layout that is none of ours, and for lead names that do not fit it."""
-    known = layout_leads()
-    if correction.layout is not None and correction.layout not in known:
-        raise Refused("no_such_layout", f"There is no layout {correction.layout!r}; there are {', '.join(known)}.")
+    layouts = layout_leads()
+    if correction.layout is not None and correction.layout not in layouts:
+        raise Refused("no_such_layout", f"There is no layout {correction.layout!r}; there are {', '.join(layouts)}.")
     if correction.leads and correction.layout is None:
         raise Refused("no_layout", "Lead names are given in the order of a layout; say which.")
-    if correction.layout is not None and correction.leads and len(correction.leads) != len(known[correction.layout]):
-        segments, names = len(known[correction.layout]), len(correction.leads)
+    if correction.layout is not None and correction.leads and len(correction.leads) != len(layouts[correction.layout]):
+        segments, names = len(layouts[correction.layout]), len(correction.leads)
         why = f"Layout {correction.layout} has {segments} segments; {names} names were given."
         raise Refused("lead_count", why)
     if correction.layout is not None:
@@ -206,16 +213,16 @@ def _check_layout(correction: Correction) -> None:
             raise Refused("lead_twice", why)
 
 
-def _query(asked: models.JobFilter) -> JobQuery:
+def _query(job_filter: models.JobFilter) -> JobQuery:
     return JobQuery(
-        state=asked.state,
-        door=asked.door,
-        sender=asked.sender,
-        patient=asked.patient,
-        words=asked.q,
-        confidence_max=asked.confidence_max,
-        received_from=asked.received_from,
-        received_to=asked.received_to,
+        state=job_filter.state,
+        door=job_filter.door,
+        sender=job_filter.sender,
+        patient=job_filter.patient,
+        words=job_filter.q,
+        confidence_max=job_filter.confidence_max,
+        received_from=job_filter.received_from,
+        received_to=job_filter.received_to,
     )
 
 

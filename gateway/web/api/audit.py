@@ -38,8 +38,8 @@ def search(
     job_id: of one job, or at least the first eight characters of it.
     """
     whole = whole_id(store, job_id) if job_id.strip() else ""
-    asked = AuditQuery(kind, actor, whole, moment_of(since), moment_of(until, end=True))
-    page = store.looking.audit(asked, before, limit)
+    query = AuditQuery(kind, actor, whole, moment_of(since), moment_of(until, end=True))
+    page = store.audit_queries.audit(query, before, limit)
     return models.AuditList(items=[serializers.entry_of(entry) for entry in page.entries], next_cursor=page.next_before)
 
 
@@ -64,7 +64,7 @@ def verify(who: Administrator, store: TheStore, objects: bool = True) -> models.
 @router.get("/export", response_class=StreamingResponse, responses=LINES)
 def export(who: Administrator, store: TheStore) -> StreamingResponse:
     """The whole chain as JSON lines, hashes included, so that others can verify it. Who took it is in it."""
-    store.looked_at_many(who.name, "audit export", "all", store.looking.last_seq())
+    store.record_access_to_many(who.name, "audit export", "all", store.audit_queries.last_seq())
 
     def lines() -> Iterator[str]:
         yield from store.audit_lines()

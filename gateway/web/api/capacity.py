@@ -34,7 +34,7 @@ EYE_WAIT_S = 10.0
 # These belong to an event loop. _threads: a thread for each place, none of those that answer everything else.
 _places: RunVar[CapacityLimiter] = RunVar("places")
 _uploads: RunVar[CapacityLimiter] = RunVar("upload_places")
-_eyes: RunVar[CapacityLimiter] = RunVar("eyes")
+_digitizing: RunVar[CapacityLimiter] = RunVar("eyes")
 _threads: RunVar[CapacityLimiter] = RunVar("threads")
 _turns: RunVar[WeakValueDictionary[str, Lock]] = RunVar("turns")  # one for each job asked about, and each sender
 
@@ -54,10 +54,10 @@ async def in_an_upload_place(user: str, work: Callable[[], Made]) -> Made:
     return await _in_a_place(f"from {user}", of_this_loop(_uploads, UPLOAD_PLACES), UPLOAD_WAIT_S, busy, work)
 
 
-async def in_an_eyes_place(user: str, work: Callable[[], Made]) -> Made:
+async def in_a_digitizer_place(user: str, work: Callable[[], Made]) -> Made:
     """Has a file digitized that is only looked at, in the same way. TryAgain where no place is free in EYE_WAIT_S."""
     busy = TryAgain("eyes_busy", "Another file is being read right now; try again in a moment.")
-    return await _in_a_place(f"read for {user}", of_this_loop(_eyes, EYES), EYE_WAIT_S, busy, work)
+    return await _in_a_place(f"read for {user}", of_this_loop(_digitizing, EYES), EYE_WAIT_S, busy, work)
 
 
 async def _in_a_place(
@@ -65,12 +65,12 @@ async def _in_a_place(
 ) -> Made:
     turn = _turn_of(whose)
     place = object()  # one task may ask twice
-    async with AsyncExitStack() as held:
+    async with AsyncExitStack() as stack:
         try:
             with anyio.fail_after(wait_s):
-                await held.enter_async_context(turn)
+                await stack.enter_async_context(turn)
                 await places.acquire_on_behalf_of(place)
-                held.callback(places.release_on_behalf_of, place)
+                stack.callback(places.release_on_behalf_of, place)
         except TimeoutError:
             raise busy from None
         return await to_thread.run_sync(work, limiter=of_this_loop(_threads, math.inf))

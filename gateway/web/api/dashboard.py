@@ -36,25 +36,25 @@ DestinationName = Annotated[str, Path(max_length=200)]
 @router.get("/dashboard")
 def dashboard(who: Viewer, store: TheStore, config: TheConfig) -> models.Dashboard:
     """Pages per hour, queues, peers, confidence, disk and GPU. Names no patient."""
-    seen = store.looking.moments(HOURS, DAYS)
-    oldest = seen.oldest_waiting_at
-    bins = len(seen.confidence)
+    recent = store.audit_queries.moments(HOURS, DAYS)
+    oldest = recent.oldest_waiting_at
+    bins = len(recent.confidence)
     return models.Dashboard(
-        at=seen.now,
+        at=recent.now,
         version=version("cardioscan-gateway"),
-        states=seen.states,
-        pages_per_hour=_pages_per_hour(seen),
-        hours=_hours(seen),
-        waiting=sum(count for state, count in seen.states.items() if state == "received"),
-        oldest_waiting_s=None if oldest is None else max(0.0, (seen.now - oldest).total_seconds()),
-        workers=[models.WorkerModel(name=busy.worker, job_id=busy.job_id, until=busy.until) for busy in seen.busy],
-        destinations=_destinations(config, store, seen.now),
+        states=recent.states,
+        pages_per_hour=_pages_per_hour(recent),
+        hours=_hours(recent),
+        waiting=sum(count for state, count in recent.states.items() if state == "received"),
+        oldest_waiting_s=None if oldest is None else max(0.0, (recent.now - oldest).total_seconds()),
+        workers=[models.WorkerModel(name=busy.worker, job_id=busy.job_id, until=busy.until) for busy in recent.busy],
+        destinations=_destinations(config, store, recent.now),
         confidence=[
             models.Bin(low=number / bins, high=(number + 1) / bins, count=count)
-            for number, count in enumerate(seen.confidence)
+            for number, count in enumerate(recent.confidence)
         ],
         confidence_min=config.pipeline.confidence_min,
-        disk=models.Disk(free_mb=seen.free_mb, total_mb=seen.total_mb, reserve_mb=config.data.reserve_mb),
+        disk=models.Disk(free_mb=recent.free_mb, total_mb=recent.total_mb, reserve_mb=config.data.reserve_mb),
         gpus=[models.Gpu(**vars(gpu)) for gpu in gpus.now()],
     )
 
@@ -84,7 +84,7 @@ def parked(
     limit: Annotated[int, Query(ge=1, le=1000)] = PARKED_PER_PAGE,
 ) -> models.ParkedList:
     """Messages that will not go without a person, the oldest first."""
-    rows = store.looking.parked(after, destination or None, limit + 1)
+    rows = store.audit_queries.parked(after, destination or None, limit + 1)
     shown = rows[:limit]
     more = shown[-1].delivery_id if len(rows) > limit else None
     return models.ParkedList(items=list(shown), next_cursor=more)
@@ -98,7 +98,7 @@ def resend_parked(who: Reviewer, store: TheStore, body: models.ParkedBody) -> mo
         raise Refused("not_valid", "Say which: either ids, or a range of numbers, or a destination.")
     ids, more = list(dict.fromkeys(body.ids)), False
     if ranged:
-        rows = store.looking.parked((body.first or 1) - 1, body.destination, models.BULK_MAX + 1, last=body.last)
+        rows = store.audit_queries.parked((body.first or 1) - 1, body.destination, models.BULK_MAX + 1, last=body.last)
         ids, more = [row.delivery_id for row in rows[: models.BULK_MAX]], len(rows) > models.BULK_MAX
     done: list[int] = []
     failed: list[models.ParkedFailure] = []
@@ -120,21 +120,21 @@ def _require(config: Config, store: Store, name: str) -> None:
         raise NotFound(f"no destination is called {name!r}")
 
 
-def _pages_per_hour(seen: Moments) -> float:
+def _pages_per_hour(recent: Moments) -> float:
     """Of the last sixty minutes: this hour's pages, and the last one's as far as it reaches into them."""
-    hour = seen.now.replace(minute=0, second=0, microsecond=0)
-    gone = (seen.now - hour) / HOUR
-    now, before = (sum(seen.hours.get(at, {}).values()) for at in (hour, hour - HOUR))
+    hour = recent.now.replace(minute=0, second=0, microsecond=0)
+    gone = (recent.now - hour) / HOUR
+    now, before = (sum(recent.hours.get(at, {}).values()) for at in (hour, hour - HOUR))
     return round(now + before * (1 - gone), 1)
 
 
-def _hours(seen: Moments) -> list[models.HourCount]:
-    hour = seen.now.replace(minute=0, second=0, microsecond=0)
-    return [_hour(seen, hour - HOUR * back) for back in range(HOURS - 1, -1, -1)]
+def _hours(recent: Moments) -> list[models.HourCount]:
+    hour = recent.now.replace(minute=0, second=0, microsecond=0)
+    return [_hour(recent, hour - HOUR * back) for back in range(HOURS - 1, -1, -1)]
 
 
-def _hour(seen: Moments, hour: datetime) -> models.HourCount:
-    pages = seen.hours.get(hour, {})
+def _hour(recent: Moments, hour: datetime) -> models.HourCount:
+    pages = recent.hours.get(hour, {})
     refused = pages.get(Verdict.NOT_AN_ECG, 0) + pages.get(Verdict.UNREADABLE, 0)
     digitized, held = pages.get(Verdict.DIGITIZED, 0), pages.get(Verdict.HELD, 0)
     return models.HourCount(hour=hour, digitized=digitized, held=held, refused=refused)
@@ -143,9 +143,9 @@ def _hour(seen: Moments, hour: datetime) -> models.HourCount:
 def _destinations(config: Config, store: Store, now: datetime) -> list[models.DestinationModel]:
     """Those of the configuration in its order, then those that only a queue still knows."""
     queues = {queue.destination: queue for queue in store.destination_queues.queues()}
-    known = {destination.name: destination for destination in config.destination}
-    orphans = [name for name, queue in queues.items() if name not in known and queue.queued + queue.parked]
-    return [_destination(name, known.get(name), queues.get(name), now) for name in (*known, *orphans)]
+    by_name = {destination.name: destination for destination in config.destination}
+    orphans = [name for name, queue in queues.items() if name not in by_name and queue.queued + queue.parked]
+    return [_destination(name, by_name.get(name), queues.get(name), now) for name in (*by_name, *orphans)]
 
 
 def _destination(

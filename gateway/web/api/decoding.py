@@ -73,8 +73,8 @@ class Decoding:
     def close(self) -> None:
         """Ends the decoders."""
         with self._lock:
-            made, self._all, self._free = self._all, [], []
-        for decoder in made:
+            decoders, self._all, self._free = self._all, [], []
+        for decoder in decoders:
             decoder.close()
 
     @contextmanager

@@ -36,11 +36,11 @@ A_FILE = gives(*(form.media_type for form in FORMS.values()))
 @router.get("", responses=PROBLEMS)
 def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentList:
     """What can be had of each page that was read: nothing of a job that is refused or being digitized again."""
-    sent = _standing(store, job_id)
+    sent = _deliveries_in_force(store, job_id)
     job = store.job(job_id)
     if job.state in (State.RECEIVED, State.REFUSED):
         return models.DocumentList(items=[])
-    said = store.reviews.of(job_id)
+    reviews = store.reviews.of(job_id)
     return models.DocumentList(
         items=[
             models.DocumentModel(
@@ -51,7 +51,7 @@ def documents(who: Viewer, store: TheStore, job_id: JobId) -> models.DocumentLis
                 sent_to=[row.destination for row in _of(sent, kind, page.number)],
             )
             for page in store.page_heads(job_id)
-            if page.layout is not None and not is_outdated(page.correction, said.get(page.number, NO_REVIEW))
+            if page.layout is not None and not is_outdated(page.correction, reviews.get(page.number, NO_REVIEW))
             for kind, form in FORMS.items()
         ]
     )
@@ -116,12 +116,12 @@ async def words(
         raise NotFound("a report is looked at as a picture, not as text")
     data = await _bytes(who, store, config, job_id, kind, page)
 
-    def told() -> str:
-        from gateway.emit.readable import in_words  # pydicom and edfio, for who looks at a document
+    def text() -> str:
+        from gateway.emit.readable import as_text  # pydicom and edfio, for who looks at a document
 
-        return in_words(kind, data)
+        return as_text(kind, data)
 
-    return Response(await to_thread.run_sync(told), media_type="text/plain")  # of bytes of ours: it needs no place
+    return Response(await to_thread.run_sync(text), media_type="text/plain")  # of bytes of ours: it needs no place
 
 
 async def _bytes(who: Principal, store: Store, config: Config, job_id: str, kind: DocumentKind, page: int) -> bytes:
@@ -129,17 +129,17 @@ async def _bytes(who: Principal, store: Store, config: Config, job_id: str, kind
 
     def sent() -> bytes | None:
         accesses.write_down(store, who.name, job_id, f"page {page} {kind}")
-        rows = _of(_standing(store, job_id), kind, page)
+        rows = _of(_deliveries_in_force(store, job_id), kind, page)
         try:
             return store.object_path(rows[-1].sha256).read_bytes() if rows else None
         except FileNotFoundError as error:
             raise NotFound("the document is not in the data folder any more: it was erased when it was old") from error
 
     data = await to_thread.run_sync(sent)
-    return data if data is not None else await in_a_place(job_id, lambda: _made(config, store, job_id, kind, page))
+    return data if data is not None else await in_a_place(job_id, lambda: _made_now(config, store, job_id, kind, page))
 
 
-def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: int) -> bytes:
+def _made_now(config: Config, store: Store, job_id: str, kind: DocumentKind, page: int) -> bytes:
     """A document as it would be sent now. Raises NotFound, Refused, TryAgain."""
     from gateway.emit import catalogue  # every emitter with its library: seconds, for who has a document made
     from gateway.emit.thumbnail import thumbnail_png
@@ -168,7 +168,7 @@ def _made(config: Config, store: Store, job_id: str, kind: DocumentKind, page: i
     return catalogue.document(kind, material).data
 
 
-def _standing(store: Store, job_id: str) -> tuple[DeliveryRow, ...]:
+def _deliveries_in_force(store: Store, job_id: str) -> tuple[DeliveryRow, ...]:
     """The rows of the outbox that are what stands of a job; none while it is held or being done again.
 
     What went out as another patient's, or as it was read before, is not shown under what the job says now.

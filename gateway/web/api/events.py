@@ -53,12 +53,12 @@ async def stream(
     """The lines of one connection. since: the last event that the other side has seen, None to begin now."""
     began = ticked = time.monotonic()
     try:
-        newest = await to_thread.run_sync(store.looking.last_seq)
+        newest = await to_thread.run_sync(store.audit_queries.last_seq)
         yield "retry: 2000\n\n"
         # a browser that slept for a day wants to know that much has changed, not each thing that did
         seen = newest if since is None else max(min(since, newest), newest - AT_ONCE_MAX)
         while time.monotonic() - began < life_s:
-            entries = await to_thread.run_sync(store.looking.audit_after, seen, AT_ONCE_MAX)
+            entries = await to_thread.run_sync(store.audit_queries.audit_after, seen, AT_ONCE_MAX)
             for entry in entries:
                 seen = entry.seq
                 if entry.job_id:
@@ -74,6 +74,6 @@ async def stream(
 
 def _line(entry: AuditEntry) -> str:
     at = datetime.fromisoformat(entry.at)
-    told = models.ChangeEvent(seq=entry.seq, kind=entry.kind, job_id=entry.job_id, at=at)
+    event = models.ChangeEvent(seq=entry.seq, kind=entry.kind, job_id=entry.job_id, at=at)
     name = "delivery" if entry.kind in DELIVERIES else "job"
-    return f"id: {entry.seq}\nevent: {name}\ndata: {told.model_dump_json()}\n\n"
+    return f"id: {entry.seq}\nevent: {name}\ndata: {event.model_dump_json()}\n\n"

@@ -18,7 +18,7 @@ from gateway.intake.web_upload import Incoming, Whole
 from gateway.job import Job, State
 from gateway.store import Store
 from gateway.web.api import models
-from gateway.web.api.capacity import in_an_eyes_place, in_an_upload_place
+from gateway.web.api.capacity import in_a_digitizer_place, in_an_upload_place
 from gateway.web.api.decoding import decoding
 from gateway.web.api.dependencies import PROBLEMS, Administrator, TheConfig, TheStore
 from gateway.web.api.multipart import Begun, Data, files
@@ -68,7 +68,7 @@ async def explain_file(
         if not came_whole:
             raise Refused("broken_off", "The file broke off on its way; hand it in again.")
         whole = await in_an_upload_place(who.name, partial(incoming.checked, partial(decoding.check, config)))
-        return await in_an_eyes_place(who.name, partial(_explained, config, store, who.name, whole))
+        return await in_a_digitizer_place(who.name, partial(_explained, config, store, who.name, whole))
     finally:
         if incoming is not None:
             incoming.discard()  # at once: a request that is cut off at a stop gets no thread any more
@@ -76,7 +76,7 @@ async def explain_file(
 
 def _explained(config: Config, store: Store, who: str, whole: Whole) -> models.ExplainedFile:
     """Reads it and asks the rules, once the look stands in the audit. Raises Refused, TryAgain."""
-    store.looked_at_file(who, "file explained", whole.sha256)
+    store.record_file_access(who, "file explained", whole.sha256)
     read = file_readers.read(config, whole.path)
     document = decide_job(config, _job_of(whole, read))
     dispositions = {number: page_disposition(config, document, number) for number in document.routes}

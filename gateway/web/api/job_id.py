@@ -11,14 +11,14 @@ from gateway.store import Store
 WHOLE = 32  # characters of an id
 
 
-def whole_id(store: Store, asked: str) -> str:
+def whole_id(store: Store, text: str) -> str:
     """The id of the one job that begins so.
 
     Raises:
         Refused: shorter than any list shows it, no id at all, or several jobs begin so.
         NotFound: no job begins so.
     """
-    beginning = asked.strip().lower()
+    beginning = text.strip().lower()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORT_ID},{WHOLE}}}", beginning):
         raise Refused(
             "not_a_job", f"A job is named by at least the first {SHORT_ID} characters of its id, 0-9 and a-f."

@@ -13,7 +13,7 @@ from gateway.identity.same_patient import contradictions
 from gateway.job import Door, State
 from gateway.store import JobOrder, JobQuery
 from gateway.web.api import models, serializers
-from gateway.web.api.access_log import accesses, in_words
+from gateway.web.api.access_log import accesses, query_text
 from gateway.web.api.dependencies import PROBLEMS, JobId, TheConfig, TheStore, Viewer
 from gateway.web.api.models.review import JobState
 from pipeline.recording import Lead
@@ -53,7 +53,7 @@ def jobs(
     page = store.worklist.page(query, order, cursor, limit)
     shown = [row.job_id for row in page.rows]
     accesses.write_down_list(
-        store, who.name, "worklist", in_words(query), shown, question=(*vars(query).values(), order, cursor, limit)
+        store, who.name, "worklist", query_text(query), shown, question=(*vars(query).values(), order, cursor, limit)
     )
     return models.JobList(
         items=list(page.rows),
@@ -66,7 +66,7 @@ def jobs(
 def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> models.JobModel:
     """A job with its pages, documents and reasons. It names the patient, so the look is written down."""
     accesses.write_down(store, who.name, job_id, "job")
-    stands = store.reviews.stands(job_id)  # before what is shown is read: never newer than that
+    revision = store.reviews.revision(job_id)  # before what is shown is read: never newer than that
     summary = store.worklist.summary(job_id)
     assert summary is not None  # looks would have raised NotFound, and jobs are never deleted
     return serializers.job_of(
@@ -75,7 +75,7 @@ def job(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId) -> model
         store.order(job_id),
         store.pages(job_id),
         store.reviews.of(job_id),
-        stands,
+        revision,
         store.deliveries(job_id),
         store.reviews.remarks(job_id),
         store.reviews.approvable(job_id),
@@ -97,7 +97,7 @@ def state_of(who: Viewer, store: TheStore, job_id: JobId) -> JobState:
 def audit(who: Viewer, store: TheStore, job_id: JobId) -> models.AuditList:
     """All that happened to a job, the oldest first."""
     return models.AuditList(
-        items=[serializers.entry_of(entry) for entry in store.looking.job_audit(job_id)], next_cursor=None
+        items=[serializers.entry_of(entry) for entry in store.audit_queries.job_audit(job_id)], next_cursor=None
     )
 
 

@@ -14,7 +14,7 @@ from gateway.web.api import models, serializers
 from gateway.web.api.access_log import accesses
 from gateway.web.api.actions import OF_THE_BODY
 from gateway.web.api.dependencies import PROBLEMS, JobId, Reviewer, TheConfig, TheStore
-from gateway.web.api.orders import known_of
+from gateway.web.api.orders import candidates_of
 from gateway.web.api.preview import ReviewedJob, approved, document_disposition, reviewed_job
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["review"], responses=PROBLEMS)
@@ -54,12 +54,12 @@ async def preview(
         return order, _onward(config, then)
 
     order, onward = await to_thread.run_sync(foreseen)
-    known = await known_of(who, store, config, job_id, order.patient, changes)
+    found = await candidates_of(who, store, config, job_id, order.patient, changes)
     return models.IdentifyPreview(
         order=serializers.order_of(order),
         onward=onward,
-        known=[serializers.known_patient_of(each) for each in known.known],
-        unanswered=[models.UnansweredModel(**vars(each)) for each in known.unanswered],
+        candidates=[serializers.patient_candidate_of(each) for each in found.candidates],
+        unanswered=[models.UnansweredModel(**vars(each)) for each in found.unanswered],
     )
 
 

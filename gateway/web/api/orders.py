@@ -49,7 +49,7 @@ async def orders(
     It names patients, so who asked, whom of and which jobs were told is written down.
     """
 
-    def asked() -> Found:
+    def searched() -> Found:
         from gateway.patient_search.search import search  # pynetdicom: a second, for who says whose a page is
 
         found = search(config.worklist, store, q, datetime.now().astimezone())
@@ -57,19 +57,19 @@ async def orders(
             store,
             who.name,
             "orders and patients",
-            _in_words(found),
+            _found_text(found),
             found.job_ids,
             question=(q,),
             rows=len(found.matches),
         )
         return found
 
-    found = await in_a_place(asked)
+    found = await in_a_place(searched)
     return models.OrderList(
         items=[
             models.OrderMatch(
                 order=serializers.order_of(match.order),
-                told_by=[models.TellerModel(source=teller.source.value, name=teller.name) for teller in match.told_by],
+                sources=[models.NamedSourceModel(source=each.source.value, name=each.name) for each in match.sources],
                 at=match.at,
                 what=match.what,
             )
@@ -79,13 +79,13 @@ async def orders(
     )
 
 
-def _in_words(found: Found) -> str:
-    """The question as the audit tells it, and how many orders that no job is behind each teller showed."""
-    told = Counter(f"{each.source} {each.name}" for match in found.matches for each in match.told_by if each.name)
-    return ", ".join(["words given", *(f"{count} of {teller}" for teller, count in sorted(told.items()))])
+def _found_text(found: Found) -> str:
+    """The question as the audit tells it, and how many orders that no job is behind each each showed."""
+    counts = Counter(f"{each.source} {each.name}" for match in found.matches for each in match.sources if each.name)
+    return ", ".join(["words given", *(f"{count} of {each}" for each, count in sorted(counts.items()))])
 
 
-async def known_of(
+async def candidates_of(
     who: Principal, store: Store, config: Config, job_id: str, patient: Patient, changes: Mapping[str, str]
 ) -> Lookup:
     """What is known here of the patient whom a person says a job to be of; nothing where they say nothing of whom.
@@ -95,14 +95,14 @@ async def known_of(
     from gateway.patient_search.lookup import (  # pynetdicom: a second, for who says whose a page is
         TOLD_KEYS,
         Lookup,
-        look_up,
+        find_candidates,
     )
 
     if not any(changes.get(key, "").strip() for key in TOLD_KEYS):
         return Lookup()
 
-    def asked() -> Lookup:
-        found = look_up(config.worklist, store, patient, datetime.now().astimezone(), job_id)
+    def looked_up() -> Lookup:
+        found = find_candidates(config.worklist, store, patient, datetime.now().astimezone(), job_id)
         accesses.write_down_list(
             store,
             who.name,
@@ -110,11 +110,11 @@ async def known_of(
             "id given",
             found.job_ids,
             question=(patient.patient_id,),
-            rows=len(found.known),
+            rows=len(found.candidates),
         )
         return found
 
-    return await in_a_place(asked)
+    return await in_a_place(looked_up)
 
 
 async def in_a_place(work: Callable[[], T]) -> T:

@@ -61,13 +61,13 @@ class Pictures:
         """The picture of this key, made where it is not kept."""
         return self.kept(key) or self._keep(key, make())
 
-    def _keep(self, key: tuple[str, ...], made: bytes) -> bytes:
+    def _keep(self, key: tuple[str, ...], png: bytes) -> bytes:
         with self._lock:
-            self._bytes += len(made) - len(self._kept.pop(key, b""))  # two may have made it at once
-            self._kept[key] = made
+            self._bytes += len(png) - len(self._kept.pop(key, b""))  # two may have made it at once
+            self._kept[key] = png
             while self._bytes > self._most_bytes:
                 self._bytes -= len(self._kept.popitem(last=False)[1])
-        return made
+        return png
 
 
 pictures = Pictures()
@@ -85,19 +85,19 @@ async def image(
     """The page as it came, at most so many pixels wide, as a PNG of our own making; a few widths are made."""
     width = max(each for each in WIDTHS_PX if each <= width)
 
-    def asked() -> _Asked:
+    def wanted() -> _Asked:
         accesses.write_down(store, who.name, job_id, f"page {number} image")
         key = ("image", store.job(job_id).sha256, str(number), str(width))
         return key, lambda: png(shrunk(unpacked_page(config, store, job_id, number).image, width))
 
-    return await _answer(job_id, asked)
+    return await _answer(job_id, wanted)
 
 
 @router.get("/rectified", response_class=Response, responses=A_PICTURE)
 async def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: JobId, number: PageNumber) -> Response:
     """The page laid flat, the traces drawn over the ink they were read from; 8 pixels to the millimetre."""
 
-    def asked() -> _Asked:
+    def wanted() -> _Asked:
         accesses.write_down(store, who.name, job_id, f"page {number} rectified")
         read = read_page(store, job_id, number)
         if read.recording.placed is None:
@@ -113,7 +113,7 @@ async def rectified(who: Viewer, store: TheStore, config: TheConfig, job_id: Job
         key = ("rectified", store.job(job_id).sha256, str(number), read.identity, " ".join(sorted(invalid)))
         return key, make
 
-    return await _answer(job_id, asked)
+    return await _answer(job_id, wanted)
 
 
 def unpacked_page(config: Config, store: Store, job_id: str, number: int) -> Page:
@@ -138,8 +138,8 @@ def png(picture: UInt8) -> bytes:
     return data.tobytes()
 
 
-async def _answer(job_id: str, asked: Callable[[], _Asked]) -> Response:
+async def _answer(job_id: str, wanted: Callable[[], _Asked]) -> Response:
     """The picture asked for: one that is kept at once, any other when there is a place to make it in."""
-    key, make = await to_thread.run_sync(asked)
+    key, make = await to_thread.run_sync(wanted)
     data = pictures.kept(key) or await capacity.in_a_place(job_id, lambda: pictures.get(key, make))
     return Response(data, media_type="image/png")

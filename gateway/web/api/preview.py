@@ -130,5 +130,5 @@ def _nearest_first(reasons: tuple[Reason, ...], number: int) -> tuple[Reason, ..
 
 
 def _text_of(config: Config, reason: Reason, number: int) -> str:
-    words = phrase(config, reason)
-    return words if reason.page in (None, number) else f"page {reason.page}: {words}"
+    text = phrase(config, reason)
+    return text if reason.page in (None, number) else f"page {reason.page}: {text}"

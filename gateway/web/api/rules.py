@@ -13,7 +13,7 @@ from gateway.disposition.rules import RuleTrace
 from gateway.errors import ConfigError, NotFound, Refused
 from gateway.store import JobQuery
 from gateway.web.api import models
-from gateway.web.api.access_log import accesses, in_words
+from gateway.web.api.access_log import accesses, query_text
 from gateway.web.api.dependencies import PROBLEMS, Administrator, TheConfig, TheStore
 from gateway.web.api.job_id import whole_id
 from gateway.web.api.preview import PageDisposition, page_dispositions, reviewed_job
@@ -52,8 +52,8 @@ def explain(who: Administrator, store: TheStore, config: TheConfig, body: models
     job_id = whole_id(store, body.job_id)
     accesses.write_down(store, who.name, job_id, f"page {body.page} explained")
     read_page(store, job_id, body.page)  # NotFound where nothing was read
-    asked = config if body.config_text is None else _other(config, body.config_text)
-    disposition = page_dispositions(asked, reviewed_job(store, job_id)).get(body.page)
+    rules_config = config if body.config_text is None else _other(config, body.config_text)
+    disposition = page_dispositions(rules_config, reviewed_job(store, job_id)).get(body.page)
     if disposition is None:  # done again between the two looks, and this time nothing was read
         raise NotFound(f"nothing is read any more on page {body.page} of job {job_id}")
     return decision_of(disposition)
@@ -84,7 +84,7 @@ def replay(who: Administrator, store: TheStore, config: TheConfig, body: models.
         return models.ReplayResult(problems=error.why.splitlines(), pages=0, changed=[], more=False)
     query = JobQuery(received_from=body.received_from, received_to=body.received_to)
     ids = store.worklist.newest(query, REPLAY_JOBS_MAX + 1)
-    store.looked_at_many(who.name, "rules replay", in_words(query), len(ids[:REPLAY_JOBS_MAX]))
+    store.record_access_to_many(who.name, "rules replay", query_text(query), len(ids[:REPLAY_JOBS_MAX]))
     pages, changed = 0, []
     for job_id in ids[:REPLAY_JOBS_MAX]:
         job = reviewed_job(store, job_id)

@@ -21,7 +21,7 @@ from gateway.web.deps import Principal, Role
 from pipeline.recording import Finding, Recording, Scale, Severity
 
 if TYPE_CHECKING:
-    from gateway.patient_search.lookup import KnownPatient
+    from gateway.patient_search.lookup import PatientCandidate
 
 
 def order_of(order: Order | None) -> models.OrderModel:
@@ -31,15 +31,15 @@ def order_of(order: Order | None) -> models.OrderModel:
     return models.OrderModel(**{name: flat[name] for name in models.OrderModel.model_fields})
 
 
-def known_patient_of(known: KnownPatient) -> models.KnownPatientModel:
+def patient_candidate_of(candidate: PatientCandidate) -> models.PatientCandidateModel:
     """A patient whom somebody knows under a typed id."""
-    patient = known.patient
-    return models.KnownPatientModel(
+    patient = candidate.patient
+    return models.PatientCandidateModel(
         name=patient.name,
         birth_date=patient.birth_date,
         sex=patient.sex,
-        told_by=[models.TellerModel(source=each.source.value, name=each.name) for each in known.told_by],
-        contradicts=list(known.contradicts),
+        sources=[models.NamedSourceModel(source=each.source.value, name=each.name) for each in candidate.sources],
+        contradicts=list(candidate.contradicts),
     )
 
 
@@ -135,7 +135,7 @@ def job_of(
     order: Order | None,
     pages: Sequence[PageResult],
     reviews: Mapping[int, PageReview],
-    stands: str,
+    revision: str,
     deliveries: Sequence[DeliveryRow],
     remarks: Sequence[Remark],
     approvable: Approvable,
@@ -163,7 +163,7 @@ def job_of(
         allowed_actions=list(_allowed(job, pages, deliveries, approvable, who, config)),
         unread=list(approvable.left_out),
         unopened=list(unopened),
-        stands=stands,
+        revision=revision,
         remarks=list(remarks),
         earlier=earlier,
     )
@@ -175,36 +175,36 @@ def _reasons(
     """Why a job waits for a person or was refused: its pages' reasons, whose it is, its parked documents', its own."""
     if job.state not in (State.HELD, State.REFUSED):
         return
-    told = set()
+    codes = set()
     for page in pages:
         if page.verdict in (Verdict.HELD, Verdict.UNREADABLE):
-            told.add(page.code)
+            codes.add(page.code)
             yield models.Reason(code=page.code, text=_sentence(page.code, page.why), page=page.number)
             for finding in page.findings:
                 if finding.severity is Severity.ERROR and finding.code != page.code:
                     about = f" ({finding.lead})" if finding.lead else ""
                     yield models.Reason(code=finding.code, text=f"{finding.text}{about}", page=page.number)
     whose: Sequence[Reason] = tuple(order_reasons(config, order, job.received_at))
-    if job.state is State.HELD and (told or job.code in {reason.code for reason in whose}):
+    if job.state is State.HELD and (codes or job.code in {reason.code for reason in whose}):
         for reason in whose:
-            if reason.code not in told:
-                told.add(reason.code)
+            if reason.code not in codes:
+                codes.add(reason.code)
                 yield models.Reason(code=reason.code, text=sentence(config, reason), page=None)
     for row in deliveries:
         if row.state is DeliveryState.PARKED:
-            told.add(row.code)
-            words = f"{row.destination} did not take the document: {row.why}"
-            yield models.Reason(code=row.code, text=words, page=row.page)
-    if job.code not in told:
+            codes.add(row.code)
+            text = f"{row.destination} did not take the document: {row.why}"
+            yield models.Reason(code=row.code, text=text, page=row.page)
+    if job.code not in codes:
         yield models.Reason(code=job.code, text=_sentence(job.code, job.why), page=None)
 
 
 def _sentence(code: str, why: str) -> str:
     """The mapping's sentence and the case's own words; why alone where the mapping has none."""
     table = mappings()
-    words: dict[str, str] = {key.value: row.text for key, row in table.unreadable.items()}
-    words |= {key.value: row.text for key, row in table.findings.items()}
-    sentence = words.get(code, "")
+    texts: dict[str, str] = {key.value: row.text for key, row in table.unreadable.items()}
+    texts |= {key.value: row.text for key, row in table.findings.items()}
+    sentence = texts.get(code, "")
     return f"{sentence} {why}".strip() if sentence and why != sentence else sentence or why
 
 
@@ -219,17 +219,17 @@ def _allowed(
     """What this person may do to the job as it stands."""
     if not who.may(Role.REVIEWER):
         return
-    stands = job.state
-    if stands in (State.HELD, State.REFUSED):
+    state = job.state
+    if state in (State.HELD, State.REFUSED):
         yield "retry"
     sent = any(
         row.state in (DeliveryState.DELIVERED, DeliveryState.PARKED) and not row.superseded for row in deliveries
     )
-    if sent and job.settled is State.DIGITIZED and stands in (State.HELD, State.DIGITIZED, State.DELIVERED):
+    if sent and job.settled is State.DIGITIZED and state in (State.HELD, State.DIGITIZED, State.DELIVERED):
         yield "resend"
-    if stands in (State.HELD, State.REFUSED) and pages:
+    if state in (State.HELD, State.REFUSED) and pages:
         yield "correct"
-    if stands is not State.HELD:
+    if state is not State.HELD:
         return
     yield "give-up"
     yield "identify"

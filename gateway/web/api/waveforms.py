@@ -26,7 +26,7 @@ def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) ->
     accesses.write_down(store, who.name, job_id, opening_of(number), shown)
     recording = reviewed(read.recording, read.review)
     speed, gain = serializers.scale_of(recording.speed_mm_s), serializers.scale_of(recording.gain_mm_mv)
-    told = models.WaveformModel.model_construct(  # sixty thousand numbers of our own need no second look
+    model = models.WaveformModel.model_construct(  # sixty thousand numbers of our own need no second look
         job_id=job_id,
         page=number,
         outdated=read.outdated,
@@ -43,7 +43,7 @@ def waveform(who: Viewer, store: TheStore, job_id: JobId, number: PageNumber) ->
         not_measured=list(read.not_measured),
         placed=_placed(read),
     )
-    return Response(told.model_dump_json(), media_type="application/json")
+    return Response(model.model_dump_json(), media_type="application/json")
 
 
 def _placed(read: Read) -> models.PlacedModel | None:

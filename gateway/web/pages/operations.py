@@ -25,10 +25,10 @@ def by_tag(schema: dict[str, Any]) -> list[tuple[str, list[Operation]]]:
     found: dict[str, list[Operation]] = {}
     for path, methods in schema["paths"].items():
         for method in METHODS:
-            if told := methods.get(method):
-                words = told.get("description") or told.get("summary", "")
-                operation = Operation(method.upper(), path, words, tuple(_takes(told, schema)))
-                found.setdefault(next(iter(told.get("tags", ())), UNTAGGED), []).append(operation)
+            if described := methods.get(method):
+                text = described.get("description") or described.get("summary", "")
+                operation = Operation(method.upper(), path, text, tuple(_takes(described, schema)))
+                found.setdefault(next(iter(described.get("tags", ())), UNTAGGED), []).append(operation)
     return list(found.items())
 
 

@@ -120,8 +120,8 @@ class Provider:
             nonce={"essential": True, "value": nonce},
         )
         try:
-            known = KeySet.import_key_set(cast(KeySetSerialization, keys))
-            claims = jwt.decode(token, known, algorithms=ALGORITHMS).claims
+            key_set = KeySet.import_key_set(cast(KeySetSerialization, keys))
+            claims = jwt.decode(token, key_set, algorithms=ALGORITHMS).claims
             rules.validate(claims)
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise ProviderFault("the provider's ID token does not hold") from error
@@ -137,12 +137,12 @@ class Provider:
         if not isinstance(endpoint, str):
             return {}
         try:
-            told = client.get(endpoint).raise_for_status().json()
+            claims = client.get(endpoint).raise_for_status().json()
         except (AuthlibBaseError, httpx2.HTTPError, ValueError) as error:
             raise ProviderFault("the provider's user information could not be read") from error
-        if not isinstance(told, dict) or told.get("sub") != subject:  # OpenID Connect Core 5.3.2
+        if not isinstance(claims, dict) or claims.get("sub") != subject:  # OpenID Connect Core 5.3.2
             raise ProviderFault("the provider's user information is about somebody else")
-        return told
+        return claims
 
     def _endpoint(self, key: str) -> str:
         endpoint = self._discovery().get(key)
@@ -162,12 +162,12 @@ class Provider:
 
     def _json(self, url: str) -> dict[str, Any]:
         try:
-            told = httpx2.get(url, timeout=TIMEOUT_S, verify=self._tls).raise_for_status().json()
+            document = httpx2.get(url, timeout=TIMEOUT_S, verify=self._tls).raise_for_status().json()
         except (httpx2.HTTPError, ValueError) as error:
             raise ProviderFault("the provider could not be asked") from error
-        if not isinstance(told, dict):
+        if not isinstance(document, dict):
             raise ProviderFault("the provider answered with something else than a table")
-        return told
+        return document
 
     def _client(self) -> OAuth2Client:
         return OAuth2Client(

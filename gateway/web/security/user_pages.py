@@ -92,15 +92,15 @@ def issue_token(
     days: Annotated[str, Form(pattern=r"^\d{0,4}$")] = "",
 ) -> Response:
     """Issues a token, and shows its secret this once. days: "" until it is revoked."""
-    typed = {"name": name, "label": label, "scopes": [*(scopes or ())], "days": days}
+    entered = {"name": name, "label": label, "scopes": [*(scopes or ())], "days": days}
     try:
         issued = administration.issue_token(
             store, name, label, frozenset(scopes or ()), int(days) if days else None, who.name
         )
     except ValueError as error:
-        return tokens_page(request, store, WebError(422, "not_valid", str(error)), typed=typed)
+        return tokens_page(request, store, WebError(422, "not_valid", str(error)), typed=entered)
     except Conflict as error:
-        return tokens_page(request, store, translate(error), typed=typed)
+        return tokens_page(request, store, translate(error), typed=entered)
     return tokens_page(request, store, issued=issued)
 
 

@@ -144,7 +144,7 @@ def test_a_recording_from_after_its_page_was_received_is_held(
 
 @pytest.mark.parametrize(("confidence", "told"), [(0.8969, "89 %"), (0.89999, "89 %"), (0.57, "57 %"), (1.0, "100 %")])
 def test_a_confidence_is_never_told_as_higher_than_it_is(recording: Recording, confidence: float, told: str) -> None:
-    assert replace(recording, confidence=confidence).confidence_in_words == told
+    assert replace(recording, confidence=confidence).confidence_text == told
 
 
 def test_a_threshold_is_told_as_exactly_as_it_was_written(recording: Recording) -> None:

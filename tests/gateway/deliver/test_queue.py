@@ -118,7 +118,7 @@ def test_the_audit_tells_of_every_try_what_was_answered_in_codes(
     assert run_dry(loop_for(sender)) == 3
     store.resend(job_id, "rita")
     assert run_dry(loop_for(Scripted(Refused("peer_rejected", "no", "MSA|AR|MSG1")))) == 1
-    tries = [e for e in store.looking.job_audit(job_id) if e.kind in ("postponed", "delivered", "parked")]
+    tries = [e for e in store.audit_queries.job_audit(job_id) if e.kind in ("postponed", "delivered", "parked")]
     assert [(e.kind, e.detail.get("code"), e.detail.get("answer")) for e in tries] == [
         ("postponed", "timeout", None),
         ("postponed", "peer_error", "MSA|AE|MSG1; 207 application internal error"),
@@ -208,7 +208,7 @@ def test_what_a_destination_says_after_its_yes_stands_beside_the_delivery_and_in
         "taken (CA), and then the application answered AE: 204",
     )
     assert store.job(job).state is State.DELIVERED
-    last = store.looking.job_audit(job)[-1]
+    last = store.audit_queries.job_audit(job)[-1]
     assert (last.kind, last.detail["answer"], last.detail["state"]) == ("answered_later", "MSA|AE|A; 204", "delivered")
     assert store.objected_counts(7) == {"pacs": 1}
     assert store.verify_audit().ok

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from gateway.config import Config, IdentitySection, LimitsSection, PipelineSection
-from gateway.digitizer import child
+from gateway.digitizer import child, protocol
 from gateway.digitizer.child import read_file
 from gateway.digitizer.load import LoadedDigitizer
 from gateway.digitizer.one_file import FileReaders
-from gateway.digitizer.protocol import Fault, Request, Seen
+from gateway.digitizer.protocol import Fault, FileMessage, Request
 from gateway.emit import npz
 from gateway.errors import Refused
 from gateway.job import Verdict
@@ -64,7 +64,7 @@ def document(folder: Path, *widths: int) -> Path:
 
 def test_every_page_is_read_or_told_why_not(tmp_path: Path) -> None:
     seen = read_file(request(document(tmp_path, LETTER_PX, DAMAGED_PX, 60))).answer
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, FileMessage)
     assert [(page.number, page.verdict, page.code, page.why) for page in seen.pages] == [
         (1, Verdict.NOT_AN_ECG, "not_an_ecg", "It is a letter."),
         (2, Verdict.UNREADABLE, "damaged", "It breaks off."),
@@ -96,14 +96,16 @@ def test_whose_page_it_is_comes_from_the_file_itself(tmp_path: Path) -> None:
     dataset = dicom_object()
     put_pixels(dataset, gradient()[None])
     seen = read_file(request(save(dataset, tmp_path / "object.dcm"))).answer
-    assert isinstance(seen, Seen)
+    assert isinstance(seen, FileMessage)
     assert dict(seen.order)["patient"] is not None
     assert dataset.PatientID in str(seen.order)
 
 
 def test_what_it_answers_survives_the_way() -> None:
-    seen = Seen(order={}, pages=(child.PageSeen(number=1, verdict=Verdict.DIGITIZED, recording_npz=bytes(range(256))),))
-    assert Seen.model_validate_json(seen.model_dump_json()) == seen
+    seen = FileMessage(
+        order={}, pages=(protocol.PageMessage(number=1, verdict=Verdict.DIGITIZED, recording_npz=bytes(range(256))),)
+    )
+    assert FileMessage.model_validate_json(seen.model_dump_json()) == seen
 
 
 def test_an_error_of_its_own_is_told_without_its_words(

@@ -84,7 +84,7 @@ def test_the_report_and_the_message_tell_the_same_heart_rate() -> None:
     (rate,) = measured(heart, intervals=False)
     assert rate.what is Measured.HEART_RATE
     assert rate.value == pytest.approx(heart_rate(heart.strips, heart.rate_hz))
-    assert re.fullmatch(r"Heart rate 58 ± \d+ /min", rate.in_words())
+    assert re.fullmatch(r"Heart rate 58 ± \d+ /min", rate.as_text())
     told = measured(heart)
     assert told[0] == rate
     assert [each.what for each in told] == list(Measured)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.emit.catalogue import Material, Wishes, document
 from gateway.emit.hl7v2 import Addressing
-from gateway.emit.readable import in_words
+from gateway.emit.readable import as_text
 from gateway.errors import NotFound
 from gateway.identity.order import Patient
 from gateway.job import DocumentKind
@@ -28,7 +28,7 @@ JOERG = Material(
 
 def told(kind: DocumentKind, of: Material = MATERIAL, wishes: Wishes = USUAL) -> list[str]:
     """The lines of a document's text."""
-    return in_words(kind, document(kind, of, wishes).data).splitlines()
+    return as_text(kind, document(kind, of, wishes).data).splitlines()
 
 
 def test_a_dicom_object_is_told_attribute_by_attribute_and_its_samples_are_counted() -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.identity.order import Patient
-from gateway.identity.same_patient import Known, contradictions
+from gateway.identity.same_patient import Demographic, contradictions
 
 JANE = Patient("4711", "", "Doe^Jane^Q", "19540131", "F")
 
@@ -27,14 +27,14 @@ def test_an_umlaut_may_be_spelled_out_or_lost(one: str, other: str) -> None:
 
 @pytest.mark.parametrize("name", ["Doe^John", "Roe^Jane", "Zeta^Bob"])
 def test_another_name_contradicts(name: str) -> None:
-    assert contradictions(JANE, replace(JANE, name=name)) == (Known.NAME,)
+    assert contradictions(JANE, replace(JANE, name=name)) == (Demographic.NAME,)
 
 
 def test_a_truncated_birth_date_does_not_contradict_and_another_does() -> None:
     assert contradictions(JANE, replace(JANE, birth_date="1954")) == ()
-    assert contradictions(JANE, replace(JANE, birth_date="19540113")) == (Known.BIRTH_DATE,)
+    assert contradictions(JANE, replace(JANE, birth_date="19540113")) == (Demographic.BIRTH_DATE,)
 
 
 def test_all_that_contradicts_is_named() -> None:
     bob = Patient("4711", "", "Zeta^Bob", "19990909", "M")
-    assert contradictions(JANE, bob) == (Known.NAME, Known.BIRTH_DATE, Known.SEX)
+    assert contradictions(JANE, bob) == (Demographic.NAME, Demographic.BIRTH_DATE, Demographic.SEX)

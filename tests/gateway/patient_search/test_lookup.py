@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from gateway.config import DataSection
-from gateway.identity.candidate import KnownOrder
+from gateway.identity.candidate import OrderCandidate
 from gateway.identity.order import Order, Patient
-from gateway.patient_search.lookup import look_up
+from gateway.patient_search.lookup import find_candidates
 from gateway.store import Store
 from tests.flow.processes import free_port
 from tests.gateway.patient_search.ris import Ris, entry, telling
@@ -29,16 +29,16 @@ def store(data: DataSection) -> Iterator[Store]:
         yield store
 
 
-def known(patient: Patient) -> KnownOrder:
-    return KnownOrder(Order(patient), "adt", NOW, "ward 3")
+def known(patient: Patient) -> OrderCandidate:
+    return OrderCandidate(Order(patient), "adt", NOW, "ward 3")
 
 
 def test_who_is_known_under_an_id_is_told_once_with_all_who_know(store: Store) -> None:
     receive(store, b"a page", replace(arrival(), order=Order(ADA, accession_number="N-1")))
-    found = look_up([], Memory(store, known(ADA)), Patient("4242"), NOW)
-    (each,) = found.known
+    found = find_candidates([], Memory(store, known(ADA)), Patient("4242"), NOW)
+    (each,) = found.candidates
     assert (each.patient, each.contradicts) == (ADA, ())
-    assert each.names_of_tellers == "feed adt and an earlier ECG"
+    assert each.source_names == "feed adt and an earlier ECG"
     assert (found.contradicting, found.overridden) == ((), "")
 
 
@@ -54,8 +54,8 @@ def test_who_is_known_under_an_id_is_told_once_with_all_who_know(store: Store) -
     ],
 )
 def test_what_is_known_otherwise_contradicts(store: Store, typed: Patient, contradicts: tuple[str, ...] | None) -> None:
-    found = look_up([], Memory(store, known(ADA)), typed, NOW)
-    assert [each.contradicts for each in found.known] == ([] if contradicts is None else [contradicts])
+    found = find_candidates([], Memory(store, known(ADA)), typed, NOW)
+    assert [each.contradicts for each in found.candidates] == ([] if contradicts is None else [contradicts])
     if contradicts:
         assert found.overridden == f"{' '.join(contradicts)} of feed adt"
         assert "Able" not in found.why
@@ -64,8 +64,8 @@ def test_what_is_known_otherwise_contradicts(store: Store, typed: Patient, contr
 def test_the_job_itself_is_no_witness(store: Store) -> None:
     job_id = receive(store, b"a page", replace(arrival(), order=Order(ADA))).job_id
     typed = Patient("4242", "NORTH", "Roe^Richard")
-    assert look_up([], Memory(store), typed, NOW, job_id).known == ()
-    assert look_up([], Memory(store), typed, NOW).contradicting
+    assert find_candidates([], Memory(store), typed, NOW, job_id).candidates == ()
+    assert find_candidates([], Memory(store), typed, NOW).contradicting
 
 
 def test_a_worklist_is_asked_and_a_silent_one_is_named(store: Store) -> None:
@@ -73,15 +73,15 @@ def test_a_worklist_is_asked_and_a_silent_one_is_named(store: Store) -> None:
     try:
         ris.answering = telling(entry(1, "Able^Ada", "4242"))
         worklists = [section(ris.start()), section(free_port(), name="old ris")]
-        found = look_up(worklists, Memory(store), Patient("4242", name="Roe^Richard"), NOW)
+        found = find_candidates(worklists, Memory(store), Patient("4242", name="Roe^Richard"), NOW)
     finally:
         ris.stop()
     (each,) = found.contradicting
-    assert each.names_of_tellers == "worklist ris"
+    assert each.source_names == "worklist ris"
     assert [each.name for each in found.unanswered] == ["old ris"]
 
 
 def test_no_id_asks_nobody(store: Store) -> None:
     memory = Memory(store)
-    assert look_up([section(1)], memory, Patient(name="Able^Ada"), NOW).known == ()
+    assert find_candidates([section(1)], memory, Patient(name="Able^Ada"), NOW).candidates == ()
     assert memory.asked == []

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from gateway.config import DataSection
-from gateway.identity.candidate import KnownOrder
+from gateway.identity.candidate import OrderCandidate
 from gateway.identity.order import Order, Patient
-from gateway.patient_search.search import Match, Source, Teller, search, united
+from gateway.patient_search.search import Match, NamedSource, Source, search, united
 from gateway.patient_search.worklist import Answer
 from gateway.store import JobOrder, JobQuery, Store
 from tests.flow.processes import free_port
@@ -29,12 +29,12 @@ ADA = Patient("4242", "NORTH", "Able^Ada", "19500101", "F")
 class Memory:
     """A store with earlier jobs and what feeds told."""
 
-    def __init__(self, store: Store, *known: KnownOrder) -> None:
+    def __init__(self, store: Store, *known: OrderCandidate) -> None:
         self.worklist = store.worklist
         self.known = list(known)
         self.asked: list[tuple[str, int]] = []
 
-    def known_orders(self, words: str, most: int) -> list[KnownOrder]:
+    def find_orders(self, words: str, most: int) -> list[OrderCandidate]:
         self.asked.append((words, most))
         return self.known
 
@@ -55,19 +55,19 @@ def ris() -> Iterator[Ris]:
 
 
 def teller(source: Source, name: str = "") -> Match:
-    return Match(Order(ADA, accession_number="N-1"), (Teller(source, name),))
+    return Match(Order(ADA, accession_number="N-1"), (NamedSource(source, name),))
 
 
 def test_one_order_that_two_know_is_one_line_with_all_that_they_say_and_an_earlier_ecg_another(
     store: Store, ris: Ris
 ) -> None:
     ris.answering = telling(entry(1, "Able^Ada", "4242"))
-    told = KnownOrder(Order(ADA, accession_number="N-1", visit_number="V-1"), "adt", NOW, "ward 3")
+    told = OrderCandidate(Order(ADA, accession_number="N-1", visit_number="V-1"), "adt", NOW, "ward 3")
     memory = Memory(store, told)
     found = search([section(ris.start())], memory, "  4242 ", NOW)
     match, earlier = found.matches
-    assert [(each.source, each.name) for each in match.told_by] == [("worklist", "ris"), ("feed", "adt")]
-    assert (earlier.order, earlier.told_by) == (Order(ADA), (Teller(Source.EARLIER),))
+    assert [(each.source, each.name) for each in match.sources] == [("worklist", "ris"), ("feed", "adt")]
+    assert (earlier.order, earlier.sources) == (Order(ADA), (NamedSource(Source.EARLIER),))
     assert (match.order.patient, match.order.study_uid, match.order.visit_number) == (ADA, "1.2.3.1", "V-1")
     assert match.what == "Resting ECG"
     assert found.unanswered == ()
@@ -79,7 +79,7 @@ def test_what_belongs_to_an_earlier_recording_alone_is_not_taken_over(store: Sto
     (match,) = found.matches
     assert match.order == Order(ADA)
     assert match.what == "accession N-1 then"
-    assert match.told_by == (Teller(Source.EARLIER),)
+    assert match.sources == (NamedSource(Source.EARLIER),)
     jobs = store.worklist.page(JobQuery(words="able"), JobOrder.NEWEST, "", 10).rows
     assert found.job_ids == tuple(row.job_id for row in jobs)
 
@@ -129,7 +129,7 @@ def test_scheduled_ones_stand_first_and_of_one_kind_those_nearest_to_now(store: 
 
     ris.answering = telling(day(1, "20261117"), day(2, "20261123"), day(3, "20261124"), day(4, ""))
     told = [
-        KnownOrder(Order(Patient(name)), "adt", NOW - timedelta(days=days))
+        OrderCandidate(Order(Patient(name)), "adt", NOW - timedelta(days=days))
         for name, days in (("long ago", 30), ("just now", 0))
     ]
     found = search([section(ris.start())], Memory(store, *told), "able", NOW)
@@ -150,7 +150,7 @@ def test_scheduled_ones_stand_first_and_of_one_kind_those_nearest_to_now(store: 
     ],
 )
 def test_what_contradicts_or_leaves_open_whose_it_is_stays_a_line_of_its_own(other: Patient) -> None:
-    second = Match(Order(other, accession_number="N-1"), (Teller(Source.FEED, "adt"),))
+    second = Match(Order(other, accession_number="N-1"), (NamedSource(Source.FEED, "adt"),))
     assert united([teller(Source.WORKLIST, "ris"), second]) == [teller(Source.WORKLIST, "ris"), second]
 
 
@@ -158,21 +158,23 @@ def test_what_contradicts_or_leaves_open_whose_it_is_stays_a_line_of_its_own(oth
 def test_two_requests_are_never_made_one(texts: dict[str, str]) -> None:
     first = Order(ADA, study_uid="1.2", accession_number="N-1", placer_order_number="P-1", visit_number="V-1")
     matches = [
-        Match(first, (Teller(Source.WORKLIST, "a"),)),
-        Match(replace(first, **texts), (Teller(Source.FEED, "b"),)),
+        Match(first, (NamedSource(Source.WORKLIST, "a"),)),
+        Match(replace(first, **texts), (NamedSource(Source.FEED, "b"),)),
     ]
     assert united(matches) == matches
 
 
 def test_a_third_joins_the_line_that_it_does_not_contradict() -> None:
-    one = Match(Order(ADA, study_uid="1.2", accession_number="N-1"), (Teller(Source.WORKLIST, "a"),))
-    two = Match(Order(ADA, study_uid="1.3", accession_number="N-1"), (Teller(Source.WORKLIST, "b"),))
-    three = Match(Order(ADA, study_uid="1.3", accession_number="N-1"), (Teller(Source.FEED, "c"),))
-    assert [[each.name for each in match.told_by] for match in united([three, one, two])] == [["a"], ["b", "c"]]
+    one = Match(Order(ADA, study_uid="1.2", accession_number="N-1"), (NamedSource(Source.WORKLIST, "a"),))
+    two = Match(Order(ADA, study_uid="1.3", accession_number="N-1"), (NamedSource(Source.WORKLIST, "b"),))
+    three = Match(Order(ADA, study_uid="1.3", accession_number="N-1"), (NamedSource(Source.FEED, "c"),))
+    assert [[each.name for each in match.sources] for match in united([three, one, two])] == [["a"], ["b", "c"]]
 
 
 def test_patients_without_an_id_are_one_only_if_nothing_differs() -> None:
     nobody = Order(Patient(name="Able^Ada"))
     more = Order(Patient(name="Able^Ada", sex="F"))
-    matches = [Match(each, (Teller(Source.FEED, name),)) for each, name in ((nobody, "a"), (more, "b"), (nobody, "c"))]
-    assert [[each.name for each in match.told_by] for match in united(matches)] == [["a", "c"], ["b"]]
+    matches = [
+        Match(each, (NamedSource(Source.FEED, name),)) for each, name in ((nobody, "a"), (more, "b"), (nobody, "c"))
+    ]
+    assert [[each.name for each in match.sources] for match in united(matches)] == [["a", "c"], ["b"]]

@@ -23,7 +23,7 @@ from gateway.patient_search.worklist import (
     Answer,
     echo,
     find,
-    known_order,
+    order_candidate,
 )
 from tests.flow.processes import free_port
 from tests.gateway.patient_search.ris import TODAY, Ris, entry, section, telling, wlmscpfs
@@ -57,7 +57,7 @@ def test_an_order_is_taken_with_all_that_the_worklist_says_of_it(ris: Ris) -> No
     answer = find(section(ris.start()), "4242", TODAY)
     (known,) = answer.matches
     assert (answer.code, answer.why) == ("", "")
-    assert (known.order, known.told_by, known.what) == (ADAS, "ris", "Resting ECG")
+    assert (known.order, known.source, known.what) == (ADAS, "ris", "Resting ECG")
     assert known.at == datetime(2026, 11, 23, 10, 30).astimezone()
     assert ris.associations == 1
 
@@ -102,7 +102,7 @@ def test_nothing_typed_that_could_be_asked_for_asks_nobody(ris: Ris) -> None:
 def test_fields_that_are_missing_are_empty() -> None:
     dataset = Dataset()
     dataset.PatientID = "4242"
-    known = known_order(dataset, "ris")
+    known = order_candidate(dataset, "ris")
     assert (known.order, known.at, known.what) == (Order(Patient("4242")), None, "")
 
 
@@ -110,19 +110,19 @@ def test_fields_that_are_missing_are_empty() -> None:
 def test_an_entry_without_a_step_is_still_an_order(step: list[Dataset]) -> None:
     dataset = entry(1, "Able^Ada", "4242")
     dataset.ScheduledProcedureStepSequence = step
-    assert (known_order(dataset, "ris").order, known_order(dataset, "ris").what) == (ADAS, "ECG")
+    assert (order_candidate(dataset, "ris").order, order_candidate(dataset, "ris").what) == (ADAS, "ECG")
 
 
 @pytest.mark.parametrize(
     ("time_of_day", "what"), [("", "Resting ECG, on 2026-11-23"), ("25", "Resting ECG, on 2026-11-23")]
 )
 def test_a_day_without_a_time_is_not_given_one(time_of_day: str, what: str) -> None:
-    known = known_order(entry(1, "Able^Ada", "4242", ScheduledProcedureStepStartTime=time_of_day), "ris")
+    known = order_candidate(entry(1, "Able^Ada", "4242", ScheduledProcedureStepStartTime=time_of_day), "ris")
     assert (known.at, known.what) == (None, what)
 
 
 def test_a_time_may_be_told_to_the_hour() -> None:
-    known = known_order(entry(1, "Able^Ada", "4242", ScheduledProcedureStepStartTime="10"), "ris")
+    known = order_candidate(entry(1, "Able^Ada", "4242", ScheduledProcedureStepStartTime="10"), "ris")
     assert known.at == datetime(2026, 11, 23, 10).astimezone()
     assert known.at.astimezone(UTC).tzinfo is UTC
 
@@ -131,7 +131,7 @@ def test_a_uid_a_date_or_a_sex_that_is_none_is_left_out() -> None:
     odd = entry(1, "Able^Ada", "4242", PatientSex="X")
     odd.add_new("StudyInstanceUID", "UI", "1..3")
     odd.add_new("PatientBirthDate", "DA", "19501301")
-    order = known_order(odd, "ris").order
+    order = order_candidate(odd, "ris").order
     assert (order.study_uid, order.patient.birth_date, order.patient.sex) == ("", "", "")
 
 

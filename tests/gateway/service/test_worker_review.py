@@ -40,10 +40,10 @@ class LoadedDigitizer:
         self.confidence = confidence
         self.code = code
         self.unreadable = unreadable
-        self.told: list[Correction] = []
+        self.corrections: list[Correction] = []
 
     def __call__(self, page: Page, correction: Correction = NO_CORRECTION, /) -> Recording:
-        self.told.append(correction)
+        self.corrections.append(correction)
         if int(page.image[0, 0, 0]) - 200 in self.unreadable and correction == NO_CORRECTION:
             raise Unreadable(self.code, "No known arrangement of leads.")
         read = six_by_two() if correction.layout == "6x2" else three_by_four()
@@ -102,7 +102,7 @@ def test_an_approved_page_goes_out_as_it_was_read_and_is_not_digitized_again(con
     store.reviews.approve(job_id, "rita", "the traces are plain to see")
     assert store.job(job_id).state == State.RECEIVED
     assert work(config, store, digitizer, job_id).state == State.DIGITIZED
-    assert digitizer.told == [NO_CORRECTION]
+    assert digitizer.corrections == [NO_CORRECTION]
     (after,) = store.pages(job_id)
     assert (after.verdict, after.recording_npz, after.summary) == (
         Verdict.DIGITIZED,
@@ -144,7 +144,7 @@ def test_a_correction_reaches_the_digitizer_and_waits_for_an_approval_however_su
     digitizer.confidence = 0.99
     job = work(config, store, digitizer, job_id)
     assert (job.state, job.code) == (State.HELD, "awaits_approval")
-    assert digitizer.told == [NO_CORRECTION, correction]
+    assert digitizer.corrections == [NO_CORRECTION, correction]
     assert [page.correction for page in store.pages(job_id)] == [correction]
     store.reviews.approve(job_id, "rita")
     assert work(config, store, digitizer, job_id).state == State.DIGITIZED
@@ -187,7 +187,7 @@ def test_an_approval_outlives_the_question_whose_page_it_is(config: Config, stor
     assert work(config, store, digitizer, job_id).code == "no_patient_id"
     store.identify(job_id, WHOSE, "rita")
     assert work(config, store, digitizer, job_id).state == State.DIGITIZED
-    assert len(digitizer.told) == 1
+    assert len(digitizer.corrections) == 1
 
 
 def test_done_again_from_the_start_an_approval_is_forgotten(config: Config, store: Store) -> None:
@@ -249,7 +249,7 @@ def test_a_name_that_could_not_be_read_is_answered_by_who_states_it_and_by_no_ap
     assert not store.reviews.approvable(job_id)
     store.identify(job_id, identified(store.order(job_id), {"name": "Test^Review"}), "rita")
     assert work(config, store, digitizer, job_id).state == State.DIGITIZED
-    assert len(digitizer.told) == 1
+    assert len(digitizer.corrections) == 1
     assert all(b"attribute PatientName" not in sent(store, job_id, kind) for kind in KINDS)
 
 
@@ -294,7 +294,7 @@ def test_a_rule_holds_a_page_that_was_approved_before_it_was_said_whose_it_is(
     assert work(config, store, digitizer, job_id).code == ("awaits_approval" if four_eyes else "held_by_rule")
     store.reviews.approve(job_id, "anna", four_eyes=four_eyes)  # two people are enough, though one of them was first
     assert work(config, store, digitizer, job_id).state == State.DIGITIZED
-    assert len(digitizer.told) == 1
+    assert len(digitizer.corrections) == 1
 
 
 def test_a_rule_holds_what_was_approved_before_a_repeat_at_the_door_said_whose_it_is(

@@ -321,7 +321,7 @@ def test_every_change_and_every_try_is_in_the_audit(store: Store, accounts: Acco
         pass
     guess(accounts, "my-secret-password")
     job_id = receive(store, b"1").job_id
-    store.looked("bob", job_id, "page 1 image")
+    store.record_access("bob", job_id, "page 1 image")
     rows = told(store)
     assert Counter(row["kind"] for row in rows) == {
         Event.USER_ADDED: 2,
@@ -348,7 +348,7 @@ def test_every_change_and_every_try_is_in_the_audit(store: Store, accounts: Acco
 
 def test_a_look_at_what_is_not_there_is_no_look(store: Store) -> None:
     with pytest.raises(NotFound):
-        store.looked("bob", "0" * 32, "page 1 image")
+        store.record_access("bob", "0" * 32, "page 1 image")
     assert told(store) == []
 
 

@@ -23,24 +23,24 @@ DECIDED = frozenset({Event.APPROVED, Event.IDENTIFIED, Event.CORRECTED, Event.GI
 PEOPLE = 4
 
 
-def approve(store: Store, job_id: str, who: str, seen: str) -> None:
-    store.reviews.approve(job_id, who, seen=seen)
+def approve(store: Store, job_id: str, who: str, revision: str) -> None:
+    store.reviews.approve(job_id, who, revision=revision)
 
 
-def identify(store: Store, job_id: str, who: str, seen: str) -> None:
-    store.identify(job_id, Order(patient=Patient("0815", name="Roe^Richard")), who, seen)
+def identify(store: Store, job_id: str, who: str, revision: str) -> None:
+    store.identify(job_id, Order(patient=Patient("0815", name="Roe^Richard")), who, revision)
 
 
-def correct(store: Store, job_id: str, who: str, seen: str) -> None:
-    store.reviews.correct(job_id, 1, Correction(speed_mm_s=50.0), who, seen=seen)
+def correct(store: Store, job_id: str, who: str, revision: str) -> None:
+    store.reviews.correct(job_id, 1, Correction(speed_mm_s=50.0), who, revision=revision)
 
 
-def mark(store: Store, job_id: str, who: str, seen: str) -> None:
-    store.reviews.mark_invalid(job_id, 1, [Lead.V6] if who.endswith("1") else [Lead.V1], who, seen=seen)
+def mark(store: Store, job_id: str, who: str, revision: str) -> None:
+    store.reviews.mark_invalid(job_id, 1, [Lead.V6] if who.endswith("1") else [Lead.V1], who, revision=revision)
 
 
-def give_up(store: Store, job_id: str, who: str, seen: str) -> None:
-    store.give_up(job_id, who, "no ECG", seen)
+def give_up(store: Store, job_id: str, who: str, revision: str) -> None:
+    store.give_up(job_id, who, "no ECG", revision)
 
 
 RACES: dict[str, tuple[Decision, ...]] = {
@@ -58,20 +58,20 @@ RACES: dict[str, tuple[Decision, ...]] = {
 
 def decided(store: Store, job_id: str) -> list[tuple[str, str]]:
     """What the audit holds of decisions on a job."""
-    return [(entry.kind, entry.actor) for entry in store.looking.job_audit(job_id) if entry.kind in DECIDED]
+    return [(entry.kind, entry.actor) for entry in store.audit_queries.job_audit(job_id) if entry.kind in DECIDED]
 
 
 @pytest.mark.parametrize("race", RACES, ids=str)
 def test_of_people_who_decide_at_once_exactly_one_is_heard(store: Store, race: str) -> None:
     job_id = settled(store, unsure())
-    seen = store.reviews.stands(job_id)
+    revision = store.reviews.revision(job_id)
     start, heard, told = threading.Barrier(PEOPLE), [], []
 
     def person(number: int) -> None:
         who = f"person {number}"
         start.wait()
         try:
-            RACES[race][number](store, job_id, who, seen)
+            RACES[race][number](store, job_id, who, revision)
         except UnlawfulMove as error:  # what the window answers with 409
             told.append(str(error))
         else:
@@ -90,14 +90,14 @@ def test_of_people_who_decide_at_once_exactly_one_is_heard(store: Store, race: s
     assert store.verify_audit().ok
 
 
-def in_a_process(data: DataSection, folder: Path, race: str, job_id: str, seen: str, number: int) -> None:
+def in_a_process(data: DataSection, folder: Path, race: str, job_id: str, revision: str, number: int) -> None:
     """One person in a process of their own, who waits for the others and then writes down what they were told."""
     with Store.open(data) as store:
         (folder / f"ready {number}").touch()
         while len(list(folder.glob("ready *"))) < PEOPLE:
             time.sleep(0.001)  # the others need the processor to get here
         try:
-            RACES[race][number](store, job_id, f"person {number}", seen)
+            RACES[race][number](store, job_id, f"person {number}", revision)
         except UnlawfulMove as error:
             (folder / f"told {number}").write_text(str(error), encoding="utf-8")
         else:
@@ -109,8 +109,8 @@ def test_nor_are_two_heard_from_two_processes(data: DataSection, tmp_path: Path)
     folder.mkdir()
     with Store.open(data) as store:
         job_id = settled(store, unsure())
-        seen = store.reviews.stands(job_id)
-        in_processes(PEOPLE, in_a_process, data, folder, "approve, identify", job_id, seen)
+        revision = store.reviews.revision(job_id)
+        in_processes(PEOPLE, in_a_process, data, folder, "approve, identify", job_id, revision)
         (winner,) = folder.glob("heard *")
         told = [path.read_text(encoding="utf-8") for path in folder.glob("told *")]
         assert (len(told), all(told)) == (PEOPLE - 1, True)

@@ -43,13 +43,13 @@ def schema_of(database: Database) -> dict[str, Any]:
                 "foreign keys": sorted(asked.get_foreign_keys(name), key=lambda key: str(key["name"])),
                 "unique": sorted(asked.get_unique_constraints(name), key=lambda key: str(key["name"])),
                 "checks": sorted(asked.get_check_constraints(name), key=lambda key: str(key["name"])),
-                "indexes": sorted((_in_words(index) for index in asked.get_indexes(name)), key=str),
+                "indexes": sorted((_index_facts(index) for index in asked.get_indexes(name)), key=str),
             }
             for name in tables
         }
 
 
-def _in_words(index: Any) -> dict[str, Any]:
+def _index_facts(index: Any) -> dict[str, Any]:
     """An index with the condition of a partial one as text: SQLAlchemy's own objects are never equal."""
     options = {key: str(value) for key, value in index.get("dialect_options", {}).items()}
     return {**index, "dialect_options": options}

@@ -120,7 +120,7 @@ def the_held_waits_for_a_person_and_the_approved_for_a_worker(store: Store, wait
     assert claim.job.job_id == approved
     store.settle(claim, digitized(document("pacs", "2.25.11")))
     assert store.reviews.of(approved)[1].approved_by == "rita"
-    *_, last = (entry for entry in store.looking.job_audit(approved) if entry.kind == Event.APPROVED)
+    *_, last = (entry for entry in store.audit_queries.job_audit(approved) if entry.kind == Event.APPROVED)
     approval = store.reviews.of(approved)[1].approval
     assert approval is not None
     assert approval.at == datetime.fromisoformat(last.at)

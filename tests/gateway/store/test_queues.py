@@ -70,10 +70,10 @@ def test_one_parked_document_goes_again_and_its_neighbour_stays(store: Store) ->
     job_id = settled(store, digitized(document("pacs"), document("ehr", "1")))
     store.park(on_its_way(store, "pacs"), "refused", "no")
     store.park(on_its_way(store, "ehr"), "refused", "no")
-    first, second = store.looking.parked(0, None, 10)
-    assert store.looking.parked(first.delivery_id, None, 10) == (second,)
-    assert store.looking.parked(0, "ehr", 10) == tuple(row for row in (first, second) if row.destination == "ehr")
-    assert store.looking.parked(0, None, 10, last=first.delivery_id) == (first,)
+    first, second = store.audit_queries.parked(0, None, 10)
+    assert store.audit_queries.parked(first.delivery_id, None, 10) == (second,)
+    assert store.audit_queries.parked(0, "ehr", 10) == tuple(row for row in (first, second) if row.destination == "ehr")
+    assert store.audit_queries.parked(0, None, 10, last=first.delivery_id) == (first,)
     store.resend_parked(first.delivery_id, "rita")
     assert delivery_states(store, job_id)[first.destination] == DeliveryState.QUEUED
     assert store.job(job_id).state == State.HELD

@@ -62,7 +62,7 @@ def test_an_approval_tells_by_whom_and_when_until_it_is_taken_back(store: Store)
     store.reviews.approve(job_id, "carl")
     store.settle(claimed(store), unsure(replace(UNSURE, recording_npz=b"npz of another reading")))
     store.reviews.approve(job_id, "rita")
-    *_, last = (entry for entry in store.looking.job_audit(job_id) if entry.kind == Event.APPROVED)
+    *_, last = (entry for entry in store.audit_queries.job_audit(job_id) if entry.kind == Event.APPROVED)
     approval = store.reviews.of(job_id)[1].approval
     assert approval == Approval("rita", datetime.fromisoformat(last.at))
     store.settle(claimed(store), unsure())
@@ -191,7 +191,7 @@ def test_the_audit_says_who_changed_what_and_no_word_of_a_comment(store: Store) 
     job_id = settled(store, unsure())
     store.reviews.mark_invalid(job_id, 1, [Lead.V2], "rita", "Mrs Doe moved")
     store.reviews.approve(job_id, "carl", "Mrs Doe is fine")
-    told = {entry.kind: entry for entry in store.looking.job_audit(job_id)}
+    told = {entry.kind: entry for entry in store.audit_queries.job_audit(job_id)}
     assert (told[Event.LEADS_MARKED].actor, told[Event.LEADS_MARKED].detail["leads"]) == ("rita", "V2")
     assert (told[Event.APPROVED].actor, told[Event.APPROVED].detail["pages"]) == ("carl", "1")
     stream = io.StringIO()

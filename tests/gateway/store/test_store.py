@@ -1,4 +1,4 @@
-"""Looking into a store, opening and closing it, and databases that fail."""
+"""AuditQueries into a store, opening and closing it, and databases that fail."""
 
 from __future__ import annotations
 

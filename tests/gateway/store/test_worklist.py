@@ -232,19 +232,19 @@ def test_the_states_are_counted_as_jobs_move(store: Store) -> None:
     settled(store, digitized(document()), b"3")
     receive(store, b"4")
     receive(store, b"4")  # the same again is no other job
-    assert store.looking.moments(24, 30).states == dict(store.counts())
+    assert store.audit_queries.moments(24, 30).states == dict(store.counts())
     store.retry(job_id, "a person")
-    assert store.looking.moments(24, 30).states == dict(store.counts())
+    assert store.audit_queries.moments(24, 30).states == dict(store.counts())
     store.settle(claimed(store), held())
     store.give_up(job_id, "a person", "no")
-    assert store.looking.moments(24, 30).states == dict(store.counts())
+    assert store.audit_queries.moments(24, 30).states == dict(store.counts())
 
 
 def test_pages_are_counted_by_hour_and_by_confidence(store: Store) -> None:
     for number, confidence in enumerate((0.0, 0.31, 0.34, 1.0)):
         receive(store, str(number).encode())
         store.settle(claimed(store), read(confidence))
-    seen = store.looking.moments(24, 30)
+    seen = store.audit_queries.moments(24, 30)
     assert sum(pages["digitized"] for pages in seen.hours.values()) == 4
     assert {bin: count for bin, count in enumerate(seen.confidence) if count} == {0: 1, 6: 2, 19: 1}
     assert 0 < seen.free_mb < seen.total_mb

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.digitizer import one_file
-from gateway.digitizer.protocol import Answer, Fault, PageSeen, Seen
+from gateway.digitizer.protocol import Answer, Fault, FileMessage, PageMessage
 from gateway.emit import npz
 from gateway.identity.order import Order
 from gateway.job import Verdict
@@ -26,16 +26,18 @@ sys.stdout.write(open(told).read())
 """
 
 
-def sees(whose: Order, *, confidence: float = 0.95, cover: bool = False) -> Seen:
+def sees(whose: Order, *, confidence: float = 0.95, cover: bool = False) -> FileMessage:
     """One page that was read, behind a cover sheet or not."""
     recording = replace(three_by_four(), confidence=confidence)
-    covers = [PageSeen(number=1, verdict=Verdict.NOT_AN_ECG, code="not_an_ecg", why="It is a letter.")] if cover else []
+    covers = (
+        [PageMessage(number=1, verdict=Verdict.NOT_AN_ECG, code="not_an_ecg", why="It is a letter.")] if cover else []
+    )
     summary, data = npz.summary_json(recording), npz.to_npz(recording)
-    page = PageSeen(number=1 + len(covers), verdict=Verdict.DIGITIZED, summary=summary, recording_npz=data)
-    return Seen(order=whose.to_dict(), pages=(*covers, page))
+    page = PageMessage(number=1 + len(covers), verdict=Verdict.DIGITIZED, summary=summary, recording_npz=data)
+    return FileMessage(order=whose.to_dict(), pages=(*covers, page))
 
 
-def an_eye(monkeypatch: pytest.MonkeyPatch, folder: Path, seen: Seen | Fault, before: str = "") -> Path:
+def an_eye(monkeypatch: pytest.MonkeyPatch, folder: Path, seen: FileMessage | Fault, before: str = "") -> Path:
     """Has files read by it from now on. before: Python that it runs first. Returns where it writes what it is asked."""
     told, kept = folder / "seen.json", folder / "asked.json"
     told.write_text(Answer(answer=seen).model_dump_json())

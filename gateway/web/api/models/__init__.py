@@ -22,11 +22,11 @@ from gateway.web.api.models.jobs import (
 )
 from gateway.web.api.models.orders import (
     IdentifyBody,
-    KnownPatientModel,
+    NamedSourceModel,
     OrderList,
     OrderMatch,
     OrderModel,
-    TellerModel,
+    PatientCandidateModel,
     UnansweredModel,
 )
 from gateway.web.api.models.pages import DocumentList, DocumentModel, Layouts, PlacedModel, StripModel, WaveformModel
@@ -116,11 +116,11 @@ __all__ = [
     "JobFilter",
     "JobList",
     "JobModel",
-    "KnownPatientModel",
     "Layouts",
     "Matching",
     "Measured",
     "Model",
+    "NamedSourceModel",
     "NotMeasured",
     "OnwardModel",
     "OrderList",
@@ -132,6 +132,7 @@ __all__ = [
     "ParkedFailure",
     "ParkedList",
     "ParkedResult",
+    "PatientCandidateModel",
     "Paused",
     "PeerModel",
     "PlacedModel",
@@ -148,7 +149,6 @@ __all__ = [
     "RulesModel",
     "ScaleModel",
     "StripModel",
-    "TellerModel",
     "UnansweredModel",
     "UploadResult",
     "UploadResults",

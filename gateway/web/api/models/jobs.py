@@ -12,7 +12,7 @@ from gateway.identity import same_patient
 from gateway.job import State, Verdict
 from gateway.store import DeliveryRow, JobSummary, Remark
 from gateway.web.api.models.base import LEADS_MAX, Action, Model
-from gateway.web.api.models.orders import KnownPatientModel, OrderModel, UnansweredModel
+from gateway.web.api.models.orders import OrderModel, PatientCandidateModel, UnansweredModel
 from pipeline.recording import Known, Lead, Severity, Source
 
 
@@ -132,7 +132,7 @@ class JobModel(JobSummary):
     """A job with all there is to know. unread: pages that an approval must name to let the job go without them.
     unopened: pages that this person must be given the waveform of, as they are read now, before they may approve.
 
-    stands: a hash of all that would go out, for whoever decides on it to say what they have seen.
+    revision: a hash of all that would go out, for whoever decides on it to say what they have seen.
     """
 
     sender_address: str
@@ -149,7 +149,7 @@ class JobModel(JobSummary):
     allowed_actions: list[Action]  # to this person, now
     unread: list[int]
     unopened: list[int]
-    stands: str
+    revision: str
     remarks: list[Remark]
     earlier: int  # other recordings of the same patient
 
@@ -165,12 +165,12 @@ class OnwardModel(Model):
 class IdentifyPreview(Model):
     """Whose ECG it would be, as it would be filed, and what would become of it. onward: None where nothing was read.
 
-    known: who is known here under the patient id that was typed. unanswered: who may know more.
+    candidates: who is known here under the patient id that was typed. unanswered: who may know more.
     """
 
     order: OrderModel
     onward: OnwardModel | None
-    known: list[KnownPatientModel]
+    candidates: list[PatientCandidateModel]
     unanswered: list[UnansweredModel]
 
 
@@ -191,7 +191,7 @@ class EarlierRow(Model):
     name: str
     birth_date: str
     sex: str
-    contradicts: list[same_patient.Known]
+    contradicts: list[same_patient.Demographic]
 
 
 class EarlierList(Model):

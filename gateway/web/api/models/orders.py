@@ -28,20 +28,20 @@ class OrderModel(_texts(key for key in ORDER_KEYS if key != "character_set")):  
     """Whose ECG it is, in DICOM's forms; "" where unknown."""
 
 
-class TellerModel(Model):
+class NamedSourceModel(Model):
     """Who told of an order. name: of the worklist or feed in the configuration, "" for an earlier ECG."""
 
     source: Literal["worklist", "feed", "earlier"]
     name: str
 
 
-class KnownPatientModel(Model):
+class PatientCandidateModel(Model):
     """A patient whom somebody knows under a typed id. contradicts: what is known of them and is not what was typed."""
 
     name: str
     birth_date: str
     sex: str
-    told_by: list[TellerModel]
+    sources: list[NamedSourceModel]
     contradicts: list[Literal["name", "birth_date", "sex"]]
 
 
@@ -50,13 +50,13 @@ class IdentifyBody(_texts(STATED_KEYS, max_length=TEXT_MAX)):  # type: ignore[mi
 
     even_so: those of the preview's known who contradict it, where it is right all the same; of others nobody was told.
     afresh: nothing that is known of the patient, the order or the visit stays beside what is said here.
-    seen: what stands said in the job that was looked at, "" for a program that has looked at none.
+    revision: of the job that was looked at, "" for a program that has looked at none.
     """
 
     all_pages: bool = False
-    even_so: list[KnownPatientModel] = Field([], max_length=KNOWN_MAX)
+    even_so: list[PatientCandidateModel] = Field([], max_length=KNOWN_MAX)
     afresh: bool = False
-    seen: str = Field("", max_length=64)
+    revision: str = Field("", max_length=64)
 
 
 class OrderMatch(Model):
@@ -67,7 +67,7 @@ class OrderMatch(Model):
     """
 
     order: OrderModel
-    told_by: list[TellerModel]
+    sources: list[NamedSourceModel]
     at: datetime | None
     what: str
 

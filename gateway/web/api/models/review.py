@@ -19,19 +19,19 @@ class CommentBody(Model):
 
 
 class ApproveBody(CommentBody):
-    """seen: what stands said in the job that was looked at. leave_out: unread pages without which the job goes."""
+    """revision: of the job that was looked at. leave_out: unread pages without which the job goes."""
 
-    seen: str = Field(max_length=64)
+    revision: str = Field(max_length=64)
     leave_out: list[int] = Field(default_factory=list, max_length=1000)
 
 
-class SeenBody(Model):
-    """seen: what stands said in the job that was looked at, "" for a program that has looked at none."""
+class RevisionBody(Model):
+    """revision: of the job that was looked at, "" for a program that has looked at none."""
 
-    seen: str = Field("", max_length=64)
+    revision: str = Field("", max_length=64)
 
 
-class RejectBody(SeenBody):
+class RejectBody(RevisionBody):
     """Why a job is given up: a sentence that others will read."""
 
     comment: str = Field(min_length=1, max_length=COMMENT_MAX)
@@ -43,14 +43,14 @@ class ResendBody(Model):
     destination: str | None = Field(None, max_length=200)
 
 
-class CorrectBody(CorrectionModel, SeenBody):
+class CorrectBody(CorrectionModel, RevisionBody):
     """What a person says of one page; the job is digitized again with it. Nothing said takes back what was said."""
 
     page: int = Field(1, ge=1, le=10_000)
     comment: Comment = ""
 
 
-class InvalidLeadsBody(SeenBody):
+class InvalidLeadsBody(RevisionBody):
     """The leads of a page that must not be believed: the whole list, [] for none."""
 
     page: int = Field(1, ge=1, le=10_000)

@@ -54,7 +54,7 @@ class ConditionTraceModel(Model):
 
     field: str
     test: str
-    seen: str
+    revision: str
     held: bool
 
 

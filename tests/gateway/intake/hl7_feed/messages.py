@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.config import Hl7FeedSection
-from gateway.intake.hl7_feed.meaning import Said, understand
+from gateway.intake.hl7_feed.meaning import Understood, understand
 from gateway.intake.hl7_feed.moments import moment
 from gateway.intake.hl7_feed.segments import read_header
 from gateway.store.patients import Statement
@@ -26,15 +26,15 @@ def message(kind: str, *segments: str, at: str = "20260504101500", version: str 
     return "\r".join((head, *segments)) + "\r"
 
 
-def said(text: str | bytes, settings: Hl7FeedSection = SETTINGS, now: datetime = NOW) -> Said:
+def understood(text: str | bytes, settings: Hl7FeedSection = SETTINGS, now: datetime = NOW) -> Understood:
     """What a message says. Raises Rejected."""
     data = text.encode() if isinstance(text, str) else text
     return understand(data, read_header(data), settings, now)
 
 
-def told(text: str | bytes, settings: Hl7FeedSection = SETTINGS) -> Statement:
+def statement(text: str | bytes, settings: Hl7FeedSection = SETTINGS) -> Statement:
     """The one thing that a message says."""
-    (one,) = said(text, settings).told
+    (one,) = understood(text, settings).statements
     return one
 
 

@@ -18,8 +18,8 @@ from tests.gateway.intake.hl7_feed.messages import (
     SETTINGS,
     at,
     message,
-    said,
-    told,
+    statement,
+    understood,
 )
 
 ANNE = PatientStatement(
@@ -43,32 +43,32 @@ def pid(**fields: str) -> str:
 
 
 def patient(text: str | bytes, settings: Hl7FeedSection = SETTINGS) -> PatientStatement:
-    found = told(text, settings)
+    found = statement(text, settings)
     assert isinstance(found, PatientStatement)
     return found
 
 
 def order(*segments: str, kind: str = "ORM^O01") -> OrderStatement:
-    found = told(message(kind, PID, PV1, *segments))
+    found = statement(message(kind, PID, PV1, *segments))
     assert isinstance(found, OrderStatement)
     return found
 
 
 def rejected(text: str | bytes, settings: Hl7FeedSection = SETTINGS) -> tuple[str, str, str]:
     with pytest.raises(Rejected) as caught:
-        said(text, settings)
+        understood(text, settings)
     return caught.value.code, caught.value.condition, caught.value.place
 
 
 def test_an_admission_tells_all_of_a_patient() -> None:
-    heard = said(message("ADT^A01^ADT_A01", "EVN|A01|20260504101400", PID, "NK1|1|Someone", PV1, "ZXY|local|1"))
-    assert heard.told == (ANNE,)
+    heard = understood(message("ADT^A01^ADT_A01", "EVN|A01|20260504101400", PID, "NK1|1|Someone", PV1, "ZXY|local|1"))
+    assert heard.statements == (ANNE,)
     assert heard.at == at("20260504101500")
 
 
 @pytest.mark.parametrize("event", ["A02", "A06", "A07", "A08", "A13", "A31"])
 def test_a_change_tells_the_same_but_begins_nothing(event: str) -> None:
-    assert told(message(f"ADT^{event}", PID, PV1)) == replace(ANNE, anew=False)
+    assert statement(message(f"ADT^{event}", PID, PV1)) == replace(ANNE, anew=False)
 
 
 @pytest.mark.parametrize("event", ["A01", "A04", "A05", "A28"])
@@ -173,14 +173,16 @@ def test_sexes_are_those_of_dicom(code: str, sex: str) -> None:
 
 @pytest.mark.parametrize("event", ["A18", "A30", "A34", "A36", "A39", "A40", "A46", "A47"])
 def test_a_merge_names_the_number_that_goes_and_the_patient_who_stays(event: str) -> None:
-    heard = told(message(f"ADT^{event}", "EVN|A40|20260504", PID, "PD1|x", "MRG|815^^^HOSP^MR", PV1))
+    heard = statement(message(f"ADT^{event}", "EVN|A40|20260504", PID, "PD1|x", "MRG|815^^^HOSP^MR", PV1))
     assert heard == MergeStatement(PatientKey("815", "HOSP"), ANNE)
 
 
 def test_a_merge_may_tell_of_several_patients() -> None:
     second = "PID|2||2^^^HOSP^MR||Two^T"
-    heard = said(message("ADT^A40", PID, "MRG|815^^^HOSP^MR", second, "MRG|20^^^HOSP^MR~X^^^Y^SS", "PV1|1|O"))
-    assert [(m.prior.patient_id, m.stays.key.patient_id) for m in heard.told if isinstance(m, MergeStatement)] == [
+    heard = understood(message("ADT^A40", PID, "MRG|815^^^HOSP^MR", second, "MRG|20^^^HOSP^MR~X^^^Y^SS", "PV1|1|O"))
+    assert [
+        (m.prior.patient_id, m.stays.key.patient_id) for m in heard.statements if isinstance(m, MergeStatement)
+    ] == [
         ("815", "4711"),
         ("20", "2"),
     ]
@@ -195,7 +197,7 @@ def test_a_merge_without_the_number_that_goes_is_not_kept() -> None:
 
 @pytest.mark.parametrize("event", ["A23", "A29"])
 def test_a_deletion_names_the_patient(event: str) -> None:
-    assert told(message(f"ADT^{event}", PID)) == DeletionStatement(PatientKey("4711", "HOSP"))
+    assert statement(message(f"ADT^{event}", PID)) == DeletionStatement(PatientKey("4711", "HOSP"))
 
 
 def test_the_event_is_that_of_evn_where_the_header_has_none() -> None:
@@ -206,11 +208,11 @@ def test_the_event_is_that_of_evn_where_the_header_has_none() -> None:
     "kind", ["ADT^A60", "ADT^A37", "ADT", "ORU^R01", "SIU^S12", "ORM^O02", "DFT^P03^DFT_P03", "MFN"]
 )
 def test_what_is_not_needed_says_nothing(kind: str) -> None:
-    assert said(message(kind, PID)).told == ()
+    assert understood(message(kind, PID)).statements == ()
 
 
 def test_a_type_that_is_not_needed_is_not_even_decoded() -> None:
-    assert said(message("ORU^R01", "OBX|1|TX|x||").encode() + b"\xff\xfe").told == ()
+    assert understood(message("ORU^R01", "OBX|1|TX|x||").encode() + b"\xff\xfe").statements == ()
 
 
 @pytest.mark.parametrize("event", ["A01", "A08", "A29", "A40"])
@@ -296,7 +298,7 @@ def test_an_order_is_planned_for_the_time_of_the_first_field_that_has_one(
 
 def test_a_message_may_tell_of_several_orders() -> None:
     segments = ("ORC|NW|P1", "OBR|1|P1||a^A", "ORC|CA|P2", "OBR|1|P2||b^B", "OBR|2|P3||c^C", "ORC|NW|P4")
-    heard = said(message("ORM^O01", PID, PV1, *segments)).told
+    heard = understood(message("ORM^O01", PID, PV1, *segments)).statements
     assert [(o.placer_number, o.what, o.cancelled) for o in heard if isinstance(o, OrderStatement)] == [
         ("P1", "A", False),
         ("P2", "B", True),
@@ -354,10 +356,10 @@ def test_training_is_taken_where_it_is_configured() -> None:
 
 
 def test_the_message_is_of_its_own_time_else_of_the_events_else_of_now() -> None:
-    assert said(message("ADT^A08", "EVN|A08|20260503", PID)).at == at("20260504101500")
-    assert said(message("ADT^A08", "EVN|A08|20260503", PID, at="")).at == at("20260503")
-    assert said(message("ADT^A08", "EVN|A08|soon", PID, at="never")).at == NOW
-    assert said(message("ADT^A08", PID, at="20260504101500.1234+0200")).at == datetime(
+    assert understood(message("ADT^A08", "EVN|A08|20260503", PID)).at == at("20260504101500")
+    assert understood(message("ADT^A08", "EVN|A08|20260503", PID, at="")).at == at("20260503")
+    assert understood(message("ADT^A08", "EVN|A08|soon", PID, at="never")).at == NOW
+    assert understood(message("ADT^A08", PID, at="20260504101500.1234+0200")).at == datetime(
         2026, 5, 4, 8, 15, 0, 123400, tzinfo=UTC
     )
 

@@ -18,13 +18,13 @@ from gateway.intake.hl7_feed.character_sets import codec_of
 from gateway.intake.hl7_feed.segment_names import SEGMENT_NAMES, is_segment_name
 from gateway.intake.hl7_feed.segments import read_header
 from gateway.store.patients import OrderStatement, PatientStatement
-from tests.gateway.intake.hl7_feed.messages import NOW, PID, SETTINGS, message, said, told
+from tests.gateway.intake.hl7_feed.messages import NOW, PID, SETTINGS, message, statement, understood
 
 AT = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 
 def name(data: bytes, settings: Hl7FeedSection = SETTINGS) -> str | None:
-    found = told(data, settings)
+    found = statement(data, settings)
     assert isinstance(found, PatientStatement)
     return found.name
 
@@ -67,7 +67,7 @@ def test_the_configuration_outvotes_a_sender_who_says_the_wrong_set() -> None:
 )
 def test_what_is_not_in_its_set_is_told_and_never_guessed(msh18: str, condition: str) -> None:
     with pytest.raises(Rejected) as caught:
-        said(with_name("Müller", msh18).encode("latin-1"))
+        understood(with_name("Müller", msh18).encode("latin-1"))
     assert (caught.value.code, caught.value.condition, caught.value.place) == ("AE", condition, "MSH^1^18")
     assert "ller" not in str(caught.value)
 
@@ -91,14 +91,14 @@ def test_delimiters_are_those_of_the_sender() -> None:
     text = message("ADT^A08", "PID|1||4711^^^H&1.2&ISO^MR~5^^^H^PI||M\\S\\^A\\F\\B")
     for old, new in zip("|^~\\&", "$%?!@", strict=True):
         text = text.replace(old, new)
-    found = told(text)
+    found = statement(text)
     assert isinstance(found, PatientStatement)
     assert (found.key.patient_id, found.key.issuer, found.name) == ("4711", "H", "M%^A$B")
 
 
 def test_a_sender_may_name_fewer_delimiters() -> None:
     text = "MSH|^|A|B|C|D|20260504||ADT^A08|C1|P|2.2\rPID|1||4711^^^A&B^MR||Do\\F\\e^J\r"
-    found = told(text)
+    found = statement(text)
     assert isinstance(found, PatientStatement)
     assert (found.key.issuer, found.name) == ("A&B", "Do F e^J")
 
@@ -158,7 +158,7 @@ def test_a_byte_order_mark_is_skipped_and_says_utf_8(mark: str, msh18: str) -> N
 
 def test_bytes_that_are_no_utf_8_behind_a_byte_order_mark_are_a_fault() -> None:
     with pytest.raises(Rejected, match="102"):
-        said(b"\xef\xbb\xbf" + with_name("Müller", "8859/1").encode("latin-1"))
+        understood(b"\xef\xbb\xbf" + with_name("Müller", "8859/1").encode("latin-1"))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_bytes_that_are_no_utf_8_behind_a_byte_order_mark_are_a_fault() -> None:
 )
 def test_a_batch_is_rejected_in_words(batch: str) -> None:
     with pytest.raises(Rejected, match=r"batches \(FHS/BHS\) are not taken") as caught:
-        said(batch)
+        understood(batch)
     assert caught.value.code is Code.AR
 
 
@@ -189,7 +189,7 @@ def test_a_batch_is_rejected_in_words(batch: str) -> None:
 def test_a_line_end_within_a_field_is_a_fault(pid: str) -> None:
     """Else the birth date behind it is lost, and nobody is told."""
     with pytest.raises(Rejected, match="no segment") as caught:
-        said(message("ADT^A08", "EVN|A08", pid))
+        understood(message("ADT^A08", "EVN|A08", pid))
     fault = caught.value
     assert (fault.code, fault.condition, fault.place) == ("AE", "100", "PID^1")
 
@@ -203,17 +203,17 @@ def test_the_segments_of_every_version_are_known() -> None:
 
 
 def test_a_line_feed_before_what_only_looks_like_a_segment_is_a_blank_too() -> None:
-    found = told(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An^^\nIII||19600131|F"))
+    found = statement(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An^^\nIII||19600131|F"))
     assert isinstance(found, PatientStatement)
     assert (found.name, found.birth_date, found.sex) == ("Cr^An^^^III", "19600131", "F")
 
 
 def test_a_line_feed_within_a_field_is_a_blank_where_segments_end_with_cr() -> None:
-    found = told(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An\nna||19600131|F"))
+    found = statement(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An\nna||19600131|F"))
     assert isinstance(found, PatientStatement)
     assert (found.name, found.birth_date) == ("Cr^An na", "19600131")
     with pytest.raises(Rejected, match="no segment"):
-        said(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An\nna||19600131|F").replace("\r", "\n"))
+        understood(message("ADT^A08", "PID|1||2003^^^HOSP^MR||Cr^An\nna||19600131|F").replace("\r", "\n"))
 
 
 @pytest.mark.parametrize("end", ["\x1a", " \r", "\r\r\x00\r", "Z01|ours\r", "PV1\r"])
@@ -228,7 +228,7 @@ def test_a_character_set_may_be_spelt_loosely(loosely: str) -> None:
 
 def test_an_order_without_obr_4_and_a_receiver_of_empty_components_are_taken() -> None:
     order = message("ORM^O01", PID, "ORC|NW|PL9^KIS", "OBR|1|PL9^KIS").replace("|CARDIOSCAN|ECG|", "|CARDIOSCAN|^^|")
-    found = told(order)
+    found = statement(order)
     assert isinstance(found, OrderStatement)
     assert found.placer_number == "PL9"
 
@@ -239,7 +239,7 @@ def test_whatever_comes_is_read_or_rejected(noise: bytes, place: int) -> None:
     with suppress(Rejected):
         data = whole[:place] + noise + whole[place:]
         assert acknowledgement(read_header(data), AT).startswith(b"MSH")
-        said(data, now=NOW)
+        understood(data, now=NOW)
 
 
 def ack(text: str, words: str = "", fault: Rejected | None = None) -> list[str]:

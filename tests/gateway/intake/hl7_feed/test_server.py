@@ -76,7 +76,7 @@ def number(n: int) -> bytes:
 def test_a_yes_means_that_it_is_kept(store: Store) -> None:
     with feed(store) as door, connect(door) as sender:
         assert b"\rMSA|AA|C1\r" in ask(sender, A08)
-        assert store.known_orders("müller", 5)[0].order.patient.patient_id == "4711"
+        assert store.find_orders("müller", 5)[0].order.patient.patient_id == "4711"
 
 
 def test_many_messages_come_on_one_connection_however_they_are_cut(store: Store) -> None:
@@ -89,7 +89,7 @@ def test_many_messages_come_on_one_connection_however_they_are_cut(store: Store)
             received += sender.recv(65536)
     assert [f"MSA|AA|C{n}\r".encode() in received for n in range(20)] == [True] * 20
     assert received.index(b"|C3\r") < received.index(b"|C4\r")
-    assert store.known_counts().patients == 20
+    assert store.patient_counts().patients == 20
 
 
 def test_two_senders_are_served_at_once(store: Store) -> None:
@@ -106,14 +106,14 @@ def test_a_half_message_is_not_kept(store: Store) -> None:
             sender.sendall(VT + A08)
         with connect(door) as other:
             assert b"|AA|" in ask(other, number(2))
-        assert store.known_counts().patients == 1
+        assert store.patient_counts().patients == 1
 
 
 def test_a_sender_that_begins_anew_in_the_middle_is_understood(store: Store) -> None:
     with feed(store) as door, connect(door) as sender:
         assert b"|AA|C2" in ask(sender, number(1)[:50] + VT + number(2))
-    assert [k.order.patient.patient_id for k in store.known_orders("doe", 5)] == ["2"]
-    assert store.known_counts().patients == 1
+    assert [k.order.patient.patient_id for k in store.find_orders("doe", 5)] == ["2"]
+    assert store.patient_counts().patients == 1
 
 
 @pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00", A08, b"\x00"])
@@ -294,7 +294,7 @@ def test_a_byte_order_mark_before_or_in_a_block_is_skipped(store: Store) -> None
         sender.sendall(mark[1:] + VT + A08 + FS_CR)
         assert b"|AA|C1\r" in answer(sender)
         assert b"|AA|C1\r" in ask(sender, mark + A08)
-    assert store.known_counts().patients == 1
+    assert store.patient_counts().patients == 1
 
 
 def test_a_batch_is_answered_with_what_is_wrong(store: Store) -> None:
@@ -302,7 +302,7 @@ def test_a_batch_is_answered_with_what_is_wrong(store: Store) -> None:
         assert b"MSA|AR||batches (FHS/BHS) are not taken" in ask(sender, b"FHS|^~\\&|KIS\r" + A08)
         assert b"MSA|AR|C1|batches (FHS/BHS) are not taken" in ask(sender, A08 + A08)
         assert b"MSA|AE|C1|a line that is no segment" in ask(sender, A08.replace(b"nne^M", b"n\rne^M"))
-    assert store.known_counts().patients == 0
+    assert store.patient_counts().patients == 0
 
 
 def test_only_the_addresses_of_the_configuration_may_send(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -318,7 +318,7 @@ def test_a_store_that_fails_is_an_application_error(store: Store, monkeypatch: p
         raise TryAgain("database_unavailable", "the database did not answer: Müller")
 
     with feed(store) as door, connect(door) as sender:
-        monkeypatch.setattr(store, "tell_known", fails)
+        monkeypatch.setattr(store, "apply_statements", fails)
         reply = ask(sender, A08)
         assert b"MSA|AE|C1|not kept (database_unavailable); send it again" in reply
         monkeypatch.undo()
@@ -326,7 +326,7 @@ def test_a_store_that_fails_is_an_application_error(store: Store, monkeypatch: p
 
 
 def test_a_stop_answers_what_is_being_kept_and_lets_nobody_in(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep: Callable[..., None] = store.tell_known
+    keep: Callable[..., None] = store.apply_statements
 
     keeping = threading.Event()
 
@@ -335,7 +335,7 @@ def test_a_stop_answers_what_is_being_kept_and_lets_nobody_in(store: Store, monk
         time.sleep(QUICK_S)
         keep(*arguments)
 
-    monkeypatch.setattr(store, "tell_known", slowly)
+    monkeypatch.setattr(store, "apply_statements", slowly)
     with feed(store) as door:
         sender = connect(door)
         idle = connect(door)
@@ -383,7 +383,7 @@ def test_python_hl7s_own_client_is_understood_and_understands(store: Store) -> N
             reply = hl7.parse(client.send_message(hl7.parse(text)).strip(VT + FS_CR))
             assert str(reply.segment("MSA")) == "MSA|AA|C1"
             assert str(reply.segment("MSH")[9][0][0]) == "ACK"
-    first, second = store.known_orders("815", 5)
+    first, second = store.find_orders("815", 5)
     assert (first.order.accession_number, first.order.patient.name) == ("ACC-7", "Müller^Änne^Maria^Dr.")
     assert second.what == "at 3W, room 12, bed B; formerly 815"
 
@@ -426,14 +426,14 @@ def test_the_gateway_opens_the_feed_and_forgets_what_is_old(tmp_path: Path, monk
         assert gateway.feed is not None
         with connect(gateway.feed) as sender:
             assert b"|AA|" in ask(sender, A08)
-        assert gateway.store.known_counts().patients == 1
+        assert gateway.store.patient_counts().patients == 1
         monkeypatch.setattr(gateway, "config", Config.model_validate({"hl7_feed": {"keep_days": 1}}))
         with sqlite3.connect(tmp_path / "data" / "cardioscan.sqlite3") as database:
             database.execute("UPDATE known_patients SET fresh_at = '2026-01-01T00:00:00.000000Z'")
         until = time.monotonic() + 30
-        while gateway.store.known_counts().patients and time.monotonic() < until:
+        while gateway.store.patient_counts().patients and time.monotonic() < until:
             time.sleep(0.05)
-        assert gateway.store.known_counts().patients == 0
+        assert gateway.store.patient_counts().patients == 0
     finally:
         gateway.stop()
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.identity.order import Patient
 from gateway.role import Role
 from gateway.store import AuditEntry, AuditQuery, JobQuery, Store
-from gateway.web.api.access_log import ONE_LIST_S, AccessLog, in_words
+from gateway.web.api.access_log import ONE_LIST_S, AccessLog, query_text
 from tests.gateway.web.api.world import World, tiff
 from tests.gateway.web.fake_digitizer import an_eye, sees
 from tests.gateway.web.security.test_roles import ways
@@ -146,9 +146,9 @@ def ask(world: World, method: str, path: str, job_id: str) -> Response:
     return answer
 
 
-def looked(store: Store) -> list[AuditEntry]:
+def accesses_of(store: Store) -> list[AuditEntry]:
     """Every look in the audit, the oldest first."""
-    return list(reversed(store.looking.audit(AuditQuery(kind="looked"), None, 1000).entries))
+    return list(reversed(store.audit_queries.audit(AuditQuery(kind="looked"), None, 1000).entries))
 
 
 def test_every_route_says_whether_it_shows_a_patient(world: World) -> None:
@@ -165,7 +165,7 @@ def test_who_sees_a_patient_is_in_the_audit(
     job_id = world.job()
     answer = ask(world, *route, job_id)
     assert answer.status_code == 200
-    (look,) = looked(world.store)
+    (look,) = accesses_of(world.store)
     assert (look.actor, look.detail["what"]) == ("a administrator", what)
     assert look.job_id == job_id or route[1] in OF_MANY
     assert not WHOSE.search(json.dumps(look.detail))
@@ -179,7 +179,7 @@ def test_what_makes_no_look_names_no_patient(world: World, route: tuple[str, str
     assert answer.status_code < 500
     assert not WHOSE.search(answer.text)
     assert not answer.headers.get("content-type", "").startswith("image/")
-    assert looked(world.store) == []
+    assert accesses_of(world.store) == []
 
 
 def test_the_list_is_a_look_at_each_job_on_it_and_a_redraw_is_none(world: World) -> None:
@@ -188,18 +188,18 @@ def test_the_list_is_a_look_at_each_job_on_it_and_a_redraw_is_none(world: World)
     world.get("/jobs")
     second = world.job(whose=order(patient=Patient("0815", name="Roe^Richard")))
     world.get("/jobs")
-    told = [(look.detail["rows"], look.detail["jobs"], look.detail["asked"]) for look in looked(world.store)]
+    told = [(look.detail["rows"], look.detail["jobs"], look.detail["asked"]) for look in accesses_of(world.store)]
     assert told == [(1, first, "all"), (2, second, "all")]
     world.get("/jobs", Role.REVIEWER)
-    assert looked(world.store)[-1].actor == "a reviewer"
-    assert len(looked(world.store)) == 3
+    assert accesses_of(world.store)[-1].actor == "a reviewer"
+    assert len(accesses_of(world.store)) == 3
 
 
 def test_another_question_is_another_look_and_hides_whom_it_asked_for(world: World) -> None:
     job_id = world.job()
     for query in ({"q": "doe"}, {"q": "roe"}, {"patient": "4711", "state": "digitized"}, {"sender": "Doe"}):
         world.get("/jobs", **query)
-    told = [(look.detail["asked"], look.detail["jobs"]) for look in looked(world.store)]
+    told = [(look.detail["asked"], look.detail["jobs"]) for look in accesses_of(world.store)]
     assert told == [
         ("words given", job_id),
         ("words given", ""),  # whoever that is: nobody of that name was shown
@@ -214,17 +214,17 @@ def test_which_jobs_match_a_name_is_a_look_whoever_is_found(world: World, path: 
     for name in ("doe", "roe"):
         asked = {"q": name, "state": "digitized"}
         world.post(path, asked if path.endswith("matching") else {"action": "resend", "filter": asked})
-    told = [(look.detail["what"], look.detail["asked"], look.detail["jobs"]) for look in looked(world.store)]
+    told = [(look.detail["what"], look.detail["asked"], look.detail["jobs"]) for look in accesses_of(world.store)]
     asked_words = "state=digitized, words given"
     assert told == [("jobs that match", asked_words, job_id), ("jobs that match", asked_words, "")]
-    assert looked(world.store)[0].actor == "a reviewer"
+    assert accesses_of(world.store)[0].actor == "a reviewer"
 
 
 def test_the_patients_other_recordings_are_named_in_the_look_at_them(world: World) -> None:
     first = world.job(whose=order(acquired_at="20240101"))
     last = world.job(whose=order(acquired_at="20250101"))
     world.get(f"/jobs/{last}/earlier")
-    (look,) = looked(world.store)
+    (look,) = accesses_of(world.store)
     assert (look.job_id, look.detail["jobs"]) == (last, first)
 
 
@@ -232,14 +232,16 @@ def test_the_list_is_told_again_after_a_while() -> None:
     now = [0.0]
     watch, written = AccessLog(lambda: now[0]), []
 
-    class Told:
-        def looked_at_many(self, _actor: str, _what: str, _asked: str, rows: int, jobs: list[str], _of: str) -> None:
+    class FakeStore:
+        def record_access_to_many(
+            self, _actor: str, _what: str, _asked: str, rows: int, jobs: list[str], _of: str
+        ) -> None:
             written.append((rows, tuple(jobs)))
 
     def look(*job_ids: str) -> None:
         watch.write_down_list(store, "anna", "worklist", "all", job_ids)  # type: ignore[arg-type]
 
-    store = Told()
+    store = FakeStore()
     look("a", "b")
     now[0] = ONE_LIST_S - 1
     look("b", "a")
@@ -253,12 +255,12 @@ def test_the_list_is_told_again_after_a_while() -> None:
 def test_an_empty_list_is_a_look_too(world: World) -> None:
     world.get("/jobs", q="nobody")
     world.get("/jobs", q="nobody")
-    (look,) = looked(world.store)
+    (look,) = accesses_of(world.store)
     assert (look.detail["rows"], look.detail["jobs"], look.detail["asked"]) == (0, "", "words given")
 
 
 def test_a_question_in_words_names_what_nobody_typed_freely() -> None:
-    assert in_words(JobQuery()) == "all"
-    assert in_words(JobQuery(confidence_max=0.5, words="Doe", sender="x")) == (
+    assert query_text(JobQuery()) == "all"
+    assert query_text(JobQuery(confidence_max=0.5, words="Doe", sender="x")) == (
         "confidence_max=0.5, sender given, words given"
     )

@@ -17,9 +17,9 @@ from tests.gateway.web.api.world import World
 from tests.recordings import order, six_by_two
 
 
-def seen(world: World, job_id: str) -> str:
+def revision(world: World, job_id: str) -> str:
     """What a reviewer saw, as an approval says it."""
-    return str(world.get(f"/jobs/{job_id}")["stands"])
+    return str(world.get(f"/jobs/{job_id}")["revision"])
 
 
 def opens(world: World, job_id: str, name: str = "", page: int = 1) -> None:
@@ -45,7 +45,10 @@ def test_a_held_page_is_corrected_marked_approved_and_goes_out(world: World) -> 
     assert set(strips["V6"]["millivolts"]) == {None}
     assert not strips["V5"]["invalid"]
     opens(world, job_id)
-    assert world.post(f"/jobs/{job_id}/approve", {"comment": "yes", "seen": seen(world, job_id)})["state"] == "received"
+    assert (
+        world.post(f"/jobs/{job_id}/approve", {"comment": "yes", "revision": revision(world, job_id)})["state"]
+        == "received"
+    )
     world.work()
     job = world.get(f"/jobs/{job_id}", Role.REVIEWER)
     assert job["state"] == "digitized"
@@ -64,7 +67,7 @@ def test_with_four_eyes_who_corrected_a_page_is_not_offered_its_approval(make_wo
     path = f"/api/v1/jobs/{job_id}"
     assert "approve" not in world.who(Role.REVIEWER, "carl").get(path).json()["allowed_actions"]
     assert "approve" in world.who(Role.REVIEWER, "rita").get(path).json()["allowed_actions"]
-    said = {"seen": seen(world, job_id)}
+    said = {"revision": revision(world, job_id)}
     assert "four eyes" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="carl")["why"]
     opens(world, job_id, "rita")
     world.post(f"/jobs/{job_id}/approve", said, name="rita")
@@ -72,19 +75,19 @@ def test_with_four_eyes_who_corrected_a_page_is_not_offered_its_approval(make_wo
 
 def test_what_was_changed_since_it_was_seen_is_not_approved(world: World) -> None:
     job_id = world.job(0.5)
-    said = {"seen": seen(world, job_id)}
+    said = {"revision": revision(world, job_id)}
     world.post(f"/jobs/{job_id}/correct", {"speed_mm_s": 50}, name="carl")
     world.work(0.97)
     assert "changed" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
     assert world.get(f"/jobs/{job_id}")["state"] == "held"
     world.post(f"/jobs/{job_id}/approve", {}, expect=422, name="rita")
     opens(world, job_id, "rita")
-    world.post(f"/jobs/{job_id}/approve", {"seen": seen(world, job_id)}, name="rita")
+    world.post(f"/jobs/{job_id}/approve", {"revision": revision(world, job_id)}, name="rita")
 
 
 def test_an_approval_is_of_every_page_and_each_was_opened_by_who_gives_it(world: World) -> None:
     job_id = world.job(0.5, pages=3)
-    said = {"seen": seen(world, job_id)}
+    said = {"revision": revision(world, job_id)}
     opens(world, job_id, "rita", 1)
     opens(world, job_id, "carl", 2)
     opens(world, job_id, "carl", 3)
@@ -98,7 +101,7 @@ def test_an_approval_is_of_every_page_and_each_was_opened_by_who_gives_it(world:
     assert "and page 2 as" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
     opens(world, job_id, "rita", 2)
     world.post(f"/jobs/{job_id}/approve", said, name="rita")
-    approved = [entry for entry in world.store.looking.job_audit(job_id) if entry.kind == "approved"]
+    approved = [entry for entry in world.store.audit_queries.job_audit(job_id) if entry.kind == "approved"]
     assert [entry.detail["pages"] for entry in approved] == ["1 2 3"]
 
 
@@ -107,7 +110,7 @@ def test_a_page_that_was_read_anew_is_opened_anew_even_within_a_minute(world: Wo
     opens(world, job_id, "rita")
     world.post(f"/jobs/{job_id}/correct", {"speed_mm_s": 50}, name="carl")
     world.work(of=six_by_two())
-    said = {"seen": seen(world, job_id)}
+    said = {"revision": revision(world, job_id)}
     assert "opened" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="rita")["why"]
     opens(world, job_id, "rita")
     world.post(f"/jobs/{job_id}/approve", said, name="rita")
@@ -118,21 +121,21 @@ def test_a_page_that_was_read_anew_is_opened_anew_even_within_a_minute(world: Wo
 )
 def test_every_change_that_goes_out_makes_what_was_seen_old(world: World, action: str, body: dict[str, object]) -> None:
     job_id = world.job(0.5)
-    before = seen(world, job_id)
-    assert seen(world, job_id) == before
+    before = revision(world, job_id)
+    assert revision(world, job_id) == before
     world.post(f"/jobs/{job_id}/{action}", body, name="carl")
     if action == "identify":
         world.work(0.5)
     assert world.get(f"/jobs/{job_id}")["state"] == "held"
-    world.post(f"/jobs/{job_id}/approve", {"seen": before}, expect=409, name="rita")
+    world.post(f"/jobs/{job_id}/approve", {"revision": before}, expect=409, name="rita")
 
 
 def test_nobody_adds_to_a_patient_whom_they_have_not_seen(world: World) -> None:
     job_id = world.job(0.5)
-    before = seen(world, job_id)
-    world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815", "seen": before}, name="carl")
+    before = revision(world, job_id)
+    world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815", "revision": before}, name="carl")
     world.work(0.5)
-    late = {"accession_number": "of the first one", "seen": before}
+    late = {"accession_number": "of the first one", "revision": before}
     assert "changed" in world.post(f"/jobs/{job_id}/identify", late, expect=409, name="rita")["why"]
 
 
@@ -147,7 +150,7 @@ def test_with_four_eyes_who_said_whose_page_it_is_is_not_offered_its_approval(
     assert world.deliver("out") == 0
     path = f"/api/v1/jobs/{job_id}"
     assert "approve" not in world.who(Role.REVIEWER, "carl").get(path).json()["allowed_actions"]
-    said = {"seen": seen(world, job_id)}
+    said = {"revision": revision(world, job_id)}
     assert "four eyes" in world.post(f"/jobs/{job_id}/approve", said, expect=409, name="carl")["why"]
     opens(world, job_id, "rita")
     world.post(f"/jobs/{job_id}/approve", said, name="rita")
@@ -160,7 +163,7 @@ def test_with_four_eyes_an_approval_is_of_the_patient_it_was_given_for(make_worl
     world = make_world(web={"four_eyes": True})
     job_id = world.job(0.5, whose=Order(acquired_at="20240131"))
     opens(world, job_id, "rita")
-    world.post(f"/jobs/{job_id}/approve", {"seen": seen(world, job_id)}, name="rita")
+    world.post(f"/jobs/{job_id}/approve", {"revision": revision(world, job_id)}, name="rita")
     world.work()
     assert world.get(f"/jobs/{job_id}")["code"] == "no_patient_id"
     world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815"}, name="carl")
@@ -236,7 +239,7 @@ def test_what_a_job_does_not_allow_is_a_conflict(world: World) -> None:
     sent = world.job()
     for action, body in (
         ("retry", {}),
-        ("approve", {"seen": seen(world, sent)}),
+        ("approve", {"revision": revision(world, sent)}),
         ("give-up", {"comment": "no"}),
         ("identify", {"patient_id": "1"}),
         ("correct", {"layout": "3x4"}),
@@ -323,14 +326,14 @@ def test_of_two_reviewers_at_the_same_moment_one_is_told_that_the_other_was_firs
         "invalid-leads": {"leads": ["V6"]},
         "give-up": {"comment": "no ECG"},
     }
-    stands = seen(world, job_id)
+    current = revision(world, job_id)
     clients = {name: world.who(Role.REVIEWER, name) for name in ("rita", "carl")}
     start = threading.Barrier(2)
     answers: dict[str, Response] = {}
 
     def decide(name: str, action: str) -> None:
         start.wait()
-        body = {**bodies[action], "seen": stands}
+        body = {**bodies[action], "revision": current}
         answers[name] = clients[name].post(f"/api/v1/jobs/{job_id}/{action}", json=body)
 
     threads = [threading.Thread(target=decide, args=each) for each in (("rita", "approve"), ("carl", other))]
@@ -343,7 +346,7 @@ def test_of_two_reviewers_at_the_same_moment_one_is_told_that_the_other_was_firs
     (loser,) = (answer for answer in answers.values() if answer.status_code == 409)
     assert "changed after it was shown to you" in loser.json()["why"]
     deeds = ("approved", "identified", "corrected", "leads_marked", "given_up")
-    made = [entry.actor for entry in world.store.looking.job_audit(job_id) if entry.kind in deeds]
+    made = [entry.actor for entry in world.store.audit_queries.job_audit(job_id) if entry.kind in deeds]
     assert made == [winner]
 
 
@@ -376,9 +379,9 @@ def test_a_typed_id_that_is_somebody_else_s_stops_until_a_person_says_it_is_righ
     world.job(whose=order(patient=Patient("0815", "", "Able^Ada", "19500101", "F")))
     job_id = world.job(whose=Order(acquired_at="20240131"))
     said = {"patient_id": "0815", "name": "Roe, Richard", "birth_date": "19500101"}
-    (known,) = world.post(f"/jobs/{job_id}/identify/preview", said)["known"]
+    (known,) = world.post(f"/jobs/{job_id}/identify/preview", said)["candidates"]
     assert (known["name"], known["birth_date"], known["contradicts"]) == ("Able^Ada", "19500101", ["name"])
-    assert known["told_by"] == [{"source": "earlier", "name": ""}]
+    assert known["sources"] == [{"source": "earlier", "name": ""}]
     stopped = world.post(f"/jobs/{job_id}/identify", said, expect=422)
     assert (stopped["code"], "Able" in stopped["why"]) == ("contradicts_known", False)
     assert world.store.job(job_id).state is State.HELD
@@ -386,10 +389,10 @@ def test_a_typed_id_that_is_somebody_else_s_stops_until_a_person_says_it_is_righ
     unseen = world.post(f"/jobs/{job_id}/identify", {**said, "even_so": [known]}, expect=422)
     assert unseen["code"] == "contradicts_known"
     assert world.store.job(job_id).state is State.HELD
-    both = world.post(f"/jobs/{job_id}/identify/preview", said)["known"]
+    both = world.post(f"/jobs/{job_id}/identify/preview", said)["candidates"]
     assert {each["name"] for each in both} == {"Able^Ada", "Zwei^Zoe"}
     world.post(f"/jobs/{job_id}/identify", {**said, "even_so": both})
-    (entry,) = world.store.looking.audit(AuditQuery(kind="identified"), None, 10).entries
+    (entry,) = world.store.audit_queries.audit(AuditQuery(kind="identified"), None, 10).entries
     assert entry.detail["overridden"] == "name of an earlier ECG; name of an earlier ECG"
 
 
@@ -397,5 +400,5 @@ def test_a_typed_id_that_nobody_knows_otherwise_needs_no_word(world: World) -> N
     world.job(whose=order(patient=Patient("0815", "", "Able^Ada", "19500101", "F")))
     job_id = world.job(whose=Order(acquired_at="20240131"))
     world.post(f"/jobs/{job_id}/identify", {"patient_id": "0815"})
-    (entry,) = world.store.looking.audit(AuditQuery(kind="identified"), None, 10).entries
+    (entry,) = world.store.audit_queries.audit(AuditQuery(kind="identified"), None, 10).entries
     assert "overridden" not in entry.detail

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from gateway.digitizer.one_file import FileReaders
-from gateway.digitizer.protocol import Fault, PageSeen, Seen
+from gateway.digitizer.protocol import Fault, FileMessage, PageMessage
 from gateway.errors import TryAgain
 from gateway.identity.order import Order
 from gateway.job import Verdict
@@ -59,7 +59,7 @@ def open_files(world: World) -> list[str]:
 
 def entries(world: World) -> list[tuple[str, str, str, dict[str, object]]]:
     """Of the audit, all but what made the people who ask."""
-    found = world.store.looking.audit(AuditQuery(), None, 1000).entries
+    found = world.store.audit_queries.audit(AuditQuery(), None, 1000).entries
     return [(e.kind, e.actor, e.job_id, dict(e.detail)) for e in found if e.kind in ("looked", "received")]
 
 
@@ -112,9 +112,9 @@ def test_what_a_rule_sees_of_the_way_is_that_of_the_door_for_uploads(
 def test_a_file_of_which_nothing_is_read_is_told_to_be_refused_by_the_page_that_is_at_fault(
     world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    letter = PageSeen(number=1, verdict=Verdict.NOT_AN_ECG, code="not_an_ecg", why="It is a letter.")
-    blurred = PageSeen(number=2, verdict=Verdict.UNREADABLE, code="no_grid", why="It shows no grid.")
-    an_eye(monkeypatch, tmp_path, Seen(order=Order().to_dict(), pages=(letter, blurred)))
+    letter = PageMessage(number=1, verdict=Verdict.NOT_AN_ECG, code="not_an_ecg", why="It is a letter.")
+    blurred = PageMessage(number=2, verdict=Verdict.UNREADABLE, code="no_grid", why="It shows no grid.")
+    an_eye(monkeypatch, tmp_path, FileMessage(order=Order().to_dict(), pages=(letter, blurred)))
     told = explain(world, ("fax.tif", tiff(2)))
     assert told.refused == "Page 2: It shows no grid."
     assert [page.decision for page in told.pages] == [None, None]

@@ -76,7 +76,7 @@ def test_every_look_is_written_down_once_a_minute_and_person(world: World) -> No
         world.get(f"/jobs/{job_id}")
         world.get(f"/jobs/{job_id}/pages/1/waveform")
     world.get(f"/jobs/{job_id}", Role.REVIEWER)
-    looked = [entry for entry in world.store.looking.job_audit(job_id) if entry.kind == "looked"]
+    looked = [entry for entry in world.store.audit_queries.job_audit(job_id) if entry.kind == "looked"]
     assert [(entry.actor, entry.detail["what"]) for entry in looked] == [
         ("a viewer", "job"),
         ("a viewer", "page 1 waveform"),

@@ -20,12 +20,12 @@ def test_a_surely_read_page_is_told_to_go_once_it_is_known_whose_it_is_and_goes(
     world = make_world(**RULES)
     job_id = world.receive(whose=Order())
     works(world, SURE)
-    before = world.store.reviews.stands(job_id)
+    before = world.store.reviews.revision(job_id)
     shown = world.post(f"/jobs/{job_id}/identify/preview", WHOSE)
     assert (shown["order"]["name"], shown["order"]["birth_date"]) == ("Meier^Hans", "19600413")
     assert (shown["onward"]["action"], shown["onward"]["destinations"]) == ("send", ["out"])
     assert (world.store.job(job_id).state, world.store.order(job_id)) == (State.HELD, Order())
-    assert world.store.reviews.stands(job_id) == before
+    assert world.store.reviews.revision(job_id) == before
     world.post(f"/jobs/{job_id}/identify", WHOSE)
     works(world, SURE)
     assert world.store.job(job_id).state is State.DIGITIZED

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.identity.candidate import KnownOrder
+from gateway.identity.candidate import OrderCandidate
 from gateway.identity.order import Order, Patient
 from gateway.patient_search.worklist import Answer
 from gateway.role import Role
@@ -25,7 +25,7 @@ from tests.recordings import order
 
 PATIENCE_S = 60.0  # on a busy machine
 ADA = Patient("4242", "NORTH", "Able^Ada", "19500101", "F")
-FROM_FEED = KnownOrder(Order(ADA, visit_number="V-7"), "adt", datetime(2026, 11, 23, 9).astimezone(), "ward 3")
+FROM_FEED = OrderCandidate(Order(ADA, visit_number="V-7"), "adt", datetime(2026, 11, 23, 9).astimezone(), "ward 3")
 
 
 def today(number: int, name: str, patient_id: str, **texts: str) -> Any:
@@ -46,7 +46,7 @@ def worklist(port: int, **settings: Any) -> dict[str, Any]:
 @pytest.fixture
 def feed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed that spoke of Ada once."""
-    monkeypatch.setattr(Store, "known_orders", lambda _store, _words, _most: [FROM_FEED])
+    monkeypatch.setattr(Store, "find_orders", lambda _store, _words, _most: [FROM_FEED])
 
 
 @pytest.mark.usefixtures("feed")
@@ -57,15 +57,15 @@ def test_every_source_is_told_with_its_name_and_its_moment(make_world: Callable[
     answer = world.get("/orders", Role.REVIEWER, q="able")
     assert answer["unanswered"] == []
     scheduled, told, earlier = answer["items"]
-    assert scheduled["told_by"] == [{"source": "worklist", "name": "ris"}]
+    assert scheduled["sources"] == [{"source": "worklist", "name": "ris"}]
     assert (scheduled["what"], scheduled["at"][11:16]) == ("Resting ECG", "10:30")
     assert (
         scheduled["order"] | {"study_uid": "1.2.3.1", "accession_number": "N-1", "visit_number": "V-1"}
         == (scheduled["order"])
     )
-    assert (told["told_by"], told["what"]) == ([{"source": "feed", "name": "adt"}], "ward 3")
+    assert (told["sources"], told["what"]) == ([{"source": "feed", "name": "adt"}], "ward 3")
     assert (told["order"]["patient_id"], told["order"]["visit_number"]) == ("4242", "V-7")
-    assert earlier["told_by"] == [{"source": "earlier", "name": ""}]
+    assert earlier["sources"] == [{"source": "earlier", "name": ""}]
     assert earlier["at"] == world.get(f"/jobs/{job}")["received_at"]
 
 
@@ -94,7 +94,7 @@ def test_the_look_tells_how_many_orders_of_whom_were_seen_and_names_nobody(
     world = make_world(worklist=[worklist(ris.start())])
     job = world.job(whose=order(patient=Patient("4243", "SOUTH", "Able^Ben")))
     shown = world.get("/orders", Role.REVIEWER, q="able")["items"]
-    (look,) = world.store.looking.audit(AuditQuery(kind="looked"), None, 10).entries
+    (look,) = world.store.audit_queries.audit(AuditQuery(kind="looked"), None, 10).entries
     assert look.detail["asked"] == "words given, 1 of feed adt, 2 of worklist ris"
     assert (look.actor, look.detail["jobs"], look.detail["rows"]) == ("a reviewer", job, len(shown))
     assert len(shown) > len(look.detail["jobs"].split())
@@ -197,7 +197,7 @@ def test_an_order_of_a_worklist_is_what_stands_after_identifying_with_it(world: 
     flat = {**vars(stands), **vars(stands.patient)}
     assert {key: flat[key] for key in said} == said
     assert (stands.by_person, stands.study_date) == (True, "")
-    (entry,) = world.store.looking.audit(AuditQuery(kind="identified"), None, 10).entries
+    (entry,) = world.store.audit_queries.audit(AuditQuery(kind="identified"), None, 10).entries
     assert entry.actor == "a reviewer"
     assert world.store.verify_audit().ok
 

@@ -120,7 +120,7 @@ def test_every_kind_of_document_can_be_had_of_a_page(world: World) -> None:
         assert item["file_name"] in answer.headers["content-disposition"]
         assert "4711" not in answer.headers["content-disposition"]
         assert answer.content
-    assert "page 1 pdf" in [entry.detail.get("what") for entry in world.store.looking.job_audit(job_id)]
+    assert "page 1 pdf" in [entry.detail.get("what") for entry in world.store.audit_queries.job_audit(job_id)]
 
 
 def test_every_document_but_the_report_is_told_as_text(world: World) -> None:
@@ -134,7 +134,7 @@ def test_every_document_but_the_report_is_told_as_text(world: World) -> None:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8"), kind
             assert len(answer.text) > 100, kind
     assert "Patient's Name" in viewer.get(f"/api/v1/jobs/{job_id}/documents/dicom_waveform/words").text
-    accesses = {entry.detail["what"] for entry in world.store.looking.job_audit(job_id) if entry.kind == "looked"}
+    accesses = {entry.detail["what"] for entry in world.store.audit_queries.job_audit(job_id) if entry.kind == "looked"}
     assert accesses == {f"page 1 {kind}" for kind in DocumentKind if kind is not DocumentKind.PDF}  # which nobody saw
     held = world.job(0.5, whose=order(acquired_at=""))
     assert world.get(f"/jobs/{held}/documents/dicom_waveform/words", expect=422)["code"] == "no_acquisition_date"
@@ -274,12 +274,12 @@ def test_a_look_is_written_down_in_every_store_wherever_that_lies_in_memory() ->
     """A store that is gone leaves its address to the next one, and must not leave its looks too."""
     accesses, written = AccessLog(), []
 
-    class Told:
-        def looked(self, actor: str, job_id: str, what: str, recording: str) -> None:
+    class FakeStore:
+        def record_access(self, actor: str, job_id: str, what: str, recording: str) -> None:
             written.append(what)
 
     for _ in range(5):
-        store = Told()
+        store = FakeStore()
         accesses.write_down(store, "anna", "job", "page")  # type: ignore[arg-type]
         accesses.write_down(store, "anna", "job", "page")  # type: ignore[arg-type]
         del store

@@ -55,8 +55,8 @@ def approves(world: World, job_id: str, pages: int = 1, **more: Any) -> None:
     rita = world.who(Role.REVIEWER, "rita")
     for page in range(1, pages + 1):
         assert rita.get(f"/api/v1/jobs/{job_id}/pages/{page}/waveform").status_code in (200, 404)
-    stands = rita.get(f"/api/v1/jobs/{job_id}").json()["stands"]
-    world.post(f"/jobs/{job_id}/approve", {"seen": stands, **more}, name="rita")
+    current = rita.get(f"/api/v1/jobs/{job_id}").json()["revision"]
+    world.post(f"/jobs/{job_id}/approve", {"revision": current, **more}, name="rita")
 
 
 def disposition_of(world: World, job_id: str, page: int = 1) -> Any:

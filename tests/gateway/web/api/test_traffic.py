@@ -135,14 +135,14 @@ def test_a_job_is_found_by_the_beginning_of_its_id_as_lists_show_it(world: World
 def test_yesterdays_traffic_is_replayed_against_other_rules_and_nothing_changes(world: World) -> None:
     careful, sure, held = world.job(0.95), world.job(0.99), world.job(0.5)
     world.who(Role.ADMINISTRATOR)
-    before = world.store.looking.last_seq()
+    before = world.store.audit_queries.last_seq()
     result = world.post("/rules/replay", {"config_text": CHANGED}, Role.ADMINISTRATOR)
     assert (result["problems"], result["pages"], result["more"]) == ([], 3, False)
     changed = {row["job_id"]: row for row in result["changed"]}
     assert changed[careful]["now"]["destinations"] == ["out", "ehr"]
     assert (changed[careful]["then"]["action"], held in changed) == ("hold", False)
     assert changed[sure]["then"] == {"action": "send", "destinations": ["out"], "why": 'sent by rule "all"'}
-    written = world.store.looking.audit_after(before, 10)
+    written = world.store.audit_queries.audit_after(before, 10)
     assert [(each.kind, each.detail["what"], each.detail["rows"]) for each in written] == [
         ("looked", "rules replay", 3)
     ]
@@ -224,7 +224,7 @@ def test_what_happens_is_told_as_it_happens_and_names_nobody(world: World) -> No
 
 def test_who_comes_again_is_told_what_it_missed(world: World) -> None:
     job_id = world.job()
-    seen = world.store.looking.job_audit(job_id)[1].seq
+    seen = world.store.audit_queries.job_audit(job_id)[1].seq
     lines = some(stream(world.store, seen, poll_s=0.01), "event: delivery", lambda: None)
     assert f"id: {seen + 1}\n" in lines[1]
 

@@ -105,7 +105,7 @@ class World:
 
     def kinds(self, job_id: str) -> list[str]:
         """What the audit says of a job."""
-        return [entry.kind for entry in self.store.looking.job_audit(job_id)]
+        return [entry.kind for entry in self.store.audit_queries.job_audit(job_id)]
 
 
 def tiff(pages: int = 1, shade: int = 0) -> bytes:

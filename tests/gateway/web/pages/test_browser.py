@@ -470,14 +470,14 @@ def test_an_action_on_all_that_match_says_how_many_asks_and_does_just_these(
     expect(dialog).to_contain_text(f"Send again: {held} jobs?")
     expect(dialog).to_contain_text("These are all that match the filter.")
     late = take_in_unsure(site.store, site.config, "late", Order())
-    before = {entry.seq for entry in site.store.looking.job_audit(late)}
+    before = {entry.seq for entry in site.store.audit_queries.job_audit(late)}
     dialog.get_by_role("button", name="Send again").click()
     expect(page.locator("#told .good")).to_contain_text(re.compile(rf"Send again: \d+ of {held} jobs done"))
     done = int(re.findall(r"(\d+) of", page.locator("#told .good").inner_text())[0])
     expect(page.locator("#told .bad")).to_contain_text(f"{held - done} jobs left as they were: ")
     times = re.findall(r"(\d+) × ", page.locator("#told .bad").inner_text())
     assert sum(map(int, times)) == held - done
-    assert {entry.seq for entry in site.store.looking.job_audit(late)} == before
+    assert {entry.seq for entry in site.store.audit_queries.job_audit(late)} == before
 
     page.locator(f'#jobs tr[data-job="{late}"] input').check()
     page.locator("#bulk").get_by_role("button", name="Digitize again").click()

@@ -44,7 +44,7 @@ def test_a_document_is_approved_only_when_each_of_its_pages_was_opened(
     approve.click()
     page.get_by_role("dialog").get_by_role("button", name="Approve", exact=True).click()
     expect(page.locator("#told")).to_contain_text("The gateway goes on with it.")
-    approved = [entry for entry in site.store.looking.job_audit(job_id) if entry.kind == "approved"]
+    approved = [entry for entry in site.store.audit_queries.job_audit(job_id) if entry.kind == "approved"]
     assert [(entry.actor, entry.detail["pages"]) for entry in approved] == [("reviewer", "1 2")]
 
 
@@ -102,7 +102,7 @@ def test_nobody_decides_on_a_page_that_was_changed_after_it_was_shown(
 
 def test_all_parked_messages_are_those_that_were_counted(site: Site, open_page: Callable[..., Page]) -> None:
     take_in_parked(site.store, site.config, "early")
-    parked = {row.delivery_id for row in site.store.looking.parked(0, None, 100)}
+    parked = {row.delivery_id for row in site.store.audit_queries.parked(0, None, 100)}
     assert len(parked) > 1
     page = open_page("/dashboard", Role.REVIEWER)
     page.get_by_role("button", name="Send all again").click()
@@ -110,11 +110,11 @@ def test_all_parked_messages_are_those_that_were_counted(site: Site, open_page: 
     expect(dialog).to_contain_text(f"Send {len(parked)} parked messages again?")
     expect(dialog).to_contain_text("These are all that are parked now.")
     take_in_parked(site.store, site.config, "late")
-    late = {row.delivery_id for row in site.store.looking.parked(0, None, 100)} - parked
+    late = {row.delivery_id for row in site.store.audit_queries.parked(0, None, 100)} - parked
     assert late
     dialog.get_by_role("button", name="Send again").click()
     expect(page.locator("#told")).to_contain_text(f"{len(parked)} messages sent again")
-    assert {row.delivery_id for row in site.store.looking.parked(0, None, 100)} == late
+    assert {row.delivery_id for row in site.store.audit_queries.parked(0, None, 100)} == late
 
 
 def test_a_day_of_the_replay_is_the_day_of_who_asks(site: Site, open_page: Callable[..., Page]) -> None:

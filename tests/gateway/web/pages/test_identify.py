@@ -168,7 +168,7 @@ def test_a_field_is_said_only_when_it_was_changed_and_what_stays_is_told(
     with page.expect_request(re.compile("/identify$")) as asked:
         submit(form)
     posted = asked.value.post_data_json or {}
-    said = {name: text for name, text in posted.items() if name not in ("seen", "all_pages", "even_so")}
+    said = {name: text for name, text in posted.items() if name not in ("revision", "all_pages", "even_so")}
     assert said == {"birth_date": "19500110", "afresh": False}
     order = site.store.order(job_id)
     assert order is not None

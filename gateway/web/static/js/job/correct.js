@@ -81,7 +81,7 @@ export function correctForm(job, page, layouts, picture, done) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     tried(async () => {
-      await post(`/jobs/${job.job_id}/correct`, { page: page.number, comment: form.elements.comment.value.trim(), seen: job.stands, ...correctionOf(form) });
+      await post(`/jobs/${job.job_id}/correct`, { page: page.number, comment: form.elements.comment.value.trim(), revision: job.revision, ...correctionOf(form) });
       done("Corrected. The page is digitized again.");
     });
   });

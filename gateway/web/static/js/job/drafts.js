@@ -19,7 +19,7 @@ export class Drafts {
     const now = JSON.stringify(from);
     const before = this.kept.get(name);
     const typed = before ? typedInto(before) : [];
-    if (typed.length && before.job.stands !== job.stands) before.changed = true;
+    if (typed.length && before.job.revision !== job.revision) before.changed = true;
     const same = before?.now === now;
     const entry = same ? Object.assign(before, { job: Object.assign(before.job, job) }) : this.made(name, { words, open: before?.details.open ?? open, now, job, make, done });
     if (!same) type(entry.form, typed);

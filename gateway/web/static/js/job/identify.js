@@ -69,7 +69,7 @@ export function identifyForm(job, done) {
   const another = () => filled !== known || isAnother();
   const isAnother = () => names.some((name) => PATIENT.includes(name) && filled[name]) &&
     (value("patient_id") !== filled.patient_id || (value("issuer") !== filled.issuer && !emptied.has("issuer")));
-  const use = ({ order, told_by }) => {
+  const use = ({ order, sources }) => {
     filled = { ...Object.fromEntries(names.map((name) => [name, order[name] ?? ""])), [OF_THE_PAGE]: known[OF_THE_PAGE] };
     // a page that came with a request of this very patient keeps it, where nobody tells of another, and so its study
     for (const group of isSame(order) ? [REQUEST, STUDY] : []) {
@@ -81,7 +81,7 @@ export function identifyForm(job, done) {
       unmark(form.elements[name]);
     }
     const request = requestWords(filled);
-    put(taken, `Taken over from ${tellers(told_by)}: ${whoWords(order)}${request.length ? `, with ${request.join(", ")}` : ", and no request"}.`);
+    put(taken, `Taken over from ${sourcesText(sources)}: ${whoWords(order)}${request.length ? `, with ${request.join(", ")}` : ", and no request"}.`);
     tellWhatStays();
   };
   /** Whether an order is of the job's own patient: the same id, and no word of either that the other lacks or denies. */
@@ -123,7 +123,7 @@ export function identifyForm(job, done) {
     settled("action");
     asking = true;
     tried(async () => {
-      const body = { ...Object.fromEntries(said), afresh, all_pages: several ? form.elements.all_pages.checked : false, seen: job.stands };
+      const body = { ...Object.fromEntries(said), afresh, all_pages: several ? form.elements.all_pages.checked : false, revision: job.revision };
       try {
         if (!(await isSure(job.job_id, body))) return;
         await post(`/jobs/${job.job_id}/identify`, body);
@@ -141,26 +141,26 @@ export function identifyForm(job, done) {
 
 /** Shows whose it would be, as it would be filed, and where it would go; whether the person then agrees. */
 async function isSure(job_id, body) {
-  const { order, onward, known, unanswered } = await post(`/jobs/${job_id}/identify/preview`, body);
-  const others = known.filter(({ contradicts }) => contradicts.length);
+  const { order, onward, candidates, unanswered } = await post(`/jobs/${job_id}/identify/preview`, body);
+  const others = candidates.filter(({ contradicts }) => contradicts.length);
   const request = requestWords({ ...order, accession_number: "" });
   const answer = await ask({
     title: "File this ECG under this patient?", yes: "File under this patient", careful: true,
     words: body.all_pages ? "All pages of this document." : "",
-    boxes: others.map((each) => `It is this patient although ${tellers(each.told_by)} ${each.told_by.length > 1 ? "know" : "knows"} another ${each.contradicts.map((key) => CONTRADICTED[key]).join(" and ")} under this id.`),
-    about: [whoseFacts(order), request.length > 0 && h("p", {}, `With ${request.join(", ")}.`), knownWords(known), unanswered.map(silentWords), onwardWords(onward, true)],
+    boxes: others.map((each) => `It is this patient although ${sourcesText(each.sources)} ${each.sources.length > 1 ? "know" : "knows"} another ${each.contradicts.map((key) => CONTRADICTED[key]).join(" and ")} under this id.`),
+    about: [whoseFacts(order), request.length > 0 && h("p", {}, `With ${request.join(", ")}.`), candidateFacts(candidates), unanswered.map(silentWords), onwardWords(onward, true)],
   });
   if (answer !== null) body.even_so = others; // of these the person was told, and of no others
   return answer !== null;
 }
 
 /** Who is known here under the id that was typed. */
-function knownWords(known) {
-  if (!known.length) return false;
+function candidateFacts(candidates) {
+  if (!candidates.length) return false;
   return [
     h("p", {}, "Known here under this patient id:"),
-    h("ul", { class: "known" }, known.map(({ contradicts, told_by, ...patient }) => h("li", { class: contradicts.length ? "wrong" : "" },
-      [personName(patient.name) || "no name", ...aboutWords({ ...patient, patient_id: "", issuer: "" })].join(", "), ` (${tellers(told_by)})`))),
+    h("ul", { class: "known" }, candidates.map(({ contradicts, sources, ...patient }) => h("li", { class: contradicts.length ? "wrong" : "" },
+      [personName(patient.name) || "no name", ...aboutWords({ ...patient, patient_id: "", issuer: "" })].join(", "), ` (${sourcesText(sources)})`))),
   ];
 }
 
@@ -238,18 +238,18 @@ function likenessOf({ order }, above) {
 }
 
 function lineOf(match, use, likeness) {
-  const { order, told_by, at, what } = match;
+  const { order, sources, at, what } = match;
   const name = personName(order.name) || order.patient_id || "no name";
   return h("li", {},
     h("div", {},
       h("strong", {}, name), ` ${[...aboutWords(order), ...requestWords({ ...order, study_uid: "" })].join(" · ")}`,
-      h("small", {}, `${tellers(told_by)}${what ? `: ${what}` : ""}`, at && [`, ${SOURCES[told_by[0].source][1]} `, moment(at)]),
+      h("small", {}, `${sourcesText(sources)}${what ? `: ${what}` : ""}`, at && [`, ${SOURCES[sources[0].source][1]} `, moment(at)]),
       likeness && h("p", { class: "likeness" }, likeness)),
     h("button", { type: "button", class: "small", "aria-label": `Use ${name}`, onclick: () => use(match) }, "Use"));
 }
 
 /** "worklist ris and an earlier ECG". */
-const tellers = (told_by) => told_by.map(({ source, name }) => [SOURCES[source][0], name].filter(Boolean).join(" ")).join(" and ");
+const sourcesText = (sources) => sources.map(({ source, name }) => [SOURCES[source][0], name].filter(Boolean).join(" ")).join(" and ");
 
 const whoWords = (order) => [personName(order.name), order.patient_id].filter(Boolean).join(" ") || "a patient without name and id";
 

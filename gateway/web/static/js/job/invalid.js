@@ -16,7 +16,7 @@ export function invalidForm(job, page, done) {
     event.preventDefault();
     const leads = [...form.querySelectorAll('input[name="lead"]:checked')].map((each) => each.value);
     tried(async () => {
-      await post(`/jobs/${job.job_id}/invalid-leads`, { page: page.number, leads, comment: form.elements.comment.value.trim(), seen: job.stands });
+      await post(`/jobs/${job.job_id}/invalid-leads`, { page: page.number, leads, comment: form.elements.comment.value.trim(), revision: job.revision });
       done(leads.length ? `Marked invalid: ${leads.join(" ")}.` : "No lead is marked invalid now.");
     });
   });

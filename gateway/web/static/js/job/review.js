@@ -64,7 +64,7 @@ function decide(job, allows, choose, done) {
   };
   const approved = async () => {
     const left = aboutPerson(job).map(({ text }) => text);
-    const { job_id, stands, unread, order, page_list } = job; // all that is shown and said here is of one moment
+    const { job_id, revision, unread, order, page_list } = job; // all that is shown and said here is of one moment
     const onward = await get(`/jobs/${job_id}/onward`);
     const comment = await ask({
       title: "Approve this reading?", about: [whoseFacts(order), readingFacts(page_list), onwardWords(onward)], yes: "Approve", comment: "Comment (may be empty)",
@@ -72,7 +72,7 @@ function decide(job, allows, choose, done) {
       words: `${left.length ? `It stays held after this: ${left.join(" ")}` : "What was read goes on to its destinations."} What you changed, and that you approved it, is in the audit and in what is sent.`,
     });
     if (comment === null) return;
-    await post(`/jobs/${job_id}/approve`, { comment, leave_out: unread, seen: stands });
+    await post(`/jobs/${job_id}/approve`, { comment, leave_out: unread, revision });
     done(left.length ? `Approved. It still waits: ${left.join(" ")}` : "Approved. The gateway goes on with it.");
   };
   const reject = async () => {
@@ -81,7 +81,7 @@ function decide(job, allows, choose, done) {
       words: "Nothing is sent, and the job ends as refused.",
     });
     if (comment === null) return;
-    await post(`/jobs/${job.job_id}/give-up`, { comment, seen: job.stands });
+    await post(`/jobs/${job.job_id}/give-up`, { comment, revision: job.revision });
     done("Rejected.");
   };
   const waits = allows("approve") && job.unopened.length > 0;

@@ -45,8 +45,8 @@ async function load() {
   const parts = [
     ["deliveries", () => [job.delivery_list, job.allowed_actions], () => drawDeliveries(one("#deliveries"), job, entries, load)],
     ["picture", () => pictureFrom(page, which), () => drawPicture(page, which)],
-    ["leads", () => [which, page, job.stands], (wanted) => drawLeads(page, wanted)],
-    ["review", () => [which, job.stands, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], (wanted) => drawReview(one("#review"), job, page, { picture, drafts, choose: showPage, done, wanted })],
+    ["leads", () => [which, page, job.revision], (wanted) => drawLeads(page, wanted)],
+    ["review", () => [which, job.revision, job.state, job.allowed_actions, job.unopened, page?.review, page?.verdict], (wanted) => drawReview(one("#review"), job, page, { picture, drafts, choose: showPage, done, wanted })],
     ["documents", () => [which, job.state, page?.review, page?.outdated, job.delivery_list.length], (wanted) => fetched("#documents", wanted, (host) => drawDocuments(host, job, page))],
     ["earlier", () => [which, job.earlier, job.order, page?.read, page?.outdated], (wanted) => fetched("#earlier", wanted, (host) => drawEarlier(host, job, recording))],
   ];
@@ -137,7 +137,7 @@ function showPage(which) {
 
 /** What the picture is drawn from: laid flat it has the traces on it, so it is another with every reading. */
 function pictureFrom(page, which) {
-  return [which, flat, page?.rectified, flat && [page?.read, page?.made_by, page?.review, job?.stands, job?.state]];
+  return [which, flat, page?.rectified, flat && [page?.read, page?.made_by, page?.review, job?.revision, job?.state]];
 }
 
 function drawPicture(page, which) {
@@ -149,7 +149,7 @@ function drawPicture(page, which) {
   one("#show-rectified").setAttribute("aria-pressed", String(flat));
   picture.flat = flat;
   picture.outdated(flat && job?.state === "received" && "being digitized again");
-  if (flat) picture.show(`${base}/rectified?reading=${encodeURIComponent(job.stands)}`);
+  if (flat) picture.show(`${base}/rectified?reading=${encodeURIComponent(job.revision)}`);
   else picture.show(`${base}/image?width=1200`, `${base}/image?width=4000`);
 }
 
