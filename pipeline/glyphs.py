@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import cv2
-import matplotlib as mpl
 import numpy as np
 from cv2.typing import MatLike
 from PIL import ImageFont
 
+from pipeline.fonts import truetype
 from pipeline.geometry import Float64
 from pipeline.recording import Float32
 
@@ -21,12 +20,12 @@ FAINT = 0.03  # of the letters' own energy, added to the paper's: blank paper ma
 
 @cache
 def font(name: str) -> ImageFont.FreeTypeFont:
-    """A font that comes with a library we need anyway: Pillow's own for "", else one of matplotlib's, without .ttf."""
+    """A font to look for: Pillow's own for "", else one of `pipeline.fonts`."""
     if not name:
         own = ImageFont.load_default(DRAWN_PX)
         assert isinstance(own, ImageFont.FreeTypeFont)  # Pillow is built with FreeType here
         return own
-    return ImageFont.truetype(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"), DRAWN_PX)
+    return truetype(name, DRAWN_PX)
 
 
 def correlation(ink: Float32, letters: Float32) -> Float32:

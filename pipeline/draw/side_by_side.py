@@ -7,25 +7,29 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from PIL import Image, ImageColor, ImageDraw
 
+from pipeline.fonts import BOLD, REGULAR, truetype
 from pipeline.geometry import Float64
 from pipeline.recording import Lead, Page, Recording, Seen, Severity, Strip, UInt8
 
-DPI = 150
-HEIGHT_IN = 7.2
+BODY_PX = 940  # height of the page and of the leads
+HEAD_PX, FOOT_PX, GAP_PX = 80, 60, 22
 SPEED_MM_S, GAIN_MM_MV = 25.0, 10.0  # drawn as most devices print, whatever the page was printed at
 ROW_MM = 25.0  # the least distance between drawn rows
 MARGIN_MM = 6.0
-PAGE_SIDE_MAX_PX = 1600
+WIDEST = 2.4  # of a picture's width to the height of the body
+SUBPIXEL_BITS = 4  # cv2 draws at sixteenths of a pixel
 
 PAPER, MINOR, MAJOR = "#fff8f6", "#f9dcd7", "#f0b3ab"
-INK, BAND, BRIDGED, UNSURE = "#14213d", "#5b7fd1", "#e4572e", "#b3541e"
+INK, BAND, BRIDGED, UNSURE, GREY = "#14213d", "#5b7fd1", "#e4572e", "#b3541e", "#555555"
+LEGEND = (
+    ("?", UNSURE, "uncertain lead"),
+    ("■", BAND, "± 2 sigma"),
+    ("—", BRIDGED, "bridged or not read"),
+    ("—", INK, "read"),
+)
+TITLE, SMALL, NAME = (BOLD, 23), (REGULAR, 15), (BOLD, 17)
 
 
 @dataclass(frozen=True)
@@ -38,28 +42,14 @@ class _Placed:
 
 def draw(page: Page, recording: Recording) -> UInt8:
     """The page on the left, its leads on drawn ECG paper on the right. uint8 (H, W, 3) RGB."""
-    placed = tuple(_place(recording.strips, recording.rate_hz))
-    width_mm = max(recording.duration_s, 2.5) * SPEED_MM_S + 2 * MARGIN_MM
-    height_mm = _height_mm(placed)
-    page_ratio = page.image.shape[1] / page.image.shape[0]
-    leads_ratio = width_mm / height_mm
-    body_in = HEIGHT_IN - 0.95
-    widths = np.clip([page_ratio, leads_ratio], 0.7, 2.4) * body_in
-    figure = Figure(figsize=(float(widths.sum()) + 0.45, HEIGHT_IN), dpi=DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
-    total = float(figure.get_figwidth())
-    bottom, tall = 0.4 / HEIGHT_IN, body_in / HEIGHT_IN
-    left = figure.add_axes((0.15 / total, bottom, widths[0] / total, tall))
-    right = figure.add_axes((0.3 / total + widths[0] / total, bottom, widths[1] / total, tall))
-    _page(left, page)
-    _paper(right, width_mm, height_mm)
-    doubtful = {f.lead for f in recording.findings if f.lead is not None and f.severity is not Severity.INFO}
-    for item in placed:
-        _strip(right, item, recording.rate_hz, item.strip.lead in doubtful)
-    _words(figure, recording, 0.15 / total, 0.3 / total + float(widths[0]) / total)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba(), np.uint8)  # type: ignore[no-untyped-call]
-    return np.ascontiguousarray(pixels[..., :3])
+    left, right = _page(page), _leads(recording)
+    width = left.shape[1] + right.shape[1] + 3 * GAP_PX
+    canvas = np.full((HEAD_PX + BODY_PX + FOOT_PX, width, 3), 255, np.uint8)
+    second = left.shape[1] + 2 * GAP_PX
+    for image, x in ((left, GAP_PX), (right, second)):
+        y = HEAD_PX + (BODY_PX - image.shape[0]) // 2
+        canvas[y : y + image.shape[0], x : x + image.shape[1]] = image
+    return _lettered(canvas, recording, second)
 
 
 def draw_png(page: Page, recording: Recording) -> bytes:
@@ -103,62 +93,87 @@ def _height_mm(placed: Sequence[_Placed]) -> float:
     return last + max(_reach_mm([p.strip for p in placed if p.level_mm == last])[1], 8.0) + MARGIN_MM
 
 
-def _page(axes: Axes, page: Page) -> None:
-    step = max(1, -(-max(page.image.shape[:2]) // PAGE_SIDE_MAX_PX))
-    axes.imshow(page.image[::step, ::step], interpolation="antialiased")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color("#cccccc")
+def _page(page: Page) -> UInt8:
+    """The page, reduced or enlarged to the height of the picture; a very long one to its width."""
+    height, width = page.image.shape[:2]
+    return _fitted(page.image, *_size_px(width / height))
 
 
-def _paper(axes: Axes, width_mm: float, height_mm: float) -> None:
-    """1 mm and 5 mm squares; the axes are in millimetres, y down."""
-    axes.set_facecolor(PAPER)
-    axes.set_xlim(0, width_mm)
-    axes.set_ylim(height_mm, 0)
-    axes.set_aspect("equal")
-    for pitch, colour, line in ((1, MINOR, 0.35), (5, MAJOR, 0.6)):
-        upright = [[(float(x), 0.0), (float(x), height_mm)] for x in range(0, int(width_mm) + 1, pitch)]
-        lying = [[(0.0, float(y)), (width_mm, float(y))] for y in range(0, int(height_mm) + 1, pitch)]
-        axes.add_collection(LineCollection(upright + lying, colors=colour, linewidths=line, zorder=0))
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(MAJOR)
+def _size_px(ratio: float) -> tuple[int, int]:
+    """Width and height of a picture with this ratio of both: as high as the others unless it is wider than most."""
+    width = round(min(ratio, WIDEST) * BODY_PX)
+    return width, round(width / ratio)
 
 
-def _strip(axes: Axes, placed: _Placed, rate_hz: int, doubtful: bool) -> None:
+def _fitted(image: UInt8, width_px: int, height_px: int) -> UInt8:
+    shrinks = width_px < image.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=how), np.uint8)
+
+
+def _leads(recording: Recording) -> UInt8:
+    """The strips on drawn paper."""
+    placed = tuple(_place(recording.strips, recording.rate_hz))
+    width_mm = max(recording.duration_s, 2.5) * SPEED_MM_S + 2 * MARGIN_MM
+    height_mm = _height_mm(placed)
+    width_px, height_px = _size_px(width_mm / height_mm)
+    px_mm = width_px / width_mm
+    canvas = _paper(width_px, height_px, px_mm)
+    doubtful = {f.lead for f in recording.findings if f.lead is not None and f.severity is not Severity.INFO}
+    for item in placed:
+        _strip(canvas, item, recording.rate_hz, px_mm)
+    image = Image.fromarray(canvas)
+    for item in placed:
+        _name(ImageDraw.Draw(image), item, px_mm, item.strip.lead in doubtful)
+    return np.asarray(image, np.uint8)
+
+
+def _paper(width_px: int, height_px: int, px_mm: float) -> UInt8:
+    """1 mm and 5 mm squares. uint8 (H, W, 3) RGB."""
+    canvas = np.full((height_px, width_px, 3), ImageColor.getrgb(PAPER), np.uint8)
+    for pitch_mm, colour in ((1, MINOR), (5, MAJOR)):
+        pitch_px = pitch_mm * px_mm
+        canvas[:, np.arange(0, width_px, pitch_px).astype(int)] = ImageColor.getrgb(colour)
+        canvas[np.arange(0, height_px, pitch_px).astype(int)] = ImageColor.getrgb(colour)
+    return canvas
+
+
+def _strip(canvas: UInt8, placed: _Placed, rate_hz: int, px_mm: float) -> None:
+    """Draws the band of +-2 sigma, the trace, and what is bridged or missing, into the canvas."""
     strip = placed.strip
-    x = MARGIN_MM + (strip.start_s + np.arange(strip.samples) / rate_hz) * SPEED_MM_S
-    y = placed.level_mm - GAIN_MM_MV * strip.millivolts.astype(np.float64)
-    spread = GAIN_MM_MV * strip.sigma_mv.astype(np.float64)
-    axes.fill_between(x, y - 2 * spread, y + 2 * spread, color=BAND, alpha=0.28, linewidth=0, zorder=2)
-    axes.plot(x, y, color=INK, linewidth=0.75, solid_joinstyle="round", zorder=3)
-    bridged = _only(y, strip.seen == Seen.BRIDGED)
-    if np.isfinite(bridged).any():
-        axes.plot(x, bridged, color=BRIDGED, linewidth=1.3, zorder=4)
-    for first, stop in _stretches(~np.isfinite(strip.millivolts)):
-        axes.plot(
-            x[[first, stop - 1]], [placed.level_mm] * 2, color=BRIDGED, linewidth=0.8, linestyle=(0, (1, 2)), zorder=3
-        )
-    axes.text(
-        x[0] + 0.8 if strip.samples else MARGIN_MM,
-        placed.level_mm - 6.5,
-        f"{strip.lead} ?" if doubtful else str(strip.lead),
-        color=UNSURE if doubtful else INK,
-        fontsize=8,
-        fontweight="bold",
-        va="bottom",
-        zorder=5,
-        bbox={
-            "facecolor": PAPER,
-            "edgecolor": UNSURE if doubtful else "none",
-            "pad": 0.8,
-            "alpha": 0.75,
-            "linewidth": 0.6,
-        },
-    )
+    x = px_mm * (MARGIN_MM + (strip.start_s + np.arange(strip.samples) / rate_hz) * SPEED_MM_S)
+    y = px_mm * (placed.level_mm - GAIN_MM_MV * strip.millivolts.astype(np.float64))
+    spread = 2 * px_mm * GAIN_MM_MV * strip.sigma_mv.astype(np.float64)
+    tinted = canvas.copy()
+    for first, stop in _stretches(np.isfinite(y + spread)):
+        around = np.concatenate([y[first:stop] - spread[first:stop], (y + spread)[first:stop][::-1]])
+        across = np.concatenate([x[first:stop], x[first:stop][::-1]])
+        cv2.fillPoly(tinted, [_points(across, around)], ImageColor.getrgb(BAND), cv2.LINE_AA, SUBPIXEL_BITS)
+    cv2.addWeighted(tinted, 0.28, canvas, 0.72, 0, dst=canvas)
+    _line(canvas, x, y, INK, 1)
+    _line(canvas, x, _only(y, strip.seen == Seen.BRIDGED), BRIDGED, 2)
+    level_px = round(px_mm * placed.level_mm)
+    for first, stop in _stretches(~np.isfinite(strip.millivolts)):  # dotted, where nothing was read
+        canvas[level_px, np.arange(x[first], x[stop - 1], 3).astype(int)] = ImageColor.getrgb(BRIDGED)
+
+
+def _line(canvas: UInt8, x: Float64, y: Float64, colour: str, width_px: int) -> None:
+    lines = [_points(x[first:stop], y[first:stop]) for first, stop in _stretches(np.isfinite(y))]
+    cv2.polylines(canvas, lines, False, ImageColor.getrgb(colour), width_px, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _points(x: Float64, y: Float64) -> np.ndarray[tuple[int, int], np.dtype[np.int32]]:
+    """Points in cv2's fixed point, int32 (N, 2)."""
+    return np.round(np.stack([x, y], axis=1) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+
+
+def _name(drawing: ImageDraw.ImageDraw, placed: _Placed, px_mm: float, doubtful: bool) -> None:
+    strip = placed.strip
+    text, colour = (f"{strip.lead} ?", UNSURE) if doubtful else (str(strip.lead), INK)
+    at = (px_mm * (MARGIN_MM + strip.start_s * SPEED_MM_S + 1), px_mm * (placed.level_mm - ROW_MM / 3))
+    left, top, right, bottom = drawing.textbbox(at, text, truetype(*NAME))
+    drawing.rectangle((left - 3, top - 3, right + 3, bottom + 3), PAPER, UNSURE if doubtful else None)
+    drawing.text(at, text, colour, truetype(*NAME))
 
 
 def _only(y: Float64, where: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Float64:
@@ -174,33 +189,26 @@ def _stretches(flags: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[tuple[
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
-def _words(figure: Figure, recording: Recording, left: float, right: float) -> None:
-    top, foot = 1 - 0.28 / HEIGHT_IN, 0.14 / HEIGHT_IN
+def _lettered(canvas: UInt8, recording: Recording, second: int) -> UInt8:
+    """The picture with its titles, scales, findings and legend. second: where the leads begin, pixels."""
+    image = Image.fromarray(canvas)
+    drawing = ImageDraw.Draw(image)
     speed, gain = recording.speed_mm_s, recording.gain_mm_mv
-    figure.text(left, top, "The page", fontsize=11, fontweight="bold", color=INK)
     title = f"Digitized   {recording.layout}   {recording.rate_hz} Hz   confidence {recording.confidence_text}"
-    figure.text(right, top, title, fontsize=11, fontweight="bold", color=INK)
     printed = f"printed at {speed.value:g} mm/s ({speed.known}), {gain.value:g} mm/mV ({gain.known})"
     printed += "; drawn at 25 mm/s, 10 mm/mV"
-    figure.text(right, top - 0.2 / HEIGHT_IN, printed, fontsize=7.5, color="#555555")
-    figure.text(left, top - 0.2 / HEIGHT_IN, recording.source.replace("_", " "), fontsize=7.5, color="#555555")
-    told = [_told(code, leads) for code, leads in _by_code(recording).items()]
-    figure.text(left, foot, _shortened("; ".join(told) or "no findings", 150), fontsize=7, color="#555555")
-    handles = [
-        Line2D([], [], color=INK, linewidth=1.2, label="read"),
-        Line2D([], [], color=BRIDGED, linewidth=1.6, label="bridged or not read"),
-        Patch(facecolor=BAND, alpha=0.4, label="± 2 sigma"),
-        Line2D([], [], color=UNSURE, marker="$?$", linestyle="none", markersize=5, label="uncertain lead"),
-    ]
-    figure.legend(
-        handles=handles,
-        loc="lower right",
-        ncols=4,
-        fontsize=7,
-        frameon=False,
-        bbox_to_anchor=(0.995, 0.0),
-        borderaxespad=0.2,
-    )
+    for x, heading, below in ((GAP_PX, "The page", recording.source.replace("_", " ")), (second, title, printed)):
+        drawing.text((x, GAP_PX / 2), heading, INK, truetype(*TITLE))
+        drawing.text((x, HEAD_PX / 2), below, GREY, truetype(*SMALL))
+    texts = [_finding_text(code, leads) for code, leads in _by_code(recording).items()]
+    foot = HEAD_PX + BODY_PX + FOOT_PX / 3
+    left: float = image.width - GAP_PX
+    drawing.text((GAP_PX, foot), _shortened("; ".join(texts) or "no findings", 150), GREY, truetype(*SMALL))
+    for mark, colour, text in LEGEND:
+        left -= drawing.textlength(f"{mark} {text}   ", truetype(*SMALL))
+        drawing.text((left, foot), mark, colour, truetype(*SMALL))
+        drawing.text((left + drawing.textlength(f"{mark} ", truetype(*SMALL)), foot), text, GREY, truetype(*SMALL))
+    return np.asarray(image, np.uint8)
 
 
 def _by_code(recording: Recording) -> dict[str, list[Lead]]:
@@ -213,7 +221,7 @@ def _by_code(recording: Recording) -> dict[str, list[Lead]]:
     return found
 
 
-def _told(code: str, leads: Sequence[Lead]) -> str:
+def _finding_text(code: str, leads: Sequence[Lead]) -> str:
     words = code.replace("_", " ")
     return f"{words} ({', '.join(leads)})" if leads else words
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.fonts import truetype
 from pipeline.recording import UInt8
 from pipeline.synth.canvas import Frame
 
@@ -33,8 +35,14 @@ _SAYS = (
 
 
 @functools.cache
-def _font(name: str, size_px: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{name}.ttf"), size_px)
+def font_of(name: str, size_px: int) -> ImageFont.FreeTypeFont:
+    """A font that is shipped, else one of matplotlib's, which training and tests have. Raises FileNotFoundError."""
+    with suppress(FileNotFoundError):
+        return truetype(name, size_px)
+    found = find_spec("matplotlib")
+    if found is None or found.origin is None:
+        raise FileNotFoundError(f"the font {name} comes with matplotlib, which is not installed")
+    return ImageFont.truetype(str(Path(found.origin).parent / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf"), size_px)
 
 
 def word(text: str, font: str, height_px: float) -> tuple[UInt8, int]:
@@ -56,7 +64,7 @@ def word(text: str, font: str, height_px: float) -> tuple[UInt8, int]:
         mask = np.asarray(cv2.resize(mask, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA), np.uint8)
     else:
         face_size = max(6, round(height_px / 0.72))  # capitals are about 0.72 em in these fonts
-        drawn = _font(font, face_size)
+        drawn = font_of(font, face_size)
         box = drawn.getbbox(text)
         canvas = Image.new("L", (int(box[2]) + 8, int(box[3]) + 8), 0)
         ImageDraw.Draw(canvas).text((4, 4), text, 255, drawn)

@@ -19,12 +19,13 @@ from gateway.emit.emitted import Emitted, derived_uuid
 from gateway.emit.measured import MeasurementResult, reasons_text, values
 from gateway.emit.report import identification, traces
 from gateway.emit.report.lead_rows import Rows, arranged
-from gateway.emit.report.lettering import BOLD, LINE, MM, NO_BREAK, REGULAR, drawable, fitted, width_mm
+from gateway.emit.report.lettering import LINE, MM, NO_BREAK, drawable, fitted, width_mm
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, QUIET, UNSURE, Sheet
 from gateway.errors import Refused
 from gateway.identity.order import Order
 from gateway.mapping import Measured
 from gateway.review import Approval
+from pipeline.fonts import BOLD, REGULAR
 from pipeline.recording import Recording, Severity
 
 TITLE = "12-lead ECG digitized from paper, preliminary"

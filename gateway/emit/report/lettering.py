@@ -1,7 +1,7 @@
 """The letters of the report: one font with Latin, Greek and Cyrillic in the file itself, and lines that fit.
 
-DejaVu Sans comes with matplotlib. A character that it lacks, or of a script that is written from right to left or needs
-its letters joined, is shown as its code point: a name drawn wrongly would be another name.
+The font is DejaVu Sans of pipeline.fonts. A character that it lacks, or of a script that is written from right to
+left or needs its letters joined, is shown as its code point: a name drawn wrongly would be another name.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 
-REGULAR, BOLD = "DejaVuSans", "DejaVuSans-Bold"
+from pipeline.fonts import BOLD, REGULAR, path
+
 MM = 72 / 25.4  # points per millimetre
 LINE = 1.22  # from one line to the next, of the letters' size
 SMALLEST_PT = 4.0  # still legible in print
@@ -31,11 +30,7 @@ _JOINED = (0x0900, 0x109F)  # Devanagari to Myanmar: letters that change with th
 @cache
 def fonts() -> frozenset[int]:
     """Registers both weights once; the code points that both can draw."""
-    found = find_spec("matplotlib")
-    if found is None or found.origin is None:
-        raise FileNotFoundError("matplotlib, whose DejaVu fonts the report embeds, is not installed")
-    folder = Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
-    both = [TTFont(name, str(folder / f"{name}.ttf")) for name in (REGULAR, BOLD)]
+    both = [TTFont(name, str(path(name))) for name in (REGULAR, BOLD)]
     for font in both:
         pdfmetrics.registerFont(font)
     return frozenset(both[0].face.charToGlyph) & frozenset(both[1].face.charToGlyph)

@@ -11,7 +11,8 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.pdfgen.pathobject import PDFPathObject
 
-from gateway.emit.report.lettering import BOLD, LINE, MM, REGULAR, fitted, fonts, width_mm
+from gateway.emit.report.lettering import LINE, MM, fitted, fonts, width_mm
+from pipeline.fonts import BOLD, REGULAR
 
 WIDTH, HEIGHT = 297.0, 210.0
 

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from gateway.emit.channels import Doubt
 from gateway.emit.report.lead_rows import Piece, Rows
-from gateway.emit.report.lettering import BOLD, MM, width_mm
+from gateway.emit.report.lettering import MM, width_mm
 from gateway.emit.report.sheet import BAND, BRIDGED, INK, MAJOR, MINOR, PAPER, QUIET, UNSURE, Point, Sheet
+from pipeline.fonts import BOLD
 from pipeline.recording import Float64, Seen
 
 SPEED_MM_S, GAIN_MM_MV = 25.0, 10.0

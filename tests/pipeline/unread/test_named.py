@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from pipeline.findings import FindingCode
-from pipeline.glyphs import font
 from pipeline.recording import CHEST, Finding, Lead, Severity
 from pipeline.sheet import PX_PER_MM, Sheet
+from pipeline.synth.lettering import font_of
 from pipeline.unread import further_leads
 
 
@@ -27,8 +27,8 @@ class Name:
 def sheet_with(texts: list[str], face: str, capital_mm: float) -> tuple[Sheet, list[Name]]:
     """A sheet with texts below one another, each taken for a chest lead in turn."""
     image = Image.new("L", (60 * PX_PER_MM, 15 * len(texts) * PX_PER_MM))
-    box = font(face).getbbox("V")
-    drawn = font(face).font_variant(size=round(96 * capital_mm * PX_PER_MM / (box[3] - box[1])))
+    box = font_of(face, 96).getbbox("V")
+    drawn = font_of(face, 96).font_variant(size=round(96 * capital_mm * PX_PER_MM / (box[3] - box[1])))
     names = []
     for k, (text, lead) in enumerate(zip(texts, sorted(CHEST) * 2, strict=False)):
         ImageDraw.Draw(image).text((20 * PX_PER_MM, (8 + 15 * k) * PX_PER_MM), text, fill=255, font=drawn, anchor="mm")
