@@ -38,7 +38,7 @@ class Line:
 
     what: str
     ok: bool
-    words: str
+    text: str
 
 
 def check_all(config: Config, *, peers: bool) -> list[Line]:
@@ -59,7 +59,7 @@ def check_all(config: Config, *, peers: bool) -> list[Line]:
         lines.append(_window(config.web))
     if peers:
         lines += [
-            Line(f"destination {report.name}", report.ok, report.words)
+            Line(f"destination {report.name}", report.ok, report.text)
             for report in check_peers(config)
             if report.ok or not any(each.startswith(f'destination "{report.name}": the folder') for each in problems)
         ]

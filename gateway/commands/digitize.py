@@ -121,7 +121,7 @@ class Batch:
     identify: what a page's own order becomes. stopping: no page is begun any more.
     """
 
-    eye: LoadedDigitizer
+    digitizer: LoadedDigitizer
     folder: Path
     formats: Sequence[str]
     identify: Identify
@@ -158,7 +158,7 @@ class Batch:
         where = f"page {number}: " if unpacked.page_count > 1 else ""
         try:
             page = unpacked.read(number)
-            source = Source(page, digitize_page(page, self.eye.digitize, CONFIDENCE_MIN), order, sha256, number)
+            source = Source(page, digitize_page(page, self.digitizer.digitize, CONFIDENCE_MIN), order, sha256, number)
             notes = self._write(source, self.names.of(image, number, unpacked.page_count))
             return PageProblems(notes=tuple(where + note for note in notes))
         except Unreadable as error:

@@ -178,9 +178,9 @@ def check(
     for line in report:
         mark, colour = ("ok", "green") if line.ok else ("problem", "red")
         if line.what == ADVICE:
-            _marked(ADVICE, "yellow", f"  {line.words}", out)
+            _marked(ADVICE, "yellow", f"  {line.text}", out)
         else:
-            _marked(mark, colour, f"  {line.what}: {line.words}", out)
+            _marked(mark, colour, f"  {line.what}: {line.text}", out)
     raise typer.Exit(0 if all(line.ok for line in report) else FAILED)
 
 

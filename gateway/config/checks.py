@@ -325,6 +325,6 @@ def _needed_folders(config: Config) -> Iterator[tuple[str, Path]]:
             yield f'destination "{destination.name}"', destination.folder
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = get_close_matches(word, list(known), 1, 0.5)
+def _did_you_mean(word: str, names: Iterable[str]) -> str:
+    near = get_close_matches(word, list(names), 1, 0.5)
     return f'; did you mean "{near[0]}"?' if near else ""

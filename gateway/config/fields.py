@@ -63,8 +63,8 @@ def nearest_field(field: str) -> str:
 
         keyword = field.removeprefix(DICOM_PREFIX)
         return DICOM_PREFIX + near[0] if (near := get_close_matches(keyword, keyword_dict, 1, 0.6)) else ""
-    known = [*FIELDS, *(ORDER_PREFIX + key for key in ORDER_KEYS)]
-    last = {name.rpartition(".")[2]: name for name in known}  # confidence -> quality.confidence
+    names = [*FIELDS, *(ORDER_PREFIX + key for key in ORDER_KEYS)]
+    last = {name.rpartition(".")[2]: name for name in names}  # confidence -> quality.confidence
     if field in last:
         return last[field]
-    return near[0] if (near := get_close_matches(field, known, 1, 0.6)) else ""
+    return near[0] if (near := get_close_matches(field, names, 1, 0.6)) else ""

@@ -100,11 +100,11 @@ def place(location: Location, raw: Mapping[str, Any]) -> str:
 
 
 def _unknown(key: str, section: type[Section] | None) -> str:
-    known = list(section.model_fields) if section else []
-    near = get_close_matches(key.lower(), known, 1, 0.5)
+    names = list(section.model_fields) if section else []
+    near = get_close_matches(key.lower(), names, 1, 0.5)
     if near:
         return f'there is no key "{key}"; did you mean "{near[0]}"?'
-    return f'there is no key "{key}"; known are {", ".join(known)}'
+    return f'there is no key "{key}"; known are {", ".join(names)}'
 
 
 def _but(value: object, expected: str) -> str:

@@ -19,7 +19,7 @@ class Meaning(NamedTuple):
 
     outcome: DeliveryOutcome
     code: str
-    words: str
+    text: str
 
 
 _EXACT = {

@@ -103,7 +103,7 @@ class DicomScu:
         # Error Comment (0000,0902) is free text and may hold patient data; the offending tags hold none.
         tags = response.get("OffendingElement")
         tag_list = f" ({', '.join(map(str, tags if isinstance(tags, list) else [tags]))})" if tags else ""
-        text = f"{status:04X}: {meaning.words}{tag_list}"
+        text = f"{status:04X}: {meaning.text}{tag_list}"
         if meaning.outcome is DeliveryOutcome.DELIVERED:
             return Delivered(text)
         if meaning.outcome is DeliveryOutcome.REFUSED:

@@ -24,7 +24,7 @@ class PeerReport:
     kind: str
     address: str
     ok: bool
-    words: str
+    text: str
 
 
 def check_peers(config: Config) -> list[PeerReport]:

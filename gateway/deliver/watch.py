@@ -22,7 +22,7 @@ STOP_S = 1.0  # how long stop() waits; a question in flight is left alone
 class DestinationQueues(Protocol):
     """What the watch needs of the store."""
 
-    def asked(self, answers: Sequence[tuple[str, bool, str]]) -> None:
+    def record_answers(self, answers: Sequence[tuple[str, bool, str]]) -> None:
         """Keeps what destinations said: name, whether up, in words."""
 
 
@@ -53,10 +53,10 @@ class PeerWatch:
         if self._thread.is_alive():
             self._thread.join(STOP_S)
 
-    def look(self) -> None:
+    def check_all(self) -> None:
         """Asks everybody once."""
         try:
-            answers = [(peer.name, peer.ok, peer.words) for peer in self._ask(self._config)]
+            answers = [(peer.name, peer.ok, peer.text) for peer in self._ask(self._config)]
         except OSError as error:  # a share that went away while it was looked at
             log.warning("the peers could not all be asked: %s", error.strerror)
             return
@@ -65,7 +65,7 @@ class PeerWatch:
         for name, up, text in answers:
             self._tell(name, up, text)
         try:
-            self._destination_queues.asked(answers)
+            self._destination_queues.record_answers(answers)
         except TryAgain as error:
             log.warning("what the peers said could not be kept: %s", error.code)
 
@@ -80,7 +80,7 @@ class PeerWatch:
     def _run(self) -> None:
         wait_s = FIRST_S
         while not self._stopping.wait(wait_s):
-            self.look()
+            self.check_all()
             wait_s = EVERY_S
 
 

@@ -60,8 +60,8 @@ class ConditionTrace:
 
     field: str
     test: str
-    seen: str
-    held: bool
+    value: str
+    holds: bool
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class RuleTrace:
     """
 
     rule: str
-    held: bool
+    holds: bool
     counted: bool
     conditions: tuple[ConditionTrace, ...]
     approved: bool = False
@@ -142,7 +142,7 @@ def route(
     decided = False
     for rule in rules:
         conditions = tuple(_trace(condition, facts) for condition in rule.when)
-        holds = all(condition.held for condition in conditions)
+        holds = all(condition.holds for condition in conditions)
         approved = holds and _is_answered(rule, approvals)
         traces.append(RuleTrace(rule.name, holds, holds and not decided and not approved, conditions, approved))
         decided = decided or (holds and not approved and routing.match == "first")
@@ -201,8 +201,8 @@ def explain(decision: Decision) -> tuple[str, ...]:
         if not trace.conditions:
             lines.append("    has no condition, so it always matches")
         for condition in trace.conditions:
-            mark = "holds" if condition.held else "fails"
-            lines.append(f"    {mark}: {condition.field} {condition.test}; it is {condition.seen}")
+            mark = "holds" if condition.holds else "fails"
+            lines.append(f"    {mark}: {condition.field} {condition.test}; it is {condition.value}")
     return tuple(lines)
 
 
@@ -217,7 +217,7 @@ def _verdict(trace: RuleTrace) -> str:
         return "matched"
     if trace.approved:
         return "would hold it, but it was approved"
-    return "would match, but an earlier rule decided" if trace.held else "did not match"
+    return "would match, but an earlier rule decided" if trace.holds else "did not match"
 
 
 def _trace(condition: Condition, facts: Facts) -> ConditionTrace:

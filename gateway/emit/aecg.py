@@ -75,7 +75,7 @@ def emit(
     """
     acquired = must_be_acquired(order)
     all_channels = channels(recording)
-    if not any(c.known.any() for c in all_channels):
+    if not any(c.finite.any() for c in all_channels):
         raise Refused("nothing_printed", "the recording holds no sample of any lead")
 
     root = etree.Element(f"{{{NAMESPACE}}}AnnotatedECG", nsmap=_NAMESPACES, type="Observation")

@@ -65,7 +65,7 @@ class Channel:
     rhythm: bool
     start: int
     microvolts: Int16
-    known: npt.NDArray[np.bool_]
+    finite: npt.NDArray[np.bool_]
     clipped: int
     sigma_mv: float
     read: float
@@ -81,7 +81,7 @@ class Channel:
         """int16 (end - start,) microvolts over that span of page time, pad wherever the page shows nothing."""
         out = np.full(end - start, pad, np.int16)
         inside = out[self.start - start : self.end - start]
-        inside[self.known] = self.microvolts[self.known]
+        inside[self.finite] = self.microvolts[self.finite]
         return out
 
     def within(self, start: int, end: int) -> Int16:
@@ -92,11 +92,11 @@ class Channel:
 
     def runs(self) -> tuple[tuple[int, int], ...]:
         """The unbroken stretches of known samples, as (first, last + 1) in samples of page time."""
-        return _stretches(self.known, self.start)
+        return _stretches(self.finite, self.start)
 
     def holes(self) -> tuple[tuple[int, int], ...]:
         """The unbroken stretches that were printed and not read, as (first, last + 1) in samples of page time."""
-        return _stretches(~self.known, self.start)
+        return _stretches(~self.finite, self.start)
 
 
 def _stretches(where: npt.NDArray[np.bool_], start: int) -> tuple[tuple[int, int], ...]:
@@ -124,8 +124,8 @@ def channels(recording: Recording) -> tuple[Channel, ...]:
 
 def longest(all_channels: Sequence[Channel]) -> tuple[Channel, ...]:
     """The longest strip of each lead that the page shows anything of, in the order I II III aVR aVL aVF V1..V6."""
-    shown = [channel for channel in all_channels if channel.known.any()]
-    best = (max((c for c in shown if c.lead == lead), key=lambda c: len(c.known), default=None) for lead in TWELVE)
+    shown = [channel for channel in all_channels if channel.finite.any()]
+    best = (max((c for c in shown if c.lead == lead), key=lambda c: len(c.finite), default=None) for lead in TWELVE)
     return tuple(channel for channel in best if channel is not None)
 
 
@@ -144,13 +144,13 @@ def _absent(recording: Recording, lead: Lead) -> Channel:
 
 
 def _channel(recording: Recording, strip: Strip, label: str, rhythm: bool, origin_s: float) -> Channel:
-    known = np.isfinite(strip.millivolts)
-    wide = np.rint(np.where(known, strip.millivolts, 0.0).astype(np.float64) * MICROVOLTS_PER_MV)
+    finite = np.isfinite(strip.millivolts)
+    wide = np.rint(np.where(finite, strip.millivolts, 0.0).astype(np.float64) * MICROVOLTS_PER_MV)
     clipped = int(np.count_nonzero(np.abs(wide) > REACH))
-    sigma = strip.sigma_mv[known & np.isfinite(strip.sigma_mv)]
+    sigma = strip.sigma_mv[finite & np.isfinite(strip.sigma_mv)]
     n = max(strip.samples, 1)
     sigma_mv = float(np.median(sigma)) if sigma.size else float("nan")
-    read = np.count_nonzero(known & (strip.seen == Seen.READ)) / n
+    read = np.count_nonzero(finite & (strip.seen == Seen.READ)) / n
     return Channel(
         lead=strip.lead,
         strip=strip,
@@ -158,13 +158,13 @@ def _channel(recording: Recording, strip: Strip, label: str, rhythm: bool, origi
         rhythm=rhythm,
         start=round((strip.start_s - origin_s) * recording.rate_hz),
         microvolts=np.clip(wide, -REACH, REACH).astype(np.int16),
-        known=known,
+        finite=finite,
         clipped=clipped,
         sigma_mv=sigma_mv,
         read=read,
-        bridged=np.count_nonzero(known & (strip.seen == Seen.BRIDGED)) / n,
-        status=_status(recording, strip, bool(known.any()), clipped, sigma_mv, read),
-        doubt=_doubt(recording, strip, bool(known.any()), clipped, sigma_mv, read),
+        bridged=np.count_nonzero(finite & (strip.seen == Seen.BRIDGED)) / n,
+        status=_status(recording, strip, bool(finite.any()), clipped, sigma_mv, read),
+        doubt=_doubt(recording, strip, bool(finite.any()), clipped, sigma_mv, read),
     )
 
 

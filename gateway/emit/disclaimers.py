@@ -64,10 +64,10 @@ def printed(channels: Sequence[Channel], rate_hz: int) -> str:
 
 def printed_lead(channel: Channel, rate_hz: int, zeros: bool) -> str:
     """From when to when the page shows one lead, in page time. zeros: the lead holds 0 that nobody printed."""
-    if not len(channel.known):
+    if not len(channel.finite):
         return f"{channel.label} is not on the page: its samples are 0 and mean nothing."
     span = f"{channel.label} printed {_span(channel.start, channel.end, rate_hz)}"
-    if not channel.known.any():
+    if not channel.finite.any():
         return f"{span} and not read: its samples are 0 and mean nothing."
     holes = ", ".join(_span(first, last, rate_hz) for first, last in channel.holes())
     unread = f" Not read, and 0: {holes}." if holes else ""

@@ -54,7 +54,7 @@ def emit(
         Refused: nothing_printed.
     """
     all_channels = channels(recording)
-    if not any(channel.known.any() for channel in all_channels):
+    if not any(channel.finite.any() for channel in all_channels):
         raise Refused("nothing_printed", "the recording holds no sample of any lead")
     acquired = moment.acquired(order)
     longest = _longest(all_channels)
@@ -91,7 +91,7 @@ def _longest(all_channels: Sequence[Channel]) -> dict[Lead, Channel]:
     """The longest strip of every lead that was printed."""
     found: dict[Lead, Channel] = {}
     for channel in all_channels:
-        if channel.lead not in found or len(channel.known) > len(found[channel.lead].known):
+        if channel.lead not in found or len(channel.finite) > len(found[channel.lead].finite):
             found[channel.lead] = channel
     return found
 
@@ -119,7 +119,7 @@ def _stretches(longest: Mapping[Lead, Channel], length: int, rate_hz: int) -> It
     """When each lead was printed, and which stretches of that were not read."""
     for lead in TWELVE:
         channel = longest.get(lead)
-        if channel is None or not channel.known.any():
+        if channel is None or not channel.finite.any():
             yield EdfAnnotation(0.0, length / rate_hz, f"Not printed or not read@@{_label(lead)}")
             continue
         seconds = (channel.end - channel.start) / rate_hz

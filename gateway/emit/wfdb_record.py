@@ -37,7 +37,7 @@ def emit(recording: Recording, order: Order, *, source_sha256: str, page: int) -
         Refused: nothing_printed.
     """
     all_channels = channels(recording)
-    if not any(channel.known.any() for channel in all_channels):
+    if not any(channel.finite.any() for channel in all_channels):
         raise Refused("nothing_printed", "the recording holds no sample of any lead")
     length = max(channel.end for channel in all_channels)
     signals = [channel.placed(0, length, INVALID) for channel in all_channels]

@@ -41,16 +41,17 @@ def _one_begins_the_other(one: str, other: str) -> bool:
 def _same_name(one: str, other: str) -> bool:
     """Whether one name's words are all among the other's, however either is cut into components."""
     return any(
-        _among(a, b) or _among(b, a) for a, b in ((_words(one, False), _words(other, False)), _spelled(one, other))
+        _among(a, b) or _among(b, a)
+        for a, b in ((_name_parts(one, False), _name_parts(other, False)), _spelled(one, other))
     )
 
 
 def _spelled(one: str, other: str) -> tuple[list[str], list[str]]:
     """The words of two names with ü and its like spelled out: "Müller" is "Mueller" to many a device."""
-    return _words(one, True), _words(other, True)
+    return _name_parts(one, True), _name_parts(other, True)
 
 
-def _words(name: str, spelled_out: bool) -> list[str]:
+def _name_parts(name: str, spelled_out: bool) -> list[str]:
     """Words of a PN's alphabetic group, in one case and without accents."""
     text = unicodedata.normalize("NFC", "^".join(name.split("=")[0].split("^")[:_NAME_COMPONENTS])).casefold()
     text = text.translate(_UMLAUTS) if spelled_out else text

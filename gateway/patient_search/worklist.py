@@ -133,13 +133,13 @@ class _Query:
         self.found: dict[OrderCandidate, None] = {}
         self.code = self.why = ""
         self._config = config
-        self._words = text
+        self._text = text
         self._days = f"{_day(today, -config.days_back)}-{_day(today, config.days_ahead)}"
         self._read = 0
 
     def ask(self) -> None:
         """Raises TryAgain, Refused; what was found before that stays."""
-        questions = keys_of(self._words)
+        questions = keys_of(self._text)
         if not questions:
             return
         call = Call(self._config)
@@ -179,7 +179,7 @@ class _Query:
         self._read += 1
         candidate = order_candidate(dataset, self._config.name)
         texts = Texts(dataset)
-        if is_answer(candidate.order, texts["PatientName"] or texts.unread.get("PatientName", ""), self._words):
+        if is_answer(candidate.order, texts["PatientName"] or texts.unread.get("PatientName", ""), self._text):
             self.found[candidate] = None
 
     def _identifier(self, keys: dict[str, str]) -> Dataset:

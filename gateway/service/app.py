@@ -115,10 +115,10 @@ class Gateway:
         if self.feed is not None:
             self._open_door("hl7_feed", self.config.hl7_feed, self.feed)
         self._end_dead_leases()  # of a gateway that was killed here: nobody waits for what it held
-        self._workers.look()
+        self._workers.check()
         if self._window is not None:
-            self._window.look()
-            self._every(SUPERVISE_S, self._window.look, "window")
+            self._window.check()
+            self._every(SUPERVISE_S, self._window.check, "window")
         for loop in self._loops:
             loop.start()
         self._peers.start()
@@ -171,7 +171,7 @@ class Gateway:
 
     def _look_after_workers(self) -> None:
         """Tells the service manager each time that this is still done: silence means that the gateway hangs."""
-        self._workers.look()
+        self._workers.check()
         notify("WATCHDOG=1")
 
     def _end_dead_leases(self) -> None:

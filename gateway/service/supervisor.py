@@ -52,7 +52,7 @@ class Supervisor:
         """Process ids of those that live."""
         return tuple(p.process.pid for p in self._posts.values() if p.process.pid is not None and p.process.is_alive())
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Starts who is missing and due."""
         for number in range(self.count):
             post = self._posts.get(number)

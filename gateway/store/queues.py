@@ -24,7 +24,7 @@ class Peer:
     """What a destination said when it was asked whether it is there. up: None where it never was."""
 
     up: bool | None = None
-    words: str = ""
+    text: str = ""
     checked_at: datetime | None = None
     since: datetime | None = None
 
@@ -58,9 +58,9 @@ class DestinationQueues:
     def queues(self) -> tuple[Queue, ...]:
         """Every destination that something was ever queued for, that was paused, or that was asked; by name."""
         with self._database.read() as connection:
-            known = {row.name: row for row in connection.execute(select(destinations))}
-            names = sorted({*known, *_names(connection)})
-            return tuple(_queue(connection, name, known.get(name)) for name in names)
+            rows = {row.name: row for row in connection.execute(select(destinations))}
+            names = sorted({*rows, *_names(connection)})
+            return tuple(_queue(connection, name, rows.get(name)) for name in names)
 
     def pause(self, destination: str, actor: str) -> None:
         """Nothing more goes to a destination until it is resumed; what is on its way arrives. UnlawfulMove if it is."""
@@ -78,16 +78,16 @@ class DestinationQueues:
             _set(tx, destination, paused_by="", paused_at=None)
             append(tx, Event.RESUMED, "", clean(actor), destination=destination)
 
-    def asked(self, answers: Sequence[tuple[str, bool, str]]) -> None:
+    def record_answers(self, answers: Sequence[tuple[str, bool, str]]) -> None:
         """Keeps what destinations said when they were asked: name, whether up, in words. No audit: nothing was sent."""
         with self._database.write() as tx:
             rows = tx.execute(select(destinations.c.name, destinations.c.peer_up, destinations.c.peer_since))
-            known = {row.name: row for row in rows}
-            for name, up, words in sorted(answers):
-                before = known.get(name)
+            by_name = {row.name: row for row in rows}
+            for name, up, text in sorted(answers):
+                before = by_name.get(name)
                 same = before is not None and before.peer_up == up
                 since = before.peer_since if same and before is not None else tx.now
-                _set(tx, name, peer_up=up, peer_words=clean(words), peer_checked_at=tx.now, peer_since=since)
+                _set(tx, name, peer_up=up, peer_words=clean(text), peer_checked_at=tx.now, peer_since=since)
 
 
 def is_paused(connection: Connection, destination: str) -> bool:
@@ -115,7 +115,7 @@ def _names(connection: Connection) -> Iterator[str]:
         yield name
 
 
-def _queue(connection: Connection, name: str, known: AnyRow | None) -> Queue:
+def _queue(connection: Connection, name: str, row_before: AnyRow | None) -> Queue:
     waiting = (outbox.c.destination == name, outbox.c.state == DeliveryState.QUEUED)
     head = connection.execute(select(outbox).where(*waiting).order_by(outbox.c.position).limit(1)).one_or_none()
     return Queue(
@@ -125,13 +125,13 @@ def _queue(connection: Connection, name: str, known: AnyRow | None) -> Queue:
         head_queued_at=head.queued_at if head is not None else None,
         head_attempts=head.attempts if head is not None else 0,
         head_why=head.why if head is not None else "",
-        paused_by=known.paused_by if known is not None else "",
-        paused_at=known.paused_at if known is not None else None,
-        delivered_at=known.delivered_at if known is not None else None,
-        response=known.response if known is not None else "",
+        paused_by=row_before.paused_by if row_before is not None else "",
+        paused_at=row_before.paused_at if row_before is not None else None,
+        delivered_at=row_before.delivered_at if row_before is not None else None,
+        response=row_before.response if row_before is not None else "",
         peer=Peer()
-        if known is None
-        else Peer(known.peer_up, known.peer_words, known.peer_checked_at, known.peer_since),
+        if row_before is None
+        else Peer(row_before.peer_up, row_before.peer_words, row_before.peer_checked_at, row_before.peer_since),
     )
 
 

@@ -37,9 +37,9 @@ def upgrade(database: Database, revision: str = "head") -> str:
         return at
     with _alone(database) as connection:
         configuration = alembic_config(connection)
-        known = {script.revision for script in ScriptDirectory.from_config(configuration).walk_revisions()}
+        revisions = {script.revision for script in ScriptDirectory.from_config(configuration).walk_revisions()}
         now_at = current_revision(connection)
-        if now_at is not None and now_at not in known:
+        if now_at is not None and now_at not in revisions:
             raise ConfigError(f"the database is at revision {now_at}, which this version does not know; update it")
         command.upgrade(configuration, revision)
         return current_revision(connection) or ""

@@ -59,7 +59,7 @@ class Dictionaries:
 
     def __init__(self, source: Path | bytes) -> None:
         self._source = source
-        self._told: dict[int, str] = {}  # what is missing of a picture that several pages draw, by its number
+        self._missing: dict[int, str] = {}  # what is missing of a picture that several pages draw, by its number
         self._work = Work()
 
     def of(self, number: int) -> PageFacts:
@@ -96,9 +96,9 @@ class Dictionaries:
     def _lost(self, picture: Picture) -> str:
         if picture.number is None:
             return lost_of(picture, self._work)
-        if picture.number not in self._told:
-            self._told[picture.number] = lost_of(picture, self._work)
-        return self._told[picture.number]
+        if picture.number not in self._missing:
+            self._missing[picture.number] = lost_of(picture, self._work)
+        return self._missing[picture.number]
 
     def _pictures(self, page: Any) -> Iterator[Picture]:
         """The pictures that a page may draw, each once. Raises LimitReachedError, and as pypdf does."""

@@ -29,14 +29,14 @@ class Gpus:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._at = -KEPT_S
-        self._known: tuple[GpuReport, ...] = ()
+        self._reports: tuple[GpuReport, ...] = ()
 
     def now(self) -> tuple[GpuReport, ...]:
         """Every GPU, as lately seen."""
         with self._lock:
             if time.monotonic() - self._at >= KEPT_S:
-                self._known, self._at = ask(), time.monotonic()
-            return self._known
+                self._reports, self._at = ask(), time.monotonic()
+            return self._reports
 
 
 gpus = Gpus()

@@ -105,7 +105,7 @@ def test_a_pacs_that_takes_no_reports_is_told_before_the_first_page() -> None:
         destination = pacs(server.socket.getsockname()[1], "PACS")
         told = check_peer(destination)
         assert not told.ok
-        assert "does not take Encapsulated PDF Storage; enable it there" in told.words
+        assert "does not take Encapsulated PDF Storage; enable it there" in told.text
         waveform, report = documents(destination)
         scu = DicomScu(destination)
         scu.send(waveform)

@@ -308,4 +308,4 @@ Also asked for: {", ".join(worklist.STEP_KEYS)} of ScheduledProcedureStepSequenc
 
 def _answer(status: int) -> Row:
     meaning = meaning_of(status)
-    return f"{status:04X}H", meaning.outcome.value.replace("_", " "), meaning.words
+    return f"{status:04X}H", meaning.outcome.value.replace("_", " "), meaning.text

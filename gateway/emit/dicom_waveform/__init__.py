@@ -87,7 +87,7 @@ def emit(
             f"{recording.rate_hz} Hz is outside what an ECG object may hold, {RATE_HZ[0]} to {RATE_HZ[1]} Hz"
         )
     all_channels = channels(recording)
-    if not any(c.known.any() for c in all_channels):
+    if not any(c.finite.any() for c in all_channels):
         raise Refused("nothing_printed", "the recording holds no sample of any lead")
     arranged = arrange(recording, all_channels, encoding)
 

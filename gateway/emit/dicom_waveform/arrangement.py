@@ -43,7 +43,7 @@ class Arrangement:
     def zeros(self, channel: Channel, group: tuple[Channel, ...]) -> bool:
         """Whether the channel holds a zero that nobody printed."""
         start, end = self.span(group)
-        return self.fill == ZERO and (channel.end - channel.start < end - start or not bool(channel.known.all()))
+        return self.fill == ZERO and (channel.end - channel.start < end - start or not bool(channel.finite.all()))
 
 
 def arrange(recording: Recording, all_channels: tuple[Channel, ...], encoding: Encoding) -> Arrangement:

@@ -69,7 +69,7 @@ def emit(
         Refused: nothing_printed.
     """
     acquired = moment.acquired(order)
-    if not any(channel.known.any() for channel in channels(recording)):
+    if not any(channel.finite.any() for channel in channels(recording)):
         raise Refused("nothing_printed", "the recording holds no sample of any lead")
     made_at = received_at if received_at.tzinfo is None else received_at.astimezone(UTC)
     of = f"Page {page} of the document with SHA-256 {source_sha256}."

@@ -107,8 +107,8 @@ def _levels(rows: Sequence[Sequence[Piece]]) -> list[float]:
 
 def _reach_mm(row: Sequence[Piece], spikes: float) -> tuple[float, float]:
     """How far a row goes above and below 0 mV, but for that part of its samples on either side."""
-    known = np.concatenate([piece.millivolts[np.isfinite(piece.millivolts)] for piece in row])
-    low, high = np.quantile(known, [spikes, 1.0 - spikes]) * GAIN_MM_MV if len(known) else (0.0, 0.0)
+    finite_mv = np.concatenate([piece.millivolts[np.isfinite(piece.millivolts)] for piece in row])
+    low, high = np.quantile(finite_mv, [spikes, 1.0 - spikes]) * GAIN_MM_MV if len(finite_mv) else (0.0, 0.0)
     return float(np.clip(max(high, GAIN_MM_MV), *ROW_REACH_MM)), float(np.clip(-low, *ROW_REACH_MM))
 
 
@@ -137,16 +137,16 @@ def _ribbon(sheet: Sheet, piece: Piece, level: float) -> None:
 def _trace(sheet: Sheet, piece: Piece, level: float) -> Float64:
     """Solid where it was read, dashed where it was bridged, nothing where nothing is known. Returns every y."""
     x, y = _places(piece, level)
-    known, bridged = np.isfinite(y), piece.seen == Seen.BRIDGED
+    finite, bridged = np.isfinite(y), piece.seen == Seen.BRIDGED
     colour = QUIET if piece.doubt is Doubt.NOT_VALID else INK
-    dashed = known & bridged
-    dashed[1:] |= dashed[:-1] & known[1:]  # one sample to either side, so that the dashes touch the line
-    dashed[:-1] |= (known & bridged)[1:] & known[:-1]
-    solid = [_thinned(x[a:b], y[a:b]) for a, b in _stretches(known & ~bridged)]
+    dashed = finite & bridged
+    dashed[1:] |= dashed[:-1] & finite[1:]  # one sample to either side, so that the dashes touch the line
+    dashed[:-1] |= (finite & bridged)[1:] & finite[:-1]
+    solid = [_thinned(x[a:b], y[a:b]) for a, b in _stretches(finite & ~bridged)]
     sheet.lines(solid, colour, TRACE_MM)
     if bridged.any():
         sheet.lines([_points(x[a:b], y[a:b]) for a, b in _stretches(dashed)], BRIDGED, TRACE_MM, DASHES_MM)
-    return y[known & (x <= LEFT + WIDTH)]
+    return y[finite & (x <= LEFT + WIDTH)]
 
 
 def _border(sheet: Sheet, piece: Piece, level: float) -> None:

@@ -73,14 +73,14 @@ class Anteroom:
     def _run(self) -> None:
         while not self._closing.is_set():
             for key, _ in self._selector.select(LOOK_ROUND_S):
-                self._look_at(key.data)
+                self._check(key.data)
             now = time.monotonic()
             with self._lock:
                 for waiting in [w for w in self._waiting.values() if w.until < now]:
                     log.info("connection from %s dropped: no association request", waiting.address[0])
                     self._drop(waiting)
 
-    def _look_at(self, waiting: Waiting) -> None:
+    def _check(self, waiting: Waiting) -> None:
         """Lets a connection in once its whole request can be read without waiting."""
         try:
             ready = self._is_ready(waiting.connection)

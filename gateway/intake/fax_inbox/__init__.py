@@ -55,13 +55,13 @@ class FaxInbox:
         self._watch = Watch(settings.settle_s)
         self._never_moved = names_on_the_way(settings.folder, folders_of(config))
         self._committed: set[Sighting] = set()  # taken, but their move failed: moved again, not taken again
-        self._trouble = ""
+        self._problem = ""
         self._finished = False
 
     def poll(self) -> None:
         """One pass over the folder. What stands in the way is logged, once, and tried again at the next."""
         try:
-            ready = self._watch.look(self.settings.folder)
+            ready = self._watch.poll(self.settings.folder)
             self._finish_moves()
         except OSError as error:
             self._tell(f"the folder cannot be used: {error.strerror}")
@@ -87,11 +87,11 @@ class FaxInbox:
 
     def _tell(self, problem: str) -> None:
         """Logs what stands in the way when it begins and when it ends, not at every pass between."""
-        if problem and problem != self._trouble:
+        if problem and problem != self._problem:
             log.error("inbox %s: %s", self.settings.name, problem)
-        elif self._trouble and not problem:
+        elif self._problem and not problem:
             log.info("inbox %s: works again", self.settings.name)
-        self._trouble = problem
+        self._problem = problem
 
     def _take_or_refuse(self, settled: Settled) -> None:
         """Raises TryAgain and OSError: then the file stays where it is."""

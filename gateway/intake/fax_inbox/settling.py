@@ -80,7 +80,7 @@ class Watch:
         self._clock = clock
         self._since: dict[Sighting, float] = {}
 
-    def look(self, folder: Path) -> Ready:
+    def poll(self, folder: Path) -> Ready:
         """What is ready to be taken, by name.
 
         A document waits for its sidecar as long as it has not settled itself, and for as long as a sidecar that is

@@ -102,7 +102,7 @@ class Hl7Feed:
 
 def _log_fault(kind: bytes, address: str, fault: Rejected) -> None:
     kind_text = found[0].decode() if (found := _KIND.match(kind)) else "a message"
-    log.warning("HL7 feed: %s to %s from %s: %s %s", fault.code, kind_text, address, fault.place, fault.words)
+    log.warning("HL7 feed: %s to %s from %s: %s %s", fault.code, kind_text, address, fault.place, fault.text)
 
 
 def is_feed(host: str, settings: Hl7FeedSection, timeout_s: float) -> bool:

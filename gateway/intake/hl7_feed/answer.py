@@ -24,7 +24,7 @@ class Rejected(Exception):
         self.code = code
         self.condition = condition
         self.place = place
-        self.words = text
+        self.text = text
 
 
 class SaysHow(Protocol):
@@ -40,7 +40,7 @@ class SaysHow(Protocol):
 
 def rejection(fault: Rejected) -> bytes:
     """The answer to bytes that have no header to answer to."""
-    return f"MSH|^~\\&|||||||ACK||P|2.5.1\rMSA|{fault.code}||{fault.words}\r".encode("ascii", "replace")
+    return f"MSH|^~\\&|||||||ACK||P|2.5.1\rMSA|{fault.code}||{fault.text}\r".encode("ascii", "replace")
 
 
 def acknowledgement(header: SaysHow, at: datetime, text: str = "", fault: Rejected | None = None) -> bytes:
@@ -61,7 +61,7 @@ def acknowledgement(header: SaysHow, at: datetime, text: str = "", fault: Reject
     msh += [header.field(12)]
     if header.field(18):
         msh += [b"", b"", b"", b"", b"", header.field(18)]
-    text_bytes = (fault.words if fault else text).encode("ascii", "replace")
+    text_bytes = (fault.text if fault else text).encode("ascii", "replace")
     lines = [mark.join(msh), mark.join((b"MSA", code, header.field(10), text_bytes)).rstrip(mark)]
     if fault is not None and version >= b"2.5":
         place = fault.place.encode().replace(b"^", component)

@@ -49,7 +49,7 @@ class MllpServer:
         self._open: dict[Connection, threading.Thread] = {}
         self._sent = sent
         self._senders = senders
-        self._told: dict[str, tuple[float, int]] = {}  # of the listener's thread: by kind, when, and how often since
+        self._warned: dict[str, tuple[float, int]] = {}  # of the listener's thread: by kind, when, and how often since
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._listener: socket.socket | None = None
@@ -127,11 +127,11 @@ class MllpServer:
     def _warn(self, text: str, address: str) -> None:
         """One line of a kind each LOG_EVERY_S, with how many were left out."""
         now = time.monotonic()
-        at, left_out = self._told.get(text, (-LOG_EVERY_S, 0))
+        at, left_out = self._warned.get(text, (-LOG_EVERY_S, 0))
         if now - at < LOG_EVERY_S:
-            self._told[text] = (at, left_out + 1)
+            self._warned[text] = (at, left_out + 1)
             return
-        self._told[text] = (now, 0)
+        self._warned[text] = (now, 0)
         more = f" (and {left_out} like it since the last such line)" if left_out else ""
         log.warning("HL7 feed: " + text + "%s", address, more)
 

@@ -169,7 +169,7 @@ def _destination(
         last_response=queue.response if queue else "",
         peer=models.PeerModel(
             up=queue.peer.up if queue else None,
-            words=queue.peer.words if queue else "",
+            text=queue.peer.text if queue else "",
             checked_at=queue.peer.checked_at if queue else None,
             since=queue.peer.since if queue else None,
         ),

@@ -99,8 +99,8 @@ async def report_picture(
     return Response(await in_a_place(job_id, drawn), media_type="image/png")
 
 
-@router.get("/{kind}/words", response_class=Response, responses=gives("text/plain", text=True))
-async def words(
+@router.get("/{kind}/text", response_class=Response, responses=gives("text/plain", text=True))
+async def document_text(
     who: Viewer,
     store: TheStore,
     config: TheConfig,
@@ -136,10 +136,14 @@ async def _bytes(who: Principal, store: Store, config: Config, job_id: str, kind
             raise NotFound("the document is not in the data folder any more: it was erased when it was old") from error
 
     data = await to_thread.run_sync(sent)
-    return data if data is not None else await in_a_place(job_id, lambda: _made_now(config, store, job_id, kind, page))
+    return (
+        data
+        if data is not None
+        else await in_a_place(job_id, lambda: _document_bytes(config, store, job_id, kind, page))
+    )
 
 
-def _made_now(config: Config, store: Store, job_id: str, kind: DocumentKind, page: int) -> bytes:
+def _document_bytes(config: Config, store: Store, job_id: str, kind: DocumentKind, page: int) -> bytes:
     """A document as it would be sent now. Raises NotFound, Refused, TryAgain."""
     from gateway.emit import catalogue  # every emitter with its library: seconds, for who has a document made
     from gateway.emit.thumbnail import thumbnail_png

@@ -49,8 +49,8 @@ async def preview(
             order = identified(job.order, changes, body.afresh)
         except ValueError as error:
             raise Refused("not_lawful", str(error)) from error
-        said_by = job.identified_by | {who.name}
-        then = replace(job, order=order, identified_by=said_by, identity_is_unseen=True)
+        identified_by = job.identified_by | {who.name}
+        then = replace(job, order=order, identified_by=identified_by, identity_is_unseen=True)
         return order, _onward(config, then)
 
     order, onward = await to_thread.run_sync(foreseen)

@@ -120,7 +120,7 @@ def _outcome(disposition: PageDisposition) -> models.ReplayOutcome:
 def _trace(trace: RuleTrace) -> models.RuleTraceModel:
     return models.RuleTraceModel(
         rule=trace.rule,
-        held=trace.held,
+        holds=trace.holds,
         counted=trace.counted,
         approved=trace.approved,
         conditions=[models.ConditionTraceModel(**vars(condition)) for condition in trace.conditions],

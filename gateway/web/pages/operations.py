@@ -16,7 +16,7 @@ class Operation:
 
     method: str
     path: str
-    words: str
+    text: str
     takes: tuple[str, ...]
 
 

@@ -35,10 +35,10 @@ class Issued:
     secret: str
 
 
-def add_user(store: Store, typed: str, role: Role, actor: str) -> tuple[User, str]:
+def add_user(store: Store, entered: str, role: Role, actor: str) -> tuple[User, str]:
     """A new local user and its one-time password. ValueError for an unlawful name, Conflict for a taken one."""
     password = one_time_password()
-    return store.accounts.add_user(user_name(typed), role, hash_password(password), actor), password
+    return store.accounts.add_user(user_name(entered), role, hash_password(password), actor), password
 
 
 def reset_password(store: Store, name: str, actor: str) -> str:

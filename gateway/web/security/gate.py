@@ -78,9 +78,9 @@ class Gate:
         request = Request(scope, receive)
         if not is_static and scope["path"] not in PROBES:
             try:
-                self._look_whether_there_is_room()
+                self._check_capacity()
                 request.state.principal = await to_thread.run_sync(recognise, request, self.store, self.web)
-                self._look_at_what_it_brings(request)
+                self._check_what_it_brings(request)
             except GatewayError as error:
                 await answer(request, translate(error))(scope, receive, send_with_headers)
                 return
@@ -89,12 +89,12 @@ class Gate:
                 return
         await self.app(scope, receive, send_with_headers)
 
-    def _look_whether_there_is_room(self) -> None:
+    def _check_capacity(self) -> None:
         """Raises WebError where too many requests are worked on."""
         if self._at_work > AT_WORK_SHARE * self.web.connections_max:
             raise WebError(503, "busy", "too many ask at the same time", {"Retry-After": str(RETRY_AFTER_S)})
 
-    def _look_at_what_it_brings(self, request: Request) -> None:
+    def _check_what_it_brings(self, request: Request) -> None:
         """Raises WebError for a stranger who brings something, and for more bytes than are allowed."""
         is_open = request.method in SAFE_METHODS or request.url.path in OPEN_TO_STRANGERS
         if request.state.principal is None and not is_open:

@@ -12,9 +12,9 @@ PATTERN = r"^[\w.@+\-]{1,200}$"
 RULE = "a name has 1 to 200 letters, digits and . _ @ + -"
 
 
-def user_name(typed: str) -> str:
+def user_name(entered: str) -> str:
     """The name as it is kept: compatible characters made one, lower case. ValueError where it is no lawful name."""
-    name = unicodedata.normalize("NFKC", typed.strip()).casefold()
+    name = unicodedata.normalize("NFKC", entered.strip()).casefold()
     if not re.fullmatch(PATTERN, name) or name == STRANGER:
         raise ValueError(RULE)
     return name

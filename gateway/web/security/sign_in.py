@@ -24,16 +24,16 @@ def address_of(connection: HTTPConnection) -> str:
     return connection.client.host if connection.client else ""
 
 
-def check_password(store: Store, web: WebSection, typed: str, password: str, address: str) -> str:
+def check_password(store: Store, web: WebSection, entered: str, password: str, address: str) -> str:
     """The user's name, if this is the password.
 
     Raises:
         WebError: 401 wrong name or password, which of the two is not told; 429 locked out after too many tries.
     """
     try:
-        name = user_name(typed)
+        name = user_name(entered)
     except ValueError:
-        name = f":{digest(typed)}"  # counted and refused like any other: what is lawful is not told here
+        name = f":{digest(entered)}"  # counted and refused like any other: what is lawful is not told here
     gauges = (
         Gauge("name", name, web.lockout_failures),
         Gauge("address", address, ADDRESS_FACTOR * web.lockout_failures),

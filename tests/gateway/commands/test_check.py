@@ -44,7 +44,7 @@ def test_loads_every_network_of_the_manifest_by_its_hash_weights(tmp_path: Path)
     for name, row in manifest().items():
         line = _about(lines, f"weights of {name}")
         assert line.ok
-        assert row.sha256 in line.words
+        assert row.sha256 in line.text
 
 
 def test_says_which_network_is_altered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,12 +54,12 @@ def test_says_which_network_is_altered(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(pipeline.networks, "load", altered)
     name = next(iter(manifest()))
     line = _about(check_all(_config(tmp_path), peers=False), f"weights of {name}")
-    assert (line.ok, line.words) == (False, f"{name} has another SHA-256")
+    assert (line.ok, line.text) == (False, f"{name} has another SHA-256")
 
 
 def test_gives_advice_without_calling_it_a_problem(tmp_path: Path) -> None:
     lines = check_all(_config(tmp_path), peers=False)
-    assert any(line.ok and "no destination" in line.words for line in lines if line.what == "advice")
+    assert any(line.ok and "no destination" in line.text for line in lines if line.what == "advice")
     assert all(line.ok for line in lines)
 
 
@@ -69,8 +69,8 @@ def test_tells_of_a_password_in_a_configuration_that_everybody_may_read(tmp_path
     path.chmod(0o644)
     (line,) = check_file(path)
     assert (line.what, line.ok) == ("advice", True)
-    assert "may read the password in data.database_url" in line.words
-    assert "secret" not in line.words.replace("data.database_url", "")
+    assert "may read the password in data.database_url" in line.text
+    assert "secret" not in line.text.replace("data.database_url", "")
     path.chmod(0o640)
     assert check_file(path) == []
     path.write_text("[data]\nreserve_mb = 1\n")
@@ -81,7 +81,7 @@ def test_tells_of_a_password_in_a_configuration_that_everybody_may_read(tmp_path
 def test_a_folder_that_is_not_there_is_told_once(tmp_path: Path) -> None:
     archive = {"kind": "folder", "name": "archive", "folder": tmp_path / "nowhere"}
     lines = check_all(_config(tmp_path, destination=[archive]), peers=True)
-    assert [line.what for line in lines if "does not exist" in line.words] == ["configuration"]
+    assert [line.what for line in lines if "does not exist" in line.text] == ["configuration"]
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_port_that_another_program_has_is_a_problem(
     monkeypatch.setattr("gateway.commands.check.ASK_OURSELVES_S", 0.3)
     line = _about(check_all(_config(tmp_path, dicom_scp={"port": taken}), peers=False), "DICOM port")
     assert not line.ok
-    assert "another program" in line.words
+    assert "another program" in line.text
 
 
 def test_a_port_that_the_gateway_itself_has_is_none(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_port_that_the_gateway_itself_has_is_none(tmp_path: Path) -> None:
         finally:
             scp.stop()
     assert line.ok
-    assert "the gateway is running" in line.words
+    assert "the gateway is running" in line.text
 
 
 def test_a_closed_dicom_door_needs_no_port(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_names_a_queue_that_no_destination_empties(tmp_path: Path) -> None:
         settled(store, digitized(*DOCUMENTS))
     queues = [line for line in check_all(config, peers=False) if line.what.startswith("queue")]
     assert [(line.what, line.ok) for line in queues] == [("queue ehr", False)]
-    assert queues[0].words.startswith("1 document")
+    assert queues[0].text.startswith("1 document")
 
 
 def test_says_of_every_worklist_whether_it_may_be_asked(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_says_of_every_worklist_whether_it_may_be_asked(tmp_path: Path) -> None:
         ris.stop()
     told = [(line.what, line.ok) for line in lines if line.what.startswith("worklist")]
     assert told == [("worklist ris", True), ("worklist old ris", False)]
-    assert "no connection" in _about(lines, "worklist old ris").words
+    assert "no connection" in _about(lines, "worklist old ris").text
 
 
 @pytest.mark.parametrize("fault", [PermissionError(13, "Permission denied"), NotADirectoryError(20, "Not a directory")])
@@ -154,8 +154,8 @@ def test_a_data_folder_that_cannot_be_used_is_told_in_words(
     monkeypatch.setattr(Path, "mkdir", mkdir)
     line = _about(check_all(config, peers=False), "database")
     assert not line.ok
-    assert fault.strerror in line.words
-    assert str(config.data.folder) in line.words
+    assert fault.strerror in line.text
+    assert str(config.data.folder) in line.text
 
 
 def test_a_window_that_may_not_open_or_whose_port_is_taken_is_a_problem(
@@ -163,9 +163,9 @@ def test_a_window_that_may_not_open_or_whose_port_is_taken_is_a_problem(
 ) -> None:
     monkeypatch.setattr("gateway.commands.check.ASK_OURSELVES_S", 0.3)
     line = _about(check_all(_config(tmp_path, web={"port": taken}), peers=False), "window")
-    assert (line.ok, "cannot be listened on" in line.words) == (False, True)
+    assert (line.ok, "cannot be listened on" in line.text) == (False, True)
     line = _about(check_all(_config(tmp_path, web={"port": 0, "host": "0.0.0.0"}), peers=False), "window")
-    assert (line.ok, "beyond this machine" in line.words) == (False, True)
+    assert (line.ok, "beyond this machine" in line.text) == (False, True)
 
 
 def test_a_window_that_is_open_is_none(tmp_path: Path) -> None:
@@ -184,17 +184,17 @@ def test_a_window_that_is_open_is_none(tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         line = _about(check_all(_config(tmp_path, web={"port": server.server_port}), peers=False), "window")
         server.shutdown()
-    assert (line.ok, "the gateway is running" in line.words) == (True, True)
+    assert (line.ok, "the gateway is running" in line.text) == (True, True)
 
 
 def test_says_where_the_networks_would_run(tmp_path: Path) -> None:
     line = _about(check_all(_config(tmp_path, pipeline={"device": "cpu"}), peers=False), "networks")
-    assert (line.ok, line.words) == (True, "run on cpu (pipeline.device is 'cpu')")
+    assert (line.ok, line.text) == (True, "run on cpu (pipeline.device is 'cpu')")
 
 
 def test_says_that_a_gpu_asked_for_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     line = _about(check_all(_config(tmp_path, pipeline={"device": "cuda"}), peers=False), "networks")
     assert not line.ok
-    assert "no GPU can be used here" in line.words
-    assert "pipeline.device" in line.words
+    assert "no GPU can be used here" in line.text
+    assert "pipeline.device" in line.text

@@ -101,7 +101,7 @@ def test_what_the_application_refuses_after_the_commit_answer_shows_in_the_job_a
     assert row.why == "taken (CA), and then the application answered AE: 204 unknown key identifier at PID^1^3"
     monkeypatch.setattr("gateway.commands.check._weights", tuple)
     sections = {"data": {"folder": tmp_path / "data", "reserve_mb": 0}, "dicom_scp": {"port": 0}, "web": {"port": 0}}
-    told = [line.words for line in check_all(Config.model_validate(sections), peers=False) if line.what == "advice"]
+    told = [line.text for line in check_all(Config.model_validate(sections), peers=False) if line.what == "advice"]
     assert (
         'destination "ehr": 1 document(s) of the last 7 days were taken (CA), and then its application refused them; '
         "the jobs say why"

@@ -356,13 +356,13 @@ def test_check_says_what_the_pacs_takes(pacs: Pacs, scu_to: Callable[..., DicomS
     port = pacs.start(classes=(TwelveLeadECGWaveformStorage,))
     twelve = check_peer(scu_to(port).config)
     assert twelve.ok
-    assert "takes 12-lead ECG Waveform Storage, but not General ECG" in twelve.words
+    assert "takes 12-lead ECG Waveform Storage, but not General ECG" in twelve.text
     general = check_peer(scu_to(port, encoding="general").config)
     assert (general.ok, general.address) == (False, f"127.0.0.1:{port}")
-    assert "does not take General ECG Waveform Storage; enable it there" in general.words
+    assert "does not take General ECG Waveform Storage; enable it there" in general.text
     down = check_peer(scu_to(free_port()).config)
     assert not down.ok
-    assert "is the PACS up" in down.words
+    assert "is the PACS up" in down.text
     assert not pacs.received
 
 

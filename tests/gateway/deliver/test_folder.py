@@ -160,7 +160,7 @@ def test_a_folder_that_is_not_mounted_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(TryAgain, match="mount its share"):
         FolderDrop(missing).send(document())
     assert not (tmp_path / "share").exists()
-    assert "mount its share" in check_peer(missing).words
+    assert "mount its share" in check_peer(missing).text
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -183,5 +183,5 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
 def test_check_tells_the_free_space(drop: FolderDrop, tmp_path: Path) -> None:
     report = check_peer(drop.config)
     assert (report.ok, report.address) == (True, str(tmp_path))
-    assert report.words.startswith("is writable, ")
+    assert report.text.startswith("is writable, ")
     assert not list(tmp_path.iterdir())

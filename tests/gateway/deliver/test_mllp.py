@@ -582,7 +582,7 @@ def test_check_opens_the_port_and_sends_nothing() -> None:
         assert done.wait(PATIENCE_S)
     assert got == [b""]
     with client(port) as mllp:
-        assert check_peer(mllp.config).words == f"nothing listens on 127.0.0.1:{port}"
+        assert check_peer(mllp.config).text == f"nothing listens on 127.0.0.1:{port}"
 
 
 class PythonHl7:

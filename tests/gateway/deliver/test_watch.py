@@ -30,13 +30,13 @@ class Kept:
     def __init__(self) -> None:
         self.answers: list[tuple[str, bool, str]] = []
 
-    def asked(self, answers: Sequence[tuple[str, bool, str]]) -> None:
+    def record_answers(self, answers: Sequence[tuple[str, bool, str]]) -> None:
         self.answers += answers
 
 
 def test_what_real_peers_say_is_kept(tmp_path: Path) -> None:
     kept = Kept()
-    PeerWatch(config(tmp_path), kept).look()
+    PeerWatch(config(tmp_path), kept).check_all()
     assert [(name, up) for name, up, _ in kept.answers] == [("ehr", False), ("out", True)]
     assert all(words for _, _, words in kept.answers)
 
@@ -48,7 +48,7 @@ def test_nobody_is_waited_for_longer_than_a_few_seconds(tmp_path: Path) -> None:
         asked.extend(d.timeout_s for d in of.destination if d.kind != "folder")
         return []
 
-    PeerWatch(config(tmp_path), Kept(), ask).look()
+    PeerWatch(config(tmp_path), Kept(), ask).check_all()
     assert asked == [TIMEOUT_S]
 
 
@@ -73,14 +73,14 @@ def test_a_stop_waits_for_no_answer_and_keeps_none_that_comes_late(tmp_path: Pat
 
 def test_a_database_that_does_not_answer_ends_no_watch(tmp_path: Path) -> None:
     class Silent:
-        def asked(self, _answers: Sequence[tuple[str, bool, str]]) -> None:
+        def record_answers(self, _answers: Sequence[tuple[str, bool, str]]) -> None:
             raise TryAgain("database_unavailable", "No answer.")
 
     def share_gone(_of: Config) -> list[PeerReport]:
         raise OSError(116, "Stale file handle")
 
-    PeerWatch(config(tmp_path), Silent()).look()
-    PeerWatch(config(tmp_path), Kept(), share_gone).look()
+    PeerWatch(config(tmp_path), Silent()).check_all()
+    PeerWatch(config(tmp_path), Kept(), share_gone).check_all()
 
 
 def test_a_destination_that_goes_down_is_told_once_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,10 +89,10 @@ def test_a_destination_that_goes_down_is_told_once_in_the_log(tmp_path: Path, ca
         Config.model_validate({"destination": [{"kind": "folder", "name": "out", "folder": missing}]}), Kept()
     )
     with caplog.at_level("INFO"):
-        watch.look()
-        watch.look()
+        watch.check_all()
+        watch.check_all()
         missing.mkdir()
-        watch.look()
+        watch.check_all()
     told = [record.getMessage() for record in caplog.records]
     assert told == [
         "destination out is down: the folder does not exist; make it, or mount its share",

@@ -90,7 +90,7 @@ def test_a_gateway_starts_where_leases_of_dead_processes_cannot_be_looked_for(
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
     monkeypatch.setattr(Store, "end_dead_leases", fails)
-    monkeypatch.setattr(Supervisor, "look", lambda _self: None)
+    monkeypatch.setattr(Supervisor, "check", lambda _self: None)
     gateway = Gateway(config)
     gateway.start()
     gateway.stop()

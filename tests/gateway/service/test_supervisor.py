@@ -47,14 +47,14 @@ def _dead(crew: Supervisor) -> None:
 
 
 def test_a_killed_worker_is_replaced_after_a_moment(crew: Supervisor, clock: Clock) -> None:
-    crew.look()
+    crew.check()
     (first,) = crew.pids
     os.kill(first, 9)
     _dead(crew)
-    crew.look()
+    crew.check()
     assert crew.pids == ()
     clock.now += 1.0
-    crew.look()
+    crew.check()
     (second,) = crew.pids
     assert second != first
 
@@ -64,12 +64,12 @@ def test_a_worker_that_cannot_start_is_tried_ever_more_rarely(clock: Clock) -> N
     starts = []
     for _ in range(3):
         before = clock.now
-        crew.look()
+        crew.check()
         _dead(crew)
-        crew.look()
+        crew.check()
         while not crew.pids and clock.now - before < 100 and len(starts) < 3:
             clock.now += 0.5
-            crew.look()
+            crew.check()
         starts.append(clock.now - before)
     crew.stop(5)
     assert starts == sorted(starts)

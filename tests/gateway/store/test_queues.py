@@ -52,16 +52,16 @@ def test_a_queue_tells_its_length_and_its_head(store: Store) -> None:
 
 
 def test_a_peer_is_up_or_down_since_it_became_so(store: Store) -> None:
-    store.destination_queues.asked([("pacs", True, "answers"), ("ehr", False, "no answer")])
+    store.destination_queues.record_answers([("pacs", True, "answers"), ("ehr", False, "no answer")])
     first = lane(store).peer
-    assert (first.up, first.words) == (True, "answers")
-    store.destination_queues.asked([("pacs", True, "answers still")])
+    assert (first.up, first.text) == (True, "answers")
+    store.destination_queues.record_answers([("pacs", True, "answers still")])
     again = lane(store).peer
-    assert (again.since, again.words) == (first.since, "answers still")
+    assert (again.since, again.text) == (first.since, "answers still")
     assert again.checked_at is not None
     assert first.checked_at is not None
     assert again.checked_at > first.checked_at
-    store.destination_queues.asked([("pacs", False, "gone")])
+    store.destination_queues.record_answers([("pacs", False, "gone")])
     assert lane(store).peer.since == lane(store).peer.checked_at
     assert lane(store, "ehr").peer.up is False
 

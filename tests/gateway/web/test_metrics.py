@@ -94,7 +94,7 @@ def test_a_destination_that_does_not_answer_is_counted_by_the_probe(
 ) -> None:
     destinations = tuple(FolderDestination(kind="folder", name=name, folder=tmp_path) for name in DESTINATIONS)
     client = TestClient(make_app(Config(data=data, destination=destinations), store))
-    store.destination_queues.asked(
+    store.destination_queues.record_answers(
         [("pacs", False, "the folder does not exist"), ("ehr", True, "fine"), ("gone", False, "")]
     )
     assert client.get("/readyz").json() == {"ok": True, "destinations_down": 1}

@@ -208,7 +208,7 @@ def crew(tmp_path: Path) -> Iterator[tuple[Supervisor, int]]:
     config = Config(data=DataSection(folder=tmp_path / "data", reserve_mb=0), web=WebSection(port=0))
     listener = open_listener(config.web)
     crew = Supervisor(1, partial(run_with_log, tmp_path / "log", config, os.getpid(), listener), name="window")
-    crew.look()
+    crew.check()
     yield crew, int(listener.getsockname()[1])
     crew.stop(20)
     listener.close()
@@ -232,7 +232,7 @@ def test_the_process_answers_says_the_first_password_once_and_is_replaced_when_i
     wait_for(lambda: supervisor.pids == (), "the process to be gone")
 
     def replaced() -> object:
-        supervisor.look()
+        supervisor.check()
         return supervisor.pids
 
     (second,) = wait_for(replaced, "another one")

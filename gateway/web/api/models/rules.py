@@ -55,7 +55,7 @@ class ConditionTraceModel(Model):
     field: str
     test: str
     revision: str
-    held: bool
+    holds: bool
 
 
 class RuleTraceModel(Model):
@@ -65,7 +65,7 @@ class RuleTraceModel(Model):
     """
 
     rule: str
-    held: bool
+    holds: bool
     counted: bool
     approved: bool = False
     conditions: list[ConditionTraceModel]

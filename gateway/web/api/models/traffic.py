@@ -32,7 +32,7 @@ class PeerModel(Model):
     """Whether a destination answered when it was last asked; None where it was not asked yet."""
 
     up: bool | None
-    words: str
+    text: str
     checked_at: datetime | None
     since: datetime | None  # up or down without a break
 

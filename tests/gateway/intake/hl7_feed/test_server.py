@@ -403,7 +403,7 @@ def _light(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_check_tells_a_running_feed_from_another_program_and_what_is_known(store: Store, tmp_path: Path) -> None:
     def lines(port: int) -> list[tuple[bool, str]]:
         found = check_all(config(tmp_path, port=port), peers=False)
-        return [(line.ok, line.words) for line in found if line.what.startswith("HL7 feed")]
+        return [(line.ok, line.text) for line in found if line.what.startswith("HL7 feed")]
 
     with feed(store) as door, connect(door) as sender:
         ask(sender, A08)
@@ -420,7 +420,7 @@ def test_the_gateway_opens_the_feed_and_forgets_what_is_old(tmp_path: Path, monk
     sections = config(tmp_path, port=0).model_dump()
     sections["web"]["enabled"] = sections["dicom_scp"]["enabled"] = False
     gateway = Gateway(Config.model_validate(sections))
-    monkeypatch.setattr(gateway._workers, "look", lambda: None)  # no worker: it would load the networks
+    monkeypatch.setattr(gateway._workers, "check", lambda: None)  # no worker: it would load the networks
     gateway.start()
     try:
         assert gateway.feed is not None

@@ -32,7 +32,7 @@ LOOKS = {
     ("GET", "/api/v1/jobs/{job_id}/pages/{number}/waveform"): "page 1 waveform",
     ("GET", "/api/v1/jobs/{job_id}/documents/{kind}"): "page 1 aecg",
     ("GET", "/api/v1/jobs/{job_id}/documents/pdf/picture"): "page 1 pdf",
-    ("GET", "/api/v1/jobs/{job_id}/documents/{kind}/words"): "page 1 aecg",
+    ("GET", "/api/v1/jobs/{job_id}/documents/{kind}/text"): "page 1 aecg",
     ("POST", "/api/v1/jobs/bulk/matching"): "jobs that match",
     ("GET", "/api/v1/orders"): "orders and patients",
     ("POST", "/api/v1/rules/explain"): "page 1 explained",

@@ -124,7 +124,7 @@ def test_the_text_of_a_document_on_its_way_needs_no_place(world: World, stuck: S
             asked = [asyncio.create_task(client.get(f"/api/v1/jobs/{each}/pages/1/image?width=300")) for each in jobs]
             while stuck.inside < capacity.PLACES:
                 await asyncio.sleep(0.01)
-            words = client.get(f"/api/v1/jobs/{jobs[0]}/documents/dicom_waveform/words")
+            words = client.get(f"/api/v1/jobs/{jobs[0]}/documents/dicom_waveform/text")
             answer = await asyncio.wait_for(words, 4 * ANSWERED_WITHIN_S)  # what reads it is loaded first
             assert (answer.status_code, "Patient ID" in answer.text) == (200, True)
             stuck.let_go()

@@ -127,17 +127,17 @@ def test_every_document_but_the_report_is_told_as_text(world: World) -> None:
     job_id = world.job()
     viewer = world.who(Role.VIEWER)
     for kind in DocumentKind:
-        answer = viewer.get(f"/api/v1/jobs/{job_id}/documents/{kind}/words", params={"page": 1})
+        answer = viewer.get(f"/api/v1/jobs/{job_id}/documents/{kind}/text", params={"page": 1})
         if kind is DocumentKind.PDF:
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         else:
             assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; charset=utf-8"), kind
             assert len(answer.text) > 100, kind
-    assert "Patient's Name" in viewer.get(f"/api/v1/jobs/{job_id}/documents/dicom_waveform/words").text
+    assert "Patient's Name" in viewer.get(f"/api/v1/jobs/{job_id}/documents/dicom_waveform/text").text
     accesses = {entry.detail["what"] for entry in world.store.audit_queries.job_audit(job_id) if entry.kind == "looked"}
     assert accesses == {f"page 1 {kind}" for kind in DocumentKind if kind is not DocumentKind.PDF}  # which nobody saw
     held = world.job(0.5, whose=order(acquired_at=""))
-    assert world.get(f"/jobs/{held}/documents/dicom_waveform/words", expect=422)["code"] == "no_acquisition_date"
+    assert world.get(f"/jobs/{held}/documents/dicom_waveform/text", expect=422)["code"] == "no_acquisition_date"
 
 
 def test_a_document_that_was_sent_is_the_very_one(world: World) -> None:

@@ -45,7 +45,7 @@ def test_the_dashboard_tells_what_flows(world: World) -> None:
     world.job(0.42)
     world.receive()
     world.deliver("out", "written")
-    world.store.destination_queues.asked([("ehr", False, "connection refused")])
+    world.store.destination_queues.record_answers([("ehr", False, "connection refused")])
     board = world.get("/dashboard")
     assert board["states"] == {"received": 1, "digitized": 1, "delivered": 0, "held": 1, "refused": 0}
     assert (board["waiting"], board["pages_per_hour"]) == (1, 2.0)
@@ -56,7 +56,7 @@ def test_the_dashboard_tells_what_flows(world: World) -> None:
     assert board["disk"]["total_mb"] > board["disk"]["free_mb"] > 0
     out, ehr = lane(world, "out"), lane(world, "ehr")
     assert (out["queued"], out["last_response"], out["head_age_s"], out["peer"]["up"]) == (0, "written", None, None)
-    assert (ehr["queued"], ehr["peer"]["up"], ehr["peer"]["words"]) == (1, False, "connection refused")
+    assert (ehr["queued"], ehr["peer"]["up"], ehr["peer"]["text"]) == (1, False, "connection refused")
     assert ehr["head_age_s"] >= 0
     assert "Doe" not in json.dumps(board)
 
@@ -114,7 +114,7 @@ def test_the_rules_are_shown_and_explained(world: World) -> None:
     told = world.post("/rules/explain", {"job_id": job_id}, Role.ADMINISTRATOR)
     assert (told["action"], told["destinations"], told["rules"]) == ("send", ["out", "ehr"], ["all"])
     assert told["held_before"] == ["confidence 50 % is below pipeline.confidence_min 90 %"]
-    assert told["trace"][0]["conditions"][0]["seen"] == "0.5"
+    assert told["trace"][0]["conditions"][0]["value"] == "0.5"
     told = world.post("/rules/explain", {"job_id": job_id, "config_text": CHANGED}, Role.ADMINISTRATOR)
     assert (told["action"], told["rules"]) == ("hold", ["be careful"])
 

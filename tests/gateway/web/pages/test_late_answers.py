@@ -130,14 +130,14 @@ def test_a_document_that_comes_late_takes_the_place_of_none_that_was_asked_for_a
 ) -> None:
     page = open_page(f"/jobs/{site.ready.unsure}", Role.REVIEWER)
     held: list[Route] = []
-    page.route("**/documents/csv/words*", lambda route: held.append(route))
+    page.route("**/documents/csv/text*", lambda route: held.append(route))
     rows = page.locator("#documents tr")
     rows.filter(has_text="CSV samples").get_by_role("button", name="View").click()
     rows.filter(has_text="WFDB record").get_by_role("button", name="View").click()
     shown = page.locator("pre.document")
     expect(shown).to_contain_text(".dat 16 ")
     (late,) = held
-    with page.expect_response("**/documents/csv/words*"):
+    with page.expect_response("**/documents/csv/text*"):
         late.fulfill(body="time_s,late", content_type="text/plain")
     page.wait_for_timeout(300)
     expect(shown).to_contain_text(".dat 16 ")

@@ -115,7 +115,7 @@ const wanted = new WeakMap(); // the place where documents are shown, to the one
 
 /** The document's text; of a file that is none, what the gateway reads in it, field by field. */
 async function text(item, path) {
-  const words = await fetchText(`${path}/words`, { page: item.page });
+  const words = await fetchText(`${path}/text`, { page: item.page });
   return h("pre", { class: "document mono", tabindex: 0, "aria-label": `Text of ${item.file_name}` }, laidOut(words, item.media_type));
 }
 

@@ -57,7 +57,7 @@ function peerRow(row, open) {
   return h("tr", {},
     h("td", {}, h("strong", {}, row.name), h("br"), h("small", {}, `${row.kind} ${row.address}`), row.configured ? null : h("p", {}, chip(["not configured any more", "warn"]))),
     h("td", {}, chip(state), row.paused && [" ", chip([`paused by ${row.paused_by || "a person"}`, "warn"])], h("br"),
-      h("small", {}, peer.words, peer.since ? [" · since ", moment(peer.since)] : null)),
+      h("small", {}, peer.text, peer.since ? [" · since ", moment(peer.since)] : null)),
     h("td", { class: "number" }, row.queued),
     h("td", {}, row.head_age_s === null ? "–" : `${span(row.head_age_s)} old, ${count(row.head_attempts, "attempt")}`, row.head_why && h("p", { class: "answer" }, h("small", {}, row.head_why))),
     h("td", { class: "number" }, row.parked),

@@ -109,10 +109,10 @@ function decision(decided) {
       held.length > 0 && h("ul", {}, held.map((why) => h("li", {}, why))),
       alone && h("p", {}, "By the rules for this page alone: ", outcome(decided))),
     decided.trace.length > 0 && h("ol", {}, decided.trace.map((rule) => h("li", {},
-      h("strong", {}, rule.rule), " ", chip(rule.counted ? ["decides", "good"] : rule.approved ? ["would hold it, but it was approved", "info"] : rule.held ? ["holds, but an earlier rule decided", "info"] : ["does not hold", ""]),
+      h("strong", {}, rule.rule), " ", chip(rule.counted ? ["decides", "good"] : rule.approved ? ["would hold it, but it was approved", "info"] : rule.holds ? ["holds, but an earlier rule decided", "info"] : ["does not hold", ""]),
       rule.conditions.length
-        ? h("ul", { class: "trace-list" }, rule.conditions.map((each) => h("li", { class: each.held ? "holds" : "fails" },
-          h("span", { class: "unseen" }, each.held ? "holds: " : "fails: "), h("code", {}, each.field), ` ${each.test}; it is ${each.seen}`)))
+        ? h("ul", { class: "trace-list" }, rule.conditions.map((each) => h("li", { class: each.holds ? "holds" : "fails" },
+          h("span", { class: "unseen" }, each.holds ? "holds: " : "fails: "), h("code", {}, each.field), ` ${each.test}; it is ${each.value}`)))
         : h("p", { class: "hint" }, "It has no condition, so it always holds.")))),
   ];
 }
