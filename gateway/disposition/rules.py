@@ -56,7 +56,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class ConditionTrace:
-    """One condition as it was tested. seen: the value in words, for the administrator only."""
+    """One condition as it was tested. value: as text, for the administrator only."""
 
     field: str
     test: str

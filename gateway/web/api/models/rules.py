@@ -50,11 +50,11 @@ class ExplainBody(Model):
 
 
 class ConditionTraceModel(Model):
-    """One condition as it was tested; seen: the page's value in words."""
+    """One condition as it was tested; value: the page's value in words."""
 
     field: str
     test: str
-    revision: str
+    value: str
     holds: bool
 
 
