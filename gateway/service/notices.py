@@ -125,8 +125,8 @@ def _destinations(config: Config, store: Store) -> Iterator[tuple[str, str]]:
 
 
 def _pages_and_disk(config: Config, store: Store) -> Iterator[tuple[str, str]]:
-    moments = store.looking.moments(1, 1)
-    held_at = store.looking.oldest_at(State.HELD)
+    moments = store.audit_queries.moments(1, 1)
+    held_at = store.audit_queries.oldest_at(State.HELD)
     if held_at is not None and moments.now - held_at > timedelta(minutes=config.notify.held_minutes):
         yield "held", f"a page has waited for a person since {held_at:%Y-%m-%d %H:%M} UTC"
     if moments.free_mb < config.notify.disk_free_mb:

@@ -50,7 +50,7 @@ class Standing(Collector):
         yield from (up, paused, checked, answered)
 
     def _pages(self) -> Iterator[Metric]:
-        moments = self.store.looking.moments(HOURS, CONFIDENCE_DAYS)
+        moments = self.store.audit_queries.moments(HOURS, CONFIDENCE_DAYS)
         for name, words, at in (
             (
                 "oldest_held_age_seconds",
@@ -59,7 +59,7 @@ class Standing(Collector):
             ),
             ("oldest_received_age_seconds", "The same for a worker; 0 for none", "received"),
         ):
-            since = self.store.looking.oldest_at(State(at))
+            since = self.store.audit_queries.oldest_at(State(at))
             age_s = 0.0 if since is None else max(0.0, (moments.now - since).total_seconds())
             yield _plain(name, words, age_s)
         yield _plain("leases", "Pages that workers have in work", len(moments.busy))
@@ -68,7 +68,7 @@ class Standing(Collector):
         yield _plain(
             "disk_reserve_bytes", "Free space below which no page is taken", self.config.data.reserve_mb * MEGABYTE
         )
-        yield _plain("audit_rows", "Entries of the audit", self.store.looking.last_seq())
+        yield _plain("audit_rows", "Entries of the audit", self.store.audit_queries.last_seq())
         yield _confidence(moments.confidence)
         yield _durations(*self.store.looking.job_durations())
 
