@@ -70,7 +70,7 @@ class Standing(Collector):
         )
         yield _plain("audit_rows", "Entries of the audit", self.store.audit_queries.last_seq())
         yield _confidence(moments.confidence)
-        yield _durations(*self.store.looking.job_durations())
+        yield _durations(*self.store.audit_queries.job_durations())
 
     def _certificate(self) -> Iterator[Metric]:
         path = self.config.web.tls_certificate

@@ -1,7 +1,6 @@
 """The network of stage 2: a small U-Net whose decoder knows how far every cell lies from the wanted row's baseline.
 
-A cell of the U-Net is 0.5 mm wide, 20 ms at 25 mm/s, which is a quarter of a QRS complex. Cells of half that width see
-the time within one.
+A cell of the U-Net is 0.25 mm wide, 10 ms at 25 mm/s, which is an eighth of a QRS complex.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ HALF_HEIGHT_MM = 32.0
 class RowOptions:
     """widths: channels at 1/4, 1/8, 1/16 and 1/32 of the strip. coordinates: False builds the ablation without them.
 
-    columns: of the strip in one cell of the first level, 4 (0.5 mm) or 2; every level below halves both ways.
+    columns: of the strip in one cell of the first level, 4 (0.25 mm) or 2; every level below halves both ways.
     """
 
     widths: tuple[int, ...] = (48, 64, 96, 160)

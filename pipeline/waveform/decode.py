@@ -88,7 +88,7 @@ def _expectation(p: Float32, path: Int64) -> tuple[Float64, Float64]:
 
 
 def _smooth(rise_mm: Float64, read: Bool) -> Float64:
-    """Savitzky–Golay over 25 ms at 25 mm/s, within the ink, where it moves the trace by less than a hair."""
+    """Savitzky–Golay over 12 ms at 25 mm/s, within the ink, where it moves the trace by less than a hair."""
     if len(rise_mm) < SMOOTHED_COLUMNS:
         return rise_mm
     smooth = savgol_filter(rise_mm, SMOOTHED_COLUMNS, 2)

@@ -20,7 +20,7 @@ from pipeline.waveform.strip_reading import Reading
 Bool = npt.NDArray[np.bool_]
 
 HELD_MM = 0.4  # of a lead's end without ink that its last height stands for: 16 ms
-GROWS_MM = 0.1  # what a column farther from a read one adds to sigma
+GROWS = 0.8  # mm that each mm farther from a read column adds to sigma
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,5 +54,5 @@ def hold_ends(reading: Reading, x0_mm: float, spans_mm: Sequence[tuple[float, fl
             filled, nearest = inward[: read[0]], inward[read[0]]
             rise[filled], shown[filled], held[filled] = rise[nearest], 1.0, True
             # on top of the column's own: where the reader hesitated there may be something else than the trace
-            sigma[filled] += GROWS_MM * np.abs(filled - nearest)
+            sigma[filled] += GROWS / COLUMNS_PER_MM * np.abs(filled - nearest)
     return Ended(replace(reading, rise_mm=rise, sigma_mm=sigma, present=shown), held)

@@ -18,7 +18,7 @@ from pipeline.geometry import PaperMap, Segment, Spike
 from pipeline.recording import Float32, Seen, Strip, UInt8
 from pipeline.waveform.classical import trace_classically
 from pipeline.waveform.clock import Believed, Clock, RowInk, are_gapless, page_clock
-from pipeline.waveform.ends import Ended, hold_ends
+from pipeline.waveform.ends import GROWS, Ended, hold_ends
 from pipeline.waveform.spikes import ReadRow, missed_spikes
 from pipeline.waveform.strip import (
     COLUMNS_PER_MM,
@@ -277,8 +277,9 @@ def _strip(
         gap = np.abs(within[:, None] - run[np.clip(np.searchsorted(run, within)[:, None] - [1, 0], 0, len(run) - 1)])
         # nearer than that, the sample lies beside a column that was read
         bridged = (gap.min(axis=1) > 0.75) | ended.held[np.rint(within).astype(int)]
-        # a bridge is a guess: its sigma grows with the distance to what was read, to 0.1 mm a column
-        sigma_mm = np.interp(within, run, reading.sigma_mm[run]) + 0.1 * np.where(bridged, gap.min(axis=1), 0.0)
+        # a bridge is a guess: its sigma grows with the distance to what was read
+        grows_mm = GROWS / COLUMNS_PER_MM * np.where(bridged, gap.min(axis=1), 0.0)
+        sigma_mm = np.interp(within, run, reading.sigma_mm[run]) + grows_mm
         sigma_mv[inside] = sigma_mm / gain_mm_mv
         seen[inside] = np.where(bridged, Seen.BRIDGED, Seen.READ)
     millivolts += np.float32((segment.baseline_mm - strip.baseline_mm) / gain_mm_mv)

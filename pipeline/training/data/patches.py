@@ -12,7 +12,14 @@ from pipeline.recording import Float32
 from pipeline.training.data.pages import PooledPage
 from pipeline.waveform.decode import BIN_MM
 from pipeline.waveform.network import hints, normalise
-from pipeline.waveform.strip import COLUMNS_PER_MM, HALF_HEIGHT_MM, TALL_HALF_HEIGHT_MM, RowStrip, cut_strip
+from pipeline.waveform.strip import (
+    COLUMNS_PER_MM,
+    HALF_HEIGHT_MM,
+    ROWS_PER_MM,
+    TALL_HALF_HEIGHT_MM,
+    RowStrip,
+    cut_strip,
+)
 
 USUAL_HINT_MM, POOR_HINT_MM = 0.2, 0.5  # standard deviation of each part of a hint
 USUAL_HINTS = 0.7  # of the pages; digitize() places ends to 0.2 mm on most
@@ -189,7 +196,7 @@ def disturb(strip: RowStrip, target: Float32, rng: np.random.Generator) -> tuple
     pixels += rng.normal(0, 0.03, 3).astype(np.float32)
     if rng.random() < 0.15:
         sigma = rng.uniform(0.3, 1.3)
-        pixels[:] = cv2.GaussianBlur(pixels, (0, 0), sigmaX=sigma * 1.6, sigmaY=sigma)
+        pixels[:] = cv2.GaussianBlur(pixels, (0, 0), sigmaX=sigma * COLUMNS_PER_MM / ROWS_PER_MM, sigmaY=sigma)
     if rng.random() < 0.3:
         noise = rng.standard_normal(pixels.shape[:2], np.float32)[..., None]
         pixels += noise * np.float32(rng.uniform(0.01, 0.1))
@@ -202,11 +209,13 @@ def disturb(strip: RowStrip, target: Float32, rng: np.random.Generator) -> tuple
 def _letter(pixels: Float32, rng: np.random.Generator) -> None:
     """A lead name or a number somewhere near the trace, in the strip's own ink."""
     word = str(rng.choice(["V1", "V2", "V3", "V4", "V5", "V6", "aVR", "aVL", "aVF", "I", "II", "III", "25", "mV"]))
-    at = (int(rng.integers(0, pixels.shape[1] - 20)), int(rng.integers(pixels.shape[0] // 4, pixels.shape[0] * 3 // 4)))
+    rows, columns = pixels.shape[0], pixels.shape[1] * ROWS_PER_MM // COLUMNS_PER_MM  # as wide as high on the paper
+    at = (int(rng.integers(0, columns - 12)), int(rng.integers(rows // 4, rows * 3 // 4)))
     ink = float(np.quantile(pixels[::4, ::4], 0.01))
-    layer = np.zeros(pixels.shape[:2], np.uint8)
+    layer = np.zeros((rows, columns), np.uint8)
     font = [cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_COMPLEX][rng.integers(3)]
     cv2.putText(layer, word, at, font, float(rng.uniform(0.4, 0.9)), 255, int(rng.integers(1, 3)), cv2.LINE_AA)
+    layer = cv2.resize(layer, (pixels.shape[1], rows), interpolation=cv2.INTER_LINEAR)
     share = (layer / np.float32(255))[..., None]
     pixels *= 1 - share
     pixels += share * ink
@@ -215,7 +224,7 @@ def _letter(pixels: Float32, rng: np.random.Generator) -> None:
 def _tear(pixels: Float32, target: Float32, rng: np.random.Generator) -> None:
     """One to three narrow bands without ink: drop-outs that must be called gaps."""
     for _ in range(int(rng.integers(1, 4))):
-        width = int(rng.integers(4, 40))
+        width = round(rng.uniform(0.5, 5.0) * COLUMNS_PER_MM)
         left = int(rng.integers(0, pixels.shape[1] - width))
         pixels[:, left : left + width] = np.median(pixels[:, left : left + width], axis=0, keepdims=True)
         target[left : left + width] = np.nan

@@ -31,10 +31,10 @@ def test_a_hair_without_ink_at_an_end_takes_the_height_beside_it_and_says_so() -
     first, last = at(10.25), at(49.75) - 1
     assert found.reading.rise_mm[at(10)] == given.rise_mm[first]
     assert found.reading.rise_mm[at(50) - 1] == given.rise_mm[last]
-    assert np.flatnonzero(found.held).tolist() == [at(10), at(10) + 1, at(50) - 2, at(50) - 1, at(50)]
+    assert np.flatnonzero(found.held).tolist() == [*range(at(10), first), *range(last + 1, at(50) + 1)]
     assert (found.reading.present[found.held] >= 0.5).all()
     assert found.reading.sigma_mm[at(10)] == pytest.approx(0.2 + 0.2)
-    assert found.reading.sigma_mm[at(10) + 1] == pytest.approx(0.2 + 0.1)
+    assert found.reading.sigma_mm[at(10) + 1] == pytest.approx(0.2 + 0.2 - 0.8 / COLUMNS_PER_MM)
 
 
 def test_an_end_that_was_not_read_for_longer_stays_empty() -> None:

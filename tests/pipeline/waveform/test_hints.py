@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.waveform.network import NAME_RADIUS_MM, hints, normalise
-from pipeline.waveform.strip import RowStrip
+from pipeline.waveform.strip import COLUMNS_PER_MM, RowStrip
 
 
 def blank(columns: int) -> RowStrip:
@@ -15,7 +15,7 @@ def blank(columns: int) -> RowStrip:
 def test_names_shine_as_far_as_single_precision_tells() -> None:
     names = [(50.0, 80.0), (54.0, 81.0), (300.0, 90.0), (150.0, 20.0)]
     told = hints(blank(1600), (), names)[3]
-    x, y = 20 + (np.arange(400) * 4 + 1.5) / 8, 90 + (np.arange(80) * 4 + 1.5 - 159.5) / 5
+    x, y = 20 + (np.arange(400) * 4 + 1.5) / COLUMNS_PER_MM, 90 + (np.arange(80) * 4 + 1.5 - 159.5) / 5
     away2 = np.array([(x - name_x) ** 2 + (y[:, None] - name_y) ** 2 for name_x, name_y in names])
     assert np.array_equal(told, np.exp(-away2 / NAME_RADIUS_MM**2).max(axis=0).astype(np.float32))
 
