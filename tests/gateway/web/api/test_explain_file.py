@@ -79,7 +79,7 @@ def test_a_file_is_explained_as_if_it_had_been_uploaded_and_nothing_is_kept(
         "destinations": ["out", "ehr"],
         "why": 'sent by rule "all"',
     }
-    assert [(trace.rule, trace.held, trace.counted) for trace in page.decision.trace] == [
+    assert [(trace.rule, trace.holds, trace.counted) for trace in page.decision.trace] == [
         ("unsure", False, False),
         ("all", True, True),
     ]
