@@ -119,7 +119,7 @@ def test_a_gateway_whose_checkpoints_cannot_be_written_takes_pages_all_the_same(
     config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The share of the archive is away, or the disk is full: somebody is told, and no sender is."""
-    monkeypatch.setattr(Supervisor, "look", lambda _self: None)
+    monkeypatch.setattr(Supervisor, "check", lambda _self: None)
     (tmp_path / "share").write_text("no folder")
     audit = AuditSection(checkpoint_folder=tmp_path / "share" / "checkpoints")
     gateway = Gateway(config.model_copy(update={"audit": audit}))

@@ -19,7 +19,7 @@ from gateway.errors import ConfigError, TryAgain
 from gateway.job import State
 from gateway.service import notices
 from gateway.service.notices import Notices, send_everywhere, troubles
-from gateway.store import Looking, Store
+from gateway.store import AuditQueries, Store
 from tests.gateway.storing import digitized, document, held, on_its_way, settled
 
 Told = list[tuple[str, str, bool]]
@@ -47,7 +47,7 @@ def test_finds_what_somebody_must_look_at(store: Store, data: DataSection) -> No
     assert troubles(config, store, "") == {}
     settled(store, digitized(document("pacs")), b"1")
     store.park(on_its_way(store, "pacs"), "rejected", "Doe^Jane is unknown")
-    store.destination_queues.asked([("pacs", False, "Doe refused"), ("gone", False, "")])
+    store.destination_queues.record_answers([("pacs", False, "Doe refused"), ("gone", False, "")])
     found = troubles(config, store, "rows were cut off")
     assert set(found) == {"down:pacs", "parked:pacs", "held", "audit"}
     assert "Doe" not in str(found)
@@ -109,7 +109,7 @@ def test_nothing_is_over_while_the_store_does_not_answer(
     watch = Notices(configured(data), store, send)
     watch.look()
     with monkeypatch.context() as patched:
-        patched.setattr(Looking, "oldest_at", silent)
+        patched.setattr(AuditQueries, "oldest_at", silent)
         watch.look()
     watch.look()
     assert [(code, over) for code, _, over in told] == [("held", False), ("store", False), ("store", True)]

@@ -224,7 +224,7 @@ def test_tells_rows_that_were_taken_away_before_they_were_old(tmp_path: Path, mo
         with monkeypatch.context() as patched:
             later(patched, 31)
             store.erase_old(ALL)
-        cut = int(store.looking.last_seq())
+        cut = int(store.audit_queries.last_seq())
         with store._database.write() as tx:
             through_hash = tx.execute(select(audit.c.hash).where(audit.c.seq == cut)).scalar_one()
             append(tx, Event.PRUNED, "", "retention", through=cut, through_hash=through_hash, jobs=1)
