@@ -10,6 +10,7 @@ ALLOWED = (
     "root may write everywhere",
     "no file system can be mounted here",
     "no GPU here",
+    "no container can be built here",
 )
 
 

@@ -134,7 +134,7 @@ def test_the_container_runs_as_nobody_special_and_both_devices_can_be_built() ->
 def test_the_container_is_built_and_runs_on_a_read_only_root() -> None:
     tool = next((name for name in ("podman", "docker") if shutil.which(name) and _answers(name)), None)
     if tool is None or not os.environ.get("CARDIOSCAN_TEST_CONTAINER"):
-        pytest.skip("needs podman or docker with a network: set CARDIOSCAN_TEST_CONTAINER=1")
+        pytest.skip("no container can be built here: needs podman or docker, and CARDIOSCAN_TEST_CONTAINER=1")
     build = [tool, "build", "-f", PACKAGING / "Containerfile", "-t", "cardioscan-test", ROOT]
     subprocess.run(build, check=True, timeout=3600)
     told = subprocess.run(
