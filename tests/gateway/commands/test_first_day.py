@@ -104,10 +104,12 @@ def test_a_named_file_that_is_not_there_is_an_error(empty_folder: Path) -> None:
 
 
 def test_serve_without_a_file_opens_the_window_and_says_so_in_one_line(empty_folder: Path) -> None:
-    """On the default ports: skips where something else has them."""
+    """On the default ports: waits while something else has them."""
     log = empty_folder / "log"
-    if not _is_free(8080) or not _is_free(11112):
-        pytest.skip("ports 8080 and 11112 are taken on this machine")
+    until = time.monotonic() + WAIT_S
+    while not (_is_free(8080) and _is_free(11112)):
+        assert time.monotonic() < until, "ports 8080 and 11112 are taken on this machine"
+        time.sleep(0.2)
     environment = {**os.environ, "PYTHONPATH": str(Path(main.__file__).parents[2])}
     with log.open("w") as stream:
         served = subprocess.Popen(
