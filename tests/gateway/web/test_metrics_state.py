@@ -70,7 +70,7 @@ def lived(store: Store, tmp_path: Path, certificate: Path) -> Samples:
     store.park(on_its_way(store, "ehr"), "rejected", "Doe^Jane is unknown")
     settled(store, held(), b"2")
     receive(store, b"3")
-    store.destination_queues.asked([("pacs", True, "fine"), ("ehr", False, "refused"), ("gone", False, "")])
+    store.destination_queues.record_answers([("pacs", True, "fine"), ("ehr", False, "refused"), ("gone", False, "")])
     store.destination_queues.pause("ehr", "amy")
     destinations = tuple(FolderDestination(kind="folder", name=name, folder=tmp_path) for name in ("pacs", "ehr"))
     web = WebSection(tls_certificate=certificate, tls_key=certificate)
