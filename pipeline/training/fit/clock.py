@@ -15,9 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import torch
 
 from pipeline.digitize import Digitizer
 from pipeline.errors import Unreadable, WeightsError
@@ -27,6 +25,7 @@ from pipeline.recording import Known, Placed, Recording
 from pipeline.synth.signals import SignalBank
 from pipeline.synth.truth import PageTruth
 from pipeline.training.data.suite import Case, cases, draw
+from pipeline.training.judge.processes import bank, one_thread
 from pipeline.waveform.clock import FITTED, TEN_S, Believed, RowInk, Spread, are_gapless
 from pipeline.waveform.read import Row, RowReader, ink_of
 from pipeline.waveform.strip_reading import Reading
@@ -212,13 +211,11 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=120)
     parser.add_argument("--fit", action="store_true", help="fit pipeline/waveform/clock.toml to the rows")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    one_thread()
     done = {row.number for row in rows_in(options.rows)}
     todo = [case for case in cases(options.pages, split="valid") if case.number not in done]
-    bank = SignalBank(options.signals, options.cache)
     with options.rows.open("a", encoding="utf-8") as file:
-        for row in read_pages(todo, bank):
+        for row in read_pages(todo, bank(options.signals, options.cache)):
             print(to_json(row), file=file, flush=True)
     if options.fit:
         text = text_of(fit(rows_in(options.rows)))
@@ -226,14 +223,14 @@ def main() -> None:
         print(text)
 
 
-def read_pages(todo: Iterable[Case], bank: SignalBank) -> Iterator[ClockRow]:
+def read_pages(todo: Iterable[Case], hearts: SignalBank) -> Iterator[ClockRow]:
     """The rows of the cases, one page after the other."""
     digitizer = Digitizer(page_seconds_max=np.inf, sure_from=0.0)
     reader = digitizer.reader
     if reader is None:
         raise WeightsError("no weights of stage 2 ship")
     for case in todo:
-        drawn = draw(case, bank)
+        drawn = draw(case, hearts)
         watched = Watched(reader)
         digitizer.reader = watched
         try:
